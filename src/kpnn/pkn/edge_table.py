@@ -1,0 +1,99 @@
+"""The edge table that a PKN and a DAG share: its columns, its clean-up, its canonical order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kpnn.errors import PknError, some_names
+
+COLUMNS = ("parent", "child", "sign", "cost")
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """What reading an edge table dropped or joined, for the run's data summary.
+
+    Attributes:
+        self_loops: nodes that had an edge to themselves; those edges are dropped.
+        duplicates: (parent, child) pairs that stood more than once; the cheapest stays, and its
+            sign is unknown where the copies disagree.
+    """
+
+    self_loops: tuple[str, ...] = ()
+    duplicates: tuple[tuple[str, str], ...] = ()
+
+
+def clean_edges(edges: pd.DataFrame, source: str = "edge table") -> tuple[pd.DataFrame, CleanUp]:
+    """Validates an edge table and brings it into canonical form.
+
+    Args:
+        edges: one row per edge, with the columns `parent` and `child` (names) and optionally `sign`
+            (+1, -1 or empty: unknown) and `cost` (> 0, default 1). Other columns are ignored.
+        source: what to call the table in errors, such as a file's path.
+
+    Returns:
+        The table with exactly the columns `parent`, `child` (str), `sign` (int8, 0 = unknown) and
+        `cost` (float64), sorted by parent and child, each pair once; and what was cleaned up.
+
+    Raises:
+        PknError: a column is missing, a name is empty, a sign or cost has no meaning, or no edge is left.
+    """
+    missing = [column for column in ("parent", "child") if column not in edges.columns]
+    if missing:
+        raise PknError(
+            f"{source}: no column {some_names(missing)}; an edge list needs `parent` and `child` "
+            f"(found: {some_names(edges.columns)})"
+        )
+    table = pd.DataFrame(
+        {
+            "parent": _names(edges["parent"], "parent", source),
+            "child": _names(edges["child"], "child", source),
+            "sign": _signs(edges["sign"], source) if "sign" in edges else np.int8(0),
+            "cost": _costs(edges["cost"], source) if "cost" in edges else 1.0,
+        }
+    )
+    loops = table["parent"] == table["child"]
+    self_loops = tuple(sorted(set(table.loc[loops, "parent"])))
+    table = table[~loops].sort_values(["parent", "child", "cost"], kind="stable")
+    repeated = table.duplicated(["parent", "child"], keep=False)
+    duplicates: tuple[tuple[str, str], ...] = ()
+    if repeated.any():
+        signs = table.groupby(["parent", "child"], sort=False)["sign"].agg(["min", "max"])
+        disagreeing = signs.index[signs["min"] != signs["max"]]
+        pairs = table.loc[repeated, ["parent", "child"]].drop_duplicates()
+        duplicates = tuple(zip(pairs["parent"], pairs["child"], strict=True))
+        table = table.drop_duplicates(["parent", "child"])
+        unclear = pd.MultiIndex.from_frame(table[["parent", "child"]]).isin(disagreeing)
+        table.loc[unclear, "sign"] = 0
+    if table.empty:
+        raise PknError(f"{source}: no edges" + (" but self-loops" if self_loops else ""))
+    return table.reset_index(drop=True), CleanUp(self_loops, duplicates)
+
+
+def _names(column: pd.Series, which: str, source: str) -> pd.Series:
+    names = column.astype("string").str.strip()
+    empty = names.isna() | (names == "")
+    if empty.any():
+        rows = [int(row) + 1 for row in np.flatnonzero(empty.to_numpy())]
+        raise PknError(f"{source}: empty `{which}` in row {some_names(rows)} (rows count from 1, below the header)")
+    return names.astype(object)
+
+
+def _signs(column: pd.Series, source: str) -> pd.Series:
+    signs = pd.to_numeric(column.replace({"": None, "+": 1, "-": -1}), errors="coerce")
+    given = column.notna() & (column.astype("string").str.strip() != "")
+    wrong = given & ~signs.isin([1, -1, 0])
+    if wrong.any():
+        raise PknError(f"{source}: `sign` must be 1, -1 or empty, found {some_names(column[wrong].unique())}")
+    return signs.fillna(0).astype("int8")
+
+
+def _costs(column: pd.Series, source: str) -> pd.Series:
+    costs = pd.to_numeric(column, errors="coerce").where(column.notna(), 1.0).astype(float)
+    wrong = ~(np.isfinite(costs) & (costs > 0))
+    if wrong.any():
+        raise PknError(f"{source}: `cost` must be a finite number above 0, found {some_names(column[wrong].unique())}")
+    return costs
