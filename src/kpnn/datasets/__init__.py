@@ -1,0 +1,1 @@
+"""Catalog datasets: how the project's objects are kept on disk."""
