@@ -1,0 +1,108 @@
+"""Outer folds of the cells, kept as a table of barcodes so that every arm sees the same ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from kpnn.errors import CellsError, some_names
+
+
+class FoldSettings(BaseModel):
+    """How the cells are split for cross-validation.
+
+    Attributes:
+        n_splits: number of outer folds, at least 2.
+        n_repeats: how often the whole cross-validation is repeated with other folds.
+        group_by: column of the cells (donor, sample) whose cells stay together; None: cells are independent.
+        seed: seed of the shuffling; repeat r uses seed + r.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n_splits: int = Field(5, ge=2)
+    n_repeats: int = Field(1, ge=1)
+    group_by: str | None = None
+    seed: int = Field(42, ge=0)
+
+
+def strata(labels: pd.DataFrame) -> np.ndarray:
+    """One class per cell: the combination of all its labels, shape (n_cells,), int.
+
+    Args:
+        labels: 0/1, one row per cell, one column per output.
+    """
+    return labels.groupby(list(labels.columns), sort=True).ngroup().to_numpy()
+
+
+def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series | None = None) -> pd.DataFrame:
+    """Assigns every cell to one outer fold per repeat, with the classes spread evenly.
+
+    Args:
+        labels: 0/1, index the barcodes, one column per output.
+        settings: how to split.
+        groups: for each barcode the group that must not be torn apart; needed where `settings.group_by` is set.
+
+    Returns:
+        A table with the columns `repeat` (from 0), `fold` (from 0) and `barcode`: the cell is held out in that fold.
+
+    Raises:
+        CellsError: a class has fewer cells (or groups) than there are folds, a fold would miss a class, or a
+            barcode stands twice.
+    """
+    if labels.index.has_duplicates:
+        repeated = labels.index[labels.index.duplicated()].unique()
+        raise CellsError(f"barcode {some_names(repeated)} stands more than once in the class labels")
+    if settings.group_by is not None and groups is None:
+        raise CellsError(f"cross_validation.group_by: the cells have no column `{settings.group_by}`")
+    _require_enough_cells(labels, settings.n_splits)
+    classes = strata(labels)
+    # Combinations of labels rarer than the folds cannot be stratified one by one; they are stratified as one class.
+    sizes = np.bincount(classes)
+    classes = np.where(sizes[classes] < settings.n_splits, len(sizes), classes)
+    tables = []
+    for repeat in range(settings.n_repeats):
+        split = _splitter(settings, repeat, grouped=groups is not None)
+        group_of_cell = None if groups is None else groups.reindex(labels.index).to_numpy()
+        try:
+            parts = list(split.split(np.zeros(len(labels)), classes, group_of_cell))
+        except ValueError as error:
+            raise CellsError(f"cross_validation.n_splits = {settings.n_splits}: {error}") from None
+        for fold, (_, held_out) in enumerate(parts):
+            _require_both_classes(labels, held_out, repeat, fold, settings)
+            tables.append(pd.DataFrame({"repeat": repeat, "fold": fold, "barcode": labels.index[held_out]}))
+    return pd.concat(tables, ignore_index=True).astype({"repeat": "int64", "fold": "int64", "barcode": "object"})
+
+
+def _splitter(settings: FoldSettings, repeat: int, grouped: bool) -> StratifiedKFold | StratifiedGroupKFold:
+    make = StratifiedGroupKFold if grouped else StratifiedKFold
+    return make(n_splits=settings.n_splits, shuffle=True, random_state=settings.seed + repeat)
+
+
+def _require_enough_cells(labels: pd.DataFrame, n_splits: int) -> None:
+    for output in labels.columns:
+        counts = labels[output].value_counts().reindex([0, 1], fill_value=0)
+        rarest = int(counts.idxmin())
+        if counts[rarest] < n_splits:
+            raise CellsError(
+                f"class {rarest} of `{output}` has {counts[rarest]} cells, fewer than cross_validation.n_splits = "
+                f"{n_splits}: every fold needs cells of both classes; label more cells or set fewer folds"
+            )
+
+
+def _require_both_classes(
+    labels: pd.DataFrame, held_out: np.ndarray, repeat: int, fold: int, settings: FoldSettings
+) -> None:
+    for output in labels.columns:
+        in_fold = labels[output].to_numpy()[held_out]
+        in_training = np.delete(labels[output].to_numpy(), held_out)
+        for part, values in (("held-out cells", in_fold), ("training cells", in_training)):
+            present = np.unique(values)
+            if len(present) < 2:
+                what = f"groups of `{settings.group_by}`" if settings.group_by else "classes"
+                raise CellsError(
+                    f"repeat {repeat}, fold {fold}: the {part} hold only class {some_names(present)} of `{output}`; the "
+                    f"{what} cannot be spread over cross_validation.n_splits = {settings.n_splits} folds"
+                )
