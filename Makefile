@@ -1,0 +1,59 @@
+# kpnn: two commands are enough. `make demo` shows the whole of it on simulated cells, `make test` checks it.
+# Each sets up .venv by itself, once; a changed pyproject.toml or constraints.txt sets it up again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+KEDRO := $(BIN)/kedro
+export KEDRO_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint mlflow viz clean setup setup-dev
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: setup ## simulate cells, run the whole study, show the comparison
+	$(KEDRO) run --pipeline simulate
+	$(KEDRO) run
+	@$(BIN)/python -m kpnn.reporting
+
+test: setup-dev lint ## lint, check types and import rules, run all tests
+	$(BIN)/pytest
+
+lint: setup-dev ## ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mlflow: setup ## open MLflow's UI on http://127.0.0.1:5000
+	$(KEDRO) mlflow ui
+
+viz: setup ## open kedro-viz on http://127.0.0.1:4141
+	$(KEDRO) viz run
+
+clean: ## remove everything that runs wrote, but not .venv
+	find data -type f ! -name .gitkeep -delete
+	find data -mindepth 2 -type d -empty -delete
+	find mlruns -mindepth 1 ! -name .gitkeep -delete
+
+setup: $(VENV)/.ready
+
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"kpnn needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV): this takes a few minutes, once."
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) with development tools: this takes a few minutes, once."
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.ready

@@ -1,0 +1,119 @@
+"""Text tables (CSV, TSV, plain or gzipped) read strictly: what is wrong is said with file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from kpnn.errors import KpnnError, some_names
+
+MOST_COLUMNS = 10_000
+"""A table of names and labels with more columns than this is some other file."""
+
+
+def read_text(path: str | Path, error: type[KpnnError]) -> str:
+    """Reads a UTF-8 text file, plain or gzipped, with or without a byte-order mark.
+
+    Args:
+        path: the file.
+        error: what to raise.
+
+    Raises:
+        KpnnError: of the given class; no such file, a folder, a broken gzip stream, an empty file,
+            or bytes that are not UTF-8 (with the line they stand in).
+    """
+    place = Path(path)
+    if place.is_dir():
+        raise error(f"{path}: is a folder, not a file")
+    try:
+        raw = place.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except (OSError, EOFError, zlib.error) as cause:
+        raise error(f"{path}: cannot be read ({cause})") from None
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise error(f"{path}: is UTF-16 text; save it as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = raw.count(b"\n", 0, cause.start) + 1
+        raise error(f"{path}, line {line}: byte {raw[cause.start]:#04x} is not UTF-8 text; save it as UTF-8") from None
+    if "\x00" in text:
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        raise error(f"{path}, line {line}: holds a NUL byte; this is no text table")
+    if not text.strip():
+        raise error(f"{path}: is empty")
+    return text
+
+
+def separator_of(header: str, path: str | Path) -> str:
+    """The column separator: by the file's name, else the candidate that the header holds most of."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if ".tsv" in suffixes:
+        return "\t"
+    return max(",\t;", key=header.count)
+
+
+def read_string_table(
+    path: str | Path, error: type[KpnnError], *, needs: Iterable[str] = (), separator: str | None = None
+) -> pd.DataFrame:
+    """Reads a small table with a header; every cell stays the text that it is.
+
+    Args:
+        path: CSV or TSV, plain or gzipped; comma, tab and semicolon are told apart by the header.
+        error: what to raise.
+        needs: columns that must be there.
+        separator: the column separator, where it is known.
+
+    Returns:
+        One row per line, all columns of type str, surrounding white space removed; empty cells are "".
+
+    Raises:
+        KpnnError: of the given class; see `read_text`, and a missing or repeated column, or a line with
+            more or fewer columns than the header.
+    """
+    text = read_text(path, error)
+    # A lone carriage return is a line end too (old spreadsheets write it).
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start = text.split("\n", 1)[0]
+    separator = separator or separator_of(start, path)
+    if start.count(separator) >= MOST_COLUMNS:
+        raise error(f"{path}: {start.count(separator) + 1:,} columns; an expression matrix in the place of a table?")
+    header = _header(start, separator)
+    missing = [name for name in needs if name not in header]
+    if missing:
+        raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)})")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise error(f"{path}: column {some_names(repeated)} stands more than once")
+    rows, number = [], 1
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    try:
+        next(reader)
+        for row in reader:
+            number = reader.line_num
+            if not row or (len(row) == 1 and not row[0].strip()):
+                continue
+            if len(row) != len(header):
+                raise error(f"{path}, line {number}: {len(row)} columns where the header has {len(header)}")
+            rows.append(row)
+    except csv.Error as cause:
+        raise error(f"{path}, line {number + 1}: {cause}") from None
+    if not rows:
+        raise error(f"{path}: has a header but no rows")
+    table = pd.DataFrame(rows, columns=header, dtype=object)
+    for column in table:
+        table[column] = [value.strip() for value in table[column]]
+    return table
+
+
+def _header(line: str, separator: str) -> list[str]:
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator))]

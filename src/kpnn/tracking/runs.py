@@ -1,0 +1,217 @@
+"""MLflow runs of a study: the parent (one `kedro run`), under it one run per arm, under that one per fold.
+
+Everything logged here is on disk first. A tracking server that fails is reported once and not asked again in the
+same arm; `kedro run --pipeline reporting` logs again whatever the active parent run does not hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from kpnn.training.metrics import METRICS
+from kpnn.training.results import ArmResult, FoldResult
+
+_log = logging.getLogger(__name__)
+
+_MOST_PER_CALL = 900  # MLflow takes at most 1,000 metrics in one call
+_SERVER_ERRORS = (MlflowException, requests.RequestException, OSError)
+
+
+class ArmTracker:
+    """Logs one arm below the active run, fold by fold, while it is trained.
+
+    Without an active run, or after the server failed, every method does nothing.
+    """
+
+    def __init__(self, arm: str) -> None:
+        """Opens the arm's run, or goes on with the one that the active run already has.
+
+        Args:
+            arm: name of the arm, which names the run.
+        """
+        active = mlflow.active_run()
+        self._arm = arm
+        self._client = MlflowClient()
+        self._run_id: str | None = None
+        self._logged_folds: set[str] = set()
+        if active is None:
+            return
+        with self._tolerating_failures():
+            self._open(active)
+
+    def _open(self, parent: Run) -> None:
+        existing = _children(self._client, parent, level="arm", name=self._arm)
+        if existing:
+            self._run_id = existing[0].info.run_id
+            folds = _children(self._client, existing[0], level="fold")
+            self._logged_folds = {run.info.run_name for run in folds if run.info.status == "FINISHED"}
+        else:
+            self._run_id = _create_child(self._client, parent, self._arm, {"kpnn.level": "arm", "kpnn.arm": self._arm})
+
+    def log_fold(self, result: FoldResult) -> None:
+        """Logs a finished fold: hyperparameters, scores, learning curve, trials and the `.keras` file.
+
+        Args:
+            result: the fold.
+        """
+        if self._run_id is None or result.name in self._logged_folds:
+            return
+        with self._tolerating_failures():
+            arm_run = self._client.get_run(self._run_id)
+            tags = {
+                "kpnn.level": "fold",
+                "kpnn.arm": self._arm,
+                "kpnn.repeat": str(result.repeat),
+                "kpnn.fold": str(result.fold),
+            }
+            run_id = _create_child(self._client, arm_run, result.name, tags)
+            parameters = {"seed": result.seed, "protocol": result.protocol} | result.hyperparameters
+            sizes = {"n_epochs": float(len(result.history)), "seconds": result.seconds}
+            _log_batch(self._client, run_id, parameters, result.metrics | sizes)
+            _log_curve(self._client, run_id, result)
+            with tempfile.TemporaryDirectory() as folder:
+                for path in _fold_files(result, Path(folder)):
+                    self._client.log_artifact(run_id, str(path))
+            self._client.set_terminated(run_id)
+            self._logged_folds.add(result.name)
+
+    def finish(self, result: ArmResult, files: Sequence[Path] = ()) -> None:
+        """Logs the arm's sizes, the mean and sd over folds of every score, and files; then closes its run.
+
+        Args:
+            result: all folds.
+            files: to keep as artifacts of the arm, such as its predictions and DAG.
+        """
+        for fold in result.folds:
+            self.log_fold(fold)
+        if self._run_id is None:
+            return
+        with self._tolerating_failures():
+            first = result.folds[0]
+            sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
+            _log_batch(self._client, self._run_id, sizes, arm_metrics(result))
+            for path in files:
+                if path.exists():
+                    self._client.log_artifact(self._run_id, str(path))
+            self._client.set_terminated(self._run_id)
+
+    @contextmanager
+    def _tolerating_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except _SERVER_ERRORS as error:
+            self._run_id = None
+            _log.warning(
+                "MLflow does not take the results of `%s` (%s). They are on disk; log them again with "
+                "`kedro run --pipeline reporting`",
+                self._arm,
+                str(error).splitlines()[0],
+            )
+
+
+def arm_metrics(result: ArmResult) -> dict[str, float]:
+    """Mean over folds of every score by its own name, its standard deviation as `<name>_sd`, and the seconds.
+
+    Args:
+        result: all folds of an arm.
+    """
+    names = list(result.folds[0].metrics)
+    values = {name: np.array([fold.metrics[name] for fold in result.folds]) for name in names}
+    means = {name: float(np.mean(v)) for name, v in values.items()}
+    spreads = {f"{n}_sd": float(np.std(values[n], ddof=1)) if len(result.folds) > 1 else 0.0 for n in METRICS}
+    return means | spreads | {"seconds": float(sum(fold.seconds for fold in result.folds))}
+
+
+def log_study(
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    files: Sequence[Path],
+    description: str,
+) -> str | None:
+    """Logs what belongs to the whole study on the active run.
+
+    Args:
+        metrics: by name.
+        parameters: by name.
+        tags: by name, for filtering.
+        files: artifacts.
+        description: Markdown that MLflow's page of the run opens with.
+
+    Returns:
+        The run's id, or None where there is no active run or the server failed.
+    """
+    active = mlflow.active_run()
+    if active is None:
+        return None
+    client, run_id = MlflowClient(), active.info.run_id
+    try:
+        _log_batch(client, run_id, parameters, metrics)
+        for name, value in {"kpnn.level": "parent", "mlflow.note.content": description, **tags}.items():
+            client.set_tag(run_id, name, value)
+        for path in files:
+            if path.exists():
+                client.log_artifact(run_id, str(path))
+    except _SERVER_ERRORS as error:
+        _log.warning(
+            "MLflow does not take the study's results (%s). They are on disk; log them again with "
+            "`kedro run --pipeline reporting`",
+            str(error).splitlines()[0],
+        )
+        return None
+    return run_id
+
+
+def _children(client: MlflowClient, parent: Run, level: str, name: str | None = None) -> list[Run]:
+    conditions = [f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", f"tags.`kpnn.level` = '{level}'"]
+    if name is not None:
+        conditions.append(f"attributes.run_name = '{name}'")
+    return list(client.search_runs([parent.info.experiment_id], " and ".join(conditions), max_results=5000))
+
+
+def _create_child(client: MlflowClient, parent: Run, name: str, tags: dict[str, str]) -> str:
+    user = parent.data.tags.get("mlflow.user", "")
+    tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.user": user, **tags}
+    return client.create_run(parent.info.experiment_id, tags=tags, run_name=name).info.run_id
+
+
+def _log_batch(client: MlflowClient, run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    now = int(time.time() * 1000)
+    points = [Metric(name, float(value), now, 0) for name, value in metrics.items() if np.isfinite(value)]
+    client.log_batch(run_id, points, [Param(name, str(value)) for name, value in parameters.items()], list[RunTag]())
+
+
+def _log_curve(client: MlflowClient, run_id: str, result: FoldResult) -> None:
+    now = int(time.time() * 1000)
+    points = [
+        Metric(name, float(row[name]), now, int(row["epoch"]))
+        for row in result.history.to_dict("records")
+        for name in ("loss", "val_loss")
+        if np.isfinite(row[name])
+    ]
+    for start in range(0, len(points), _MOST_PER_CALL):
+        client.log_batch(run_id, points[start : start + _MOST_PER_CALL])
+
+
+def _fold_files(result: FoldResult, folder: Path) -> Iterator[Path]:
+    if result.model is not None:
+        path = folder / "model.keras"
+        path.write_bytes(result.model)
+        yield path
+    if len(result.trials):
+        path = folder / "trials.csv"
+        result.trials.to_csv(path, index=False)
+        yield path

@@ -1,0 +1,1 @@
+"""Training and evaluation: cross-validation, tuning, metrics, comparison, executors."""

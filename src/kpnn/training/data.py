@@ -1,0 +1,132 @@
+"""The cells and labels that fits read, and how they are split inside a training part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from kpnn.cells.folds import strata
+from kpnn.errors import CellsError, some_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCells:
+    """Cells with their classes.
+
+    Attributes:
+        expression: transformed expression, CSR float32, shape (n_cells, n_genes).
+        labels: 0/1, shape (n_cells, n_outputs), float32.
+        barcodes: names of the rows, shape (n_cells,).
+        nodes: input node names of the columns.
+        outputs: output node names of the label columns.
+        groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
+    """
+
+    expression: csr_matrix
+    labels: np.ndarray
+    barcodes: np.ndarray
+    nodes: tuple[str, ...]
+    outputs: tuple[str, ...]
+    groups: np.ndarray | None = None
+
+    @classmethod
+    def from_anndata(cls, cells: AnnData, outputs: Sequence[str], group_by: str | None = None) -> LabelledCells:
+        """Takes the matched cells as `data_engineering` leaves them.
+
+        Args:
+            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output.
+            outputs: output node names.
+            group_by: column of `obs` whose values stay together in every split.
+        """
+        return cls(
+            csr_matrix(cells.X, dtype=np.float32),
+            cells.obs[list(outputs)].to_numpy(dtype=np.float32),
+            cells.obs_names.to_numpy().astype(str),
+            tuple(cells.var["node"].astype(str)),
+            tuple(outputs),
+            None if group_by is None else cells.obs[group_by].astype(str).to_numpy(),
+        )
+
+    def columns_of(self, inputs: Sequence[str]) -> np.ndarray:
+        """Positions of a DAG's inputs among the genes, shape (n_inputs,).
+
+        Raises:
+            CellsError: an input is not among the genes.
+        """
+        positions = pd.Index(self.nodes).get_indexer(pd.Index(inputs))
+        missing = [name for name, position in zip(inputs, positions, strict=True) if position < 0]
+        if missing:
+            raise CellsError(f"the cells have no gene for input {some_names(missing)} of the DAG")
+        return positions
+
+    def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
+        """Positions of barcodes among the cells, ascending, shape (n,).
+
+        Raises:
+            CellsError: a barcode is not among the cells.
+        """
+        positions = pd.Index(self.barcodes).get_indexer(pd.Index(barcodes))
+        missing = [name for name, position in zip(barcodes, positions, strict=True) if position < 0]
+        if missing:
+            raise CellsError(
+                f"the folds name cells that are not there: {some_names(missing)}; run data_engineering again"
+            )
+        return np.sort(positions)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that a fit could see, in hexadecimal."""
+        digest = hashlib.sha256()
+        for array in (self.expression.indptr, self.expression.indices, self.expression.data, self.labels):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
+            digest.update("\t".join(names).encode())
+        return digest.hexdigest()
+
+
+def inner_holdout(cells: LabelledCells, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Splits a training part into what is trained on and what early stopping looks at.
+
+    Args:
+        cells: all cells.
+        rows: positions of the training part.
+        fraction: share that early stopping looks at.
+        seed: seed of the shuffling.
+
+    Returns:
+        Positions to train on and positions to validate on; classes evenly spread, groups together.
+    """
+    n_parts = max(2, round(1 / fraction))
+    return inner_folds(cells, rows, n_parts, seed)[0]
+
+
+def inner_folds(
+    cells: LabelledCells, rows: np.ndarray, n_splits: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Splits a training part into `n_splits` (train, validate) pairs of positions; classes spread, groups together.
+
+    Raises:
+        CellsError: a class has too few cells in the training part.
+    """
+    labels = pd.DataFrame(cells.labels[rows])
+    classes = strata(labels)
+    rare = np.bincount(classes) < n_splits
+    if (labels.sum() < n_splits).any() or ((1 - labels).sum() < n_splits).any():
+        raise CellsError(
+            f"a class has fewer than {n_splits} cells in a training part of {len(rows)}: too few for the inner split; "
+            "set fewer folds or a larger validation_fraction"
+        )
+    classes = np.where(rare[classes], len(rare), classes)
+    groups = None if cells.groups is None else cells.groups[rows]
+    split = StratifiedKFold if groups is None else StratifiedGroupKFold
+    parts = split(n_splits=n_splits, shuffle=True, random_state=seed).split(rows, classes, groups)
+    return [(rows[train], rows[validate]) for train, validate in parts]

@@ -1,0 +1,227 @@
+"""What training a fold yields, and the folder that keeps finished folds so that a run can resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kpnn.training.metrics import score
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """One arm trained and scored on one outer fold.
+
+    Attributes:
+        arm: name of the arm.
+        repeat: from 0.
+        fold: from 0.
+        protocol: `nested` or `tutorial`.
+        seed: that all random numbers of the fold derive from.
+        predictions: one row per held-out cell and output: `barcode`, `output`, `label`, `probability`.
+        metrics: scores on the held-out cells, by name.
+        hyperparameters: with which the reported model was trained.
+        history: per epoch of the reported fit: `epoch`, `loss`, `val_loss`; empty for baselines without epochs.
+        trials: one row per Optuna trial: `trial`, `state`, `value`, the hyperparameters; empty if untuned.
+        n_edges: edges of the network (0 for baselines).
+        n_neurons: its hidden neurons and outputs.
+        n_parameters: trainable parameters.
+        seconds: wall time of the fold.
+        model: content of the `.keras` file, None for baselines.
+    """
+
+    arm: str
+    repeat: int
+    fold: int
+    protocol: str
+    seed: int
+    predictions: pd.DataFrame
+    metrics: dict[str, float]
+    hyperparameters: dict[str, Any]
+    history: pd.DataFrame
+    trials: pd.DataFrame
+    n_edges: int
+    n_neurons: int
+    n_parameters: int
+    seconds: float
+    model: bytes | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Such as `repeat_0_fold_3`."""
+        return fold_name(self.repeat, self.fold)
+
+
+def fold_name(repeat: int, fold: int) -> str:
+    """The name of a fold in files and runs, such as `repeat_0_fold_3`."""
+    return f"repeat_{repeat}_fold_{fold}"
+
+
+def predictions_table(
+    barcodes: np.ndarray, outputs: Sequence[str], y: np.ndarray, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Held-out predictions as a long table: `barcode`, `output`, `label`, `probability`.
+
+    Args:
+        barcodes: shape (n_cells,).
+        outputs: names of the columns of `y`.
+        y: 0/1, shape (n_cells, n_outputs).
+        probabilities: shape (n_cells, n_outputs).
+    """
+    return pd.DataFrame(
+        {
+            "barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)),
+            "output": list(outputs) * len(barcodes),
+            "label": y.astype("int8").ravel(),
+            "probability": probabilities.astype("float64").ravel(),
+        }
+    )
+
+
+def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str], pd.Index]:
+    """The reverse of `predictions_table`: labels, probabilities (n_cells, n_outputs), outputs and barcodes.
+
+    A cell that was held out in several repeats stands with the mean of its probabilities.
+    """
+    outputs = list(dict.fromkeys(predictions["output"]))
+    mean = predictions.groupby(["barcode", "output"], sort=True)[["label", "probability"]].mean().unstack("output")
+    return (
+        mean["label"][outputs].to_numpy().round().astype(int),
+        mean["probability"][outputs].to_numpy(),
+        outputs,
+        mean.index,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ArmResult:
+    """All folds of one arm, ordered by repeat and fold."""
+
+    arm: str
+    folds: tuple[FoldResult, ...]
+
+    def predictions(self) -> pd.DataFrame:
+        """Out-of-fold predictions of all folds, with `repeat` and `fold`."""
+        return self._stack("predictions")
+
+    def learning_curves(self) -> pd.DataFrame:
+        """`repeat`, `fold`, `epoch`, `loss`, `val_loss` of the reported fits."""
+        return self._stack("history")
+
+    def trials(self) -> pd.DataFrame:
+        """All Optuna trials, with `repeat` and `fold`."""
+        return self._stack("trials")
+
+    def fold_metrics(self) -> pd.DataFrame:
+        """One row per fold: its scores, sizes, seconds and hyperparameters."""
+        return pd.DataFrame(
+            [
+                {"arm": self.arm, "repeat": r.repeat, "fold": r.fold, "protocol": r.protocol, "seed": r.seed}
+                | r.metrics
+                | {"n_edges": r.n_edges, "n_neurons": r.n_neurons, "n_parameters": r.n_parameters}
+                | {"seconds": r.seconds, "n_epochs": len(r.history)}
+                | {f"hyperparameter_{name}": value for name, value in r.hyperparameters.items()}
+                for r in self.folds
+            ]
+        )
+
+    def pooled_metrics(self) -> dict[str, float]:
+        """Scores of the out-of-fold predictions of all cells together."""
+        y, probabilities, outputs, _ = wide_predictions(self.predictions())
+        return score(y, probabilities, outputs)
+
+    def _stack(self, attribute: str) -> pd.DataFrame:
+        tables = []
+        for result in self.folds:
+            table = getattr(result, attribute)
+            if len(table):
+                tables.append(table.assign(repeat=result.repeat, fold=result.fold))
+        if not tables:
+            return pd.DataFrame({"repeat": pd.Series(dtype=int), "fold": pd.Series(dtype=int)})
+        stacked = pd.concat(tables, ignore_index=True)
+        return stacked[["repeat", "fold", *(name for name in stacked if name not in ("repeat", "fold"))]]
+
+
+@dataclass(frozen=True)
+class FoldStore:
+    """A folder with one folder per finished fold; each appears whole or not at all.
+
+    Attributes:
+        root: the arm's folder.
+    """
+
+    root: Path
+
+    def model_path(self, repeat: int, fold: int) -> Path:
+        """Where a fold's `.keras` file lies."""
+        return self.root / fold_name(repeat, fold) / "model.keras"
+
+    def save(self, result: FoldResult, fingerprint: str) -> None:
+        """Keeps a finished fold, replacing an earlier one.
+
+        Args:
+            result: the fold.
+            fingerprint: of everything that it depends on; a later run takes it only if this is the same.
+        """
+        final = self.root / result.name
+        partial = self.root / f".{result.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name in ("predictions", "history", "trials"):
+            getattr(result, name).to_parquet(partial / f"{name}.parquet", index=False)
+        if result.model is not None:
+            (partial / "model.keras").write_bytes(result.model)
+        plain = {name: getattr(result, name) for name in _PLAIN} | {"fingerprint": fingerprint}
+        (partial / "result.json").write_text(json.dumps(plain, indent=2), encoding="utf-8")
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+
+    def load(self, repeat: int, fold: int, fingerprint: str | None = None) -> FoldResult | None:
+        """Returns a finished fold, or None where there is none with this fingerprint.
+
+        Args:
+            repeat: from 0.
+            fold: from 0.
+            fingerprint: what the fold must depend on; None takes any.
+        """
+        folder = self.root / fold_name(repeat, fold)
+        if not (folder / "result.json").is_file():
+            return None
+        plain = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        if fingerprint is not None and plain["fingerprint"] != fingerprint:
+            return None
+        model = folder / "model.keras"
+        return FoldResult(
+            **{name: plain[name] for name in _PLAIN},
+            **{name: pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "history", "trials")},
+            model=model.read_bytes() if model.is_file() else None,
+        )
+
+    def forget_others(self, kept: Sequence[str]) -> None:
+        """Removes folds that are not part of the present cross-validation, such as those of more splits."""
+        if self.root.is_dir():
+            for folder in self.root.iterdir():
+                if folder.is_dir() and folder.name.lstrip(".").startswith("repeat_") and folder.name not in kept:
+                    shutil.rmtree(folder)
+
+
+_PLAIN = (
+    "arm",
+    "repeat",
+    "fold",
+    "protocol",
+    "seed",
+    "metrics",
+    "hyperparameters",
+    "n_edges",
+    "n_neurons",
+    "n_parameters",
+    "seconds",
+)
