@@ -103,6 +103,6 @@ def _require_both_classes(
             if len(present) < 2:
                 what = f"groups of `{settings.group_by}`" if settings.group_by else "classes"
                 raise CellsError(
-                    f"repeat {repeat}, fold {fold}: the {part} hold only class {some_names(present)} of `{output}`; the "
-                    f"{what} cannot be spread over cross_validation.n_splits = {settings.n_splits} folds"
+                    f"repeat {repeat}, fold {fold}: the {part} hold only class {some_names(present)} of `{output}`; "
+                    f"the {what} cannot be spread over cross_validation.n_splits = {settings.n_splits} folds"
                 )

@@ -1,0 +1,150 @@
+"""A handle on an expression matrix: it knows its cells and genes and reads only what is asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.joining import Join, join_columns
+from kpnn.errors import CellsError, some_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+GeneNames = Literal["symbol", "id"]
+
+
+class Expression(ABC):
+    """A matrix of cells by genes somewhere on disk or in memory.
+
+    A subclass says which cells and genes there are and how to select from them; what is common to all
+    formats (matching names, joining repeated genes, refusing impossible values) is here.
+
+    Attributes:
+        source: what to call the matrix in errors: the file's path.
+        gene_names: whether genes are named by `symbol` or by `id` (Ensembl).
+    """
+
+    def __init__(self, source: str, gene_names: GeneNames = "symbol"):
+        self.source = source
+        self.gene_names = gene_names
+
+    @property
+    @abstractmethod
+    def barcodes(self) -> pd.Index:
+        """Names of the cells, in the order of the file, shape (n_cells,)."""
+
+    @property
+    @abstractmethod
+    def symbols(self) -> pd.Index:
+        """Gene symbols in the order of the file, shape (n_genes,); they may repeat."""
+
+    @property
+    def gene_ids(self) -> pd.Index | None:
+        """Gene identifiers such as Ensembl's in the order of the file, shape (n_genes,), where the file has them."""
+        return None
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in the file."""
+        return len(self.barcodes)
+
+    @cached_property
+    def genes(self) -> pd.Index:
+        """The names by which genes are asked for, shape (n_genes,); they may repeat.
+
+        Raises:
+            CellsError: identifiers are asked for and the file has none.
+        """
+        if self.gene_names == "symbol":
+            return self.symbols
+        if self.gene_ids is None:
+            raise CellsError(f"{self.source}: has no gene identifiers; use gene_names: symbol")
+        return self.gene_ids
+
+    @abstractmethod
+    def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Reads some cells and some columns.
+
+        Args:
+            cells: positions in the file, in any order, shape (n,).
+            columns: positions of the columns in the file, in any order, shape (m,).
+
+        Returns:
+            The values, shape (n, m), float32; and each cell's sum over *all* genes of the file, shape (n,),
+            float64.
+        """
+
+    def locate(self, barcodes: Iterable[str]) -> np.ndarray:
+        """Positions of cells in the file, -1 where the file does not have them, shape (n,).
+
+        Raises:
+            CellsError: a barcode that is asked for stands more than once in the file.
+        """
+        wanted = pd.Index(list(barcodes))
+        positions = np.full(len(wanted), -1)
+        found = np.flatnonzero(self.barcodes.isin(wanted))
+        index = self.barcodes[found]
+        if index.has_duplicates:
+            raise CellsError(
+                f"{self.source}: barcode {some_names(index[index.duplicated()].unique())} stands more than once"
+            )
+        at = index.get_indexer(wanted)
+        positions[at >= 0] = found[at[at >= 0]]
+        return positions
+
+    def read(
+        self, barcodes: Iterable[str] | None = None, genes: Iterable[str] | None = None, *, join: Join = "max"
+    ) -> AnnData:
+        """Reads the cells and genes asked for, in the order asked for.
+
+        Args:
+            barcodes: cells; by default all of the file.
+            genes: genes, by the name that `gene_names` says; by default all of the file, repeated ones joined.
+            join: how columns with the same gene name become one: their `max`imum or their `sum`, in each cell.
+
+        Returns:
+            AnnData, cells x genes, float32 CSR as it stands in the file; `obs["total_counts"]` is each cell's
+            sum over all genes of the file.
+
+        Raises:
+            CellsError: a cell or gene is not in the file, stands in it more than once (cells), or the
+                file's content is not usable; file and names are in the message.
+        """
+        from anndata import AnnData
+
+        names = pd.Index(self.barcodes if barcodes is None else list(barcodes))
+        wanted = pd.Index(self.genes.unique() if genes is None else list(genes))
+        cells = self.locate(names)
+        if (cells < 0).any():
+            raise CellsError(f"{self.source}: no cell {some_names(names[cells < 0])}")
+        unknown = wanted[~wanted.isin(self.genes)]
+        if len(unknown):
+            raise CellsError(f"{self.source}: no gene {some_names(unknown)}")
+        counts, totals = self.counts(cells, wanted, join=join)
+        obs = pd.DataFrame({"total_counts": totals}, index=names.astype(str))
+        return AnnData(counts, obs=obs, var=pd.DataFrame(index=wanted.astype(str)))
+
+    def counts(self, cells: np.ndarray, genes: pd.Index, *, join: Join = "max") -> tuple[sp.csr_matrix, np.ndarray]:
+        """Reads cells by position and genes by name, repeated genes joined; see `select` for what is returned."""
+        columns = np.flatnonzero(self.genes.isin(genes))
+        target = genes.get_indexer(self.genes[columns])
+        values, totals = self.select(cells, columns)
+        self._refuse_impossible(values, cells)
+        return join_columns(values, target, len(genes), join), totals
+
+    def _refuse_impossible(self, values: sp.csr_matrix, cells: np.ndarray) -> None:
+        wrong = ~(np.isfinite(values.data) & (values.data >= 0))
+        if wrong.any():
+            rows = np.unique(np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[wrong])
+            example = values.data[wrong][0]
+            raise CellsError(
+                f"{self.source}: negative or non-finite values ({wrong.sum()}, such as {example}) in cell "
+                f"{some_names(self.barcodes[cells[rows]])}; expression must be counts or normalized counts, unscaled"
+            )

@@ -1,0 +1,78 @@
+"""HDF5 files read with care: whatever the library says about a broken file becomes one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from kpnn.errors import CellsError, KpnnError
+
+# gzip cannot compress better than 1 : 1032; a dataset beyond that is a damaged header, not data.
+_MOST_COMPRESSION = 1100
+
+
+@contextmanager
+def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """Opens a file for reading; every failure inside the block becomes a `CellsError` that names it."""
+    place = Path(path)
+    if place.is_dir():
+        raise CellsError(f"{path}: is a folder, not a file")
+    if not place.exists():
+        raise CellsError(f"{path}: no such file")
+    if place.stat().st_size == 0:
+        raise CellsError(f"{path}: is empty")
+    try:
+        with h5py.File(place, "r") as file:
+            yield file
+    except KpnnError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as cause:
+        text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        raise CellsError(f"{path}: cannot be read as HDF5; damaged, cut short or another format ({text})") from cause
+    except (MemoryError, OverflowError, SystemError, UnicodeError, NotImplementedError) as cause:
+        raise CellsError(f"{path}: damaged HDF5 ({type(cause).__name__}: {cause})") from cause
+
+
+def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO", ndim: int = 1) -> h5py.Dataset:
+    """A dataset of a group, checked for its type, its dimensions and a believable size.
+
+    Args:
+        group: an open group.
+        name: the dataset's name in it.
+        path: the file, for errors.
+        kinds: numpy's kind letters that are acceptable.
+        ndim: number of dimensions.
+
+    Raises:
+        CellsError: it is not there or not of this shape and type.
+    """
+    node = group.get(name)
+    where = f"{path}: {group.name.rstrip('/')}/{name}"
+    if not isinstance(node, h5py.Dataset):
+        raise CellsError(f"{where}: no such dataset" if node is None else f"{where}: is no dataset")
+    if node.ndim != ndim or node.dtype.kind not in kinds:
+        raise CellsError(f"{where}: has type {node.dtype} and {node.ndim} dimensions; damaged or another format")
+    if node.size * node.dtype.itemsize > _MOST_COMPRESSION * Path(path).stat().st_size + 2**16:
+        raise CellsError(f"{where}: claims {node.size:,} entries, more than the file can hold; damaged")
+    return node
+
+
+def texts(node: h5py.Dataset, path: str | Path) -> pd.Index:
+    """A dataset of names as text, shape (n,).
+
+    Raises:
+        CellsError: a name is not UTF-8.
+    """
+    raw = node[:]
+    try:
+        if raw.dtype.kind == "S":
+            return pd.Index(np.char.decode(raw, "utf-8").astype(object))
+        return pd.Index([name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in raw], dtype=object)
+    except UnicodeDecodeError:
+        raise CellsError(f"{path}: {node.name}: names that are not UTF-8 text; damaged") from None

@@ -1,0 +1,115 @@
+"""Selected rows of a compressed sparse matrix on disk, read in bounded pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpnn.errors import CellsError, some_names
+
+ENTRIES_AT_ONCE = 2_000_000
+"""Entries read in one piece: 24 MB with 8-byte indices and 4-byte values."""
+
+
+def checked_indptr(indptr: np.ndarray, n_rows: int, n_entries: int, source: str) -> np.ndarray:
+    """Row pointers as int64, shape (n_rows + 1,), if they fit the matrix.
+
+    Raises:
+        CellsError: wrong length, wrong ends, or not ascending.
+    """
+    pointers = indptr.astype(np.int64)
+    if len(pointers) != n_rows + 1:
+        raise CellsError(f"{source}: indptr has {len(pointers):,} entries for {n_rows:,} rows; it must have one more")
+    if pointers[0] != 0 or pointers[-1] != n_entries:
+        raise CellsError(
+            f"{source}: indptr runs from {pointers[0]:,} to {pointers[-1]:,}, but there are {n_entries:,} values"
+        )
+    falling = np.flatnonzero(np.diff(pointers) < 0)
+    if len(falling):
+        raise CellsError(f"{source}: indptr falls after row {some_names(falling)}; damaged")
+    return pointers
+
+
+def select_rows(
+    data: Any, indices: Any, indptr: np.ndarray, rows: np.ndarray, lookup: np.ndarray, width: int, source: str
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Reads rows and some of their columns from a row-compressed matrix on disk.
+
+    Args:
+        data: values, sliceable, shape (n_entries,).
+        indices: column of each value, sliceable, shape (n_entries,).
+        indptr: checked row pointers.
+        rows: rows to read, any order, shape (n,).
+        lookup: for each column of the file its place in the result or -1, shape (n_columns,).
+        width: columns of the result.
+        source: what to call the matrix in errors.
+
+    Returns:
+        The values, shape (n, width), float32 CSR in the order of `rows` (indices as the file orders them);
+        each row's sum over all columns, shape (n,), float64.
+
+    Raises:
+        CellsError: a column index is out of range.
+    """
+    order = np.argsort(rows, kind="stable")
+    starts, stops = indptr[rows[order]], indptr[rows[order] + 1]
+    totals = np.zeros(len(rows))
+    sizes = np.zeros(len(rows), dtype=np.int64)
+    kept_values, kept_columns = [], []
+    for first, last in _pieces(starts, stops):
+        begin, end = int(starts[first]), int(stops[last - 1])
+        lengths = stops[first:last] - starts[first:last]
+        values = np.asarray(data[begin:end])
+        columns = np.asarray(indices[begin:end])
+        if len(values) != end - begin or len(columns) != end - begin:
+            raise CellsError(f"{source}: values or indices end at entry {begin + len(values):,}; cut short")
+        if lengths.sum() < end - begin:
+            inside = _ranges(starts[first:last] - begin, lengths)
+            values, columns = values[inside], columns[inside]
+        if len(columns) and not (columns.min() >= 0 and columns.max() < len(lookup)):
+            raise CellsError(
+                f"{source}: column index {columns.max() if columns.max() >= len(lookup) else columns.min()} "
+                f"where there are {len(lookup):,} columns; damaged"
+            )
+        values = values.astype(np.float32, copy=False)
+        row_of = np.repeat(np.arange(first, last), lengths)
+        totals[first:last] = np.bincount(row_of - first, weights=values, minlength=last - first)
+        column = lookup[columns]
+        kept = column >= 0
+        kept_values.append(values[kept])
+        kept_columns.append(column[kept])
+        sizes[first:last] = np.bincount(row_of[kept] - first, minlength=last - first)
+    pointers = np.concatenate([[0], np.cumsum(sizes)])
+    small = np.int32 if pointers[-1] < 2**31 else np.int64
+    matrix = sp.csr_matrix(
+        (
+            np.concatenate(kept_values) if kept_values else np.zeros(0, dtype=np.float32),
+            np.concatenate(kept_columns).astype(small) if kept_columns else np.zeros(0, dtype=small),
+            pointers.astype(small),
+        ),
+        shape=(len(rows), width),
+    )
+    if (np.diff(order) < 0).any():
+        back = np.argsort(order, kind="stable")
+        return matrix[back], totals[back]
+    return matrix, totals
+
+
+def _pieces(starts: np.ndarray, stops: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of rows that are read together: close to each other and not too many entries."""
+    pieces: list[tuple[int, int]] = []
+    first = 0
+    for row in range(1, len(starts) + 1):
+        far = row == len(starts) or starts[row] - stops[row - 1] > ENTRIES_AT_ONCE // 20
+        if far or stops[row] - starts[first] > ENTRIES_AT_ONCE:
+            pieces.append((first, row))
+            first = row
+    return pieces
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The positions start, start + 1, ... of all ranges, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)

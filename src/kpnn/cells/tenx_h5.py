@@ -1,0 +1,151 @@
+"""10x `.h5` files of both layouts, read cell by cell."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.hdf5 import dataset, open_hdf5, texts
+from kpnn.cells.sparse_rows import checked_indptr, select_rows
+from kpnn.errors import CellsError, some_names
+
+_OLD_LAYOUT = ("barcodes", "data", "indices", "indptr", "shape")
+
+
+class TenxH5(Expression):
+    """A 10x `.h5` file: one group per genome (older layout) or `matrix/features` (newer).
+
+    Only the labelled cells' entries are read from disk, in pieces, so a file with a million empty
+    droplets costs no more memory than its list of barcodes.
+
+    Args:
+        path: the file.
+        genome: which genome to read, where the file has several.
+        gene_names: name genes by `symbol` or by `id`.
+        feature_type: of the newer layout, which features are genes.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        genome: str | None = None,
+        gene_names: GeneNames = "symbol",
+        feature_type: str = "Gene Expression",
+    ):
+        super().__init__(str(path), gene_names)
+        self.path = Path(path)
+        with open_hdf5(self.path) as file:
+            self._newer = isinstance(file.get("matrix"), h5py.Group)
+            self._group = "matrix" if self._newer else self._genome_group(file, genome)
+            group = file[self._group]
+            n_genes, n_cells = self._shape(group)
+            self._barcodes = dataset(group, "barcodes", path, kinds="SO")[:]
+            if len(self._barcodes) != n_cells:
+                raise CellsError(f"{path}: {len(self._barcodes):,} barcodes where the shape says {n_cells:,}")
+            n_entries = dataset(group, "data", path, kinds="iuf").size
+            dataset(group, "indices", path, kinds="iu")
+            indptr = dataset(group, "indptr", path, kinds="iu")[:]
+            self._indptr = checked_indptr(indptr, n_cells, n_entries, self.source)
+            self._read_features(group, n_genes, genome, feature_type)
+
+    def _genome_group(self, file: h5py.File, genome: str | None) -> str:
+        genomes = [name for name, node in file.items() if isinstance(node, h5py.Group)]
+        if not genomes:
+            raise CellsError(f"{self.source}: holds no group; this is no 10x file")
+        if genome is None and len(genomes) > 1:
+            raise CellsError(
+                f"{self.source}: holds several genomes ({some_names(genomes)}); say which with `genome:` in the catalog"
+            )
+        chosen = genome or genomes[0]
+        if chosen not in genomes:
+            raise CellsError(f"{self.source}: no genome {chosen} (found: {some_names(genomes)})")
+        missing = [name for name in _OLD_LAYOUT if name not in file[chosen]]
+        if missing:
+            raise CellsError(f"{self.source}: group {chosen} has no {some_names(missing)}; this is no 10x file")
+        return chosen
+
+    def _shape(self, group: Any) -> tuple[int, int]:
+        shape = dataset(group, "shape", self.path, kinds="iu")[:]
+        if len(shape) != 2 or (shape < 0).any():
+            raise CellsError(f"{self.source}: shape {shape.tolist()} is no pair of genes and cells; damaged")
+        return int(shape[0]), int(shape[1])
+
+    def _read_features(self, group: Any, n_genes: int, genome: str | None, feature_type: str) -> None:
+        self._is_gene = np.ones(n_genes, dtype=bool)
+        if self._newer:
+            features = group.get("features")
+            if not isinstance(features, h5py.Group):
+                raise CellsError(f"{self.source}: matrix has no group `features`; this is no 10x file")
+            symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
+            ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
+            if "feature_type" in features:
+                self._keep(texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path) == feature_type)
+            if "genome" in features:
+                genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
+                self._keep(self._of_genome(genomes, genome))
+        else:
+            symbols = texts(dataset(group, "gene_names", self.path, kinds="SO"), self.path)
+            ids = texts(dataset(group, "genes", self.path, kinds="SO"), self.path)
+        for what, names in (("names", symbols), ("identifiers", ids)):
+            if len(names) != n_genes:
+                raise CellsError(f"{self.source}: {len(names):,} gene {what} where the shape says {n_genes:,}")
+        self._columns = np.flatnonzero(self._is_gene)
+        if not len(self._columns):
+            raise CellsError(f"{self.source}: no feature of type {feature_type}")
+        self._symbols, self._ids = symbols[self._columns], ids[self._columns]
+
+    def _keep(self, kept: np.ndarray) -> None:
+        if len(kept) != len(self._is_gene):
+            raise CellsError(f"{self.source}: {len(kept):,} features where the shape says {len(self._is_gene):,}")
+        self._is_gene &= kept
+
+    def _of_genome(self, genomes: pd.Index, genome: str | None) -> np.ndarray:
+        found = sorted(set(genomes[self._is_gene])) if len(genomes) == len(self._is_gene) else sorted(set(genomes))
+        if genome is None and len(found) > 1:
+            raise CellsError(
+                f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
+            )
+        if genome is not None and genome not in found:
+            raise CellsError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
+        return np.ones(len(genomes), dtype=bool) if genome is None else np.asarray(genomes == genome)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of barcodes."""
+        return len(self._barcodes)
+
+    @cached_property
+    def barcodes(self) -> pd.Index:
+        """All barcodes of the file; `locate` does without this list."""
+        try:
+            if self._barcodes.dtype.kind == "S":
+                return pd.Index(np.char.decode(self._barcodes, "utf-8").astype(object))
+            return pd.Index([name.decode("utf-8") for name in self._barcodes], dtype=object)
+        except UnicodeDecodeError:
+            raise CellsError(f"{self.source}: barcodes that are not UTF-8 text; damaged") from None
+
+    @property
+    def symbols(self) -> pd.Index:
+        """Gene symbols."""
+        return self._symbols
+
+    @property
+    def gene_ids(self) -> pd.Index:
+        """Gene identifiers."""
+        return self._ids
+
+    def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Reads some cells and columns; totals are over all genes of the chosen genome and feature type."""
+        lookup = np.full(len(self._is_gene), -1, dtype=np.int32)
+        lookup[self._columns[columns]] = np.arange(len(columns), dtype=np.int32)
+        with open_hdf5(self.path) as file:
+            group = file[self._group]
+            return select_rows(group["data"], group["indices"], self._indptr, cells, lookup, len(columns), self.source)

@@ -1,0 +1,127 @@
+"""Nodes of the `data_engineering` pipeline.
+
+Everything that can fail on bad input runs before the last node, the only one whose outputs are kept on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kpnn.cells import Expression, Matched, check_class_labels, gene_of, match
+from kpnn.cells.folds import FoldSettings, make_folds
+from kpnn.errors import CellsError
+from kpnn.files import sha256_of
+from kpnn.pipelines.data_engineering.network import state_pkn
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.validation import validated
+from kpnn.pkn import Dag, Pkn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger(__name__)
+
+
+def check_labels(table: pd.DataFrame, parameters: dict[str, Any], cross_validation: dict[str, Any]) -> pd.DataFrame:
+    """Validates the class labels: 0 or 1, each cell once; keeps the outputs asked for and the column of groups."""
+    settings = validated(DataEngineeringSettings, parameters, "data_engineering")
+    folds = validated(FoldSettings, cross_validation, "cross_validation")
+    return check_class_labels(
+        table, table.attrs.get("source", "class labels"), group_by=folds.group_by, outputs=settings.outputs
+    )
+
+
+def state_network(
+    edges: pd.DataFrame, labels: pd.DataFrame, parameters: dict[str, Any], cross_validation: dict[str, Any]
+) -> Pkn:
+    """Says which nodes of the edge list are inputs (leaves with the suffix) and outputs (the label columns)."""
+    settings = validated(DataEngineeringSettings, parameters, "data_engineering")
+    outputs = _outputs(labels, cross_validation)
+    return state_pkn(edges, outputs, suffix=settings.input_suffix, source=edges.attrs.get("source", "edges"))
+
+
+def match_cells(
+    expression: Expression,
+    labels: pd.DataFrame,
+    stated_pkn: Pkn,
+    parameters: dict[str, Any],
+    cross_validation: dict[str, Any],
+) -> tuple[Matched, Pkn]:
+    """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
+    settings = validated(DataEngineeringSettings, parameters, "data_engineering")
+    node_of = {gene_of(node, settings.input_suffix): node for node in stated_pkn.inputs}
+    matched = match(
+        expression,
+        labels[["barcode", *_outputs(labels, cross_validation)]],
+        node_of,
+        join=settings.repeated_genes,
+        limits=settings.limits,
+    )
+    pkn = stated_pkn.pruned(node_of[gene] for gene in matched.genes)
+    genes = [gene_of(node, settings.input_suffix) for node in pkn.inputs]
+    return matched.restricted_to(genes, "genes that reach an output"), pkn
+
+
+def find_full_dag(pkn: Pkn) -> Dag:
+    """All of the PKN where it has no cycle, else the edges on shortest paths from the outputs."""
+    from kpnn.pkn import shortest_path_dag
+
+    return shortest_path_dag(pkn)
+
+
+def split_cells(labels: pd.DataFrame, matched: Matched, cross_validation: dict[str, Any]) -> pd.DataFrame:
+    """Assigns every matched cell to one outer fold per repeat."""
+    settings = validated(FoldSettings, cross_validation, "cross_validation")
+    groups = None
+    if settings.group_by is not None:
+        if settings.group_by not in labels:
+            raise CellsError(f"cross_validation.group_by: the class labels have no column {settings.group_by}")
+        groups = labels.set_index("barcode")[settings.group_by]
+    return make_folds(matched.labels, settings, groups)
+
+
+def finish(
+    expression: Expression,
+    class_labels: pd.DataFrame,
+    edges: pd.DataFrame,
+    stated_pkn: Pkn,
+    labels: pd.DataFrame,
+    matched: Matched,
+    pkn: Pkn,
+    full_dag: Dag,
+    folds: pd.DataFrame,
+    parameters: dict[str, Any],
+    cross_validation: dict[str, Any],
+) -> tuple[AnnData, Pkn, Dag, pd.DataFrame, dict[str, Any]]:
+    """Hands over what later pipelines use, with a summary that a person reads."""
+    settings = validated(DataEngineeringSettings, parameters, "data_engineering")
+    adata = matched.to_anndata(settings.transform, pkn.inputs)
+    group_by = cross_validation.get("group_by")
+    if group_by is not None:
+        adata.obs[group_by] = labels.set_index("barcode")[group_by].reindex(adata.obs_names)
+    for step in matched.steps:
+        logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
+    sources = [expression.source, class_labels.attrs.get("source"), edges.attrs.get("source")]
+    summary = {
+        "steps": [asdict(step) | {"examples": list(step.examples)} for step in matched.steps],
+        "network": _network_account(stated_pkn, pkn, full_dag),
+        "classes": {name: int(matched.labels[name].sum()) for name in matched.labels},
+        "transform": settings.transform.as_dict(),
+        "files": {source: sha256_of(source) for source in sources if source},
+    }
+    return adata, pkn, full_dag, folds, summary
+
+
+def _network_account(stated: Pkn, pkn: Pkn, full_dag: Dag) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
+        for name, net in (("edge list", stated), ("pruned to measured genes", pkn), ("full DAG", full_dag))
+    ]
+
+
+def _outputs(labels: pd.DataFrame, cross_validation: dict[str, Any]) -> list[str]:
+    return [name for name in labels.columns if name not in ("barcode", cross_validation.get("group_by"))]

@@ -1,0 +1,33 @@
+"""Settings of the `data_engineering` pipeline."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kpnn.cells import Limits, Transform
+
+
+class DataEngineeringSettings(BaseModel):
+    """How raw files become cells for training; see `conf/base/parameters_data_engineering.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_suffix: str = "_gene"
+    outputs: tuple[str, ...] | None = None
+    repeated_genes: Literal["max", "sum"] = "max"
+    log1p: bool = True
+    library_size: float | None = Field(default=None, gt=0)
+    min_counts_per_cell: float = Field(default=0.0, ge=0)
+    min_cells_per_gene: int = Field(default=1, ge=0)
+
+    @property
+    def transform(self) -> Transform:
+        """What is done to counts."""
+        return Transform(self.library_size, self.log1p)
+
+    @property
+    def limits(self) -> Limits:
+        """Which cells and genes have enough counts."""
+        return Limits(self.min_counts_per_cell, self.min_cells_per_gene)
