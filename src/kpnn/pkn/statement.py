@@ -1,0 +1,442 @@
+"""The compact statement of DAG selection as a mixed-integer linear programme.
+
+Variables: x_v for a usable hidden node v kept. Where the inputs and outputs are such that a cheapest DAG is an
+arborescence (one output, every edge into a hidden node at the same cost, no demand that needs edges) nothing else is
+needed: the *node form*. Otherwise the *edge form* adds y_a for each usable edge a between neurons, u_(v,C) where
+neuron v may need an input of class C for itself, and w_C for edges that this costs beyond the coverage.
+
+Rows: every class of inputs is covered, every kept hidden node has a kept parent and a kept child, an edge needs both
+ends. Acyclic connection is left to cuts (see `separation`): for a node t and a set of nodes S around it that holds no
+output, the variables on the arcs into S sum up to at least x_t.
+
+The directed cuts are those of the Steiner arborescence problem (Wong 1984, doi:10.1007/BF02612335; node-weighted form: Fischetti et
+al. 2017, doi:10.1007/s12532-016-0111-0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from kpnn.pkn.presolve import ReducedPkn
+
+FREE = -1
+"""Column of an arc that costs nothing to use: its capacity is unlimited."""
+
+
+@dataclass
+class Rows:
+    """Rows `low <= sum of value * column <= high`, collected one by one."""
+
+    columns: list[np.ndarray] = field(default_factory=list)
+    values: list[np.ndarray] = field(default_factory=list)
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+
+    def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float = np.inf) -> None:
+        """Adds one row."""
+        self.columns.append(np.asarray(columns, dtype=np.int32))
+        self.values.append(np.asarray(values, dtype=float))
+        self.low.append(low)
+        self.high.append(high)
+
+    def extend(self, other: Rows) -> None:
+        """Adds all rows of another collection."""
+        self.columns += other.columns
+        self.values += other.values
+        self.low += other.low
+        self.high += other.high
+
+    def matrix(self, n_columns: int) -> csr_array:
+        """The coefficients, shape (n_rows, n_columns)."""
+        indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in self.columns])])
+        columns = np.concatenate(self.columns) if self.columns else np.empty(0, dtype=np.int32)
+        values = np.concatenate(self.values) if self.values else np.empty(0)
+        return csr_array((values, columns, indptr), shape=(len(self), n_columns))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Arcs along which a node must be connected to the source; each arc is a column, or free.
+
+    Attributes:
+        n_nodes: number of nodes, among them the source.
+        source: node that everything must be reached from.
+        tail, head: nodes of each arc.
+        column: column whose value is the arc's capacity, or FREE.
+        targets: nodes that must be reached.
+        target_column: column that says how much of the target is kept, or FREE: all of it.
+    """
+
+    n_nodes: int
+    source: int
+    tail: np.ndarray
+    head: np.ndarray
+    column: np.ndarray
+    targets: np.ndarray
+    target_column: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A mixed-integer linear programme and the networks that its cuts come from.
+
+    Attributes:
+        reduced: the presolved PKN that it states.
+        cost: objective coefficients, shape (n_columns,).
+        constant: cost of what is kept in any case.
+        low, high: bounds, shape (n_columns,).
+        is_integer: shape (n_columns,), bool.
+        rows: the rows, without cuts.
+        networks: where cuts are separated; none where the rows alone are exact.
+        node_column: column of each node's x, shape (n_nodes,); FREE for other nodes.
+        edge_column: column of each usable edge's y, shape (n_usable,); FREE where it has none.
+        serve: (node, class, column) of each u.
+        names: what the kinds of columns are called in reports, with their counts.
+    """
+
+    reduced: ReducedPkn
+    cost: np.ndarray
+    constant: float
+    low: np.ndarray
+    high: np.ndarray
+    is_integer: np.ndarray
+    rows: Rows
+    networks: tuple[Network, ...]
+    node_column: np.ndarray
+    edge_column: np.ndarray
+    serve: tuple[tuple[int, int, int], ...]
+    names: dict[str, int]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of variables."""
+        return len(self.cost)
+
+    @property
+    def has_whole_costs(self) -> bool:
+        """Every solution costs a whole number."""
+        return bool((self.cost == np.round(self.cost)).all()) and self.constant == round(self.constant)
+
+    @property
+    def has_edge_form(self) -> bool:
+        """The edges between neurons are variables of their own."""
+        return bool((self.edge_column[self.reduced.is_core] != FREE).any())
+
+
+def node_form_suffices(reduced: ReducedPkn) -> bool:
+    """Whether a cheapest DAG is an arborescence whose cost is known from its nodes alone."""
+    rules = reduced.rules
+    if len(reduced.pkn.outputs) > 1 or rules.keep_nodes or rules.keep_edges:
+        return False
+    if rules.max_depth is not None or rules.max_parents is not None:
+        return False
+    core = np.flatnonzero(reduced.is_core)
+    if not len(core):
+        return True
+    n_nodes = len(reduced.pkn.nodes)
+    low, high = np.full(n_nodes, np.inf), np.zeros(n_nodes)
+    np.minimum.at(low, reduced.child[core], reduced.cost[core])
+    np.maximum.at(high, reduced.child[core], reduced.cost[core])
+    return bool((low[high > 0] == high[high > 0]).all())
+
+
+def state(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Statement:
+    """States DAG selection on a presolved PKN.
+
+    Args:
+        reduced: the presolved PKN.
+        edge_form: whether edges between neurons are variables; by default only where they must be.
+    """
+    return _Builder(reduced, not node_form_suffices(reduced) if edge_form is None else edge_form).build()
+
+
+class _Builder:
+    def __init__(self, reduced: ReducedPkn, edge_form: bool) -> None:
+        self.reduced = reduced
+        self.edge_form = edge_form
+        self.n_nodes = len(reduced.pkn.nodes)
+        self.rows = Rows()
+        self.cost: list[np.ndarray] = []
+        self.low: list[np.ndarray] = []
+        self.high: list[np.ndarray] = []
+        self.integer: list[np.ndarray] = []
+        self.n_columns = 0
+        self.constant = 0.0
+        self.serve: list[tuple[int, int, int]] = []
+        self.names: dict[str, int] = {}
+        on_path = np.zeros(self.n_nodes, dtype=bool)
+        on_path[reduced.parent] = on_path[reduced.child] = True
+        self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
+        self.node_column = np.full(self.n_nodes, FREE)
+        self.edge_column = np.full(len(reduced.edge_ids), FREE)
+        self.core = np.flatnonzero(reduced.is_core)
+
+    def build(self) -> Statement:
+        reduced = self.reduced
+        forced = reduced.is_forced[self.hidden]
+        self.node_column[self.hidden] = self._columns("hidden nodes", np.zeros(len(forced)), low=forced.astype(float))
+        must = np.isin(reduced.edge_ids, _must_rows(reduced))
+        if self.edge_form:
+            self.edge_column[self.core] = self._columns(
+                "edges between neurons", reduced.cost[self.core], low=must[self.core].astype(float)
+            )
+        else:
+            node_cost = np.zeros(self.n_nodes)
+            node_cost[reduced.child[self.core]] = reduced.cost[self.core]
+            self.cost[0] = node_cost[self.hidden]
+        priced = reduced.priced_edges
+        if len(priced):
+            self.edge_column[priced] = self._columns(
+                "edges to inputs", reduced.cost[priced], low=must[priced].astype(float)
+            )
+        self._cover_inputs()
+        self._connect_neurons()
+        if self.edge_form:
+            self._serve_classes()
+        if reduced.rules.max_parents is not None:
+            self._limit_parents(reduced.rules.max_parents)
+        if reduced.rules.max_depth is not None:
+            self._limit_depth(reduced.rules.max_depth)
+        return Statement(
+            reduced=reduced,
+            cost=np.concatenate(self.cost),
+            constant=self.constant,
+            low=np.concatenate(self.low),
+            high=np.concatenate(self.high),
+            is_integer=np.concatenate(self.integer),
+            rows=self.rows,
+            networks=self._networks(),
+            node_column=self.node_column,
+            edge_column=self.edge_column,
+            serve=tuple(self.serve),
+            names=self.names,
+        )
+
+    def _columns(
+        self, name: str, cost: np.ndarray, *, low: np.ndarray | None = None, high: float = 1.0, integer: bool = True
+    ) -> np.ndarray:
+        n = len(cost)
+        self.cost.append(np.asarray(cost, dtype=float))
+        self.low.append(np.zeros(n) if low is None else low)
+        self.high.append(np.full(n, high))
+        self.integer.append(np.full(n, integer))
+        self.names[name] = self.names.get(name, 0) + n
+        self.n_columns += n
+        return np.arange(self.n_columns - n, self.n_columns)
+
+    def _kept_sum(self, codes: np.ndarray) -> tuple[np.ndarray, int]:
+        """Columns of nodes, and how many of them are outputs, which are always kept."""
+        columns = self.node_column[codes]
+        return columns[columns != FREE], int((columns == FREE).sum())
+
+    def _cover_inputs(self) -> None:
+        reduced = self.reduced
+        self.constant += sum(c.coverage * c.cost * len(c.genes) for c in reduced.classes)
+        for position in reduced.open_classes:
+            gene_class = reduced.classes[position]
+            columns, always = self._kept_sum(gene_class.parents)
+            self.rows.add(columns, np.ones(len(columns)), gene_class.coverage - always)
+        for edges in _by(reduced.child, reduced.priced_edges):
+            columns = self.edge_column[edges]
+            self.rows.add(columns, np.ones(len(columns)), reduced.coverage[reduced.child[edges[0]]])
+        self._need_ends(reduced.priced_edges)
+
+    def _need_ends(self, edges: np.ndarray) -> None:
+        """y_a <= x at both ends."""
+        for ends in (self.reduced.parent, self.reduced.child):
+            for edge in edges:
+                node = self.node_column[ends[edge]]
+                if node != FREE:
+                    self.rows.add(np.array([self.edge_column[edge], node]), np.array([-1.0, 1.0]), 0.0)
+
+    def _connect_neurons(self) -> None:
+        """Every kept hidden node has a kept parent and, counting inputs, a kept child."""
+        reduced = self.reduced
+        ones = np.ones
+        parents_of = dict(_keyed(reduced.child, self.core))
+        if self.edge_form:
+            self._need_ends(self.core)
+            for code in self.hidden:
+                columns = self.edge_column[parents_of[code]]
+                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+            return
+        has_input = np.zeros(self.n_nodes, dtype=bool)
+        has_input[reduced.parent[~reduced.is_core]] = True
+        children_of = dict(_keyed(reduced.parent, self.core))
+        for code in self.hidden:
+            columns, always = self._kept_sum(reduced.parent[parents_of[code]])
+            if not always:
+                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+            if not has_input[code]:
+                columns, _ = self._kept_sum(reduced.child[children_of[code]])
+                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+
+    def _serve_classes(self) -> None:
+        """A kept neuron without kept hidden child needs an input of its own; inputs may run short."""
+        reduced = self.reduced
+        most = reduced.rules.max_parents
+        self.always_served = np.zeros(self.n_nodes, dtype=bool)
+        contested = []
+        for position, gene_class in enumerate(reduced.classes):
+            if gene_class.coverage * len(gene_class.genes) >= len(gene_class.parents):
+                self.always_served[gene_class.parents] = True
+            else:
+                contested.append(position)
+        serve_of: dict[int, list[int]] = {}
+        for position in contested:
+            gene_class = reduced.classes[position]
+            codes = gene_class.parents[~self.always_served[gene_class.parents]]
+            if not len(codes):
+                continue
+            columns = self._columns("inputs kept for a neuron", np.zeros(len(codes)))
+            for code, column in zip(codes, columns, strict=True):
+                self.serve.append((int(code), position, int(column)))
+                serve_of.setdefault(int(code), []).append(int(column))
+                if self.node_column[code] != FREE:
+                    self.rows.add(np.array([column, self.node_column[code]]), np.array([-1.0, 1.0]), 0.0)
+            widest = len(gene_class.parents) if most is None else min(most, len(gene_class.parents))
+            room = len(gene_class.genes) * (widest - gene_class.coverage)
+            extra = self._columns("extra edges to inputs", np.array([gene_class.cost]), high=float(room))
+            slots = len(gene_class.genes) * gene_class.coverage
+            self.rows.add(np.append(columns, extra), np.append(-np.ones(len(columns)), 1.0), -float(slots))
+        children_of = dict(_keyed(reduced.parent, self.core))
+        priced_of = dict(_keyed(reduced.parent, reduced.priced_edges))
+        nothing = np.empty(0, dtype=np.int64)
+        neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
+        for code in neurons[~self.always_served[neurons]]:
+            columns = np.concatenate(
+                [
+                    self.edge_column[children_of.get(code, nothing)],
+                    self.edge_column[priced_of.get(code, nothing)],
+                    np.array(serve_of.get(int(code), []), dtype=np.int64),
+                ]
+            )
+            node = self.node_column[code]
+            if node == FREE:
+                self.rows.add(columns, np.ones(len(columns)), 1.0)
+            else:
+                self.rows.add(np.append(columns, node), np.append(np.ones(len(columns)), -1.0), 0.0)
+
+    def _limit_parents(self, most: int) -> None:
+        edges = np.flatnonzero(self.edge_column != FREE)
+        for into in _by(self.reduced.child, edges):
+            if len(into) > most:
+                self.rows.add(self.edge_column[into], np.ones(len(into)), -np.inf, float(most))
+
+    def _limit_depth(self, most: int) -> None:
+        """Order variables (Miller, Tucker and Zemlin 1960): a child lies at least one level below its parent."""
+        reduced = self.reduced
+        neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
+        down, up = reduced.distance_from_output[neurons], reduced.distance_to_input[neurons]
+        level = np.full(self.n_nodes, FREE)
+        level[neurons] = self._columns("levels", np.zeros(len(neurons)), low=down, integer=False)
+        self.high[-1] = most - up
+        lowest, highest = np.zeros(self.n_nodes), np.zeros(self.n_nodes)
+        lowest[neurons], highest[neurons] = down, most - up
+        for edge in self.core:
+            above, below = reduced.parent[edge], reduced.child[edge]
+            slack = highest[above] + 1 - lowest[below]
+            if slack > 0:
+                columns = np.array([level[below], level[above], self.edge_column[edge]])
+                self.rows.add(columns, np.array([1.0, -1.0, -slack]), 1.0 - slack)
+
+    def _networks(self) -> tuple[Network, ...]:
+        """Downwards from the outputs and, in edge form, upwards from the inputs; only where there are cycles."""
+        # The order variables of a depth limit exclude cycles, but their relaxation is weak: cuts stay.
+        if self.reduced.is_acyclic and self.reduced.rules.max_depth is None:
+            return (self._downwards(),) if self.edge_form else ()
+        return (self._downwards(), self._upwards()) if self.edge_form else (self._downwards(),)
+
+    def _downwards(self) -> Network:
+        """Node v enters as arc v -> v' with capacity x_v; a class is reached through any of its parents."""
+        reduced, n = self.reduced, self.n_nodes
+        source = 2 * n
+        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
+        tails = [np.full(len(outputs), source), outputs, hidden, n + reduced.parent[self.core]]
+        heads = [outputs, n + outputs, n + hidden, reduced.child[self.core]]
+        columns = [
+            np.full(2 * len(outputs), FREE),
+            self.node_column[hidden],
+            self.edge_column[self.core],
+        ]
+        targets, target_columns = [], []
+        for position, class_index in enumerate(reduced.open_classes):
+            parents = reduced.classes[class_index].parents
+            tails.append(n + parents)
+            heads.append(np.full(len(parents), source + 1 + position))
+            columns.append(np.full(len(parents), FREE))
+            targets.append(source + 1 + position)
+        priced = reduced.priced_edges
+        tails.append(n + reduced.parent[priced])
+        heads.append(reduced.child[priced])
+        columns.append(self.edge_column[priced])
+        inputs = np.unique(reduced.child[priced])
+        target_columns = [FREE] * len(targets) + [FREE] * len(inputs) + self.node_column[hidden].tolist()
+        return Network(
+            n_nodes=source + 1 + len(reduced.open_classes),
+            source=source,
+            tail=np.concatenate(tails),
+            head=np.concatenate(heads),
+            column=np.concatenate(columns),
+            targets=np.concatenate([np.array(targets, dtype=np.int64), inputs, hidden]),
+            target_column=np.array(target_columns),
+        )
+
+    def _upwards(self) -> Network:
+        """From the inputs to the outputs and kept hidden nodes, against the edges; v enters as v' -> v."""
+        reduced, n = self.reduced, self.n_nodes
+        source = 2 * n
+        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
+        served = np.flatnonzero(self.always_served)
+        codes = np.array([code for code, _, _ in self.serve], dtype=np.int64)
+        serve_columns = np.array([column for _, _, column in self.serve], dtype=np.int64)
+        priced = reduced.priced_edges
+        tails = [outputs + n, hidden + n, reduced.child[self.core], np.full(len(served), source)]
+        heads = [outputs, hidden, n + reduced.parent[self.core], n + served]
+        columns = [
+            np.full(len(outputs), FREE),
+            self.node_column[hidden],
+            self.edge_column[self.core],
+            np.full(len(served), FREE),
+            serve_columns,
+            self.edge_column[priced],
+        ]
+        tails += [np.full(len(codes), source), np.full(len(priced), source)]
+        heads += [n + codes, n + reduced.parent[priced]]
+        return Network(
+            n_nodes=source + 1,
+            source=source,
+            tail=np.concatenate(tails),
+            head=np.concatenate(heads),
+            column=np.concatenate(columns),
+            targets=n + np.concatenate([outputs, hidden]),
+            target_column=np.concatenate([np.full(len(outputs), FREE), self.node_column[hidden]]),
+        )
+
+
+def _must_rows(reduced: ReducedPkn) -> np.ndarray:
+    if not reduced.rules.keep_edges:
+        return np.empty(0, dtype=np.int64)
+    kept = set(reduced.rules.keep_edges)
+    edges = reduced.pkn.edges.iloc[reduced.edge_ids]
+    chosen = [pair in kept for pair in zip(edges["parent"], edges["child"], strict=True)]
+    return reduced.edge_ids[np.array(chosen, dtype=bool)]
+
+
+def _keyed(keys: np.ndarray, edges: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Groups edges by the node at one end."""
+    if not len(edges):
+        return []
+    order = edges[np.argsort(keys[edges], kind="stable")]
+    values, starts = np.unique(keys[order], return_index=True)
+    return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _by(keys: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
+    return [group for _, group in _keyed(keys, edges)]
