@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +70,16 @@ class LabelledCells:
             raise CellsError(f"the cells have no gene for input {some_names(missing)} of the DAG")
         return positions
 
+    def restricted_to(self, inputs: Sequence[str]) -> LabelledCells:
+        """The same cells with the genes of a DAG's inputs, in their order.
+
+        Raises:
+            CellsError: an input is not among the genes.
+        """
+        if tuple(inputs) == self.nodes:
+            return self
+        return replace(self, expression=self.expression[:, self.columns_of(inputs)], nodes=tuple(inputs))
+
     def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
         """Positions of barcodes among the cells, ascending, shape (n,).
 
@@ -83,6 +94,7 @@ class LabelledCells:
             )
         return np.sort(positions)
 
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit could see, in hexadecimal."""
         digest = hashlib.sha256()

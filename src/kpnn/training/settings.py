@@ -60,8 +60,8 @@ class Hyperparameters(_Settings):
 
     Attributes:
         dropout: share of what `dropout_on` names that is dropped in each training step.
-        dropout_genes: share of genes dropped; None: `dropout`. Only where nodes are dropped.
-        dropout_nodes: share of hidden neurons dropped; None: `dropout`. Only where nodes are dropped.
+        gene_dropout: share of genes dropped; None: `dropout`. Only where nodes are dropped.
+        node_dropout: share of hidden neurons dropped; None: `dropout`. Only where nodes are dropped.
         dropout_on: `edges` (of each neuron, as corneto's build_dagnn) or `nodes` (genes and neurons, as
             Fortelny & Bock).
         kernel_l1: L1 penalty on edge weights.
@@ -75,8 +75,8 @@ class Hyperparameters(_Settings):
     """
 
     dropout: float = Field(0.2, ge=0, lt=1)
-    dropout_genes: float | None = Field(None, ge=0, lt=1)
-    dropout_nodes: float | None = Field(None, ge=0, lt=1)
+    gene_dropout: float | None = Field(None, ge=0, lt=1)
+    node_dropout: float | None = Field(None, ge=0, lt=1)
     dropout_on: Literal["edges", "nodes"] = "edges"
     kernel_l1: float = Field(0.0, ge=0)
     kernel_l2: float = Field(0.0, ge=0)
@@ -94,10 +94,12 @@ class NetworkSettings(_Settings):
     Attributes:
         initializer: how weights start.
         signed: weights keep the sign of their edge.
+        gene_suffix: what an input node's name has after its gene's.
     """
 
     initializer: str = "glorot_uniform"
     signed: bool = False
+    gene_suffix: str = "_gene"
 
 
 class FitSettings(_Settings):
@@ -197,3 +199,7 @@ class EvaluationSettings(_Settings):
     fit: FitSettings = FitSettings()
     tuning: TuningSettings = TuningSettings()
     execution: ExecutionSettings = ExecutionSettings()
+
+    def with_gene_suffix(self, gene_suffix: str) -> EvaluationSettings:
+        """The same settings for networks whose input nodes are named gene + suffix."""
+        return self.model_copy(update={"network": self.network.model_copy(update={"gene_suffix": gene_suffix})})

@@ -1,0 +1,64 @@
+"""Nodes of the `modelling` pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kpnn.cells.folds import FoldSettings
+from kpnn.pipelines.validation import validated
+from kpnn.pkn import Dag
+from kpnn.tracking import ArmTracker
+from kpnn.tracking.runs import arm_metrics
+from kpnn.training.cross_validation import Arm, cross_validate
+from kpnn.training.data import LabelledCells
+from kpnn.training.results import ArmResult, FoldStore
+from kpnn.training.settings import EvaluationSettings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
+
+
+def cross_validate_arm(
+    arm: str,
+    dag: Dag,
+    matched_cells: AnnData,
+    folds: pd.DataFrame,
+    store: FoldStore,
+    modelling: dict[str, Any],
+    cross_validation: dict[str, Any],
+    gene_suffix: str,
+) -> ArmOutputs:
+    """Trains and scores one arm on every outer fold, logging each fold as it finishes."""
+    settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
+    group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
+    cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
+    tracker = ArmTracker(arm)
+    result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
+    tracker.finish(result)
+    return (
+        _models(result),
+        result.predictions(),
+        result.fold_metrics(),
+        result.trials(),
+        result.learning_curves(),
+        _summary(result),
+    )
+
+
+def _models(result: ArmResult) -> dict[str, Any]:
+    return {
+        fold.name: {"file": f"{fold.name}/model.keras", "sha256": hashlib.sha256(fold.model).hexdigest()}
+        for fold in result.folds
+        if fold.model is not None
+    }
+
+
+def _summary(result: ArmResult) -> dict[str, Any]:
+    first = result.folds[0]
+    sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
+    return {"arm": result.arm, "sizes": sizes, "metrics": arm_metrics(result), "pooled": result.pooled_metrics()}

@@ -1,0 +1,143 @@
+"""Cross-validation of one arm: its outer folds as independent tasks, each kept as soon as it is finished."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from kpnn.errors import CellsError, KpnnError
+from kpnn.pkn import Dag
+from kpnn.training.data import LabelledCells
+from kpnn.training.executors import run_tasks
+from kpnn.training.fold import FoldTask, train_fold
+from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
+from kpnn.training.settings import EvaluationSettings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One thing under comparison.
+
+    Attributes:
+        name: such as `full` or `pruned`.
+        dag: its network.
+    """
+
+    name: str
+    dag: Dag
+
+
+def cross_validate(
+    arm: Arm,
+    cells: LabelledCells,
+    folds: pd.DataFrame,
+    settings: EvaluationSettings,
+    store: FoldStore,
+    on_fold: Callable[[FoldResult], None] | None = None,
+) -> ArmResult:
+    """Trains and scores an arm on every outer fold.
+
+    Args:
+        arm: what to train.
+        cells: all labelled cells.
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
+        settings: protocol, tuning, execution.
+        store: keeps finished folds; those of an earlier run that depended on the same data, network, settings and
+            code are taken from it (unless `settings.resume` is false).
+        on_fold: called in this process with each finished fold, in the order of finishing.
+
+    Raises:
+        KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
+    """
+    cells = cells.restricted_to(arm.dag.inputs)
+    tasks = _fold_tasks(arm, cells, folds, settings)
+    fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
+    store.forget_others([task.name for task in tasks])
+    finished: dict[str, FoldResult] = {}
+    for task in tasks:
+        kept = store.load(task.repeat, task.fold, fingerprints[task.name]) if settings.resume else None
+        if kept is not None:
+            finished[task.name] = kept
+            if on_fold is not None:
+                on_fold(kept)
+    if finished:
+        _log.info("%s: %d of %d folds are kept from an earlier run", arm.name, len(finished), len(tasks))
+    left = [task for task in tasks if task.name not in finished]
+    begun = time.monotonic()
+    failed: list[tuple[FoldTask, Exception]] = []
+    for position, outcome in run_tasks(train_fold, (arm.dag, cells, settings), left, settings.execution):
+        if isinstance(outcome, Exception):
+            failed.append((left[position], outcome))
+            if settings.execution.executor == "sequential":
+                break
+            continue
+        store.save(outcome, fingerprints[outcome.name])
+        finished[outcome.name] = outcome
+        if on_fold is not None:
+            on_fold(outcome)
+        _report_progress(outcome, len(finished), len(tasks), len(left), time.monotonic() - begun)
+    if failed:
+        task, cause = failed[0]
+        others = f"{len(finished)} of {len(tasks)} folds are kept" + (
+            f", {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        )
+        raise KpnnError(f"arm {arm.name}, {task.name}: {type(cause).__name__}: {cause} ({others})") from cause
+    return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
+
+
+def _fold_tasks(arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
+    tasks = []
+    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
+        held_out = cells.rows_of(table["barcode"])
+        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
+        training = cells.rows_of(others["barcode"])
+        if len(pd.Index(held_out).intersection(training)):
+            raise CellsError(f"{fold_name(repeat, fold)}: a cell is both held out and trained on; run data_engineering")
+        tasks.append(FoldTask(arm.name, int(repeat), int(fold), training, held_out, settings.seed))
+    return tasks
+
+
+def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
+    digest = hashlib.sha256()
+    lasting = settings.model_dump_json(exclude={"resume": True, "execution": True, "tuning": {"storage"}})
+    for part in (arm.name, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
+        digest.update(part.encode())
+    digest.update(task.training.tobytes())
+    digest.update(task.held_out.tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def code_fingerprint() -> str:
+    """SHA-256 of the sources that decide a fold's result: an upgrade never takes an older result for its own."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for room in ("cells", "nn", "pkn", "training"):
+        for source in sorted((package / room).rglob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _report_progress(result: FoldResult, done: int, of: int, in_this_run: int, seconds: float) -> None:
+    done_here = in_this_run - (of - done)
+    minutes_left = seconds / max(done_here, 1) * (of - done) / 60
+    _log.info(
+        "%s, %s: ROC-AUC %.3f, %d trials, %.0f s (%d of %d folds%s)",
+        result.arm,
+        result.name,
+        result.metrics["roc_auc"],
+        len(result.trials),
+        result.seconds,
+        done,
+        of,
+        f", about {minutes_left:.0f} min left" if minutes_left >= 1 else "",
+    )
