@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,8 +72,8 @@ class Search:
         """Takes a bound of the statement's columns if it is better; rounds it up where costs are whole numbers."""
         value += self.statement.constant
         if self.statement.has_whole_costs and np.isfinite(value):
-            value = np.ceil(value - 1e-6)
-        self.bound = max(self.bound, min(value, self.objective))
+            value = math.ceil(value - 1e-6)
+        self.bound = float(max(self.bound, min(value, self.objective)))
 
     @property
     def gap(self) -> float:
@@ -108,9 +109,7 @@ def solve_compact(statement: Statement, milp: Milp, limits: Limits) -> Search:
     return search
 
 
-def _cut_relaxation(
-    search: Search, separators: list[Separator], limits: Limits, left: Callable[[], float]
-) -> None:
+def _cut_relaxation(search: Search, separators: list[Separator], limits: Limits, left: Callable[[], float]) -> None:
     relaxation = Relaxation(search.statement, threads=limits.threads, seed=limits.seed)
     bounds: list[float] = []
     while left() > 0:

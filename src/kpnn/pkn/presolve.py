@@ -271,7 +271,9 @@ def _require_usable(
     on_path[parent] = on_path[child] = True
     lost = [pkn.nodes[code] for code in kept if not on_path[code]]
     if lost:
-        raise SelectionError(f"{some_names(lost)} must be kept but lies on no permitted path from an output to an input")
+        raise SelectionError(
+            f"{some_names(lost)} must be kept but lies on no permitted path from an output to an input"
+        )
     edges = pkn.edges
     unusable = [f"{edges['parent'].iat[row]} -> {edges['child'].iat[row]}" for row in must_edges if not usable[row]]
     if unusable:
@@ -294,9 +296,7 @@ def _force(
         forced[added] = True
 
 
-def _cycles(
-    parent: np.ndarray, child: np.ndarray, is_core: np.ndarray, n_nodes: int
-) -> tuple[np.ndarray, int, int]:
+def _cycles(parent: np.ndarray, child: np.ndarray, is_core: np.ndarray, n_nodes: int) -> tuple[np.ndarray, int, int]:
     tails, heads = parent[is_core], child[is_core]
     graph = csr_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(n_nodes, n_nodes))
     _, label = connected_components(graph, directed=True, connection="strong")

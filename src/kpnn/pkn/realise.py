@@ -110,9 +110,7 @@ def _input_edges(
     return order[np.searchsorted(key[order], wanted)]
 
 
-def spread_evenly(
-    choices: list[tuple[int, list[int], int]], fixed: list[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def spread_evenly(choices: list[tuple[int, list[int], int]], fixed: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Assigns inputs to parents so that the sum of squared loads is least.
 
     Greedy first, then loads move along cost-reducing paths until there is none, which is optimal for such
