@@ -1,0 +1,67 @@
+"""Whether a fetched file holds what the study says it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kpnn.cells import open_expression, read_class_labels
+from kpnn.errors import CellsError, KpnnError, PknError, some_names
+from kpnn.pipelines.download.fetching import DownloadError
+from kpnn.pipelines.download.settings import RemoteFile
+from kpnn.text_tables import read_string_table
+
+
+def check_content(path: Path, name: str, file: RemoteFile) -> dict[str, Any]:
+    """Reads a file as what it should be and compares it with what is expected of it.
+
+    Args:
+        path: the fetched file, under whatever name.
+        name: the file's name.
+        file: what it should be.
+
+    Returns:
+        What was found, by the names of `Expectation`.
+
+    Raises:
+        DownloadError: it is another kind of file, or holds something else.
+    """
+    try:
+        found = {"edges": _edges, "class_labels": _class_labels, "expression": _expression}[file.kind](path, name)
+    except DownloadError:
+        raise
+    except KpnnError as error:
+        raise DownloadError(f"{name}: is not what it should be: {str(error).replace(str(path), name)}") from error
+    expected = {key: value for key, value in file.expect.model_dump().items() if value is not None}
+    wrong = [f"{key} {found.get(key)!r} instead of {value!r}" for key, value in expected.items() if found[key] != value]
+    if wrong:
+        raise DownloadError(f"{name}: holds something else than the study says: {some_names(wrong)}")
+    return found
+
+
+def _edges(path: Path, _: str) -> dict[str, Any]:
+    table = read_string_table(path, PknError, needs=["parent", "child"], separator=",")
+    parents, children = set(table["parent"]), set(table["child"])
+    return {
+        "edges": len(table),
+        "nodes": len(parents | children),
+        "inputs": len(children - parents),
+        "outputs": tuple(sorted(parents - children)),
+    }
+
+
+def _class_labels(path: Path, _: str) -> dict[str, Any]:
+    labels = read_class_labels(path)
+    return {"cells": len(labels), "positives": {name: int(labels[name].sum()) for name in labels.columns[1:]}}
+
+
+def _expression(path: Path, name: str) -> dict[str, Any]:
+    try:
+        expression = open_expression(path, format=None if name.endswith(".partial") else _format(name))
+    except CellsError as error:
+        raise DownloadError(f"{name}: is no expression matrix: {str(error).replace(str(path), name)}") from error
+    return {"cells": expression.n_cells, "genes": len(expression.genes)}
+
+
+def _format(name: str) -> str:
+    return "tenx_h5" if name.endswith(".h5") else "table"

@@ -1,0 +1,80 @@
+"""Settings of the `download` pipeline."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from kpnn.pipelines.download.fetching import Patience
+
+
+class Expectation(BaseModel):
+    """What a file must hold; what is not said is not checked.
+
+    Attributes:
+        edges: number of edges. nodes: of nodes. inputs: of leaves.
+        outputs: names of the roots.
+        cells: number of cells. genes: of genes (columns, repeated names counted).
+        positives: label -> number of cells of class 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    edges: int | None = None
+    nodes: int | None = None
+    inputs: int | None = None
+    outputs: tuple[str, ...] | None = None
+    cells: int | None = None
+    genes: int | None = None
+    positives: dict[str, int] | None = None
+
+
+class RemoteFile(BaseModel):
+    """One file of the study.
+
+    Attributes:
+        kind: what it is, and so how it is checked.
+        sha256: its fingerprint, where it is known beforehand.
+        expect: what it must hold.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["edges", "class_labels", "expression"]
+    sha256: str | None = None
+    expect: Expectation = Expectation()
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_a_fingerprint(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("must be 64 hexadecimal digits in lower case")
+        return value
+
+
+class DownloadSettings(BaseModel):
+    """Which files to fetch from where; see `conf/tcr/parameters_download.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = ""
+    folder: str = "data/01_raw"
+    files: dict[str, RemoteFile] = Field(default_factory=dict)
+    attempts: int = Field(default=5, ge=1)
+    first_wait_seconds: float = Field(default=1.0, ge=0)
+    timeout_seconds: float = Field(default=30.0, gt=0)
+
+    @field_validator("files")
+    @classmethod
+    def _plain_names(cls, files: dict[str, RemoteFile]) -> dict[str, RemoteFile]:
+        for name in files:
+            if not name or "/" in name or "\\" in name or name.startswith("."):
+                raise ValueError(f"{name!r} is no plain file name")
+        return files
+
+    @property
+    def patience(self) -> Patience:
+        """How long to try."""
+        return Patience(self.attempts, self.first_wait_seconds, timeout_seconds=self.timeout_seconds)
