@@ -1,0 +1,34 @@
+"""Knowledge-primed neural networks in Keras: build, train, predict, read and set their weights.
+
+Keras runs on torch here unless the environment variable `KERAS_BACKEND` names another backend before Keras is imported.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+from kpnn.nn.build import build_kpnn
+from kpnn.nn.history import History
+from kpnn.nn.layer import SparseDag, dag_of
+from kpnn.nn.normalization import InputNormalization
+from kpnn.nn.prediction import node_activations, output_gradients, predict
+from kpnn.nn.settings import TrainingSettings
+from kpnn.nn.training import fit_kpnn, fit_kpnns
+from kpnn.nn.weights import biases, edge_weights, set_edge_weights
+
+__all__ = [
+    "History",
+    "InputNormalization",
+    "SparseDag",
+    "TrainingSettings",
+    "biases",
+    "build_kpnn",
+    "dag_of",
+    "edge_weights",
+    "fit_kpnn",
+    "fit_kpnns",
+    "node_activations",
+    "output_gradients",
+    "predict",
+    "set_edge_weights",
+]

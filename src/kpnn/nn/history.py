@@ -1,0 +1,41 @@
+"""What a fit recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Learning curve of one fit; entry i of each array belongs to epoch i + 1.
+
+    Attributes:
+        loss: what was minimized, averaged over the steps of each epoch: (class-weighted) cross-entropy with dropout on, plus
+            the penalty; float64.
+        penalty: the regularization's part of `loss`; float64.
+        val_loss: cross-entropy of the validation cells after each epoch, without class weights, dropout or penalty; NaN
+            where there are no validation cells; float64.
+        seconds: wall-clock time of each epoch; epochs of a batch of fits share theirs.
+        best_epoch: epoch (from 1) whose weights the model holds.
+        stopped_by: `max_epochs`, `patience` or `callback`.
+    """
+
+    loss: np.ndarray
+    penalty: np.ndarray
+    val_loss: np.ndarray
+    seconds: np.ndarray
+    best_epoch: int
+    stopped_by: str
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs trained."""
+        return len(self.loss)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Returns the curve as a table: `loss`, `penalty`, `val_loss`, `seconds`, indexed by `epoch` from 1."""
+        columns = {name: getattr(self, name) for name in ("loss", "penalty", "val_loss", "seconds")}
+        return pd.DataFrame(columns, index=pd.RangeIndex(1, self.n_epochs + 1, name="epoch"))

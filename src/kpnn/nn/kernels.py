@@ -1,0 +1,402 @@
+"""The network's arithmetic, compiled: forward, backward and dropout over minibatches of sparse cells.
+
+One call computes on one core without holding Python's lock, so that several networks can train at the same time, each exactly as
+it would alone. Values of neurons are held as neurons x cells, so that a step along an edge is one vector operation over cells.
+
+Random numbers are a function of a key (one per cell and epoch) and of what they decide (an edge, a gene or a neuron), so forward
+and backward agree on them without storing any, and only those that matter are ever drawn: where no expression is stored for a
+gene, nothing of it can be dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, uint32, uint64
+
+FLAGS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+# Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
+LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
+
+
+class Plan(NamedTuple):
+    """What is fixed by the DAG and the activations; see `kpnn.nn.layout.Layout`."""
+
+    order: np.ndarray
+    outputs: np.ndarray
+    codes: np.ndarray
+    gene_starts: np.ndarray
+    gene_parents: np.ndarray
+    neuron_starts: np.ndarray
+    neuron_children: np.ndarray
+
+
+class Rows(NamedTuple):
+    """Cells x input nodes in CSR form: `indices` int32, `indptr` int64."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+
+
+class Drops(NamedTuple):
+    """What is dropped: an entry is kept where its random number, uint32, is at most `*_limits`.
+
+    `on_edges` tells whether entries of `gene_limits` are gene edges or genes, and of `neuron_limits` neuron edges or neurons;
+    `*_scales` is one over the probability of being kept.
+    """
+
+    on_edges: bool
+    of_genes: bool
+    of_neurons: bool
+    gene_limits: np.ndarray
+    gene_scales: np.ndarray
+    neuron_limits: np.ndarray
+    neuron_scales: np.ndarray
+
+
+class Space(NamedTuple):
+    """Memory for one minibatch; neurons x cells unless said otherwise."""
+
+    z: np.ndarray  # pre-activations
+    a: np.ndarray  # activations
+    seen: np.ndarray  # activations as parents see them, where neurons are dropped
+    dz: np.ndarray
+    da: np.ndarray
+    neuron_factors: np.ndarray  # neuron edges (or neurons) x cells: 0 or one over the probability of being kept
+    genes: np.ndarray  # input nodes x cells, only where cells must be dense
+    row: np.ndarray  # float64, one value per neuron
+    gene_weights: np.ndarray  # by gene edge, with normalization and dropout's scale multiplied in
+    gene_factors: np.ndarray  # those two factors, by gene edge
+    gene_gradient: np.ndarray  # float64, by gene edge
+    neuron_weights: np.ndarray  # by neuron edge
+    neuron_gradient: np.ndarray  # by neuron edge
+    bias_gradient: np.ndarray  # by neuron
+    keys: np.ndarray  # uint32, 2 x cells
+
+
+@njit(**FLAGS)
+def random_number(what, first_key, second_key):
+    """A uint32, uniform, for the thing numbered `what` under a pair of keys: two rounds of multiply and shift."""
+    h = uint32(uint32(what) * uint32(0x9E3779B1) + first_key)
+    h ^= h >> uint32(16)
+    h = uint32(h * uint32(0x7FEB352D))
+    h ^= second_key
+    h ^= h >> uint32(15)
+    h = uint32(h * uint32(0x846CA68B))
+    h ^= h >> uint32(16)
+    return uint32(h)
+
+
+@njit(**FLAGS)
+def fill_keys(keys, base, first, n):
+    """Draws the pair of keys of cells first, ..., first + n - 1 of an epoch (SplitMix64 of Steele, Lea & Flood 2014)."""
+    for b in range(n):
+        x = uint64(base) + uint64(first + b + 1) * uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)
+        x = x ^ (x >> uint64(31))
+        keys[0, b] = uint32(x & uint64(0xFFFFFFFF))
+        keys[1, b] = uint32(x >> uint64(32))
+
+
+@njit(**FLAGS)
+def activate(code, z, a, n):
+    """Writes the activations of one neuron; codes as in `kpnn.nn.activations.ACTIVATIONS`."""
+    one = z.dtype.type(1)
+    zero = z.dtype.type(0)
+    if code == 0:
+        for b in range(n):
+            a[b] = z[b]
+    elif code == 1:
+        for b in range(n):
+            a[b] = one / (one + np.exp(-z[b]))
+    elif code == 2:
+        for b in range(n):
+            a[b] = np.tanh(z[b])
+    elif code == 3:
+        for b in range(n):
+            a[b] = max(z[b], zero)
+    elif code == 4:
+        slope = z.dtype.type(0.2)
+        for b in range(n):
+            a[b] = z[b] if z[b] > zero else slope * z[b]
+    elif code == 5:
+        for b in range(n):
+            a[b] = z[b] if z[b] > zero else np.expm1(z[b])
+    elif code == 6:
+        scale = z.dtype.type(1.0507009873554805)
+        alpha = z.dtype.type(1.7580993408473766)
+        for b in range(n):
+            a[b] = scale * z[b] if z[b] > zero else alpha * np.expm1(z[b])
+    elif code == 7:
+        for b in range(n):
+            a[b] = z[b] / (one + np.exp(-z[b]))
+    elif code == 8:
+        for b in range(n):
+            a[b] = max(z[b], zero) + np.log1p(np.exp(-abs(z[b])))
+    elif code == 9:
+        for b in range(n):
+            a[b] = z[b] / (one + abs(z[b]))
+    else:
+        half = z.dtype.type(0.5)
+        sixth = z.dtype.type(1 / 6)
+        for b in range(n):
+            a[b] = min(max(z[b] * sixth + half, zero), one)
+
+
+@njit(**FLAGS)
+def back_through_activation(code, z, a, da, dz, n):
+    """Adds da * act'(z) of one neuron to dz."""
+    one = z.dtype.type(1)
+    zero = z.dtype.type(0)
+    if code == 0:
+        for b in range(n):
+            dz[b] += da[b]
+    elif code == 1:
+        for b in range(n):
+            dz[b] += da[b] * a[b] * (one - a[b])
+    elif code == 2:
+        for b in range(n):
+            dz[b] += da[b] * (one - a[b] * a[b])
+    elif code == 3:
+        for b in range(n):
+            dz[b] += da[b] if z[b] > zero else zero
+    elif code == 4:
+        slope = z.dtype.type(0.2)
+        for b in range(n):
+            dz[b] += da[b] if z[b] > zero else slope * da[b]
+    elif code == 5:
+        for b in range(n):
+            dz[b] += da[b] if z[b] > zero else da[b] * (a[b] + one)
+    elif code == 6:
+        scale = z.dtype.type(1.0507009873554805)
+        alpha = z.dtype.type(1.7580993408473766)
+        for b in range(n):
+            dz[b] += da[b] * (scale if z[b] > zero else a[b] + alpha)
+    elif code == 7:
+        for b in range(n):
+            s = one / (one + np.exp(-z[b]))
+            dz[b] += da[b] * s * (one + z[b] * (one - s))
+    elif code == 8:
+        for b in range(n):
+            dz[b] += da[b] / (one + np.exp(-z[b]))
+    elif code == 9:
+        for b in range(n):
+            d = one + abs(z[b])
+            dz[b] += da[b] / (d * d)
+    else:
+        sixth = z.dtype.type(1 / 6)
+        three = z.dtype.type(3)
+        for b in range(n):
+            dz[b] += da[b] * sixth if abs(z[b]) < three else zero
+
+
+@njit(**FLAGS)
+def sparse_gene_sums(plan, rows, cells, n, offsets, drops, dropping, space):
+    """Z = offsets + sums over gene edges, from the stored values alone."""
+    starts, parents, weights = plan.gene_starts, plan.gene_parents, space.gene_weights
+    row, z, limits = space.row, space.z, drops.gene_limits
+    dropping = dropping and drops.of_genes
+    for b in range(n):
+        row[:] = offsets
+        first_key, second_key = space.keys[0, b], space.keys[1, b]
+        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
+            gene = rows.indices[t]
+            x = np.float64(rows.data[t])
+            if not dropping:
+                for k in range(starts[gene], starts[gene + 1]):
+                    row[parents[k]] += x * weights[k]
+            elif drops.on_edges:
+                for k in range(starts[gene], starts[gene + 1]):
+                    kept = random_number(k, first_key, second_key) <= limits[k]
+                    row[parents[k]] += x * weights[k] if kept else 0.0
+            elif random_number(gene, first_key, second_key) <= limits[gene]:
+                for k in range(starts[gene], starts[gene + 1]):
+                    row[parents[k]] += x * weights[k]
+        for v in range(len(row)):
+            z[v, b] = row[v]
+
+
+@njit(**FLAGS)
+def sparse_gene_gradient(plan, rows, cells, n, drops, dropping, space):
+    """Sums x * dz over the cells, from the stored values alone, into `space.gene_gradient`."""
+    starts, parents, gradient = plan.gene_starts, plan.gene_parents, space.gene_gradient
+    row, dz, limits = space.row, space.dz, drops.gene_limits
+    dropping = dropping and drops.of_genes
+    gradient[:] = 0
+    for b in range(n):
+        for v in range(len(row)):
+            row[v] = dz[v, b]
+        first_key, second_key = space.keys[0, b], space.keys[1, b]
+        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
+            gene = rows.indices[t]
+            x = np.float64(rows.data[t])
+            if not dropping:
+                for k in range(starts[gene], starts[gene + 1]):
+                    gradient[k] += x * row[parents[k]]
+            elif drops.on_edges:
+                for k in range(starts[gene], starts[gene + 1]):
+                    kept = random_number(k, first_key, second_key) <= limits[k]
+                    gradient[k] += x * row[parents[k]] if kept else 0.0
+            elif random_number(gene, first_key, second_key) <= limits[gene]:
+                for k in range(starts[gene], starts[gene + 1]):
+                    gradient[k] += x * row[parents[k]]
+
+
+@njit(**FLAGS)
+def fill_genes(rows, cells, n, means, drops, dropping, space):
+    """Writes centred expression, input nodes x cells, with dropped genes at 0."""
+    genes = space.genes
+    for gene in range(len(means)):
+        genes[gene, :n] = -means[gene]
+    for b in range(n):
+        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
+            gene = rows.indices[t]
+            genes[gene, b] = np.float64(rows.data[t]) - means[gene]
+    if dropping and drops.of_genes and not drops.on_edges:
+        first_keys, second_keys = space.keys[0], space.keys[1]
+        for gene in range(len(means)):
+            limit = drops.gene_limits[gene]
+            for b in range(n):
+                if random_number(gene, first_keys[b], second_keys[b]) > limit:
+                    genes[gene, b] = 0
+
+
+@njit(**LANES)
+def dense_gene_sums(plan, n, biases, drops, dropping, space):
+    """Z = biases + sums over gene edges, from dense cells: where centred genes are dropped, zeros matter."""
+    first_keys, second_keys = space.keys[0], space.keys[1]
+    zero = space.z.dtype.type(0)
+    on_edges = dropping and drops.of_genes and drops.on_edges
+    for v in range(len(biases)):
+        space.z[v, :n] = biases[v]
+    for gene in range(len(plan.gene_starts) - 1):
+        x = space.genes[gene]
+        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+            z = space.z[plan.gene_parents[k]]
+            w = space.gene_weights[k]
+            if on_edges:
+                limit = drops.gene_limits[k]
+                for b in range(n):
+                    kept = random_number(k, first_keys[b], second_keys[b]) <= limit
+                    z[b] += x[b] * w if kept else zero
+            else:
+                for b in range(n):
+                    z[b] += x[b] * w
+
+
+@njit(**LANES)
+def dense_gene_gradient(plan, n, drops, dropping, space):
+    """Sums x * dz over the cells, from dense cells, into `space.gene_gradient`."""
+    first_keys, second_keys = space.keys[0], space.keys[1]
+    zero = space.z.dtype.type(0)
+    on_edges = dropping and drops.of_genes and drops.on_edges
+    for gene in range(len(plan.gene_starts) - 1):
+        x = space.genes[gene]
+        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+            dz = space.dz[plan.gene_parents[k]]
+            total = zero
+            if on_edges:
+                limit = drops.gene_limits[k]
+                for b in range(n):
+                    kept = random_number(k, first_keys[b], second_keys[b]) <= limit
+                    total += x[b] * dz[b] if kept else zero
+            else:
+                for b in range(n):
+                    total += x[b] * dz[b]
+            space.gene_gradient[k] = total
+
+
+@njit(**FLAGS)
+def fill_neuron_factors(n, drops, space):
+    """Draws what becomes of every neuron edge (or neuron) in every cell: 0 or one over the probability of being kept."""
+    first_keys, second_keys = space.keys[0], space.keys[1]
+    zero = space.z.dtype.type(0)
+    # Neurons are numbered downwards from the largest number, genes upwards from 0: no random number is used twice.
+    for k in range(len(drops.neuron_limits)):
+        limit, scale, factors = drops.neuron_limits[k], drops.neuron_scales[k], space.neuron_factors[k]
+        what = uint32(0xFFFFFFFF) - uint32(k)
+        for b in range(n):
+            factors[b] = scale if random_number(what, first_keys[b], second_keys[b]) <= limit else zero
+
+
+@njit(**LANES)
+def neuron_values(plan, n, drops, dropping, space):
+    """From z with the genes' part in it: z, a and seen of every neuron, in computing order."""
+    dropping = dropping and drops.of_neurons
+    on_edges, on_neurons = dropping and drops.on_edges, dropping and not drops.on_edges
+    seen = space.seen if on_neurons else space.a
+    for place in range(len(plan.order)):
+        v = plan.order[place]
+        z = space.z[v]
+        for k in range(plan.neuron_starts[place], plan.neuron_starts[place + 1]):
+            child = seen[plan.neuron_children[k]]
+            w = space.neuron_weights[k]
+            if on_edges:
+                factors = space.neuron_factors[k]
+                for b in range(n):
+                    z[b] += w * factors[b] * child[b]
+            else:
+                for b in range(n):
+                    z[b] += w * child[b]
+        activate(plan.codes[v], z, space.a[v], n)
+        if on_neurons:
+            for b in range(n):
+                seen[v, b] = space.a[v, b] * space.neuron_factors[v, b]
+
+
+@njit(**LANES)
+def neuron_gradients(plan, n, drops, dropping, space):
+    """From dz of the outputs (0 elsewhere): dz and da of every neuron, gradients of neuron edges and biases."""
+    dropping = dropping and drops.of_neurons
+    on_edges, on_neurons = dropping and drops.on_edges, dropping and not drops.on_edges
+    seen = space.seen if on_neurons else space.a
+    zero = space.z.dtype.type(0)
+    space.da[:, :n] = zero
+    for place in range(len(plan.order) - 1, -1, -1):
+        v = plan.order[place]
+        dz, da = space.dz[v], space.da[v]
+        if on_neurons:
+            for b in range(n):
+                da[b] *= space.neuron_factors[v, b]
+        back_through_activation(plan.codes[v], space.z[v], space.a[v], da, dz, n)
+        total = zero
+        for b in range(n):
+            total += dz[b]
+        space.bias_gradient[v] = total
+        for k in range(plan.neuron_starts[place], plan.neuron_starts[place + 1]):
+            child, of_child = seen[plan.neuron_children[k]], space.da[plan.neuron_children[k]]
+            w = space.neuron_weights[k]
+            total = zero
+            if on_edges:
+                factors = space.neuron_factors[k]
+                for b in range(n):
+                    total += factors[b] * dz[b] * child[b]
+                    of_child[b] += w * factors[b] * dz[b]
+            else:
+                for b in range(n):
+                    total += dz[b] * child[b]
+                    of_child[b] += w * dz[b]
+            space.neuron_gradient[k] = total
+
+
+@njit(**FLAGS)
+def add_moments(rows, cells, sums, squares):
+    """Adds x and x^2 of some cells, gene by gene, to two float64 arrays."""
+    for cell in cells:
+        for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
+            x = np.float64(rows.data[t])
+            sums[rows.indices[t]] += x
+            squares[rows.indices[t]] += x * x
+
+
+@njit(**FLAGS)
+def add_squared_deviations(rows, cells, means, deviations, stored):
+    """Adds (x - mean)^2 of the stored values of some cells, gene by gene, and counts them."""
+    for cell in cells:
+        for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
+            gene = rows.indices[t]
+            deviations[gene] += (np.float64(rows.data[t]) - means[gene]) ** 2
+            stored[gene] += 1

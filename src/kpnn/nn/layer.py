@@ -1,0 +1,297 @@
+"""The sparse DAG layer: one weight per edge, one bias per neuron, the whole DAG in one Keras layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+
+from kpnn.errors import ModelError
+from kpnn.nn.activations import ACTIVATIONS, activation_codes
+from kpnn.nn.dropout import Dropout
+from kpnn.nn.initialization import initial_weights
+from kpnn.nn.layout import Layout
+from kpnn.nn.penalty import Penalty
+from kpnn.nn.products import gene_product
+from kpnn.pkn import Dag
+
+
+@keras.saving.register_keras_serializable(package="kpnn")
+class SparseDag(keras.layers.Layer):
+    """Computes every neuron of a DAG, act(sum over children of weight * value + bias), and returns the outputs' values.
+
+    Contributions of genes to all neurons are one sparse product; then neurons follow level by level.
+
+    Args:
+        dag: the DAG; its names and edges become part of the layer's config.
+        hidden_activation: activation of hidden nodes, one of `kpnn.nn.activations.ACTIVATIONS`.
+        output_activation: activation of output nodes.
+        activations: activations of single neurons by name, before the two above.
+        dropout: what is dropped in training.
+        penalty: what large weights and biases cost.
+        signed: whether an edge of known sign has the weight sign * softplus(variable); others are free.
+        initializer: how weights start, one of `kpnn.nn.initialization.INITIALIZERS`.
+        gene_suffix: what to remove from an input node's name to get its gene.
+        seed: of the initial weights, and of dropout where Keras's own `fit` trains the model.
+        **kwargs: `name`, `dtype` and other arguments of a Keras layer.
+
+    Attributes:
+        kernel: variable of each edge, shape (n_edges,), in the order of `dag.edges`: its weight unless `signed`.
+        bias: bias of each neuron, shape (n_neurons,), in the order of `dag.neurons`.
+    """
+
+    def __init__(
+        self,
+        dag: Dag,
+        *,
+        hidden_activation: str = "sigmoid",
+        output_activation: str = "sigmoid",
+        activations: Mapping[str, str] | None = None,
+        dropout: Dropout | None = None,
+        penalty: Penalty | None = None,
+        signed: bool = False,
+        initializer: str = "glorot_uniform",
+        gene_suffix: str = "_gene",
+        seed: int = 42,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dag = dag
+        self.layout = Layout.of(dag)
+        self.hidden_activation, self.output_activation = hidden_activation, output_activation
+        self.activations = dict(activations or {})
+        self.activation_codes = activation_codes(dag, hidden_activation, output_activation, self.activations)
+        self.dropout = dropout or Dropout()
+        self.penalty = penalty or Penalty()
+        self.signed, self.initializer, self.gene_suffix, self.seed = bool(signed), initializer, gene_suffix, int(seed)
+        self.random_numbers = keras.random.SeedGenerator(self.seed)
+        self.edge_signs = self.layout.signs.astype(self.variable_dtype) if self.signed else None
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the variables."""
+        if input_shape[-1] != self.layout.n_inputs:
+            raise ModelError(f"this DAG has {self.layout.n_inputs} input nodes, not {input_shape[-1]}")
+        weights, biases = initial_weights(self.layout, self.initializer, self.seed)
+        if self.edge_signs is not None:
+            weights = raw_weights(
+                np.where(self.edge_signs == 0, weights, self.edge_signs * np.abs(weights)), self.edge_signs
+            )
+        self.kernel = self._variable("kernel", weights, self._kernel_penalty if self.penalty.on_weights else None)
+        self.bias = self._variable("bias", biases, self._bias_penalty if self.penalty.on_biases else None)
+
+    def _variable(self, name: str, values: np.ndarray, regularizer: Any) -> Any:
+        def start(shape: Any, dtype: Any = None) -> Any:  # noqa: ARG001 - Keras asks for a shape
+            return ops.convert_to_tensor(values, dtype=dtype)
+
+        return self.add_weight(shape=values.shape, initializer=start, regularizer=regularizer, name=name)
+
+    def _kernel_penalty(self, kernel: Any) -> Any:
+        weights = self.weights_of(kernel)
+        return self.penalty.kernel_l1 * ops.sum(ops.abs(weights)) + self.penalty.kernel_l2 * ops.sum(
+            ops.square(weights)
+        )
+
+    def _bias_penalty(self, bias: Any) -> Any:
+        return self.penalty.bias_l1 * ops.sum(ops.abs(bias)) + self.penalty.bias_l2 * ops.sum(ops.square(bias))
+
+    def weights_of(self, kernel: Any) -> Any:
+        """Weight of each edge from its variable, shape (n_edges,): the same unless `signed`."""
+        if self.edge_signs is None:
+            return kernel
+        signs = ops.convert_to_tensor(self.edge_signs, dtype=self.variable_dtype)
+        return ops.where(signs == 0, kernel, signs * ops.softplus(kernel))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns the outputs' values.
+
+        Args:
+            inputs: expression, cells x input nodes in the order of `dag.inputs`, dense, floating point.
+            training: whether dropout is on.
+
+        Returns:
+            Cells x outputs: activated, so probabilities where the output activation is the sigmoid.
+        """
+        _, values = self.node_values(inputs, training=bool(training))
+        return ops.take(values, self.layout.outputs, axis=1)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 - Keras passes it
+        """Shape and dtype of what `call` returns, without computing anything."""
+        return keras.KerasTensor((*inputs.shape[:-1], len(self.layout.outputs)), dtype=self.compute_dtype)
+
+    def node_values(self, inputs: Any, *, training: bool = False) -> tuple[Any, Any]:
+        """Computes every neuron.
+
+        Args:
+            inputs: as for `call`.
+            training: whether dropout is on.
+
+        Returns:
+            Pre-activations and activations, both cells x neurons in the order of `dag.neurons`, differentiable.
+        """
+        layout = self.layout
+        weights = self.weights_of(ops.convert_to_tensor(self.kernel))
+        bias = ops.convert_to_tensor(self.bias)
+        genes = ops.transpose(inputs)
+        dropping = training and (self.dropout.genes > 0 or self.dropout.nodes > 0)
+        kept_edges = self.dropout.kept_edges(layout) if dropping else None
+        if dropping and self.dropout.on == "nodes":
+            genes = self._dropped(genes, self.dropout.kept_inputs(layout))
+        gene_weights = ops.take(weights, layout.gene_edges)
+        gene_children, gene_parents = layout.children[layout.gene_edges], layout.parents[layout.gene_edges]
+        if kept_edges is not None and self.dropout.on == "edges" and self.dropout.genes > 0:
+            terms = ops.take(genes, gene_children, axis=0) * gene_weights[:, None]
+            terms = self._dropped(terms, kept_edges[layout.gene_edges])
+            sums = ops.segment_sum(terms, gene_parents, num_segments=layout.n_neurons)
+        else:
+            sums = gene_product(genes, gene_weights, gene_children, gene_parents, layout.n_neurons)
+        kept_neurons = self.dropout.kept_neurons(layout) if dropping else None
+        place = np.argsort(layout.order)
+        before: list[Any] = []  # pre-activations, level by level
+        passed: Any = None  # values as parents see them, in computing order
+        after: list[Any] = []  # activations, level by level
+        for first, last in zip(layout.level_starts[:-1], layout.level_starts[1:], strict=True):
+            neurons = layout.order[first:last]
+            z = ops.take(sums, neurons, axis=0) + ops.take(bias, neurons)[:, None]
+            edges = layout.neuron_edges[layout.neuron_starts[first] : layout.neuron_starts[last]]
+            if len(edges):
+                children = place[layout.children[edges] - layout.n_inputs]
+                terms = ops.take(passed, children, axis=0) * ops.take(weights, edges)[:, None]
+                if kept_edges is not None:
+                    terms = self._dropped(terms, kept_edges[edges])
+                z = z + ops.segment_sum(terms, place[layout.parents[edges]] - first, num_segments=int(last - first))
+            values = _activated(z, self.activation_codes[neurons])
+            before.append(z)
+            after.append(values)
+            seen = values if kept_neurons is None else self._dropped(values, kept_neurons[neurons])
+            passed = seen if passed is None else ops.concatenate([passed, seen], axis=0)
+        return tuple(ops.transpose(ops.take(ops.concatenate(rows, axis=0), place, axis=0)) for rows in (before, after))
+
+    def _dropped(self, values: Any, kept: np.ndarray) -> Any:
+        """Drops entries of `values` (rows x cells) that row i keeps with probability kept[i], and scales the rest."""
+        if np.all(kept == 1):
+            return values
+        chances = ops.convert_to_tensor(kept[:, None], dtype=self.compute_dtype)
+        drawn = keras.random.uniform(ops.shape(values), dtype=self.compute_dtype, seed=self.random_numbers)
+        return ops.where(drawn < chances, values / chances, ops.zeros_like(values))
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that `from_config` needs, names included, as JSON."""
+        dag = self.dag
+        genes = [gene_of(name, self.gene_suffix) for name in dag.inputs]
+        return {
+            **super().get_config(),
+            "inputs": list(dag.inputs),
+            "genes": genes,
+            "neurons": list(dag.neurons),
+            "outputs": list(dag.outputs),
+            "edge_parents": self.layout.parents.tolist(),
+            "edge_children": self.layout.children.tolist(),
+            "edge_signs": self.layout.signs.tolist(),
+            "fingerprint": dag.fingerprint,
+            "gene_suffix": self.gene_suffix,
+            "hidden_activation": self.hidden_activation,
+            "output_activation": self.output_activation,
+            "activations": dict(self.activations),
+            "dropout_genes": self.dropout.genes,
+            "dropout_nodes": self.dropout.nodes,
+            "dropout_on": self.dropout.on,
+            "kernel_l1": self.penalty.kernel_l1,
+            "kernel_l2": self.penalty.kernel_l2,
+            "bias_l1": self.penalty.bias_l1,
+            "bias_l2": self.penalty.bias_l2,
+            "signed": self.signed,
+            "initializer": self.initializer,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SparseDag:
+        """Rebuilds the layer from its config.
+
+        Raises:
+            ModelError: the edges do not have the fingerprint that the config gives.
+        """
+        config = dict(config)
+        inputs, neurons = config.pop("inputs"), config.pop("neurons")
+        nodes = np.array([*inputs, *neurons], dtype=object)
+        edges = pd.DataFrame(
+            {
+                "parent": np.array(neurons, dtype=object)[config.pop("edge_parents")],
+                "child": nodes[config.pop("edge_children")],
+                "sign": np.array(config.pop("edge_signs"), dtype=np.int8),
+                "cost": 1.0,
+            }
+        )
+        dag = Dag(edges, tuple(inputs), tuple(config.pop("outputs")))
+        if dag.fingerprint != config.pop("fingerprint"):
+            raise ModelError(
+                "the model's edges do not match its fingerprint: the file was changed; build the model anew"
+            )
+        config.pop("genes")
+        dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
+        penalty = Penalty(**{name: config.pop(name) for name in ("kernel_l1", "kernel_l2", "bias_l1", "bias_l2")})
+        return cls(dag, dropout=dropout, penalty=penalty, **config)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Stores the variables and the fingerprint of the DAG they belong to."""
+        super().save_own_variables(store)
+        store["fingerprint"] = np.frombuffer(bytes.fromhex(self.dag.fingerprint), dtype=np.uint8)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the variables.
+
+        Raises:
+            ModelError: they belong to another DAG.
+        """
+        keys = list(store.keys())
+        if "fingerprint" not in keys or bytes(np.asarray(store["fingerprint"])).hex() != self.dag.fingerprint:
+            raise ModelError(
+                "these weights belong to another DAG: their edges, signs or outputs differ from this model's; "
+                "build the model on the DAG that the weights were trained on"
+            )
+        super().load_own_variables({key: store[key] for key in keys if key != "fingerprint"})
+
+
+def _activated(z: Any, codes: np.ndarray) -> Any:
+    """Applies each row's activation to z, neurons x cells."""
+    present = np.unique(codes)
+    if len(present) == 1:
+        return keras.activations.get(ACTIVATIONS[present[0]])(z)
+    rows = [np.flatnonzero(codes == code) for code in present]
+    parts = [
+        keras.activations.get(ACTIVATIONS[code])(ops.take(z, at, axis=0))
+        for code, at in zip(present, rows, strict=True)
+    ]
+    return ops.take(ops.concatenate(parts, axis=0), np.argsort(np.concatenate(rows)), axis=0)
+
+
+def raw_weights(weights: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Variables that give these weights under `signed`: the inverse of sign * softplus(variable)."""
+    size = np.maximum(np.abs(weights), 1e-30)
+    return np.where(signs == 0, weights, size + np.log(-np.expm1(-size)))
+
+
+def gene_of(node: str, suffix: str) -> str:
+    """Gene of an input node: its name without the suffix, if it has it."""
+    return node.removesuffix(suffix) if suffix else node
+
+
+def sparse_dag(model: keras.Model) -> SparseDag:
+    """The one sparse DAG layer of a model.
+
+    Raises:
+        ModelError: the model has none, so `build_kpnn` did not build it.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, SparseDag)]
+    if len(layers) != 1:
+        raise ModelError(f"model {model.name!r} has {len(layers)} sparse DAG layers, not one; build it with build_kpnn")
+    return layers[0]
+
+
+def dag_of(model: keras.Model) -> Dag:
+    """The DAG that a model was built on, with all costs 1."""
+    return sparse_dag(model).dag

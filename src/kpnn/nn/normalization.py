@@ -1,0 +1,100 @@
+"""Input normalization: a Keras layer, and its statistics from sparse cells without making them dense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kpnn.errors import SettingsError
+from kpnn.nn.kernels import Rows, add_moments, add_squared_deviations
+
+KINDS = ("standard", "batch")
+EPSILON = 1e-3
+MOMENTUM = 0.99
+
+
+@keras.saving.register_keras_serializable(package="kpnn")
+class InputNormalization(keras.layers.Layer):
+    """Shifts and scales every gene to mean 0 and variance 1; nothing here is trained by gradient.
+
+    `standard` uses mean and variance of the training cells: computed once, at the model's first fit, and stored in the model. A
+    gene that does not vary is only shifted. `batch` uses those of each minibatch in training and their moving averages
+    (momentum 0.99, added to the variance: 0.001) otherwise, as Keras's BatchNormalization without centre and scale does. Until
+    the first fit both leave their input as it is (but for batch's 0.001).
+
+    Args:
+        kind: `standard` or `batch`.
+        **kwargs: `name`, `dtype` and other arguments of a Keras layer.
+
+    Attributes:
+        mean: mean of each gene, shape (n_inputs,).
+        variance: variance of each gene (divisor: number of cells), shape (n_inputs,).
+        n_cells: cells that mean and variance come from; 0 before the first fit. Scalar, int32.
+    """
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if kind not in KINDS:
+            raise SettingsError(f"input_normalization must be None or one of {', '.join(KINDS)}, not {kind!r}")
+        self.kind = kind
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the variables."""
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
+        self.variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="variance")
+        self.n_cells = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False, name="n_cells")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Normalizes cells x input nodes, dense."""
+        if self.kind == "batch" and training:
+            mean, variance = ops.moments(inputs, axes=[0])
+            self.mean.assign(self.mean * MOMENTUM + mean * (1 - MOMENTUM))
+            self.variance.assign(self.variance * MOMENTUM + variance * (1 - MOMENTUM))
+        else:
+            mean, variance = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.variance)
+        if self.kind == "batch":
+            return (inputs - mean) / ops.sqrt(variance + EPSILON)
+        return (inputs - mean) / ops.sqrt(ops.where(variance > 0, variance, ops.ones_like(variance)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that `from_config` needs, as JSON."""
+        return {**super().get_config(), "kind": self.kind}
+
+    def shift_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean, and one over the standard deviation, of each gene, as used outside of training; float64."""
+        mean = np.asarray(ops.convert_to_numpy(self.mean), dtype=np.float64)
+        variance = np.asarray(ops.convert_to_numpy(self.variance), dtype=np.float64)
+        if self.kind == "batch":
+            return mean, 1.0 / np.sqrt(variance + EPSILON)
+        return mean, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0))
+
+
+def moments(rows: Rows, cells: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each gene over some cells, in two passes over the stored values alone.
+
+    Args:
+        rows: cells x genes.
+        cells: which cells, int64.
+        n_genes: number of genes.
+
+    Returns:
+        Mean and variance (divisor: number of cells), each shape (n_genes,), float64.
+    """
+    sums, squares = np.zeros(n_genes), np.zeros(n_genes)
+    add_moments(rows, cells, sums, squares)
+    means = sums / len(cells)
+    deviations, stored = np.zeros(n_genes), np.zeros(n_genes)
+    add_squared_deviations(rows, cells, means, deviations, stored)
+    variances = (deviations + (len(cells) - stored) * means**2) / len(cells)
+    # A gene with one value in all cells has variance 0, whatever rounding leaves of it.
+    variances[variances <= 1e-12 * means**2] = 0.0
+    return means, variances
+
+
+def input_normalization(model: keras.Model) -> InputNormalization | None:
+    """The model's normalization layer, if it has one."""
+    return next((layer for layer in model.layers if isinstance(layer, InputNormalization)), None)

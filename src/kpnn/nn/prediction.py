@@ -1,0 +1,103 @@
+"""Predictions and activations of cells, genes matched by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kpnn.errors import ModelError, some_names
+from kpnn.nn.engine import Engine
+from kpnn.nn.inputs import as_rows
+from kpnn.nn.steps import output_gradients_of, values_of
+
+
+def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> pd.DataFrame:
+    """Predicts the probability of every output in every cell.
+
+    Args:
+        model: a model that `build_kpnn` made.
+        cells: AnnData (its `X`) or DataFrame, cells x genes, with any further genes in any order: genes are matched by name, and
+            the full names of input nodes are accepted too. Or a dense or sparse matrix, cells x `dag.inputs` in that order.
+        missing_genes: `error`, or `zeros` to take genes that `cells` lacks as not expressed; they are then logged, and listed in
+            `.attrs["missing_genes"]` of what is returned.
+
+    Returns:
+        Probabilities, cells x outputs: the index holds the cells' names, the columns `dag.outputs`. A linear output's value is a
+        logit, and its probability the sigmoid of it.
+
+    Raises:
+        ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
+    """
+    engine, names, z, a, missing = _values(model, cells, missing_genes)
+    outputs = engine.plan.outputs
+    codes = engine.plan.codes[outputs]
+    values = np.where(codes == 0, 1.0 / (1.0 + np.exp(-np.clip(z[:, outputs], -700, 700))), a[:, outputs])
+    table = pd.DataFrame(values.astype(z.dtype), index=names, columns=list(engine.layer.dag.outputs))
+    if missing:
+        table.attrs["missing_genes"] = list(missing)
+    return table
+
+
+def node_activations(
+    model: keras.Model, cells: Any, nodes: Iterable[str] | None = None, *, missing_genes: str = "error"
+) -> pd.DataFrame:
+    """Computes the activations of neurons by name, with the trained model as it is.
+
+    Args:
+        model: a model that `build_kpnn` made.
+        cells: as for `predict`.
+        nodes: neurons, hidden or outputs; by default all, in the order of `dag.neurons`.
+        missing_genes: as for `predict`.
+
+    Returns:
+        Activations, cells x nodes.
+
+    Raises:
+        ModelError: as `predict`, or a node is no neuron of the model.
+    """
+    engine, names, _, a, _ = _values(model, cells, missing_genes)
+    table = pd.DataFrame(a, index=names, columns=list(engine.layer.dag.neurons))
+    if nodes is None:
+        return table
+    wanted = list(nodes)
+    stray = [name for name in wanted if name not in table.columns]
+    if stray:
+        raise ModelError(f"{some_names(stray)} is no neuron of this model")
+    return table[wanted]
+
+
+def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> np.ndarray:
+    """Computes how each output's prediction changes with each neuron's activation, the other inputs of its parents held.
+
+    Args:
+        model: a model that `build_kpnn` made.
+        cells: as for `predict`.
+        missing_genes: as for `predict`.
+
+    Returns:
+        Derivatives, outputs x cells x neurons, in the order of `dag.outputs` and `dag.neurons`; 1 for an output by itself (for a
+        linear output p(1 - p), because its prediction is the sigmoid p of its value).
+    """
+    rows, names, _ = as_rows(model, cells, missing_genes)
+    engine = Engine.of(model)
+    shape = (len(engine.plan.outputs), len(names), engine.layer.layout.n_neurons)
+    gradients = np.zeros(shape, dtype=engine.state.kernel.dtype)
+    everyone = np.arange(len(names))
+    output_gradients_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.drops, engine.space, gradients)
+    return gradients
+
+
+def _values(
+    model: keras.Model, cells: Any, missing_genes: str
+) -> tuple[Engine, pd.Index, np.ndarray, np.ndarray, tuple[str, ...]]:
+    rows, names, missing = as_rows(model, cells, missing_genes)
+    engine = Engine.of(model)
+    z = np.zeros((len(names), engine.layer.layout.n_neurons), dtype=engine.state.kernel.dtype)
+    a = np.zeros_like(z)
+    everyone = np.arange(len(names))
+    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.drops, engine.space, z, a)
+    return engine, names, z, a, missing

@@ -1,0 +1,63 @@
+"""The sparse product of genes and weights on torch: CSR forward, a sampled product over existing edges backward."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+EDGES_AT_ONCE = 1 << 22
+"""Elements (gene edges x cells) of the backward pass held at once."""
+
+
+def sparse_product(
+    genes: torch.Tensor, weights: torch.Tensor, children: np.ndarray, parents: np.ndarray, n_neurons: int
+) -> torch.Tensor:
+    """Does what `kpnn.nn.products.gene_product` says."""
+    by_parent = np.argsort(parents, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(parents, minlength=n_neurons))])
+    device = genes.device
+    return _SparseProduct.apply(
+        genes,
+        weights,
+        torch.as_tensor(by_parent, device=device),
+        torch.as_tensor(starts, device=device),
+        torch.as_tensor(children[by_parent].astype(np.int64), device=device),
+        torch.as_tensor(parents[by_parent].astype(np.int64), device=device),
+    )
+
+
+class _SparseProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        genes: torch.Tensor,
+        weights: torch.Tensor,
+        by_parent: torch.Tensor,
+        starts: torch.Tensor,
+        children: torch.Tensor,
+        parents: torch.Tensor,
+    ) -> torch.Tensor:
+        shape = (len(starts) - 1, genes.shape[0])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            matrix = torch.sparse_csr_tensor(starts, children, weights[by_parent], shape, check_invariants=False)
+        ctx.save_for_backward(genes, matrix, by_parent, children, parents)
+        return matrix @ genes
+
+    @staticmethod
+    def backward(ctx: Any, of_sums: torch.Tensor) -> Any:  # type: ignore[override]
+        genes, matrix, by_parent, children, parents = ctx.saved_tensors
+        of_genes = of_weights = None
+        if ctx.needs_input_grad[0]:
+            of_genes = torch.zeros_like(genes)
+            of_genes.index_add_(0, children, of_sums[parents] * matrix.values()[:, None])
+        if ctx.needs_input_grad[1]:
+            of_weights = torch.empty(len(by_parent), dtype=genes.dtype, device=genes.device)
+            step = max(1, EDGES_AT_ONCE // max(1, genes.shape[1]))
+            for first in range(0, len(by_parent), step):
+                part = slice(first, first + step)
+                of_weights[by_parent[part]] = (of_sums[parents[part]] * genes[children[part]]).sum(1)
+        return of_genes, of_weights, None, None, None, None

@@ -1,0 +1,58 @@
+"""How one network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kpnn.errors import SettingsError
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How one network is trained.
+
+    Attributes:
+        max_epochs: most passes over the training cells.
+        patience: epochs without improvement of the validation loss after which training stops; None never stops early.
+        min_delta: how much lower a validation loss must be to count as an improvement.
+        batch_size: cells per step; the last step of an epoch takes what is left.
+        learning_rate: step size.
+        optimizer: `adam` (beta 0.9 and 0.999, epsilon 1e-7, as Keras) or `sgd` (no momentum).
+        class_weight: None, `balanced` (each class of an output weighs as much as the other in the training cells), or a
+            mapping of the labels 0 and 1 to weights.
+        seed: order of the cells and dropout; the same seed repeats a run bit for bit on one machine.
+    """
+
+    max_epochs: int = 200
+    patience: int | None = 10
+    min_delta: float = 0.0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    class_weight: str | Mapping[int, float] | None = None
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is None and name == "patience":
+                continue
+            if int(value) != value or value < least:
+                raise SettingsError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise SettingsError(f"learning_rate must be above 0 and finite, not {self.learning_rate!r}")
+        if not 0 <= self.min_delta < float("inf"):
+            raise SettingsError(f"min_delta must be 0 or more, not {self.min_delta!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise SettingsError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+        weights = self.class_weight
+        if isinstance(weights, str) and weights != "balanced":
+            raise SettingsError(f"class_weight must be None, 'balanced' or a mapping, not {weights!r}")
+        if isinstance(weights, Mapping):
+            if set(weights) != {0, 1}:
+                raise SettingsError(f"class_weight must give a weight to 0 and to 1, not to {sorted(weights)}")
+            if not all(0 <= weight < float("inf") for weight in weights.values()):
+                raise SettingsError(f"class weights must be 0 or more, not {dict(weights)}")

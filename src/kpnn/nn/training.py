@@ -1,0 +1,303 @@
+"""Training one network, or several at once.
+
+A step of one network is small (a few megabytes of numbers), so a fit runs on one core; several fits are one program in which
+every free core takes the next network's epoch. A network's arithmetic and random numbers are the same in a batch as alone, bit
+for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from kpnn.errors import ModelError, SettingsError, some_names
+from kpnn.nn.engine import Engine
+from kpnn.nn.history import History
+from kpnn.nn.inputs import as_rows
+from kpnn.nn.kernels import Rows
+from kpnn.nn.labels import as_labels, class_weights
+from kpnn.nn.layer import sparse_dag
+from kpnn.nn.settings import TrainingSettings
+from kpnn.nn.steps import BATCH, loss_of, train_epoch
+
+
+def fit_kpnn(
+    model: keras.Model,
+    X: Any,
+    y: Any,
+    *,
+    validation_data: tuple[Any, Any] | None = None,
+    max_epochs: int = 200,
+    patience: int | None = 10,
+    min_delta: float = 0.0,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adam",
+    class_weight: str | Mapping[int, float] | None = None,
+    seed: int = 42,
+    callback: Callable[[int, float], bool | None] | None = None,
+) -> History:
+    """Trains a network on one core and leaves it with the weights of its best epoch.
+
+    The loss is the cross-entropy of each output's logit with its label, averaged over outputs and cells, plus the model's
+    penalty. The best epoch has the lowest cross-entropy of the validation cells; without any it is the last.
+
+    Args:
+        model: a model that `build_kpnn` made; its weights are where training starts.
+        X: training cells x `dag.inputs` in that order, dense or CSR; or an AnnData or DataFrame, matched by gene name.
+        y: labels from 0 to 1, shape (n_cells,) or (n_cells, n_outputs), in the order of `dag.outputs`, or a DataFrame with a
+            column for each output.
+        validation_data: X and y of the cells that early stopping watches.
+        max_epochs: most passes over the training cells.
+        patience: epochs without improvement of the validation loss after which training stops; None never stops early.
+        min_delta: how much lower a validation loss must be to count as an improvement.
+        batch_size: cells per step.
+        learning_rate: step size.
+        optimizer: `adam` or `sgd`.
+        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights.
+        seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other random
+            state is read or changed.
+        callback: called with the epoch (from 1) and its validation loss; training stops where it returns False.
+
+    Returns:
+        The learning curve.
+
+    Raises:
+        ModelError: cells or labels do not fit the model, or the loss is not finite.
+        SettingsError: an argument makes no sense.
+    """
+    settings = TrainingSettings(
+        max_epochs=max_epochs,
+        patience=patience,
+        min_delta=min_delta,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        class_weight=class_weight,
+        seed=seed,
+    )
+    training = _cells(model, X, y, "training")
+    validation = None if validation_data is None else _cells(model, *validation_data, "validation")
+    fit = _Fit(model, settings, training, validation, 0)
+    return _run([fit], None if callback is None else lambda _, epoch, loss: callback(epoch, loss), 1)[0]
+
+
+def fit_kpnns(
+    models: Sequence[keras.Model],
+    X: Any,
+    y: Any,
+    *,
+    training_rows: Sequence[np.ndarray],
+    validation_rows: Sequence[np.ndarray] | None = None,
+    settings: TrainingSettings | Sequence[TrainingSettings] | None = None,
+    callback: Callable[[int, int, float], bool | None] | None = None,
+    n_threads: int | None = None,
+) -> list[History]:
+    """Trains several networks on one DAG in one program: the trials and folds of a search.
+
+    They may differ in dropout, penalty, normalization, start, settings and cells. Each ends with the same weights, bit for bit,
+    as `fit_kpnn` with the same cells would give it. All make an epoch before any makes the next; one that stops leaves.
+
+    Args:
+        models: models on the same DAG.
+        X: all cells, as for `fit_kpnn`; held once for all models.
+        y: labels of all cells, as for `fit_kpnn`.
+        training_rows: for each model, which rows of X train it, integers.
+        validation_rows: likewise, which rows early stopping watches; None where there are none.
+        settings: of each model, or one for all.
+        callback: called with a model's position, the epoch (from 1) and its validation loss, after every epoch in the order of
+            the models, from the calling thread; that model stops where it returns False.
+        n_threads: most cores to use; by default all that this process may use.
+
+    Returns:
+        The learning curve of each model.
+
+    Raises:
+        ModelError: the models' DAGs differ, cells or labels do not fit, or a loss is not finite.
+        SettingsError: lists differ in length, or an argument makes no sense.
+    """
+    if not models:
+        return []
+    each = [settings] * len(models) if isinstance(settings, TrainingSettings) else settings
+    each = [TrainingSettings()] * len(models) if each is None else list(each)
+    watched = [None] * len(models) if validation_rows is None else list(validation_rows)
+    for name, values in (("settings", each), ("training_rows", training_rows), ("validation_rows", watched)):
+        if len(values) != len(models):
+            raise SettingsError(f"{len(values)} {name} for {len(models)} models; give one for each model")
+    fingerprints = {sparse_dag(model).dag.fingerprint for model in models}
+    dtypes = {sparse_dag(model).variable_dtype for model in models}
+    if len(fingerprints) > 1 or len(dtypes) > 1 or len({id(model) for model in models}) < len(models):
+        raise ModelError("models trained together must be different models of one dtype on one DAG")
+    cells = _cells(models[0], X, y, "given")
+    fits = []
+    for place, model in enumerate(models):
+        training = cells.part(training_rows[place], f"training_rows[{place}]")
+        rows = watched[place]
+        validation = None if rows is None else cells.part(rows, f"validation_rows[{place}]")
+        fits.append(_Fit(model, each[place], training, validation, place))
+    return _run(fits, callback, n_threads or len(os.sched_getaffinity(0)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Labelled cells: some rows of a matrix."""
+
+    rows: Rows
+    labels: np.ndarray
+    which: np.ndarray
+
+    def part(self, which: Any, name: str) -> _Cells:
+        chosen = np.asarray(which)
+        if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer) or len(chosen) == 0:
+            raise SettingsError(f"{name} must hold at least one row number and nothing else")
+        if chosen.min() < 0 or chosen.max() >= len(self.which):
+            raise SettingsError(
+                f"{name} names row {chosen.max() if chosen.min() >= 0 else chosen.min()} of {len(self.which)}"
+            )
+        return _Cells(self.rows, self.labels, chosen.astype(np.int64))
+
+
+def _cells(model: keras.Model, X: Any, y: Any, which: str) -> _Cells:
+    rows, names, _ = as_rows(model, X)
+    layer = sparse_dag(model)
+    if len(names) == 0:
+        raise ModelError(f"no {which} cells")
+    labels = as_labels(y, names, layer.dag.outputs, np.dtype(layer.variable_dtype))
+    return _Cells(rows, labels, np.arange(len(names)))
+
+
+@dataclass(eq=False)
+class _Fit:
+    """One network in training."""
+
+    model: keras.Model
+    settings: TrainingSettings
+    training: _Cells
+    validation: _Cells | None
+    place: int
+    losses: list[float] = field(default_factory=list)
+    penalties: list[float] = field(default_factory=list)
+    val_losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped_by: str = ""
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.engine = Engine.of(
+            self.model,
+            batch_size=min(settings.batch_size, max(1, len(self.training.which))),
+            learning_rate=settings.learning_rate,
+            optimizer=settings.optimizer,
+            training=True,
+        )
+        outputs, codes = self.engine.layer.dag.outputs, self.engine.plan.codes[self.engine.plan.outputs]
+        other = [name for name, code in zip(outputs, codes, strict=True) if code > 1]
+        if other:
+            raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to be trained on labels")
+        self.engine.adapt(self.training.rows, self.training.which)
+        self.label_weights = class_weights(settings.class_weight, self.training.labels[self.training.which])
+        self.plain_weights = np.ones_like(self.label_weights)
+        self.steps = 0
+        self.best = self.engine.snapshot()
+        self.best_loss = float("inf")
+
+    def epoch(self) -> None:
+        """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
+        engine, data, number = self.engine, self.training, len(self.losses) + 1
+        generator = np.random.default_rng([self.settings.seed, 1, number])
+        order = data.which[generator.permutation(len(data.which))]
+        base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
+        loss, penalty, self.steps = train_epoch(
+            engine.plan,
+            data.rows,
+            order,
+            data.labels,
+            self.label_weights,
+            engine.state,
+            engine.rule,
+            engine.drops,
+            engine.dropping,
+            base,
+            self.steps,
+            engine.space,
+        )
+        val_loss = float("nan")
+        if engine.rule.normalization == BATCH:
+            engine.use_stored_normalization()
+        if self.validation is not None and np.isfinite(loss):
+            data = self.validation
+            val_loss = loss_of(
+                engine.plan,
+                data.rows,
+                data.which,
+                data.labels,
+                self.plain_weights,
+                engine.state,
+                engine.rule,
+                engine.drops,
+                engine.space,
+            )
+        self.losses.append(loss)
+        self.penalties.append(penalty)
+        self.val_losses.append(val_loss)
+
+    def judge(self, callback: Callable[[int, int, float], bool | None] | None, seconds: float) -> None:
+        """Keeps the best weights and decides whether to go on; runs on the calling thread."""
+        number, loss, val_loss = len(self.losses), self.losses[-1], self.val_losses[-1]
+        self.seconds.append(seconds)
+        if not np.isfinite(loss) or (self.validation is not None and not np.isfinite(val_loss)):
+            raise ModelError(self._not_finite(number, loss, val_loss))
+        watched = float("-inf") if self.validation is None else val_loss
+        if self.validation is None or watched < self.best_loss - self.settings.min_delta:
+            self.best_loss, self.best_epoch, self.best = watched, number, self.engine.snapshot()
+        patience = self.settings.patience
+        if callback is not None and callback(self.place, number, val_loss) is False:
+            self.stopped_by = "callback"
+        elif self.validation is not None and patience is not None and number - self.best_epoch >= patience:
+            self.stopped_by = "patience"
+        elif number >= self.settings.max_epochs:
+            self.stopped_by = "max_epochs"
+
+    def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
+        settings, state = self.settings, self.engine.state
+        which = f"loss is {loss}" if not np.isfinite(loss) else f"validation loss is {val_loss}"
+        largest = float(np.abs(self.training.rows.data).max(initial=0))
+        cause = f"the learning rate {settings.learning_rate:g} is too high"
+        if largest > 1e3 and self.engine.normalization is None:
+            cause = f"expression reaches {largest:g} and is not normalized, or {cause}"
+        if not np.isfinite(self.best[0]).all():
+            cause = "the model's weights were not finite before training"
+        grown = np.abs(state.kernel[np.isfinite(state.kernel)]).max(initial=0)
+        return (
+            f"epoch {epoch} of model {self.model.name!r} (number {self.place}): {which}; weights reach {grown:g}; likely cause: "
+            f"{cause}. The model keeps the weights it had before this fit"
+        )
+
+    def history(self) -> History:
+        """Writes the best weights into the model and returns the curve."""
+        self.engine.store(self.best, len(self.training.which))
+        curves = (
+            np.array(curve, dtype=np.float64) for curve in (self.losses, self.penalties, self.val_losses, self.seconds)
+        )
+        return History(*curves, best_epoch=self.best_epoch, stopped_by=self.stopped_by)
+
+
+def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
+    going = list(fits)
+    with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
+        while going:
+            start = time.perf_counter()
+            list(threads.map(_Fit.epoch, going))
+            seconds = time.perf_counter() - start
+            for fit in going:
+                fit.judge(callback, seconds)
+            going = [fit for fit in going if not fit.stopped_by]
+    return [fit.history() for fit in fits]
