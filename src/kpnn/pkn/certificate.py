@@ -94,7 +94,7 @@ def _available_parents(pkn: Pkn, rules: SelectionRules) -> Counter[str]:
     for edge in zip(pkn.edges["parent"], pkn.edges["child"], strict=True):
         if edge not in forbidden_edges and not forbidden_nodes & set(edge) and edge[1] not in only_output:
             children.setdefault(edge[0], []).append(edge[1])
-    distance = {name: 0 for name in pkn.outputs}
+    distance = dict.fromkeys(pkn.outputs, 0)
     queue = deque(pkn.outputs)
     while queue:
         node = queue.popleft()

@@ -95,6 +95,12 @@ def solve_compact(statement: Statement, milp: Milp, limits: Limits) -> Search:
     start = time.monotonic()
     search = Search(statement, Rows())
     search.rows.extend(statement.rows)
+    if not statement.n_columns:
+        search.is_infeasible = any(low > 0 for low in statement.rows.low)
+        if not search.is_infeasible:
+            search.offer(np.empty(0))
+            search.raise_bound(0.0)
+        return search
     separators = [Separator(network) for network in statement.networks]
 
     def left() -> float:
@@ -184,5 +190,6 @@ def require_solution(search: Search, time_limit: float) -> np.ndarray:
     if search.is_infeasible:
         raise SelectionError("no DAG satisfies all demands together")
     raise SelectionError(
-        f"no DAG found within time_limit={time_limit:g} s (bound so far {search.bound:g}); allow more time or relax the demands"
+        f"no DAG found within time_limit={time_limit:g} s (bound so far {search.bound:g}); "
+        "allow more time or relax the demands"
     )

@@ -162,10 +162,10 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     forced[kept] = True
     forced[pkn.parent_codes[must_edges]] = True
     forced[pkn.child_codes[must_edges]] = True
-    forced = _force(forced | is_output, parent, child, is_input, coverage) & ~is_input & ~is_output
+    forced = _force(forced & ~is_input & ~is_output, parent, child, is_input, is_output, coverage)
     is_core = ~is_input[child]
     on_cycle, n_components, largest = _cycles(parent, child, is_core, n_nodes)
-    classes, priced = _gene_classes(parent, child, cost, is_core, coverage, pkn, must_edges, edge_ids)
+    classes, priced = _gene_classes(parent, child, cost, is_core, coverage, pkn, must_edges)
     open_classes = _open_classes(classes, forced | is_output)
     used = np.zeros(n_nodes, dtype=bool)
     used[parent] = used[child] = True
@@ -283,14 +283,19 @@ def _require_usable(
 
 
 def _force(
-    forced: np.ndarray, parent: np.ndarray, child: np.ndarray, is_input: np.ndarray, coverage: np.ndarray
+    forced: np.ndarray,
+    parent: np.ndarray,
+    child: np.ndarray,
+    is_input: np.ndarray,
+    is_output: np.ndarray,
+    coverage: np.ndarray,
 ) -> np.ndarray:
-    """Adds every parent that an input or a forced node cannot do without, until nothing changes."""
+    """Adds every hidden parent that an input or a forced node cannot do without, until nothing changes."""
     n_parents = np.bincount(child, minlength=len(forced))
     needs_all = np.where(is_input, coverage, 1) == n_parents
     forced = forced.copy()
     while True:
-        added = parent[needs_all[child] & (is_input[child] | forced[child]) & ~forced[parent]]
+        added = parent[needs_all[child] & (is_input[child] | forced[child]) & ~(forced | is_output)[parent]]
         if not len(added):
             return forced
         forced[added] = True
@@ -313,7 +318,6 @@ def _gene_classes(
     coverage: np.ndarray,
     pkn: Pkn,
     must_edges: np.ndarray,
-    edge_ids: np.ndarray,
 ) -> tuple[tuple[GeneClass, ...], np.ndarray]:
     """Groups inputs by parents; returns the classes, and the positions of the edges of inputs that fit in none."""
     gene_edges = np.flatnonzero(~is_core)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
@@ -130,7 +132,7 @@ def cycle_cuts(statement: Statement, x: np.ndarray) -> Rows:
         while path[-1] != head:
             path.append(int(before[path[-1]]))
         cycle = path[::-1]
-        columns = tuple(sorted([by_pair[pair] for pair in zip(cycle, cycle[1:], strict=False)] + [by_pair[tail, head]]))
+        columns = tuple(sorted([by_pair[pair] for pair in pairwise(cycle)] + [by_pair[tail, head]]))
         if columns not in seen:
             seen.add(columns)
             rows.add(np.array(columns), np.ones(len(columns)), -np.inf, len(columns) - 1.0)

@@ -9,8 +9,8 @@ Rows: every class of inputs is covered, every kept hidden node has a kept parent
 ends. Acyclic connection is left to cuts (see `separation`): for a node t and a set of nodes S around it that holds no
 output, the variables on the arcs into S sum up to at least x_t.
 
-The directed cuts are those of the Steiner arborescence problem (Wong 1984, doi:10.1007/BF02612335; node-weighted form: Fischetti et
-al. 2017, doi:10.1007/s12532-016-0111-0).
+The directed cuts are those of the Steiner arborescence problem (Wong 1984, doi:10.1007/BF02612335; their
+node-weighted form: Fischetti et al. 2017, doi:10.1007/s12532-016-0111-0).
 """
 
 from __future__ import annotations
@@ -385,7 +385,7 @@ class _Builder:
             head=np.concatenate(heads),
             column=np.concatenate(columns),
             targets=np.concatenate([np.array(targets, dtype=np.int64), inputs, hidden]),
-            target_column=np.array(target_columns),
+            target_column=np.array(target_columns, dtype=np.int64),
         )
 
     def _upwards(self) -> Network:
