@@ -40,8 +40,8 @@ def build_kpnn(
     Args:
         dag: the DAG whose inputs the network reads and whose outputs it predicts.
         dropout: rate of dropout, in [0, 1).
-        dropout_on: `edges` (the rule of `corneto.ml.build_dagnn`) or `nodes` (the rule of Fortelny & Bock 2020: genes and hidden
-            nodes, less where a parent has few children); see `kpnn.nn.dropout`.
+        dropout_on: `edges` (the rule of `corneto.ml.build_dagnn`) or `nodes` (the rule of Fortelny & Bock 2020: genes
+            and hidden nodes, less where a parent has few children); see `kpnn.nn.dropout`.
         gene_dropout: rate for genes, or for edges from genes; by default `dropout`.
         node_dropout: rate for hidden nodes, or for edges from neurons; by default `dropout`.
         kernel_l1: L1 penalty of the weights.
@@ -50,7 +50,8 @@ def build_kpnn(
         bias_l2: L2 penalty of the biases.
         input_normalization: None (or `none`), `standard` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
-        output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then logits.
+        output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
+            logits.
         activations: activations of single neurons by name, before the two above.
         signed: whether edges of known sign can only have weights of that sign.
         initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in) or `standard_normal`.

@@ -1,16 +1,17 @@
 """Dropout rules: how likely each edge, gene and node is kept.
 
-Two rules, named for what they drop; both draw anew for every cell and step, and divide what is kept by its probability of
-being kept, so that expectations stay as they are without dropout.
+Two rules, named for what they drop; both draw anew for every cell and step, and divide what is kept by its probability
+of being kept, so that expectations stay as they are without dropout.
 
-`edges` is the rule of `corneto.ml.build_dagnn`: every neuron drops its own copies of its children's values. Its gene children
-form one group, its neuron children another; a group of two or more goes through dropout once, and where a neuron has both
-groups their concatenation goes through it once more. An edge that passes dropout k times is kept with probability
-(1 - rate)^k, independently of all others, which is how it is drawn here: once.
+`edges` is the rule of `corneto.ml.build_dagnn`: every neuron drops its own copies of its children's values. Its gene
+children form one group, its neuron children another; a group of two or more goes through dropout once, and where a
+neuron has both groups their concatenation goes through it once more. An edge that passes dropout k times is kept with
+probability (1 - rate)^k, independently of all others, which is how it is drawn here: once.
 
-`nodes` is the rule of Fortelny & Bock 2020 (Genome Biology 21:190; KPNN_Function.py, its default settings): a gene is dropped for
-all its parents together, and so is a hidden node; outputs are never dropped. A hidden node whose parents have, all together,
-one child is always kept; with two children it is kept with probability 0.9 or more, with three 0.7 or more.
+`nodes` is the rule of Fortelny & Bock 2020 (Genome Biology 21:190; KPNN_Function.py, its default settings): a gene is
+dropped for all its parents together, and so is a hidden node; outputs are never dropped. A hidden node whose parents
+have, all together, one child is always kept; with two children it is kept with probability 0.9 or more, with three 0.7
+or more.
 """
 
 from __future__ import annotations

@@ -9,11 +9,10 @@ import numpy as np
 from keras import ops
 
 from kpnn.nn.dropout import Dropout
-from kpnn.nn.kernels import Drops, Plan, Rows, Space
+from kpnn.nn.kernels import Drops, Plan, Rows, Rule, Space, State
 from kpnn.nn.layer import SparseDag, sparse_dag
 from kpnn.nn.layout import Layout
 from kpnn.nn.normalization import EPSILON, MOMENTUM, InputNormalization, input_normalization, moments
-from kpnn.nn.steps import Rule, State
 
 CELLS_AT_ONCE = 64
 """Cells of a minibatch outside of training."""
@@ -21,14 +20,17 @@ CELLS_AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """One model, ready for the functions of `kpnn.nn.steps`; `state` changes in training, the Keras model only by `store`."""
+    """One model, ready for the functions of `kpnn.nn.kernels`.
+
+    Training changes `state`; the Keras model changes by `store` and `adapt` alone.
+    """
 
     model: keras.Model
     layer: SparseDag
     normalization: InputNormalization | None
     plan: Plan
     drops: Drops
-    dropping: bool
+    no_drops: Drops
     state: State
     rule: Rule
     space: Space
@@ -47,7 +49,7 @@ class Engine:
         layer, normalization = sparse_dag(model), input_normalization(model)
         layout, dtype = layer.layout, np.dtype(layer.variable_dtype)
         drops = _drops(layer.dropout, layout, dtype)
-        dropping = training and (drops.of_genes or drops.of_neurons)
+        no_drops = drops._replace(of_genes=False, of_neurons=False)
         penalty = layer.penalty
         rule = Rule(
             learning_rate=float(learning_rate),
@@ -76,10 +78,10 @@ class Engine:
                 layout.children[layout.neuron_edges] - np.int32(layout.n_inputs),
             ),
             drops=drops,
-            dropping=dropping,
+            no_drops=no_drops,
             state=_state(layer, normalization, dtype),
             rule=rule,
-            space=_space(layout, drops, dropping, rule, dtype),
+            space=_space(layout, drops if training else no_drops, rule, dtype),
         )
 
     def adapt(self, rows: Rows, cells: np.ndarray) -> None:
@@ -173,11 +175,11 @@ def _limits(kept: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     return (numbers - 1).astype(np.uint32), (2.0**32 / numbers).astype(dtype)
 
 
-def _space(layout: Layout, drops: Drops, dropping: bool, rule: Rule, dtype: np.dtype) -> Space:
+def _space(layout: Layout, drops: Drops, rule: Rule, dtype: np.dtype) -> Space:
     n = rule.batch_size
     n_gene_edges, n_neuron_edges = len(layout.gene_edges), len(layout.neuron_edges)
-    dense = dropping and drops.of_genes and rule.normalization != 0
-    with_factors = dropping and drops.of_neurons
+    dense = drops.of_genes and rule.normalization != 0
+    with_factors = drops.of_neurons
     return Space(
         z=np.zeros((layout.n_neurons, n), dtype),
         a=np.zeros((layout.n_neurons, n), dtype),

@@ -13,8 +13,8 @@ class History:
     """Learning curve of one fit; entry i of each array belongs to epoch i + 1.
 
     Attributes:
-        loss: what was minimized, averaged over the steps of each epoch: (class-weighted) cross-entropy with dropout on, plus
-            the penalty; float64.
+        loss: what was minimized, averaged over the steps of each epoch: (class-weighted) cross-entropy with dropout
+            on, plus the penalty; float64.
         penalty: the regularization's part of `loss`; float64.
         val_loss: cross-entropy of the validation cells after each epoch, without class weights, dropout or penalty; NaN
             where there are no validation cells; float64.

@@ -14,10 +14,10 @@ def initial_weights(layout: Layout, initializer: str, seed: int) -> tuple[np.nda
     """Draws a weight for every edge and a bias for every neuron.
 
     A neuron with n children is a layer of its own, so n is its fan-in and 1 its fan-out. `glorot_uniform` draws from
-    +-sqrt(6 / (n + 1)) (Glorot & Bengio 2010), as `corneto.ml.build_dagnn` does; it is the default because neurons with few
-    and with many children then start with pre-activations of like size. `lecun_uniform` draws from +-sqrt(3 / n),
-    `he_uniform` from +-sqrt(6 / n). Biases start at 0. `standard_normal` draws weights and biases from N(0, 1) whatever the
-    fan-in, as KPNN_Function.py (Fortelny & Bock 2020) does.
+    +-sqrt(6 / (n + 1)) (Glorot & Bengio 2010), as `corneto.ml.build_dagnn` does; it is the default because neurons
+    with few and with many children then start with pre-activations of like size. `lecun_uniform` draws from +-sqrt(3 /
+    n), `he_uniform` from +-sqrt(6 / n). Biases start at 0. `standard_normal` draws weights and biases from N(0, 1)
+    whatever the fan-in, as KPNN_Function.py (Fortelny & Bock 2020) does.
 
     Args:
         layout: the DAG's arrays.

@@ -23,15 +23,16 @@ def as_rows(model: keras.Model, cells: Any, missing_genes: str = "error") -> tup
 
     Args:
         model: whose inputs.
-        cells: AnnData or DataFrame, whose genes are matched by name; or a dense or sparse matrix, cells x `dag.inputs` in that
-            order.
+        cells: AnnData or DataFrame, whose genes are matched by name; or a dense or sparse matrix, cells x `dag.inputs`
+            in that order.
         missing_genes: `error`, or `zeros` to take genes that `cells` lacks as not expressed.
 
     Returns:
         Cells x input nodes, canonical, of the model's dtype; the cells' names; the genes taken as zeros.
 
     Raises:
-        ModelError: genes are missing or stand twice, the matrix has another number of columns, or a value is not finite.
+        ModelError: genes are missing or stand twice, the matrix has another number of columns, or a value is not
+            finite.
     """
     layer = sparse_dag(model)
     inputs = layer.dag.inputs
@@ -45,8 +46,8 @@ def as_rows(model: keras.Model, cells: Any, missing_genes: str = "error") -> tup
     elif sparse.issparse(cells) or isinstance(cells, np.ndarray):
         if cells.ndim != 2 or cells.shape[1] != len(inputs):
             raise ModelError(
-                f"a matrix of shape {cells.shape} does not fit the model's {len(inputs)} inputs; give cells x dag.inputs in "
-                "that order, or an AnnData or DataFrame, whose genes are matched by name"
+                f"a matrix of shape {cells.shape} does not fit the model's {len(inputs)} inputs; "
+                "give cells x dag.inputs in that order, or an AnnData or DataFrame, whose genes are matched by name"
             )
         rows, names = csr_array(cells), pd.RangeIndex(cells.shape[0])
     else:

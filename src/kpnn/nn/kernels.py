@@ -1,11 +1,12 @@
-"""The network's arithmetic, compiled: forward, backward and dropout over minibatches of sparse cells.
+"""The network's arithmetic, compiled: whole epochs of training, losses, and values of neurons, from sparse cells.
 
-One call computes on one core without holding Python's lock, so that several networks can train at the same time, each exactly as
-it would alone. Values of neurons are held as neurons x cells, so that a step along an edge is one vector operation over cells.
+One call computes on one core without holding Python's lock, so that several networks can train at the same time, each
+exactly as it would alone. Values of neurons are held as neurons x cells, so that a step along an edge is one vector
+operation over cells.
 
-Random numbers are a function of a key (one per cell and epoch) and of what they decide (an edge, a gene or a neuron), so forward
-and backward agree on them without storing any, and only those that matter are ever drawn: where no expression is stored for a
-gene, nothing of it can be dropped.
+Random numbers are a function of a key (one per cell and epoch) and of what they decide (an edge, a gene or a neuron),
+so forward and backward agree on them without storing any, and only those that matter are ever drawn: where no
+expression is stored for a gene, nothing of it can be dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from numba import njit, uint32, uint64
 FLAGS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
 LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
+
+BATCH = 2  # kind of normalization: 0 none, 1 standard, 2 batch
+LINEAR, SIGMOID = 0, 1  # codes of activations
 
 
 class Plan(NamedTuple):
@@ -43,8 +47,8 @@ class Rows(NamedTuple):
 class Drops(NamedTuple):
     """What is dropped: an entry is kept where its random number, uint32, is at most `*_limits`.
 
-    `on_edges` tells whether entries of `gene_limits` are gene edges or genes, and of `neuron_limits` neuron edges or neurons;
-    `*_scales` is one over the probability of being kept.
+    `on_edges` tells whether entries of `gene_limits` are gene edges or genes, and of `neuron_limits` neuron edges or
+    neurons; `*_scales` is one over the probability of being kept.
     """
 
     on_edges: bool
@@ -76,6 +80,42 @@ class Space(NamedTuple):
     keys: np.ndarray  # uint32, 2 x cells
 
 
+class State(NamedTuple):
+    """What training changes, and where it stands in the edges: weights' arrays by edge, biases' by neuron."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    kernel_m: np.ndarray
+    kernel_v: np.ndarray
+    bias_m: np.ndarray
+    bias_v: np.ndarray
+    kernel_gradient: np.ndarray
+    weights: np.ndarray  # the signed weights, where `signed`
+    signs: np.ndarray
+    gene_edges: np.ndarray
+    neuron_edges: np.ndarray
+    means: np.ndarray  # float64, by gene: what is subtracted
+    scales: np.ndarray  # float64, by gene: what the difference is multiplied with
+    moving_mean: np.ndarray  # float64, by gene
+    moving_variance: np.ndarray
+
+
+class Rule(NamedTuple):
+    """How a step is made."""
+
+    learning_rate: float
+    adam: bool
+    kernel_l1: float
+    kernel_l2: float
+    bias_l1: float
+    bias_l2: float
+    signed: bool
+    normalization: int
+    batch_size: int
+    epsilon: float  # of batch normalization
+    momentum: float  # of its moving averages
+
+
 @njit(**FLAGS)
 def random_number(what, first_key, second_key):
     """A uint32, uniform, for the thing numbered `what` under a pair of keys: two rounds of multiply and shift."""
@@ -91,7 +131,7 @@ def random_number(what, first_key, second_key):
 
 @njit(**FLAGS)
 def fill_keys(keys, base, first, n):
-    """Draws the pair of keys of cells first, ..., first + n - 1 of an epoch (SplitMix64 of Steele, Lea & Flood 2014)."""
+    """Draws the pair of keys of n cells from the one at `first` in an epoch (SplitMix64: Steele, Lea & Flood 2014)."""
     for b in range(n):
         x = uint64(base) + uint64(first + b + 1) * uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
@@ -194,18 +234,17 @@ def back_through_activation(code, z, a, da, dz, n):
 
 
 @njit(**FLAGS)
-def sparse_gene_sums(plan, rows, cells, n, offsets, drops, dropping, space):
+def sparse_gene_sums(plan, rows, cells, n, offsets, drops, space):
     """Z = offsets + sums over gene edges, from the stored values alone."""
     starts, parents, weights = plan.gene_starts, plan.gene_parents, space.gene_weights
     row, z, limits = space.row, space.z, drops.gene_limits
-    dropping = dropping and drops.of_genes
     for b in range(n):
         row[:] = offsets
         first_key, second_key = space.keys[0, b], space.keys[1, b]
         for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
             gene = rows.indices[t]
             x = np.float64(rows.data[t])
-            if not dropping:
+            if not drops.of_genes:
                 for k in range(starts[gene], starts[gene + 1]):
                     row[parents[k]] += x * weights[k]
             elif drops.on_edges:
@@ -220,11 +259,10 @@ def sparse_gene_sums(plan, rows, cells, n, offsets, drops, dropping, space):
 
 
 @njit(**FLAGS)
-def sparse_gene_gradient(plan, rows, cells, n, drops, dropping, space):
+def sparse_gene_gradient(plan, rows, cells, n, drops, space):
     """Sums x * dz over the cells, from the stored values alone, into `space.gene_gradient`."""
     starts, parents, gradient = plan.gene_starts, plan.gene_parents, space.gene_gradient
     row, dz, limits = space.row, space.dz, drops.gene_limits
-    dropping = dropping and drops.of_genes
     gradient[:] = 0
     for b in range(n):
         for v in range(len(row)):
@@ -233,7 +271,7 @@ def sparse_gene_gradient(plan, rows, cells, n, drops, dropping, space):
         for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
             gene = rows.indices[t]
             x = np.float64(rows.data[t])
-            if not dropping:
+            if not drops.of_genes:
                 for k in range(starts[gene], starts[gene + 1]):
                     gradient[k] += x * row[parents[k]]
             elif drops.on_edges:
@@ -246,7 +284,7 @@ def sparse_gene_gradient(plan, rows, cells, n, drops, dropping, space):
 
 
 @njit(**FLAGS)
-def fill_genes(rows, cells, n, means, drops, dropping, space):
+def fill_genes(rows, cells, n, means, drops, space):
     """Writes centred expression, input nodes x cells, with dropped genes at 0."""
     genes = space.genes
     for gene in range(len(means)):
@@ -255,7 +293,7 @@ def fill_genes(rows, cells, n, means, drops, dropping, space):
         for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
             gene = rows.indices[t]
             genes[gene, b] = np.float64(rows.data[t]) - means[gene]
-    if dropping and drops.of_genes and not drops.on_edges:
+    if drops.of_genes and not drops.on_edges:
         first_keys, second_keys = space.keys[0], space.keys[1]
         for gene in range(len(means)):
             limit = drops.gene_limits[gene]
@@ -265,11 +303,11 @@ def fill_genes(rows, cells, n, means, drops, dropping, space):
 
 
 @njit(**LANES)
-def dense_gene_sums(plan, n, biases, drops, dropping, space):
+def dense_gene_sums(plan, n, biases, drops, space):
     """Z = biases + sums over gene edges, from dense cells: where centred genes are dropped, zeros matter."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
-    on_edges = dropping and drops.of_genes and drops.on_edges
+    on_edges = drops.of_genes and drops.on_edges
     for v in range(len(biases)):
         space.z[v, :n] = biases[v]
     for gene in range(len(plan.gene_starts) - 1):
@@ -288,11 +326,11 @@ def dense_gene_sums(plan, n, biases, drops, dropping, space):
 
 
 @njit(**LANES)
-def dense_gene_gradient(plan, n, drops, dropping, space):
+def dense_gene_gradient(plan, n, drops, space):
     """Sums x * dz over the cells, from dense cells, into `space.gene_gradient`."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
-    on_edges = dropping and drops.of_genes and drops.on_edges
+    on_edges = drops.of_genes and drops.on_edges
     for gene in range(len(plan.gene_starts) - 1):
         x = space.genes[gene]
         for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
@@ -311,7 +349,7 @@ def dense_gene_gradient(plan, n, drops, dropping, space):
 
 @njit(**FLAGS)
 def fill_neuron_factors(n, drops, space):
-    """Draws what becomes of every neuron edge (or neuron) in every cell: 0 or one over the probability of being kept."""
+    """Draws for every neuron edge (or neuron) and cell: 0 or one over the probability of being kept."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     # Neurons are numbered downwards from the largest number, genes upwards from 0: no random number is used twice.
@@ -323,10 +361,9 @@ def fill_neuron_factors(n, drops, space):
 
 
 @njit(**LANES)
-def neuron_values(plan, n, drops, dropping, space):
+def neuron_values(plan, n, drops, space):
     """From z with the genes' part in it: z, a and seen of every neuron, in computing order."""
-    dropping = dropping and drops.of_neurons
-    on_edges, on_neurons = dropping and drops.on_edges, dropping and not drops.on_edges
+    on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
     for place in range(len(plan.order)):
         v = plan.order[place]
@@ -348,10 +385,9 @@ def neuron_values(plan, n, drops, dropping, space):
 
 
 @njit(**LANES)
-def neuron_gradients(plan, n, drops, dropping, space):
+def neuron_gradients(plan, n, drops, space):
     """From dz of the outputs (0 elsewhere): dz and da of every neuron, gradients of neuron edges and biases."""
-    dropping = dropping and drops.of_neurons
-    on_edges, on_neurons = dropping and drops.on_edges, dropping and not drops.on_edges
+    on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
     zero = space.z.dtype.type(0)
     space.da[:, :n] = zero
@@ -400,3 +436,249 @@ def add_squared_deviations(rows, cells, means, deviations, stored):
             gene = rows.indices[t]
             deviations[gene] += (np.float64(rows.data[t]) - means[gene]) ** 2
             stored[gene] += 1
+
+
+@njit(**FLAGS)
+def load_weights(plan, state, rule, drops, space):
+    """Brings the weights into the order of the kernels, normalization and dropout's scales multiplied in."""
+    kernel, weights, signs = state.kernel, state.weights, state.signs
+    if rule.signed:
+        for e in range(len(kernel)):
+            weights[e] = kernel[e]
+            if signs[e] != 0:
+                weights[e] = signs[e] * (max(kernel[e], 0) + np.log1p(np.exp(-abs(kernel[e]))))
+    else:
+        weights[:] = kernel
+    for gene in range(len(plan.gene_starts) - 1):
+        scale = state.scales[gene]
+        if drops.of_genes and not drops.on_edges:
+            scale *= drops.gene_scales[gene]
+        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+            factor = scale
+            if drops.of_genes and drops.on_edges:
+                factor *= drops.gene_scales[k]
+            space.gene_factors[k] = factor
+            space.gene_weights[k] = weights[state.gene_edges[k]] * factor
+    for k in range(len(state.neuron_edges)):
+        space.neuron_weights[k] = weights[state.neuron_edges[k]]
+
+
+@njit(**FLAGS)
+def forward(plan, rows, cells, n, state, rule, drops, space):
+    """Computes every neuron for up to a minibatch of cells; returns whether genes had to be made dense."""
+    dense = drops.of_genes and rule.normalization != 0
+    if drops.of_neurons:
+        fill_neuron_factors(n, drops, space)
+    if dense:
+        fill_genes(rows, cells, n, state.means, drops, space)
+        dense_gene_sums(plan, n, state.bias, drops, space)
+    else:
+        offsets = state.bias.astype(np.float64)
+        if rule.normalization != 0:
+            for gene in range(len(state.means)):
+                for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+                    offsets[plan.gene_parents[k]] -= state.means[gene] * space.gene_weights[k]
+        sparse_gene_sums(plan, rows, cells, n, offsets, drops, space)
+    neuron_values(plan, n, drops, space)
+    return dense
+
+
+@njit(**FLAGS)
+def backward(plan, rows, cells, n, state, rule, drops, dense, space):
+    """From dz of the outputs: the gradient of every weight, into `state.kernel_gradient`, and of every bias."""
+    neuron_gradients(plan, n, drops, space)
+    if dense:
+        dense_gene_gradient(plan, n, drops, space)
+    else:
+        sparse_gene_gradient(plan, rows, cells, n, drops, space)
+        if rule.normalization != 0:
+            for v in range(len(space.row)):
+                space.row[v] = space.bias_gradient[v]
+            for gene in range(len(state.means)):
+                for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+                    space.gene_gradient[k] -= state.means[gene] * space.row[plan.gene_parents[k]]
+    for k in range(len(state.gene_edges)):
+        state.kernel_gradient[state.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
+    for k in range(len(state.neuron_edges)):
+        state.kernel_gradient[state.neuron_edges[k]] = space.neuron_gradient[k]
+
+
+@njit(**FLAGS)
+def cross_entropy(plan, labels, label_weights, cells, n, space, with_gradient):
+    """Mean over cells and outputs of weight * cross-entropy, from logits; its gradient into dz of the outputs."""
+    total = 0.0
+    n_outputs = len(plan.outputs)
+    if with_gradient:
+        space.dz[:, :n] = 0
+    for o in range(n_outputs):
+        v = plan.outputs[o]
+        for b in range(n):
+            z = np.float64(space.z[v, b])
+            y = np.float64(labels[cells[b], o])
+            weight = y * label_weights[o, 1] + (1.0 - y) * label_weights[o, 0]
+            shrunk = np.exp(-abs(z))
+            total += weight * (max(z, 0.0) - z * y + np.log1p(shrunk))
+            if with_gradient:
+                p = 1.0 / (1.0 + shrunk) if z >= 0 else shrunk / (1.0 + shrunk)
+                space.dz[v, b] = weight * (p - y) / (n * n_outputs)
+    return total / (n * n_outputs)
+
+
+@njit(**FLAGS)
+def penalty_of(values, l1, l2):
+    """L1 * sum |value| + l2 * sum value^2, float64."""
+    total = 0.0
+    for i in range(len(values)):
+        value = np.float64(values[i])
+        total += l1 * abs(value) + l2 * value * value
+    return total
+
+
+@njit(**FLAGS)
+def add_penalty_gradient(values, gradient, l1, l2):
+    """Adds the gradient of `penalty_of` to a gradient."""
+    first, second = gradient.dtype.type(l1), gradient.dtype.type(2 * l2)
+    for i in range(len(values)):
+        gradient[i] += second * values[i]
+        if values[i] > 0:
+            gradient[i] += first
+        elif values[i] < 0:
+            gradient[i] -= first
+
+
+@njit(**FLAGS)
+def descend(values, gradient, m, v, step, adam, learning_rate):
+    """Makes one step of Adam (as in Keras: beta 0.9 and 0.999, epsilon 1e-7) or of gradient descent."""
+    dtype = values.dtype.type
+    if adam:
+        alpha = dtype(learning_rate * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step))
+        first, second, epsilon = dtype(1.0 - 0.9), dtype(1.0 - 0.999), dtype(1e-7)
+        for i in range(len(values)):
+            g = gradient[i]
+            m[i] += (g - m[i]) * first
+            v[i] += (g * g - v[i]) * second
+            values[i] -= alpha * m[i] / (np.sqrt(v[i]) + epsilon)
+    else:
+        rate = dtype(learning_rate)
+        for i in range(len(values)):
+            values[i] -= rate * gradient[i]
+
+
+@njit(**FLAGS)
+def normalize_batch(rows, cells, state, rule):
+    """Takes mean and variance of a minibatch for its normalization, and adds them to the moving averages."""
+    n = len(cells)
+    sums, squares = np.zeros(len(state.means)), np.zeros(len(state.means))
+    add_moments(rows, cells, sums, squares)
+    for gene in range(len(sums)):
+        mean = sums[gene] / n
+        variance = max(squares[gene] / n - mean * mean, 0.0)
+        state.means[gene] = mean
+        state.scales[gene] = 1.0 / np.sqrt(variance + rule.epsilon)
+        state.moving_mean[gene] = state.moving_mean[gene] * rule.momentum + mean * (1.0 - rule.momentum)
+        state.moving_variance[gene] = state.moving_variance[gene] * rule.momentum + variance * (1.0 - rule.momentum)
+
+
+@njit(**FLAGS)
+def gradient_of_minibatch(plan, rows, cells, labels, label_weights, state, rule, drops, space):
+    """Loss and penalty of a minibatch; their gradient into `state.kernel_gradient` and `space.bias_gradient`."""
+    n = len(cells)
+    load_weights(plan, state, rule, drops, space)
+    dense = forward(plan, rows, cells, n, state, rule, drops, space)
+    loss = cross_entropy(plan, labels, label_weights, cells, n, space, True)
+    backward(plan, rows, cells, n, state, rule, drops, dense, space)
+    penalty = 0.0
+    if rule.kernel_l1 > 0 or rule.kernel_l2 > 0:
+        penalty += penalty_of(state.weights, rule.kernel_l1, rule.kernel_l2)
+        add_penalty_gradient(state.weights, state.kernel_gradient, rule.kernel_l1, rule.kernel_l2)
+    if rule.bias_l1 > 0 or rule.bias_l2 > 0:
+        penalty += penalty_of(state.bias, rule.bias_l1, rule.bias_l2)
+        add_penalty_gradient(state.bias, space.bias_gradient, rule.bias_l1, rule.bias_l2)
+    if rule.signed:
+        for e in range(len(state.kernel)):
+            if state.signs[e] != 0:
+                state.kernel_gradient[e] *= state.signs[e] / (1.0 + np.exp(-state.kernel[e]))
+    return loss, penalty
+
+
+@njit(**FLAGS)
+def train_epoch(plan, rows, cells, labels, label_weights, state, rule, drops, base, steps_before, space):
+    """Makes one pass over `cells`, in their order, a minibatch a step.
+
+    Returns loss (penalty included) and penalty, averaged over cells, and the steps made; it ends where a loss is not
+    finite.
+    """
+    total, total_penalty, step = 0.0, 0.0, steps_before
+    for first in range(0, len(cells), rule.batch_size):
+        batch = cells[first : first + rule.batch_size]
+        if drops.of_genes or drops.of_neurons:
+            fill_keys(space.keys, base, first, len(batch))
+        if rule.normalization == BATCH:
+            normalize_batch(rows, batch, state, rule)
+        loss, penalty = gradient_of_minibatch(plan, rows, batch, labels, label_weights, state, rule, drops, space)
+        total += (loss + penalty) * len(batch)
+        total_penalty += penalty * len(batch)
+        step += 1
+        if not np.isfinite(loss + penalty):
+            break
+        descend(
+            state.kernel, state.kernel_gradient, state.kernel_m, state.kernel_v, step, rule.adam, rule.learning_rate
+        )
+        descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule.adam, rule.learning_rate)
+    return total / len(cells), total_penalty / len(cells), step
+
+
+@njit(**FLAGS)
+def loss_of(plan, rows, cells, labels, label_weights, state, rule, drops, space):
+    """Mean cross-entropy of cells without dropout and penalty."""
+    total, most = 0.0, space.z.shape[1]
+    load_weights(plan, state, rule, drops, space)
+    for first in range(0, len(cells), most):
+        batch = cells[first : first + most]
+        forward(plan, rows, batch, len(batch), state, rule, drops, space)
+        total += cross_entropy(plan, labels, label_weights, batch, len(batch), space, False) * len(batch)
+    return total / len(cells)
+
+
+@njit(**FLAGS)
+def values_of(plan, rows, cells, state, rule, drops, space, z, a):
+    """Writes pre-activations and activations, cells x neurons, without dropout."""
+    most = space.z.shape[1]
+    load_weights(plan, state, rule, drops, space)
+    for first in range(0, len(cells), most):
+        batch = cells[first : first + most]
+        forward(plan, rows, batch, len(batch), state, rule, drops, space)
+        for b in range(len(batch)):
+            for v in range(len(plan.order)):
+                z[first + b, v] = space.z[v, b]
+                a[first + b, v] = space.a[v, b]
+
+
+@njit(**FLAGS)
+def output_gradients_of(plan, rows, cells, state, rule, drops, space, gradients):
+    """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, without dropout.
+
+    The prediction of an output is its activation, or the sigmoid of it where that is linear.
+    """
+    most = space.z.shape[1]
+    load_weights(plan, state, rule, drops, space)
+    for first in range(0, len(cells), most):
+        batch = cells[first : first + most]
+        n = len(batch)
+        forward(plan, rows, batch, n, state, rule, drops, space)
+        for o in range(len(plan.outputs)):
+            v = plan.outputs[o]
+            space.dz[:, :n] = 0
+            space.seen[v, :n] = 1
+            if plan.codes[v] == LINEAR:
+                activate(SIGMOID, space.z[v], space.seen[v], n)
+                for b in range(n):
+                    space.seen[v, b] *= 1 - space.seen[v, b]
+                space.dz[v, :n] = space.seen[v, :n]
+            else:
+                back_through_activation(plan.codes[v], space.z[v], space.a[v], space.seen[v], space.dz[v], n)
+            neuron_gradients(plan, n, drops, space)
+            for b in range(n):
+                for u in range(len(plan.order)):
+                    gradients[o, first + b, u] = space.da[u, b]
+                gradients[o, first + b, v] = space.seen[v, b]

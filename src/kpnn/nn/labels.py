@@ -42,8 +42,8 @@ def as_labels(y: Any, cells: pd.Index, outputs: tuple[str, ...], dtype: np.dtype
 def class_weights(class_weight: str | Mapping[int, float] | None, labels: np.ndarray) -> np.ndarray:
     """Weight of the labels 0 and 1 of each output, shape (n_outputs, 2), float64.
 
-    `balanced` gives a class n_cells / (2 * cells of the class), as scikit-learn does, output by output; a class without cells
-    weighs 1.
+    `balanced` gives a class n_cells / (2 * cells of the class), as scikit-learn does, output by output; a class
+    without cells weighs 1.
     """
     n_outputs = labels.shape[1]
     if class_weight is None:

@@ -20,10 +20,10 @@ MOMENTUM = 0.99
 class InputNormalization(keras.layers.Layer):
     """Shifts and scales every gene to mean 0 and variance 1; nothing here is trained by gradient.
 
-    `standard` uses mean and variance of the training cells: computed once, at the model's first fit, and stored in the model. A
-    gene that does not vary is only shifted. `batch` uses those of each minibatch in training and their moving averages
-    (momentum 0.99, added to the variance: 0.001) otherwise, as Keras's BatchNormalization without centre and scale does. Until
-    the first fit both leave their input as it is (but for batch's 0.001).
+    `standard` uses mean and variance of the training cells: computed once, at the model's first fit, and stored in the
+    model. A gene that does not vary is only shifted. `batch` uses those of each minibatch in training and their moving
+    averages (momentum 0.99, added to the variance: 0.001) otherwise, as Keras's BatchNormalization without centre and
+    scale does. Until the first fit both leave their input as it is (but for batch's 0.001).
 
     Args:
         kind: `standard` or `batch`.

@@ -12,7 +12,7 @@ import pandas as pd
 from kpnn.errors import ModelError, some_names
 from kpnn.nn.engine import Engine
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.steps import output_gradients_of, values_of
+from kpnn.nn.kernels import output_gradients_of, values_of
 
 
 def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> pd.DataFrame:
@@ -20,14 +20,15 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
 
     Args:
         model: a model that `build_kpnn` made.
-        cells: AnnData (its `X`) or DataFrame, cells x genes, with any further genes in any order: genes are matched by name, and
-            the full names of input nodes are accepted too. Or a dense or sparse matrix, cells x `dag.inputs` in that order.
-        missing_genes: `error`, or `zeros` to take genes that `cells` lacks as not expressed; they are then logged, and listed in
-            `.attrs["missing_genes"]` of what is returned.
+        cells: AnnData (its `X`) or DataFrame, cells x genes, with any further genes in any order: genes are matched by
+            name, and the full names of input nodes are accepted too. Or a dense or sparse matrix, cells x `dag.inputs`
+            in that order.
+        missing_genes: `error`, or `zeros` to take genes that `cells` lacks as not expressed; they are then logged, and
+            listed in `.attrs["missing_genes"]` of what is returned.
 
     Returns:
-        Probabilities, cells x outputs: the index holds the cells' names, the columns `dag.outputs`. A linear output's value is a
-        logit, and its probability the sigmoid of it.
+        Probabilities, cells x outputs: the index holds the cells' names, the columns `dag.outputs`. A linear output's
+        value is a logit, and its probability the sigmoid of it.
 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
@@ -71,7 +72,8 @@ def node_activations(
 
 
 def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> np.ndarray:
-    """Computes how each output's prediction changes with each neuron's activation, the other inputs of its parents held.
+    """Computes how each output's prediction changes with each neuron's activation, the other inputs of its parents
+    held.
 
     Args:
         model: a model that `build_kpnn` made.
@@ -79,15 +81,17 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
         missing_genes: as for `predict`.
 
     Returns:
-        Derivatives, outputs x cells x neurons, in the order of `dag.outputs` and `dag.neurons`; 1 for an output by itself (for a
-        linear output p(1 - p), because its prediction is the sigmoid p of its value).
+        Derivatives, outputs x cells x neurons, in the order of `dag.outputs` and `dag.neurons`; 1 for an output by
+        itself (for a linear output p(1 - p), because its prediction is the sigmoid p of its value).
     """
     rows, names, _ = as_rows(model, cells, missing_genes)
     engine = Engine.of(model)
     shape = (len(engine.plan.outputs), len(names), engine.layer.layout.n_neurons)
     gradients = np.zeros(shape, dtype=engine.state.kernel.dtype)
     everyone = np.arange(len(names))
-    output_gradients_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.drops, engine.space, gradients)
+    output_gradients_of(
+        engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, gradients
+    )
     return gradients
 
 
@@ -99,5 +103,5 @@ def _values(
     z = np.zeros((len(names), engine.layer.layout.n_neurons), dtype=engine.state.kernel.dtype)
     a = np.zeros_like(z)
     everyone = np.arange(len(names))
-    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.drops, engine.space, z, a)
+    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, z, a)
     return engine, names, z, a, missing

@@ -1,8 +1,8 @@
 """Training one network, or several at once.
 
-A step of one network is small (a few megabytes of numbers), so a fit runs on one core; several fits are one program in which
-every free core takes the next network's epoch. A network's arithmetic and random numbers are the same in a batch as alone, bit
-for bit.
+A step of one network is small (a few megabytes of numbers), so a fit runs on one core; several fits are one program in
+which every free core takes the next network's epoch. A network's arithmetic and random numbers are the same in a batch
+as alone, bit for bit.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.engine import Engine
 from kpnn.nn.history import History
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.kernels import Rows
+from kpnn.nn.kernels import BATCH, Rows, loss_of, train_epoch
 from kpnn.nn.labels import as_labels, class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
-from kpnn.nn.steps import BATCH, loss_of, train_epoch
 
 
 def fit_kpnn(
@@ -46,14 +45,14 @@ def fit_kpnn(
 ) -> History:
     """Trains a network on one core and leaves it with the weights of its best epoch.
 
-    The loss is the cross-entropy of each output's logit with its label, averaged over outputs and cells, plus the model's
-    penalty. The best epoch has the lowest cross-entropy of the validation cells; without any it is the last.
+    The loss is the cross-entropy of each output's logit with its label, averaged over outputs and cells, plus the
+    model's penalty. The best epoch has the lowest cross-entropy of the validation cells; without any it is the last.
 
     Args:
         model: a model that `build_kpnn` made; its weights are where training starts.
         X: training cells x `dag.inputs` in that order, dense or CSR; or an AnnData or DataFrame, matched by gene name.
-        y: labels from 0 to 1, shape (n_cells,) or (n_cells, n_outputs), in the order of `dag.outputs`, or a DataFrame with a
-            column for each output.
+        y: labels from 0 to 1, shape (n_cells,) or (n_cells, n_outputs), in the order of `dag.outputs`, or a DataFrame
+            with a column for each output.
         validation_data: X and y of the cells that early stopping watches.
         max_epochs: most passes over the training cells.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
@@ -62,8 +61,8 @@ def fit_kpnn(
         learning_rate: step size.
         optimizer: `adam` or `sgd`.
         class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights.
-        seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other random
-            state is read or changed.
+        seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other
+            random state is read or changed.
         callback: called with the epoch (from 1) and its validation loss; training stops where it returns False.
 
     Returns:
@@ -102,8 +101,9 @@ def fit_kpnns(
 ) -> list[History]:
     """Trains several networks on one DAG in one program: the trials and folds of a search.
 
-    They may differ in dropout, penalty, normalization, start, settings and cells. Each ends with the same weights, bit for bit,
-    as `fit_kpnn` with the same cells would give it. All make an epoch before any makes the next; one that stops leaves.
+    They may differ in dropout, penalty, normalization, start, settings and cells. Each ends with the same weights, bit
+    for bit, as `fit_kpnn` with the same cells would give it. All make an epoch before any makes the next; one that
+    stops leaves.
 
     Args:
         models: models on the same DAG.
@@ -112,8 +112,8 @@ def fit_kpnns(
         training_rows: for each model, which rows of X train it, integers.
         validation_rows: likewise, which rows early stopping watches; None where there are none.
         settings: of each model, or one for all.
-        callback: called with a model's position, the epoch (from 1) and its validation loss, after every epoch in the order of
-            the models, from the calling thread; that model stops where it returns False.
+        callback: called with a model's position, the epoch (from 1) and its validation loss, after every epoch in the
+            order of the models, from the calling thread; that model stops where it returns False.
         n_threads: most cores to use; by default all that this process may use.
 
     Returns:
@@ -224,7 +224,6 @@ class _Fit:
             engine.state,
             engine.rule,
             engine.drops,
-            engine.dropping,
             base,
             self.steps,
             engine.space,
@@ -242,7 +241,7 @@ class _Fit:
                 self.plain_weights,
                 engine.state,
                 engine.rule,
-                engine.drops,
+                engine.no_drops,
                 engine.space,
             )
         self.losses.append(loss)
@@ -277,8 +276,8 @@ class _Fit:
             cause = "the model's weights were not finite before training"
         grown = np.abs(state.kernel[np.isfinite(state.kernel)]).max(initial=0)
         return (
-            f"epoch {epoch} of model {self.model.name!r} (number {self.place}): {which}; weights reach {grown:g}; likely cause: "
-            f"{cause}. The model keeps the weights it had before this fit"
+            f"epoch {epoch} of model {self.model.name!r} (number {self.place}): {which}; weights reach {grown:g}; "
+            f"likely cause: {cause}. The model keeps the weights it had before this fit"
         )
 
     def history(self) -> History:

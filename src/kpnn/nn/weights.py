@@ -41,8 +41,8 @@ def set_edge_weights(
         biases: neuron -> bias, likewise.
 
     Raises:
-        ModelError: an edge or a neuron is not the model's, a value is not finite, or the model is signed and a weight has the
-            other sign than its edge. Nothing is set then.
+        ModelError: an edge or a neuron is not the model's, a value is not finite, or the model is signed and a weight
+            has the other sign than its edge. Nothing is set then.
     """
     layer = sparse_dag(model)
     index = pd.MultiIndex.from_frame(layer.dag.edges[["parent", "child"]])
