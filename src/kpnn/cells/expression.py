@@ -136,10 +136,10 @@ class Expression(ABC):
         columns = np.flatnonzero(self.genes.isin(genes))
         target = genes.get_indexer(self.genes[columns])
         values, totals = self.select(cells, columns)
-        self._refuse_impossible(values, cells)
+        self._refuse_impossible(values, totals, cells)
         return join_columns(values, target, len(genes), join), totals
 
-    def _refuse_impossible(self, values: sp.csr_matrix, cells: np.ndarray) -> None:
+    def _refuse_impossible(self, values: sp.csr_matrix, totals: np.ndarray, cells: np.ndarray) -> None:
         wrong = ~(np.isfinite(values.data) & (values.data >= 0))
         if wrong.any():
             rows = np.unique(np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[wrong])
@@ -147,4 +147,10 @@ class Expression(ABC):
             raise CellsError(
                 f"{self.source}: negative or non-finite values ({wrong.sum()}, such as {example}) in cell "
                 f"{some_names(self.barcodes[cells[rows]])}; expression must be counts or normalized counts, unscaled"
+            )
+        wrong = ~(np.isfinite(totals) & (totals >= 0))
+        if wrong.any():
+            raise CellsError(
+                f"{self.source}: the sum over all genes is {totals[wrong][0]} in cell "
+                f"{some_names(self.barcodes[cells[wrong]])}; there are negative or non-finite values in other genes"
             )

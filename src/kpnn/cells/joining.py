@@ -14,28 +14,37 @@ def join_columns(values: sp.csr_matrix, target: np.ndarray, n_columns: int, join
     """Moves each column to its target; columns with the same target are joined cell by cell.
 
     Args:
-        values: cells x columns, non-negative.
+        values: cells x columns, non-negative; its arrays may be reused.
         target: where each column goes, shape (columns,).
         n_columns: width of the result.
         join: `max` or `sum`.
 
     Returns:
-        cells x n_columns, CSR with sorted indices and no explicit zeros.
+        cells x n_columns, CSR with sorted indices, without repeated entries or explicit zeros.
     """
-    rows = np.repeat(np.arange(values.shape[0], dtype=np.int64), np.diff(values.indptr))
-    keys = rows * n_columns + np.asarray(target, dtype=np.int64)[values.indices]
-    data = values.data
-    present = data != 0
-    if not present.all():
-        keys, data = keys[present], data[present]
-    if (np.diff(keys) <= 0).any():
-        order = np.argsort(keys, kind="stable")
-        keys, data = keys[order], data[order]
-        first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        if len(first) < len(keys):
-            data = (np.maximum if join == "max" else np.add).reduceat(data, first)
-            keys = keys[first]
-    joined_rows, columns = np.divmod(keys, n_columns)
-    indptr = np.zeros(values.shape[0] + 1, dtype=np.int32 if len(keys) < 2**31 else np.int64)
-    np.cumsum(np.bincount(joined_rows, minlength=values.shape[0]), out=indptr[1:])
-    return sp.csr_matrix((data, columns.astype(indptr.dtype), indptr), shape=(values.shape[0], n_columns))
+    if not values.has_canonical_format:
+        values.sum_duplicates()
+    shape = (values.shape[0], n_columns)
+    target = np.asarray(target, dtype=values.indices.dtype)
+    columns = target[values.indices]
+    joined = sp.csr_matrix((values.data, columns, values.indptr), shape=shape)
+    is_repeated = np.bincount(target, minlength=max(n_columns, 1))[columns] > 1
+    if join == "max" and is_repeated.any():
+        rows = np.repeat(np.arange(shape[0], dtype=np.int64), np.diff(values.indptr))
+        highest = _highest(rows[is_repeated] * n_columns + columns[is_repeated], values.data[is_repeated], shape)
+        joined.data = np.where(is_repeated, 0, values.data)
+        joined.sum_duplicates()
+        joined.eliminate_zeros()
+        return joined + highest
+    joined.sum_duplicates()
+    joined.eliminate_zeros()
+    return joined
+
+
+def _highest(keys: np.ndarray, data: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
+    """The highest value for each key (row times width plus column)."""
+    order = np.argsort(keys, kind="stable")
+    keys, data = keys[order], data[order]
+    first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    rows, columns = np.divmod(keys[first], shape[1])
+    return sp.csr_matrix((np.maximum.reduceat(data, first), (rows, columns)), shape=shape)

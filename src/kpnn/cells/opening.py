@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from kpnn.cells.anndata_file import AnnDataFile
 from kpnn.cells.expression import Expression
 from kpnn.cells.tenx_h5 import TenxH5
+from kpnn.cells.tenx_mtx import TenxMtx
+from kpnn.cells.text_matrix import TextMatrix
 from kpnn.errors import CellsError
 
 Format = Literal["tenx_h5", "tenx_mtx", "h5ad", "zarr", "table"]
+
+_OPEN: dict[str, Callable[..., Expression]] = {
+    "tenx_h5": TenxH5,
+    "tenx_mtx": TenxMtx,
+    "h5ad": AnnDataFile,
+    "zarr": AnnDataFile,
+    "table": TextMatrix,
+}
 
 
 def open_expression(path: str | Path, *, format: Format | None = None, **options: Any) -> Expression:
@@ -17,14 +30,47 @@ def open_expression(path: str | Path, *, format: Format | None = None, **options
 
     Args:
         path: the file or folder.
-        format: what it is; by default told by name and content.
-        **options: what the format's class takes.
+        format: `tenx_h5`, `tenx_mtx` (a folder), `h5ad`, `zarr` (a folder) or `table` (CSV or TSV); by default
+            told by the name.
+        **options: what the format's class takes: `gene_names` (all); `genome`, `feature_type` (10x);
+            `values`, `id_column` (`h5ad`, `zarr`); `orientation`, `separator` (`table`).
+
+    Returns:
+        A handle; `read(barcodes=..., genes=...)` reads values.
 
     Raises:
-        CellsError: there is no such file, it is of no known format, or it is damaged.
+        CellsError: there is no such file, it is of no known format, an option does not belong to the
+            format, or the file is damaged.
     """
-    if not Path(path).exists():
+    place = Path(path)
+    if not place.exists():
         raise CellsError(f"{path}: no such file")
-    if format not in (None, "tenx_h5"):
-        raise CellsError(f"{path}: no reader for format {format}")
-    return TenxH5(path, **options)
+    chosen = format or _format_of(place)
+    if chosen not in _OPEN:
+        raise CellsError(f"{path}: no format {chosen} (there are {', '.join(get_args(Format))})")
+    known = set(inspect.signature(_OPEN[chosen]).parameters) - {"path"}
+    strange = sorted(set(options) - known)
+    if strange:
+        raise CellsError(
+            f"{path}: format {chosen} has no option {', '.join(strange)} (it has {', '.join(sorted(known))})"
+        )
+    return _OPEN[chosen](path, **options)
+
+
+def _format_of(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_dir():
+        if name.endswith(".zarr") or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+            return "zarr"
+        if any(path.glob("*matrix.mtx*")):
+            return "tenx_mtx"
+        raise CellsError(f"{path}: is a folder with neither a matrix.mtx nor a Zarr store in it")
+    for ending, found in ((".h5", "tenx_h5"), (".hdf5", "tenx_h5"), (".h5ad", "h5ad")):
+        if name.endswith(ending):
+            return found
+    if name.endswith((".csv", ".tsv", ".txt", ".tab")):
+        return "table"
+    raise CellsError(
+        f"{path}: no known ending (.h5, .h5ad, .zarr, .csv, .tsv, .txt, the last three also .gz, or a folder with "
+        f"matrix.mtx); say `format:` in the catalog"
+    )

@@ -97,6 +97,74 @@ def select_rows(
     return matrix, totals
 
 
+def select_columns(
+    data: Any, indices: Any, indptr: np.ndarray, rows: np.ndarray, lookup: np.ndarray, n_rows: int, source: str
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """As `select_rows`, from a column-compressed matrix: all of it passes through memory, in bounded pieces.
+
+    Args:
+        data: values, sliceable.
+        indices: row of each value, sliceable.
+        indptr: checked column pointers.
+        rows: rows to read, any order, shape (n,); each at most once.
+        lookup: for each column of the file its place in the result or -1, shape (n_columns,).
+        n_rows: rows of the file.
+        source: what to call the matrix in errors.
+    """
+    place = np.full(n_rows, -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    totals = np.zeros(len(rows))
+    kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for begin in range(0, int(indptr[-1]), ENTRIES_AT_ONCE):
+        end = min(begin + ENTRIES_AT_ONCE, int(indptr[-1]))
+        values, file_rows = np.asarray(data[begin:end]), np.asarray(indices[begin:end])
+        if len(file_rows) and not (file_rows.min() >= 0 and file_rows.max() < n_rows):
+            raise CellsError(f"{source}: a row index is out of range, where there are {n_rows:,} rows; damaged")
+        row = place[file_rows]
+        wanted = row >= 0
+        values, row = values[wanted].astype(np.float32, copy=False), row[wanted]
+        totals += np.bincount(row, weights=values, minlength=len(rows))
+        column = lookup[(np.searchsorted(indptr, np.arange(begin, end)[wanted], side="right") - 1)]
+        inside = column >= 0
+        kept.append((values[inside], row[inside], column[inside]))
+    if not kept:
+        return sp.csr_matrix((len(rows), int(lookup.max(initial=-1)) + 1), dtype=np.float32), totals
+    values, row, column = (np.concatenate(part) for part in zip(*kept, strict=True))
+    shape = (len(rows), int(lookup.max(initial=-1)) + 1)
+    return sp.csr_matrix(sp.coo_matrix((values, (row, column)), shape=shape)), totals
+
+
+def select_dense_rows(
+    node: Any, rows: np.ndarray, columns: np.ndarray, source: str
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """As `select_rows`, from a dense matrix on disk.
+
+    Args:
+        node: cells x genes, sliceable.
+        rows: rows to read, any order, shape (n,).
+        columns: columns to read, any order, shape (m,).
+        source: what to call the matrix in errors.
+    """
+    if not len(rows):
+        return sp.csr_matrix((0, len(columns)), dtype=np.float32), np.zeros(0)
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    at_once = max(1, ENTRIES_AT_ONCE // max(1, node.shape[1]))
+    totals, parts = np.zeros(len(rows)), []
+    first = 0
+    while first < len(rows):
+        last = int(np.searchsorted(ascending, ascending[first] + at_once))
+        block = np.asarray(node[int(ascending[first]) : int(ascending[last - 1]) + 1])
+        block = block[ascending[first:last] - ascending[first]].astype(np.float32, copy=False)
+        if block.shape != (last - first, node.shape[1]):
+            raise CellsError(f"{source}: rows end early; cut short")
+        totals[first:last] = block.sum(axis=1, dtype=np.float64)
+        parts.append(sp.csr_matrix(block[:, columns]))
+        first = last
+    back = np.argsort(order, kind="stable")
+    return sp.vstack(parts, format="csr")[back], totals[back]
+
+
 def _pieces(starts: np.ndarray, stops: np.ndarray) -> list[tuple[int, int]]:
     """Runs of rows that are read together: close to each other and not too many entries."""
     pieces: list[tuple[int, int]] = []
