@@ -6,34 +6,20 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from kpnn.errors import CellsError, KpnnError
-from kpnn.pkn import Dag
+from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
-from kpnn.training.executors import run_tasks
+from kpnn.training.executors import n_threads, run_tasks
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Arm:
-    """One thing under comparison.
-
-    Attributes:
-        name: such as `full` or `pruned`.
-        dag: its network.
-    """
-
-    name: str
-    dag: Dag
 
 
 def cross_validate(
@@ -58,8 +44,9 @@ def cross_validate(
     Raises:
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
     """
-    cells = cells.restricted_to(arm.dag.inputs)
-    tasks = _fold_tasks(arm, cells, folds, settings)
+    cells = arm.cells_seen(cells)
+    settings = settings.with_threads(n_threads(settings.execution))
+    tasks = _fold_tasks(cells, folds, settings)
     fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
     store.forget_others([task.name for task in tasks])
     finished: dict[str, FoldResult] = {}
@@ -74,7 +61,7 @@ def cross_validate(
     left = [task for task in tasks if task.name not in finished]
     begun = time.monotonic()
     failed: list[tuple[FoldTask, Exception]] = []
-    for position, outcome in run_tasks(train_fold, (arm.dag, cells, settings), left, settings.execution):
+    for position, outcome in run_tasks(train_fold, (arm, cells, settings), left, settings.execution):
         if isinstance(outcome, Exception):
             failed.append((left[position], outcome))
             if settings.execution.executor == "sequential":
@@ -94,7 +81,7 @@ def cross_validate(
     return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
 
 
-def _fold_tasks(arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
+def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
     tasks = []
     for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
         held_out = cells.rows_of(table["barcode"])
@@ -102,14 +89,14 @@ def _fold_tasks(arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: E
         training = cells.rows_of(others["barcode"])
         if len(pd.Index(held_out).intersection(training)):
             raise CellsError(f"{fold_name(repeat, fold)}: a cell is both held out and trained on; run data_engineering")
-        tasks.append(FoldTask(arm.name, int(repeat), int(fold), training, held_out, settings.seed))
+        tasks.append(FoldTask(int(repeat), int(fold), training, held_out, settings.seed))
     return tasks
 
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
     lasting = settings.model_dump_json(exclude={"resume": True, "execution": True, "tuning": {"storage"}})
-    for part in (arm.name, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
+    for part in (arm.name, arm.estimator, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())
     digest.update(task.held_out.tobytes())

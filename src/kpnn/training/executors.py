@@ -48,10 +48,31 @@ def run_tasks(
     yield from run(function, shared, list(tasks), settings)
 
 
-def _attempt(
-    function: Callable[[Any, Any], Any], shared: Any, task: Any, position: int, threads: int
-) -> tuple[int, Any]:
-    with limited_threads(threads):
+def n_threads(settings: ExecutionSettings) -> int:
+    """Threads of one fit, so that workers x threads is the number of cores.
+
+    Args:
+        settings: which executor and how many workers; an explicit number of threads stands.
+    """
+    if settings.threads_per_fit is not None:
+        return settings.threads_per_fit
+    if settings.executor == "sequential":
+        return _n_cores()
+    if settings.scheduler is not None:
+        return 1
+    return max(1, _n_cores() // _n_workers(settings))
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _n_workers(settings: ExecutionSettings) -> int:
+    return max(1, _n_cores() // (settings.threads_per_fit or 1)) if settings.n_workers == -1 else settings.n_workers
+
+
+def _attempt(function: Callable[[Any, Any], Any], shared: Any, task: Any, position: int) -> tuple[int, Any]:
+    with _one_blas_thread():
         try:
             return position, function(shared, task)
         except Exception as error:  # every error travels back, so that finished tasks are kept
@@ -59,37 +80,31 @@ def _attempt(
 
 
 @contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Lets numerical libraries use so many threads, and gives back what they had."""
+def _one_blas_thread() -> Iterator[None]:
+    """Sums in BLAS and torch depend on the number of threads; with one, results do not depend on the machine's load.
+
+    Networks are trained by threads of their own, each of which works on one network.
+    """
+    import torch
     from threadpoolctl import threadpool_limits
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        import torch
-    except ImportError:
-        torch = None
-    before = None if torch is None else torch.get_num_threads()
-    if torch is not None:
-        torch.set_num_threads(threads)
-    try:
-        with threadpool_limits(threads):
+        with threadpool_limits(1):
             yield
     finally:
-        if torch is not None:
-            torch.set_num_threads(before)
-
-
-def _n_workers(settings: ExecutionSettings) -> int:
-    if settings.n_workers == 0:
-        raise SettingsError("execution.n_workers must be -1 (one per core) or at least 1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, cores // settings.threads_per_fit) if settings.n_workers == -1 else settings.n_workers
+        torch.set_num_threads(before)
 
 
 def _run_here(
-    function: Callable, shared: Any, tasks: list[Any], settings: ExecutionSettings
+    function: Callable,
+    shared: Any,
+    tasks: list[Any],
+    settings: ExecutionSettings,  # noqa: ARG001
 ) -> Iterator[tuple[int, Any]]:
     for position, task in enumerate(tasks):
-        yield _attempt(function, shared, task, position, settings.threads_per_fit)
+        yield _attempt(function, shared, task, position)
 
 
 def _run_in_processes(
@@ -102,7 +117,7 @@ def _run_in_processes(
     left = dict(enumerate(tasks))
     for attempts_left in (2, 1, 0):
         parallel = Parallel(n_jobs=_n_workers(settings), return_as="generator_unordered", max_nbytes="100K")
-        calls = [delayed(_attempt)(function, shared, t, p, settings.threads_per_fit) for p, t in left.items()]
+        calls = [delayed(_attempt)(function, shared, t, p) for p, t in left.items()]
         try:
             for position, result in parallel(calls):
                 del left[position]
@@ -138,7 +153,7 @@ def _run_on_dask(
     try:
         spread = client.scatter(shared, broadcast=True, hash=False)
         futures = {
-            client.submit(_attempt, function, spread, task, position, settings.threads_per_fit, pure=False): position
+            client.submit(_attempt, function, spread, task, position, pure=False): position
             for position, task in enumerate(tasks)
         }
         for future in as_completed(futures):

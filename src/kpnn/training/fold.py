@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from kpnn.pkn import Dag, Pkn
+from kpnn.training.baselines import fit_baseline
+from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells, inner_folds, inner_holdout
 from kpnn.training.metrics import score
 from kpnn.training.results import FoldResult, fold_name, predictions_table
@@ -30,7 +33,6 @@ class FoldTask:
     """Which cells one fold trains on and which it holds out.
 
     Attributes:
-        arm: name of the arm.
         repeat: from 0.
         fold: from 0.
         training: positions of the cells to train on.
@@ -38,7 +40,6 @@ class FoldTask:
         seed: of the study; the fold's own derives from it.
     """
 
-    arm: str
     repeat: int
     fold: int
     training: np.ndarray
@@ -53,48 +54,88 @@ class FoldTask:
     @property
     def fold_seed(self) -> int:
         """The same in every arm, so that arms differ by their networks alone."""
-        return int(np.random.SeedSequence([self.seed, self.repeat, self.fold]).generate_state(1)[0])
+        return int(np.random.SeedSequence([self.seed, self.repeat, self.fold]).generate_state(1)[0] >> 1)  # fits int32
 
 
-def train_fold(shared: tuple[Dag, LabelledCells, EvaluationSettings], task: FoldTask) -> FoldResult:
-    """Trains and scores one fold.
+def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: FoldTask) -> FoldResult:
+    """Trains and scores one fold of an arm.
 
     Args:
-        shared: the arm's DAG, the cells with the columns of its inputs, the settings.
+        shared: the arm, the cells as it sees them, the settings.
         task: which cells.
     """
-    dag, cells, settings = shared
+    arm, cells, settings = shared
     begun = time.perf_counter()
+    dag = arm.dag
     if settings.top_genes is not None:
         dag, cells = _with_top_genes(dag, cells, task.training, settings.top_genes)
+    if arm.estimator == "kpnn":
+        outcome = _train_network(arm.name, dag, cells, settings, task)
+    else:
+        outcome = _train_baseline(arm.estimator, cells, settings, task)
+    y = cells.labels[task.held_out]
+    return FoldResult(
+        arm=arm.name,
+        repeat=task.repeat,
+        fold=task.fold,
+        protocol=settings.protocol,
+        seed=task.fold_seed,
+        predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, outcome.probabilities),
+        metrics=score(y, outcome.probabilities, cells.outputs),
+        hyperparameters=outcome.hyperparameters,
+        history=outcome.history,
+        trials=outcome.trials,
+        n_edges=outcome.n_edges,
+        n_neurons=outcome.n_neurons,
+        n_parameters=outcome.n_parameters,
+        seconds=time.perf_counter() - begun,
+        model=outcome.model,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    probabilities: np.ndarray
+    hyperparameters: dict[str, Any]
+    trials: pd.DataFrame
+    n_parameters: int
+    n_edges: int = 0
+    n_neurons: int = 0
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    model: bytes | None = None
+
+
+def _train_network(arm: str, dag: Dag, cells: LabelledCells, settings: EvaluationSettings, task: FoldTask) -> _Outcome:
     hyperparameters, trials = settings.hyperparameters, pd.DataFrame()
     if settings.protocol == "tutorial":
         split = (task.training, task.held_out)
     else:
         split = inner_holdout(cells, task.training, settings.fit.validation_fraction, task.fold_seed)
         if settings.tuning.n_trials > 0:
-            found = _tune(dag, cells, task, settings)
+            found = _tune(arm, dag, cells, task, settings)
             hyperparameters, trials = found.best, found.trials
     [(model, history)] = fit_networks(dag, cells, [(hyperparameters, *split)], settings, task.fold_seed)
-    probabilities = _predict_rows(model, cells, task.held_out)
-    y = cells.labels[task.held_out]
-    return FoldResult(
-        arm=task.arm,
-        repeat=task.repeat,
-        fold=task.fold,
-        protocol=settings.protocol,
-        seed=task.fold_seed,
-        predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, probabilities),
-        metrics=score(y, probabilities, cells.outputs),
+    return _Outcome(
+        probabilities=_predict_rows(model, cells, task.held_out),
         hyperparameters=hyperparameters.model_dump(),
-        history=history.to_frame().reset_index(),
         trials=trials,
+        n_parameters=dag.n_parameters,
         n_edges=len(dag.edges),
         n_neurons=len(dag.neurons),
-        n_parameters=dag.n_parameters,
-        seconds=time.perf_counter() - begun,
+        history=history.to_frame().reset_index(),
         model=_keras_bytes(model),
     )
+
+
+def _train_baseline(
+    estimator: str,
+    cells: LabelledCells,
+    settings: EvaluationSettings,
+    task: FoldTask,
+) -> _Outcome:
+    splits = _tuning_splits(cells, task, settings)
+    fit = fit_baseline(estimator, cells, task.training, task.held_out, splits, task.fold_seed)
+    return _Outcome(fit.probabilities, fit.hyperparameters, fit.trials, fit.n_parameters)
 
 
 Job = tuple[Hyperparameters, np.ndarray, np.ndarray]
@@ -153,16 +194,21 @@ def fit_networks(
         training_rows=[job[1] for job in jobs],
         validation_rows=[job[2] for job in jobs],
         callback=on_epoch,
+        n_threads=settings.execution.threads_per_fit,
     )
     return list(zip(models, histories, strict=True))
 
 
-def _tune(dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> SearchResult:
-    tuning = settings.tuning
-    if tuning.inner == "holdout":
-        splits = [inner_holdout(cells, task.training, settings.fit.validation_fraction, task.fold_seed)]
-    else:
-        splits = inner_folds(cells, task.training, tuning.inner_splits, task.fold_seed)
+def _tuning_splits(
+    cells: LabelledCells, task: FoldTask, settings: EvaluationSettings
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    if settings.tuning.inner == "holdout":
+        return [inner_holdout(cells, task.training, settings.fit.validation_fraction, task.fold_seed)]
+    return inner_folds(cells, task.training, settings.tuning.inner_splits, task.fold_seed)
+
+
+def _tune(arm: str, dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> SearchResult:
+    splits = _tuning_splits(cells, task, settings)
 
     def train_batch(proposed: Sequence[Hyperparameters], _first: int, on_epoch: OnEpoch) -> list[float]:
         jobs = [(h, *split) for h in proposed for split in splits]
@@ -172,14 +218,12 @@ def _tune(dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSe
         losses = np.array([np.min(history.val_loss) for _, history in fitted])
         return list(losses.reshape(len(proposed), len(splits)).mean(axis=1))
 
-    name = f"{task.arm} {task.name} {_search_fingerprint(dag, cells, task, settings)}"
-    return search(train_batch, tuning, settings.hyperparameters, name, task.fold_seed)
+    name = f"{arm} {task.name} {_search_fingerprint(dag, cells, task, settings)}"
+    return search(train_batch, settings.tuning, settings.hyperparameters, name, task.fold_seed)
 
 
 def _search_fingerprint(dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     """What a study's name must tell apart: trials go on only on the same data, network and settings."""
-    import hashlib
-
     digest = hashlib.sha256(f"{dag.fingerprint} {cells.fingerprint}".encode())
     digest.update(settings.model_dump_json(exclude={"resume", "execution"}).encode())
     digest.update(task.training.tobytes())

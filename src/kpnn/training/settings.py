@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 
 class _Settings(BaseModel):
@@ -80,11 +80,11 @@ class Hyperparameters(_Settings):
     dropout_on: Literal["edges", "nodes"] = "edges"
     kernel_l1: float = Field(0.0, ge=0)
     kernel_l2: float = Field(0.0, ge=0)
-    bias_l1: float = Field(1e-3, ge=0)
-    bias_l2: float = Field(1e-2, ge=0)
-    hidden_activation: str = "sigmoid"
+    bias_l1: float = Field(0.0, ge=0)
+    bias_l2: float = Field(0.0, ge=0)
+    hidden_activation: str = "tanh"
     input_normalization: Literal["none", "standard", "batch"] = "standard"
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-2, gt=0)
     batch_size: int = Field(64, ge=1)
 
 
@@ -164,13 +164,13 @@ class ExecutionSettings(_Settings):
     Attributes:
         executor: `sequential`, `processes` (on this machine) or `dask`.
         n_workers: processes or local dask workers; -1: one per core.
-        threads_per_fit: threads of one fit. With workers, keep workers x threads at the number of cores.
+        threads_per_fit: threads that a fold's trials share; None: the cores divided by the workers.
         scheduler: address of a running dask scheduler (`tcp://host:8786`); None starts a local cluster.
     """
 
     executor: Literal["sequential", "processes", "dask"] = "sequential"
-    n_workers: int = Field(-1, ge=-1)
-    threads_per_fit: int = Field(1, ge=1)
+    n_workers: Literal[-1] | PositiveInt = -1
+    threads_per_fit: int | None = Field(None, ge=1)
     scheduler: str | None = None
 
 
@@ -199,6 +199,10 @@ class EvaluationSettings(_Settings):
     fit: FitSettings = FitSettings()
     tuning: TuningSettings = TuningSettings()
     execution: ExecutionSettings = ExecutionSettings()
+
+    def with_threads(self, threads: int) -> EvaluationSettings:
+        """The same settings with the number of threads per fit made explicit."""
+        return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
 
     def with_gene_suffix(self, gene_suffix: str) -> EvaluationSettings:
         """The same settings for networks whose input nodes are named gene + suffix."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,7 +13,8 @@ from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker
 from kpnn.tracking.runs import arm_metrics
-from kpnn.training.cross_validation import Arm, cross_validate
+from kpnn.training.controls import Arm
+from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
 from kpnn.training.results import ArmResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
@@ -23,7 +25,29 @@ if TYPE_CHECKING:
 ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
 
 
-def cross_validate_arm(
+def cross_validation_of(arm: str) -> Callable[..., ArmOutputs]:
+    """Makes the node function of one arm, under a name that logs can show.
+
+    Args:
+        arm: name of the arm.
+    """
+
+    def cross_validate_arm(
+        dag: Dag,
+        matched_cells: AnnData,
+        folds: pd.DataFrame,
+        store: FoldStore,
+        modelling: dict[str, Any],
+        cross_validation: dict[str, Any],
+        gene_suffix: str,
+    ) -> ArmOutputs:
+        return _cross_validate_arm(arm, dag, matched_cells, folds, store, modelling, cross_validation, gene_suffix)
+
+    cross_validate_arm.__name__ = f"cross_validate_{arm}"
+    return cross_validate_arm
+
+
+def _cross_validate_arm(
     arm: str,
     dag: Dag,
     matched_cells: AnnData,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.modelling import nodes
@@ -22,7 +20,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
     template = Pipeline(
         [
             node(
-                partial(nodes.cross_validate_arm, arm),
+                nodes.cross_validation_of(arm),
                 inputs={
                     "dag": "dag",
                     "matched_cells": "matched_cells",
