@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kpnn.errors import SelectionError
+from kpnn.pkn.heuristic import NodeHeuristic
 from kpnn.pkn.highs import MilpOutcome, Relaxation
 from kpnn.pkn.separation import Separator, cycle_cuts
 from kpnn.pkn.statement import Rows, Statement
@@ -20,6 +21,11 @@ _log = logging.getLogger(__name__)
 Milp = Callable[..., MilpOutcome]
 _LEAST_GAIN = 1e-4
 """Share of the bound that ten rounds of cuts must add for more rounds on the relaxation."""
+_REPAIRS_IN_VAIN = 40
+_REPAIR_SHARE = 0.2
+"""Most of the time limit that repairs may take."""
+_LEAST_SLICE = 10.0
+"""Seconds that an integer round may take in any case."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ class Search:
         self.bound = float(max(self.bound, min(value, self.objective)))
 
     @property
+    def least_gain(self) -> float:
+        """The least by which one solution can be cheaper than another."""
+        return 1.0 if self.statement.has_whole_costs else 0.0
+
+    @property
     def gap(self) -> float:
         """(objective - bound) / objective."""
         return np.inf if self.best is None else max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
@@ -101,75 +112,132 @@ def solve_compact(statement: Statement, milp: Milp, limits: Limits) -> Search:
             search.offer(np.empty(0))
             search.raise_bound(0.0)
         return search
-    separators = [Separator(network) for network in statement.networks]
-
-    def left() -> float:
-        return limits.time_limit - (time.monotonic() - start)
-
-    if separators:
-        _cut_relaxation(search, separators, limits, left)
-    search.seconds["relaxation"] = time.monotonic() - start
-    if not search.is_infeasible:
-        _cut_integer(search, separators, milp, limits, left)
-    search.seconds["integer"] = time.monotonic() - start - search.seconds["relaxation"]
+    _Solving(search, milp, limits, start).run()
     return search
 
 
-def _cut_relaxation(search: Search, separators: list[Separator], limits: Limits, left: Callable[[], float]) -> None:
-    relaxation = Relaxation(search.statement, threads=limits.threads, seed=limits.seed)
-    bounds: list[float] = []
-    while left() > 0:
-        outcome = relaxation.solve(left())
-        search.is_infeasible = outcome.is_infeasible
-        if outcome.x is None:
-            return
-        search.raise_bound(outcome.bound)
-        bounds.append(outcome.bound + search.statement.constant)
-        cuts = _violated(separators, outcome.x)
-        if not len(cuts):
-            return
-        search.rounds += 1
-        search.rows.extend(cuts)
-        relaxation.add(cuts)
-        _log.debug("round %d: bound %.4f, %d cuts", search.rounds, bounds[-1], len(cuts))
-        if len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1]):
-            return
+class _Solving:
+    """The three phases of one search: relaxation with cuts, repair of the best solution, integer rounds with cuts."""
 
+    def __init__(self, search: Search, milp: Milp, limits: Limits, start: float) -> None:
+        self.search, self.milp, self.limits, self.start = search, milp, limits, start
+        statement = search.statement
+        self.separators = [Separator(network) for network in statement.networks]
+        self.heuristic = None if statement.has_edge_form else NodeHeuristic(statement)
+        self.rng = np.random.default_rng(limits.seed)
+        self.guide = np.zeros(len(statement.reduced.pkn.nodes))
+        self.high = statement.high
 
-def _cut_integer(
-    search: Search, separators: list[Separator], milp: Milp, limits: Limits, left: Callable[[], float]
-) -> None:
-    statement = search.statement
-    absolute_gap = 0.999 if statement.has_whole_costs else 1e-6
-    while left() > 0 and not (search.best is not None and search.gap <= limits.gap + 1e-12):
-        outcome = milp(
-            statement,
-            search.rows,
-            start=search.best,
-            time_limit=left(),
-            absolute_gap=absolute_gap,
-            relative_gap=limits.gap,
-            threads=limits.threads,
-            seed=limits.seed,
-        )
-        search.is_infeasible = outcome.is_infeasible
-        if outcome.is_infeasible:
-            return
-        search.raise_bound(outcome.bound)
-        if outcome.x is None:
-            return
-        x = np.where(statement.is_integer, np.round(outcome.x), outcome.x)
-        cuts = _violated(separators, x)
-        cuts.extend(cycle_cuts(statement, x))
-        if not len(cuts):
-            search.offer(x)
-            search.raise_bound(outcome.bound)
-            if outcome.is_optimal:
+    def run(self) -> None:
+        phases = (("relaxation", self.cut_relaxation), ("repair", self.improve_best), ("integer", self.cut_integer))
+        for name, phase in phases:
+            clock = time.monotonic()
+            if not self.is_done:
+                phase()
+            self.search.seconds[name] = time.monotonic() - clock
+
+    @property
+    def left(self) -> float:
+        return self.limits.time_limit - (time.monotonic() - self.start)
+
+    @property
+    def is_done(self) -> bool:
+        search = self.search
+        return search.is_infeasible or self.left <= 0 or search.gap <= max(self.limits.gap, 1e-9)
+
+    def cut_relaxation(self) -> None:
+        search = self.search
+        relaxation = Relaxation(search.statement, threads=self.limits.threads, seed=self.limits.seed)
+        bounds: list[float] = []
+        while not self.is_done:
+            outcome = relaxation.solve(self.left)
+            search.is_infeasible = outcome.is_infeasible
+            if outcome.x is None:
                 return
-            continue
-        search.rounds += 1
-        search.rows.extend(cuts)
-        _log.debug("integer round %d: bound %.4f, %d cuts", search.rounds, search.bound, len(cuts))
+            search.raise_bound(outcome.bound)
+            bounds.append(outcome.bound + search.statement.constant)
+            self.build_from(outcome.x)
+            self.fix_columns(outcome)
+            cuts = _violated(self.separators, outcome.x)
+            _log.debug("round %d: best %g, bound %.4f, %d cuts", search.rounds, search.objective, bounds[-1], len(cuts))
+            has_stalled = len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
+            if not len(cuts) or has_stalled or self.left < 0.5 * self.limits.time_limit:
+                return
+            search.rounds += 1
+            search.rows.extend(cuts)
+            relaxation.add(cuts)
+
+    def fix_columns(self, outcome: MilpOutcome) -> None:
+        """Sets columns to 0 that cannot be in any solution better than the best (reduced-cost fixing)."""
+        search, statement = self.search, self.search.statement
+        if search.best is None or outcome.reduced_cost is None:
+            return
+        slack = search.objective - (outcome.bound + statement.constant) - search.least_gain
+        hopeless = statement.is_integer & (outcome.reduced_cost > slack + 1e-6) & (statement.low < 0.5)
+        self.high = np.where(hopeless, 0.0, self.high)
+
+    def build_from(self, x: np.ndarray) -> None:
+        if self.heuristic is not None:
+            self.guide = self.heuristic.nodes_of(x)
+            self.search.offer(self.heuristic.solution(self.heuristic.build(self.guide)))
+
+    def improve_best(self) -> None:
+        """Takes nodes out and repairs, with ever other shares, until many repairs in a row gain nothing."""
+        search = self.search
+        if self.heuristic is None or search.best is None:
+            return
+        kept = self.heuristic.nodes_of(search.best) > 0.5
+        clock, in_vain = time.monotonic(), 0
+        while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
+            if time.monotonic() - clock > _REPAIR_SHARE * self.limits.time_limit:
+                return
+            share = (0.02, 0.05, 0.1, 0.2)[in_vain % 4]
+            repaired = self.heuristic.improve(kept, self.guide, self.rng, share)
+            x = self.heuristic.solution(repaired)
+            value = float(search.statement.cost @ x) + search.statement.constant
+            in_vain = 0 if value < search.objective - 1e-9 else in_vain + 1
+            if value <= search.objective + 1e-9:
+                kept = repaired
+            search.offer(x)
+
+    def cut_integer(self) -> None:
+        search, statement = self.search, self.search.statement
+        while not self.is_done:
+            outcome = self.milp(
+                statement,
+                search.rows,
+                high=self.high,
+                start=search.best,
+                time_limit=max(self.left / 2, min(self.left, _LEAST_SLICE)),
+                absolute_gap=max(1e-6, search.least_gain - 1e-3),
+                relative_gap=self.limits.gap,
+                threads=self.limits.threads,
+                seed=self.limits.seed,
+            )
+            if outcome.is_infeasible:
+                # Columns are fixed so that only better solutions remain: there is none.
+                search.is_infeasible = search.best is None
+                search.bound = search.objective
+                return
+            search.raise_bound(outcome.bound)
+            if outcome.x is None:
+                continue
+            x = np.where(statement.is_integer, np.round(outcome.x), outcome.x)
+            cuts = _violated(self.separators, x)
+            cuts.extend(cycle_cuts(statement, x))
+            if not len(cuts):
+                search.offer(x)
+                search.raise_bound(outcome.bound)
+                if outcome.is_optimal:
+                    return
+                continue
+            self.build_from(x)
+            search.raise_bound(outcome.bound)
+            search.rounds += 1
+            search.rows.extend(cuts)
+            _log.debug(
+                "integer round %d: best %g, bound %g, %d cuts", search.rounds, search.objective, search.bound, len(cuts)
+            )
 
 
 def _violated(separators: list[Separator], x: np.ndarray) -> Rows:

@@ -17,6 +17,7 @@ class MilpOutcome:
 
     Attributes:
         x: values of the columns of the best solution, or None.
+        reduced_cost: of each column, for a relaxation solved to the end, else None.
         bound: no solution of the rows costs less than this (without the statement's constant).
         is_infeasible: the rows are proven to have no solution.
         is_optimal: x is proven optimal for the rows, within the gap asked for.
@@ -26,6 +27,7 @@ class MilpOutcome:
     bound: float
     is_infeasible: bool
     is_optimal: bool
+    reduced_cost: np.ndarray | None = None
 
 
 class Relaxation:
@@ -34,7 +36,7 @@ class Relaxation:
     def __init__(self, statement: Statement, *, threads: int, seed: int) -> None:
         self._highs = highs(threads, seed)
         self._n = statement.n_columns
-        _pass_model(self._highs, statement, statement.rows, np.zeros(self._n, dtype=bool))
+        _pass_model(self._highs, statement, statement.rows, statement.high, np.zeros(self._n, dtype=bool))
 
     def add(self, rows: Rows) -> None:
         """Adds rows."""
@@ -62,13 +64,15 @@ class Relaxation:
         if status != highspy.HighsModelStatus.kOptimal:
             return MilpOutcome(None, -np.inf, False, False)
         value = self._highs.getInfo().objective_function_value
-        return MilpOutcome(np.array(self._highs.getSolution().col_value), value, False, True)
+        solution = self._highs.getSolution()
+        return MilpOutcome(np.array(solution.col_value), value, False, True, np.array(solution.col_dual))
 
 
 def solve_with_highs(
     statement: Statement,
     rows: Rows,
     *,
+    high: np.ndarray,
     start: np.ndarray | None,
     time_limit: float,
     absolute_gap: float,
@@ -81,6 +85,7 @@ def solve_with_highs(
     Args:
         statement: gives objective, bounds and integrality.
         rows: all rows, cuts among them.
+        high: upper bounds of the columns, at most the statement's.
         start: values of the columns of a feasible solution, or None.
         time_limit: seconds.
         absolute_gap: stop where best and bound are this close.
@@ -92,7 +97,7 @@ def solve_with_highs(
     solver.setOptionValue("time_limit", max(time_limit, 0.01))
     solver.setOptionValue("mip_abs_gap", absolute_gap)
     solver.setOptionValue("mip_rel_gap", relative_gap)
-    _pass_model(solver, statement, rows, statement.is_integer)
+    _pass_model(solver, statement, rows, high, statement.is_integer)
     if start is not None:
         solution = highspy.HighsSolution()
         solution.col_value = start.tolist()
@@ -119,14 +124,16 @@ def highs(threads: int, seed: int) -> highspy.Highs:
     return solver
 
 
-def _pass_model(solver: highspy.Highs, statement: Statement, rows: Rows, is_integer: np.ndarray) -> None:
+def _pass_model(
+    solver: highspy.Highs, statement: Statement, rows: Rows, high: np.ndarray, is_integer: np.ndarray
+) -> None:
     matrix = rows.matrix(statement.n_columns)
     model = highspy.HighsLp()
     model.num_col_ = statement.n_columns
     model.num_row_ = len(rows)
     model.col_cost_ = statement.cost
     model.col_lower_ = statement.low
-    model.col_upper_ = statement.high
+    model.col_upper_ = high
     model.row_lower_ = np.array(rows.low)
     model.row_upper_ = np.array(rows.high)
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
