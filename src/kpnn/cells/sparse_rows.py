@@ -33,7 +33,14 @@ def checked_indptr(indptr: np.ndarray, n_rows: int, n_entries: int, source: str)
 
 
 def select_rows(
-    data: Any, indices: Any, indptr: np.ndarray, rows: np.ndarray, lookup: np.ndarray, width: int, source: str
+    data: Any,
+    indices: Any,
+    indptr: np.ndarray,
+    rows: np.ndarray,
+    lookup: np.ndarray,
+    width: int,
+    source: str,
+    is_gene: np.ndarray | None = None,
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """Reads rows and some of their columns from a row-compressed matrix on disk.
 
@@ -45,10 +52,11 @@ def select_rows(
         lookup: for each column of the file its place in the result or -1, shape (n_columns,).
         width: columns of the result.
         source: what to call the matrix in errors.
+        is_gene: which columns of the file count in the sums, shape (n_columns,); by default all.
 
     Returns:
         The values, shape (n, width), float32 CSR in the order of `rows` (indices as the file orders them);
-        each row's sum over all columns, shape (n,), float64.
+        each row's sum over all genes, shape (n,), float64.
 
     Raises:
         CellsError: a column index is out of range.
@@ -75,7 +83,8 @@ def select_rows(
             )
         values = values.astype(np.float32, copy=False)
         row_of = np.repeat(np.arange(first, last), lengths)
-        totals[first:last] = np.bincount(row_of - first, weights=values, minlength=last - first)
+        counted = values if is_gene is None else values * is_gene[columns]
+        totals[first:last] = np.bincount(row_of - first, weights=counted, minlength=last - first)
         column = lookup[columns]
         kept = column >= 0
         kept_values.append(values[kept])

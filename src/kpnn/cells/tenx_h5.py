@@ -148,4 +148,13 @@ class TenxH5(Expression):
         lookup[self._columns[columns]] = np.arange(len(columns), dtype=np.int32)
         with open_hdf5(self.path) as file:
             group = file[self._group]
-            return select_rows(group["data"], group["indices"], self._indptr, cells, lookup, len(columns), self.source)
+            return select_rows(
+                group["data"],
+                group["indices"],
+                self._indptr,
+                cells,
+                lookup,
+                len(columns),
+                self.source,
+                None if self._is_gene.all() else self._is_gene,
+            )

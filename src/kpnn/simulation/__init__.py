@@ -1,6 +1,8 @@
 """Data with a planted truth."""
 
 from kpnn.simulation.counts import CountModel
-from kpnn.simulation.scenarios import Simulation, Truth, simulate
+from kpnn.simulation.dressing import Dressing
+from kpnn.simulation.scenarios import Scenario, Simulation, Truth, simulate
+from kpnn.simulation.tcr_like import TcrShape
 
-__all__ = ["CountModel", "Simulation", "Truth", "simulate"]
+__all__ = ["CountModel", "Dressing", "Scenario", "Simulation", "TcrShape", "Truth", "simulate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +12,16 @@ import scipy.sparse as sp
 
 from kpnn.errors import SettingsError
 from kpnn.simulation.counts import CountModel, draw_barcodes, draw_counts
+from kpnn.simulation.dressing import Dressing, dress
 from kpnn.simulation.networks import Plan, deep_network, flat_network, signalling_network
+from kpnn.simulation.tcr_like import TcrShape, tcr_file, tcr_network
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Scenario = Literal["single", "redundant", "uneven", "deep", "cyclic", "null"]
+Scenario = Literal["single", "redundant", "uneven", "deep", "cyclic", "tcr_like", "null"]
+
+_SUFFIX = "_gene"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Truth:
         output: the output node.
         predictive_nodes: nodes whose genes answer to the class.
         path_nodes: nodes between them and the output.
-        fold_changes: predictive gene -> fold change of class 1 over class 0.
+        fold_changes: predictive input node -> fold change of class 1 over class 0.
     """
 
     scenario: str
@@ -63,6 +68,7 @@ class Simulation:
         edges: `parent`, `child`, `sign`.
         labels: `barcode` and the output's 0/1 column.
         truth: what was planted.
+        layout: which of 10x's layouts the study's file has.
     """
 
     counts: sp.csr_matrix
@@ -72,13 +78,14 @@ class Simulation:
     edges: pd.DataFrame
     labels: pd.DataFrame
     truth: Truth
+    layout: Literal["genome", "features"] = "features"
 
     def to_anndata(self) -> AnnData:
-        """The expression as AnnData, cells x genes, `var["gene_ids"]` the identifiers."""
+        """The expression as AnnData, cells x genes; `var["gene_ids"]` the identifiers, `uns["layout"]` the layout."""
         from anndata import AnnData
 
         var = pd.DataFrame({"gene_ids": self.gene_ids.to_numpy()}, index=self.symbols)
-        return AnnData(self.counts.astype(np.float32), obs=pd.DataFrame(index=self.barcodes), var=var)
+        return AnnData(self.counts, obs=pd.DataFrame(index=self.barcodes), var=var, uns={"layout": self.layout})
 
 
 def simulate(
@@ -89,18 +96,22 @@ def simulate(
     seed: int = 42,
     count_model: CountModel | None = None,
     n_unlabelled: int = 0,
+    dressing: Dressing | None = None,
     **network: Any,
 ) -> Simulation:
     """Draws the data of one scenario.
 
     Args:
-        scenario: what is planted where; see `docs/data.md`.
-        n_cells: number of labelled cells, half of them of class 1.
+        scenario: what is planted where: `single` (one of 101 hidden nodes), `redundant` (two nodes share the signal),
+            `uneven` (hidden nodes from one to hundreds of genes), `deep` (the signal enters four levels down),
+            `cyclic` (feedback among kinases), `tcr_like` (shapes and file of the TCR study), `null` (nothing).
+        n_cells: number of labelled cells, half of them of class 1; of `tcr_like` the network sizes say it.
         fold_change: of a predictive gene between the classes, > 1; genes below an edge of sign -1 fall by it.
         seed: everything is drawn from it.
         count_model: how counts are drawn.
         n_unlabelled: cells in the file that no label names.
-        **network: sizes of the network, where a scenario has any.
+        dressing: how the file's genes differ from the network's; not for `tcr_like`, which has its own.
+        **network: sizes of the network other than the scenario's own; for `tcr_like` the fields of `TcrShape`.
 
     Raises:
         SettingsError: a size or number that makes no sense.
@@ -110,6 +121,8 @@ def simulate(
     if not fold_change > 1:
         raise SettingsError(f"fold_change must be above 1, found {fold_change}")
     rng = np.random.default_rng(seed)
+    if scenario == "tcr_like":
+        return _simulate_tcr(rng, fold_change, seed, count_model, _shape(network))
     plan = _plan(scenario, rng, network)
     signs = {} if scenario == "null" else plan.predictive_genes()
     log_fold_changes = np.array([signs.get(gene, 0) * np.log(fold_change) for gene in plan.genes])
@@ -117,54 +130,89 @@ def simulate(
     classes = rng.permutation(np.arange(n_cells) % 2)
     with_unlabelled = np.concatenate([classes, rng.integers(0, 2, n_unlabelled)])
     counts = draw_counts(rng, with_unlabelled, log_fold_changes, modules, count_model or CountModel())
+    names = [gene.removesuffix(_SUFFIX) for gene in plan.genes]
+    counts, symbols = dress(rng, counts, names, log_fold_changes != 0, dressing or Dressing())
     barcodes = pd.Index(draw_barcodes(rng, len(with_unlabelled)))
-    symbols = pd.Index([gene.removesuffix("_gene") for gene in plan.genes])
-    truth = Truth(
-        scenario,
-        seed,
-        plan.output,
-        () if scenario == "null" else plan.predictive_nodes,
-        () if scenario == "null" else tuple(plan.path_nodes()),
-        {gene: float(fold_change**sign) for gene, sign in signs.items()},
-    )
     order = rng.permutation(len(barcodes))
-    labels = pd.DataFrame({"barcode": barcodes[:n_cells], plan.output: classes.astype(np.int8)})
     return Simulation(
         counts[order],
         barcodes[order],
-        symbols,
-        pd.Index([f"ENSG{number:011d}" for number in range(1, len(symbols) + 1)]),
+        pd.Index(symbols),
+        _identifiers(len(symbols)),
         plan.edges,
-        labels,
-        truth,
+        pd.DataFrame({"barcode": barcodes[:n_cells], plan.output: classes.astype(np.int8)}),
+        _truth(scenario, seed, plan, signs, fold_change),
     )
 
 
-def _plan(scenario: str, rng: np.random.Generator, network: dict[str, Any]) -> Plan:
-    if scenario in ("single", "redundant", "uneven"):
-        sizes = {"n_nodes": 101, "genes_per_node": 37} | network
-        numbers = [int(sizes.pop("genes_per_node"))] * int(sizes.pop("n_nodes"))
-        _refuse(scenario, sizes)
-        if scenario == "uneven":
-            # From one gene to hundreds; the predictive node has the middling number.
-            spread = np.geomspace(1, 12 * numbers[0], len(numbers) - 1).round().astype(int).clip(1)
-            numbers = [numbers[0] // 2, *(int(number) for number in rng.permutation(spread))]
-        return flat_network(rng, numbers, [0, 1] if scenario == "redundant" else [0])
-    if scenario == "deep":
-        sizes = {"widths": [4, 10, 25, 60], "genes_per_node": 15} | network
-        plan = deep_network(rng, sizes.pop("widths"), sizes.pop("genes_per_node"))
-        _refuse(scenario, sizes)
-        return plan
+def _simulate_tcr(
+    rng: np.random.Generator, fold_change: float, seed: int, model: CountModel | None, shape: TcrShape
+) -> Simulation:
+    plan = tcr_network(rng, shape)
+    signs = plan.predictive_genes()
+    log_fold_changes = np.array([signs.get(gene, 0) * np.log(fold_change) for gene in plan.genes])
+    # Real droplets are sparser than the other scenarios: about a sixth of the genes are seen in a cell.
+    sparse = CountModel(log_mean=-1.6, log_mean_sd=1.6)
+    file = tcr_file(rng, shape, plan, log_fold_changes, model or sparse)
+    labels = pd.DataFrame({"barcode": file.barcodes[file.labelled], plan.output: file.classes.astype(np.int8)})
+    return Simulation(
+        file.counts,
+        file.barcodes,
+        file.symbols,
+        file.gene_ids,
+        plan.edges,
+        labels,
+        _truth("tcr_like", seed, plan, signs, fold_change),
+        layout="genome",
+    )
+
+
+def _truth(scenario: str, seed: int, plan: Plan, signs: dict[str, int], fold_change: float) -> Truth:
+    if not signs:
+        return Truth(scenario, seed, plan.output, (), ())
+    fold_changes = {gene: float(fold_change**sign) for gene, sign in signs.items()}
+    return Truth(scenario, seed, plan.output, plan.predictive_nodes, tuple(plan.path_nodes()), fold_changes)
+
+
+def _identifiers(n: int) -> pd.Index:
+    return pd.Index([f"ENSG{number:011d}" for number in range(1, n + 1)])
+
+
+def _plan(scenario: str, rng: np.random.Generator, sizes: dict[str, Any]) -> Plan:
+    known = _SIZES.get(scenario)
+    if known is None:
+        raise SettingsError(f"no scenario {scenario} (there are {', '.join([*_SIZES, 'tcr_like'])})")
+    strange = sorted(set(sizes) - set(known))
+    if strange:
+        raise SettingsError(f"scenario {scenario} has no size {', '.join(strange)} (it has {', '.join(known)})")
+    chosen = known | sizes
     if scenario in ("cyclic", "null"):
-        sizes = {"n_signalling": 30, "n_regulators": 40, "n_genes": 500, "predictive_genes": 20} | network
-        _refuse(scenario, {name: value for name, value in sizes.items() if name not in _SIGNALLING})
-        return signalling_network(rng, **sizes)
-    raise SettingsError(f"no scenario {scenario}")
+        return signalling_network(rng, **chosen)
+    if scenario == "deep":
+        return deep_network(rng, **chosen)
+    n_nodes, genes_per_node = int(chosen["n_nodes"]), int(chosen["genes_per_node"])
+    if n_nodes < 2 or genes_per_node < 1:
+        raise SettingsError(f"needs at least 2 nodes and 1 gene per node, found {n_nodes} and {genes_per_node}")
+    numbers: Sequence[int] = [genes_per_node] * n_nodes
+    if scenario == "uneven":
+        # From one gene to hundreds; the predictive node has a middling number.
+        spread = np.geomspace(1, 12 * genes_per_node, n_nodes - 1).round().astype(int)
+        numbers = [max(1, genes_per_node // 2), *(int(number) for number in rng.permutation(spread))]
+    return flat_network(rng, numbers, [0, 1] if scenario == "redundant" else [0])
 
 
-_SIGNALLING = ("n_signalling", "n_regulators", "n_genes", "predictive_genes", "with_cycles")
+_SIZES: dict[str, dict[str, Any]] = {
+    "single": {"n_nodes": 101, "genes_per_node": 37},
+    "redundant": {"n_nodes": 101, "genes_per_node": 37},
+    "uneven": {"n_nodes": 101, "genes_per_node": 37},
+    "deep": {"widths": [4, 10, 25, 60], "genes_per_node": 15},
+    "cyclic": {"n_signalling": 30, "n_regulators": 40, "n_genes": 500, "predictive_genes": 20},
+    "null": {"n_signalling": 30, "n_regulators": 40, "n_genes": 500, "predictive_genes": 20},
+}
 
 
-def _refuse(scenario: str, left_over: dict[str, Any]) -> None:
-    if left_over:
-        raise SettingsError(f"scenario {scenario} has no size {', '.join(left_over)}")
+def _shape(sizes: dict[str, Any]) -> TcrShape:
+    strange = sorted(set(sizes) - set(TcrShape.__dataclass_fields__))
+    if strange:
+        raise SettingsError(f"scenario tcr_like has no size {', '.join(strange)}")
+    return TcrShape(**sizes)

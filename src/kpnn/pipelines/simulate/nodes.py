@@ -23,6 +23,7 @@ def simulate_study(parameters: dict[str, Any]) -> tuple[AnnData, pd.DataFrame, p
         fold_change=settings.fold_change,
         seed=settings.seed,
         n_unlabelled=settings.n_unlabelled,
+        dressing=settings.file.dressing,
         **settings.network,
     )
     return study.to_anndata(), study.labels, study.edges, study.truth.as_dict()

@@ -6,7 +6,22 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kpnn.simulation.scenarios import Scenario
+from kpnn.simulation import Dressing, Scenario
+
+
+class FileSettings(BaseModel):
+    """How the simulated file differs from the network's genes; see `kpnn.simulation.Dressing`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n_foreign: int = Field(default=0, ge=0)
+    n_repeated: int = Field(default=0, ge=0)
+    n_unmeasured: int = Field(default=0, ge=0)
+
+    @property
+    def dressing(self) -> Dressing:
+        """As the library has it."""
+        return Dressing(self.n_foreign, self.n_repeated, self.n_unmeasured)
 
 
 class SimulationSettings(BaseModel):
@@ -19,4 +34,5 @@ class SimulationSettings(BaseModel):
     n_unlabelled: int = Field(default=0, ge=0)
     fold_change: float = Field(default=2.0, gt=1)
     seed: int = Field(default=42, ge=0)
+    file: FileSettings = FileSettings()
     network: dict[str, Any] = Field(default_factory=dict)
