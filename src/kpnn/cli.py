@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import Any
 
@@ -11,8 +12,6 @@ from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.io import DatasetError
 
 from kpnn.errors import KpnnError
-
-_EXPECTED = (KpnnError, DatasetError)
 
 
 def _explanation(error: BaseException) -> str | None:
@@ -27,6 +26,9 @@ def _explanation(error: BaseException) -> str | None:
 
 
 def _run(**options: Any) -> Any:
+    if options["pipeline"] and not options["pipelines"]:
+        # Kedro 1.7 warns of its own older spelling; both are fine here.
+        options |= {"pipelines": [options["pipeline"]], "pipeline": None}
     try:
         return kedro_run.callback(**options)
     except Exception as error:
@@ -39,8 +41,6 @@ def _run(**options: Any) -> Any:
 
 
 def _debugging() -> bool:
-    import logging
-
     return logging.getLogger("kpnn").isEnabledFor(logging.DEBUG)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 
 from kpnn.cells.folds import FoldSettings
 from kpnn.pipelines.validation import validated
@@ -18,9 +19,6 @@ from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
 from kpnn.training.results import ArmResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
 
