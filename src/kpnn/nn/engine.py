@@ -9,13 +9,13 @@ import numpy as np
 from keras import ops
 
 from kpnn.nn.dropout import Dropout
-from kpnn.nn.kernels import Drops, Plan, Rows, Rule, Space, State
+from kpnn.nn.kernels import BATCH, Drops, Plan, Rows, Rule, Space, State
 from kpnn.nn.layer import SparseDag, sparse_dag
 from kpnn.nn.layout import Layout
 from kpnn.nn.normalization import EPSILON, MOMENTUM, InputNormalization, input_normalization, moments
 
 CELLS_AT_ONCE = 64
-"""Cells of a minibatch outside of training."""
+"""Cells that are computed at once, of a minibatch or outside of training: 64 lanes fit the caches of a core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Engine:
         optimizer: str = "adam",
         training: bool = False,
     ) -> Engine:
-        """Reads a model's weights; the space is for `batch_size` cells at once."""
+        """Reads a model's weights and makes space for its steps."""
         layer, normalization = sparse_dag(model), input_normalization(model)
         layout, dtype = layer.layout, np.dtype(layer.variable_dtype)
         drops = _drops(layer.dropout, layout, dtype)
@@ -98,7 +98,7 @@ class Engine:
     def use_stored_normalization(self) -> None:
         """Sets shift and scale to what the model uses outside of training."""
         if self.normalization is not None:
-            if self.rule.normalization == 2:
+            if self.rule.normalization == BATCH:
                 self.state.means[:] = self.state.moving_mean
                 self.state.scales[:] = 1.0 / np.sqrt(self.state.moving_variance + EPSILON)
             else:
@@ -176,10 +176,10 @@ def _limits(kept: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _space(layout: Layout, drops: Drops, rule: Rule, dtype: np.dtype) -> Space:
-    n = rule.batch_size
+    n = min(CELLS_AT_ONCE, rule.batch_size)
     n_gene_edges, n_neuron_edges = len(layout.gene_edges), len(layout.neuron_edges)
-    dense = drops.of_genes and rule.normalization != 0
     with_factors = drops.of_neurons
+    n_batch_genes = layout.n_inputs if rule.normalization == BATCH else 0
     return Space(
         z=np.zeros((layout.n_neurons, n), dtype),
         a=np.zeros((layout.n_neurons, n), dtype),
@@ -187,11 +187,12 @@ def _space(layout: Layout, drops: Drops, rule: Rule, dtype: np.dtype) -> Space:
         dz=np.zeros((layout.n_neurons, n), dtype),
         da=np.zeros((layout.n_neurons, n), dtype),
         neuron_factors=np.zeros((len(drops.neuron_limits) if with_factors else 0, n), dtype),
-        genes=np.zeros((layout.n_inputs if dense else 0, n), dtype),
-        row=np.zeros(layout.n_neurons, np.float64),
+        genes=np.zeros((layout.n_inputs, n), dtype),
+        sums=np.zeros(n_batch_genes, np.float64),
+        squares=np.zeros(n_batch_genes, np.float64),
         gene_weights=np.zeros(n_gene_edges, dtype),
         gene_factors=np.zeros(n_gene_edges, dtype),
-        gene_gradient=np.zeros(n_gene_edges, np.float64),
+        gene_gradient=np.zeros(n_gene_edges, dtype),
         neuron_weights=np.zeros(n_neuron_edges, dtype),
         neuron_gradient=np.zeros(n_neuron_edges, dtype),
         bias_gradient=np.zeros(layout.n_neurons, dtype),

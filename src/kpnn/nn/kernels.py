@@ -4,9 +4,11 @@ One call computes on one core without holding Python's lock, so that several net
 exactly as it would alone. Values of neurons are held as neurons x cells, so that a step along an edge is one vector
 operation over cells.
 
+Cells are sparse in memory and made dense a few at a time: at a tenth of the entries stored, running through all
+entries in vector lanes is several times faster than jumping to the stored ones.
+
 Random numbers are a function of a key (one per cell and epoch) and of what they decide (an edge, a gene or a neuron),
-so forward and backward agree on them without storing any, and only those that matter are ever drawn: where no
-expression is stored for a gene, nothing of it can be dropped.
+so forward and backward agree on them without storing any, and lanes draw theirs side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint32, uint64
 
-FLAGS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+# Called from Python: compiled once for an installation and kept beside this file, which is why they all stand in it (the
+# cache does not notice changes elsewhere). The others are only called from these, so they need no way in from Python.
+ENTRY: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+FLAGS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
 LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
 
@@ -61,7 +66,7 @@ class Drops(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Memory for one minibatch; neurons x cells unless said otherwise."""
+    """Memory for the cells of a minibatch that are computed at once; neurons x cells unless said otherwise."""
 
     z: np.ndarray  # pre-activations
     a: np.ndarray  # activations
@@ -69,11 +74,12 @@ class Space(NamedTuple):
     dz: np.ndarray
     da: np.ndarray
     neuron_factors: np.ndarray  # neuron edges (or neurons) x cells: 0 or one over the probability of being kept
-    genes: np.ndarray  # input nodes x cells, only where cells must be dense
-    row: np.ndarray  # float64, one value per neuron
+    genes: np.ndarray  # input nodes x cells
+    sums: np.ndarray  # float64, by gene, of x in a minibatch, where it is normalized by itself
+    squares: np.ndarray  # likewise of x^2
     gene_weights: np.ndarray  # by gene edge, with normalization and dropout's scale multiplied in
     gene_factors: np.ndarray  # those two factors, by gene edge
-    gene_gradient: np.ndarray  # float64, by gene edge
+    gene_gradient: np.ndarray  # by gene edge
     neuron_weights: np.ndarray  # by neuron edge
     neuron_gradient: np.ndarray  # by neuron edge
     bias_gradient: np.ndarray  # by neuron
@@ -116,7 +122,7 @@ class Rule(NamedTuple):
     momentum: float  # of its moving averages
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def random_number(what, first_key, second_key):
     """A uint32, uniform, for the thing numbered `what` under a pair of keys: two rounds of multiply and shift."""
     h = uint32(uint32(what) * uint32(0x9E3779B1) + first_key)
@@ -234,63 +240,14 @@ def back_through_activation(code, z, a, da, dz, n):
 
 
 @njit(**FLAGS)
-def sparse_gene_sums(plan, rows, cells, n, offsets, drops, space):
-    """Z = offsets + sums over gene edges, from the stored values alone."""
-    starts, parents, weights = plan.gene_starts, plan.gene_parents, space.gene_weights
-    row, z, limits = space.row, space.z, drops.gene_limits
-    for b in range(n):
-        row[:] = offsets
-        first_key, second_key = space.keys[0, b], space.keys[1, b]
-        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
-            gene = rows.indices[t]
-            x = np.float64(rows.data[t])
-            if not drops.of_genes:
-                for k in range(starts[gene], starts[gene + 1]):
-                    row[parents[k]] += x * weights[k]
-            elif drops.on_edges:
-                for k in range(starts[gene], starts[gene + 1]):
-                    kept = random_number(k, first_key, second_key) <= limits[k]
-                    row[parents[k]] += x * weights[k] if kept else 0.0
-            elif random_number(gene, first_key, second_key) <= limits[gene]:
-                for k in range(starts[gene], starts[gene + 1]):
-                    row[parents[k]] += x * weights[k]
-        for v in range(len(row)):
-            z[v, b] = row[v]
-
-
-@njit(**FLAGS)
-def sparse_gene_gradient(plan, rows, cells, n, drops, space):
-    """Sums x * dz over the cells, from the stored values alone, into `space.gene_gradient`."""
-    starts, parents, gradient = plan.gene_starts, plan.gene_parents, space.gene_gradient
-    row, dz, limits = space.row, space.dz, drops.gene_limits
-    gradient[:] = 0
-    for b in range(n):
-        for v in range(len(row)):
-            row[v] = dz[v, b]
-        first_key, second_key = space.keys[0, b], space.keys[1, b]
-        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
-            gene = rows.indices[t]
-            x = np.float64(rows.data[t])
-            if not drops.of_genes:
-                for k in range(starts[gene], starts[gene + 1]):
-                    gradient[k] += x * row[parents[k]]
-            elif drops.on_edges:
-                for k in range(starts[gene], starts[gene + 1]):
-                    kept = random_number(k, first_key, second_key) <= limits[k]
-                    gradient[k] += x * row[parents[k]] if kept else 0.0
-            elif random_number(gene, first_key, second_key) <= limits[gene]:
-                for k in range(starts[gene], starts[gene + 1]):
-                    gradient[k] += x * row[parents[k]]
-
-
-@njit(**FLAGS)
-def fill_genes(rows, cells, n, means, drops, space):
+def fill_genes(rows, cells, first, n, means, drops, space):
     """Writes centred expression, input nodes x cells, with dropped genes at 0."""
     genes = space.genes
     for gene in range(len(means)):
-        genes[gene, :n] = -means[gene]
+        for b in range(n):
+            genes[gene, b] = -means[gene]
     for b in range(n):
-        for t in range(rows.indptr[cells[b]], rows.indptr[cells[b] + 1]):
+        for t in range(rows.indptr[cells[first + b]], rows.indptr[cells[first + b] + 1]):
             gene = rows.indices[t]
             genes[gene, b] = np.float64(rows.data[t]) - means[gene]
     if drops.of_genes and not drops.on_edges:
@@ -303,13 +260,14 @@ def fill_genes(rows, cells, n, means, drops, space):
 
 
 @njit(**LANES)
-def dense_gene_sums(plan, n, biases, drops, space):
-    """Z = biases + sums over gene edges, from dense cells: where centred genes are dropped, zeros matter."""
+def gene_sums(plan, n, biases, drops, space):
+    """Computes z = biases + sums over gene edges."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
     for v in range(len(biases)):
-        space.z[v, :n] = biases[v]
+        for b in range(n):
+            space.z[v, b] = biases[v]
     for gene in range(len(plan.gene_starts) - 1):
         x = space.genes[gene]
         for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
@@ -326,8 +284,8 @@ def dense_gene_sums(plan, n, biases, drops, space):
 
 
 @njit(**LANES)
-def dense_gene_gradient(plan, n, drops, space):
-    """Sums x * dz over the cells, from dense cells, into `space.gene_gradient`."""
+def gene_gradients(plan, n, drops, space):
+    """Adds x * dz, summed over the cells, to `space.gene_gradient`."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
@@ -344,7 +302,7 @@ def dense_gene_gradient(plan, n, drops, space):
             else:
                 for b in range(n):
                     total += x[b] * dz[b]
-            space.gene_gradient[k] = total
+            space.gene_gradient[k] += total
 
 
 @njit(**FLAGS)
@@ -386,11 +344,13 @@ def neuron_values(plan, n, drops, space):
 
 @njit(**LANES)
 def neuron_gradients(plan, n, drops, space):
-    """From dz of the outputs (0 elsewhere): dz and da of every neuron, gradients of neuron edges and biases."""
+    """From dz of the outputs (0 elsewhere): dz and da of every neuron; adds to the gradients of neuron edges and biases."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
     zero = space.z.dtype.type(0)
-    space.da[:, :n] = zero
+    for v in range(len(plan.order)):
+        for b in range(n):
+            space.da[v, b] = zero
     for place in range(len(plan.order) - 1, -1, -1):
         v = plan.order[place]
         dz, da = space.dz[v], space.da[v]
@@ -401,7 +361,7 @@ def neuron_gradients(plan, n, drops, space):
         total = zero
         for b in range(n):
             total += dz[b]
-        space.bias_gradient[v] = total
+        space.bias_gradient[v] += total
         for k in range(plan.neuron_starts[place], plan.neuron_starts[place + 1]):
             child, of_child = seen[plan.neuron_children[k]], space.da[plan.neuron_children[k]]
             w = space.neuron_weights[k]
@@ -415,20 +375,20 @@ def neuron_gradients(plan, n, drops, space):
                 for b in range(n):
                     total += dz[b] * child[b]
                     of_child[b] += w * dz[b]
-            space.neuron_gradient[k] = total
+            space.neuron_gradient[k] += total
 
 
-@njit(**FLAGS)
-def add_moments(rows, cells, sums, squares):
+@njit(**ENTRY)
+def add_moments(rows, cells, first, n, sums, squares):
     """Adds x and x^2 of some cells, gene by gene, to two float64 arrays."""
-    for cell in cells:
+    for cell in cells[first : first + n]:
         for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
             x = np.float64(rows.data[t])
             sums[rows.indices[t]] += x
             squares[rows.indices[t]] += x * x
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def add_squared_deviations(rows, cells, means, deviations, stored):
     """Adds (x - mean)^2 of the stored values of some cells, gene by gene, and counts them."""
     for cell in cells:
@@ -448,7 +408,8 @@ def load_weights(plan, state, rule, drops, space):
             if signs[e] != 0:
                 weights[e] = signs[e] * (max(kernel[e], 0) + np.log1p(np.exp(-abs(kernel[e]))))
     else:
-        weights[:] = kernel
+        for e in range(len(kernel)):
+            weights[e] = kernel[e]
     for gene in range(len(plan.gene_starts) - 1):
         scale = state.scales[gene]
         if drops.of_genes and not drops.on_edges:
@@ -464,64 +425,45 @@ def load_weights(plan, state, rule, drops, space):
 
 
 @njit(**FLAGS)
-def forward(plan, rows, cells, n, state, rule, drops, space):
-    """Computes every neuron for up to a minibatch of cells; returns whether genes had to be made dense."""
-    dense = drops.of_genes and rule.normalization != 0
+def forward(plan, rows, cells, first, n, state, drops, space):
+    """Computes every neuron for n cells, as many as the space holds or fewer."""
     if drops.of_neurons:
         fill_neuron_factors(n, drops, space)
-    if dense:
-        fill_genes(rows, cells, n, state.means, drops, space)
-        dense_gene_sums(plan, n, state.bias, drops, space)
-    else:
-        offsets = state.bias.astype(np.float64)
-        if rule.normalization != 0:
-            for gene in range(len(state.means)):
-                for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
-                    offsets[plan.gene_parents[k]] -= state.means[gene] * space.gene_weights[k]
-        sparse_gene_sums(plan, rows, cells, n, offsets, drops, space)
+    fill_genes(rows, cells, first, n, state.means, drops, space)
+    gene_sums(plan, n, state.bias, drops, space)
     neuron_values(plan, n, drops, space)
-    return dense
 
 
 @njit(**FLAGS)
-def backward(plan, rows, cells, n, state, rule, drops, dense, space):
-    """From dz of the outputs: the gradient of every weight, into `state.kernel_gradient`, and of every bias."""
-    neuron_gradients(plan, n, drops, space)
-    if dense:
-        dense_gene_gradient(plan, n, drops, space)
-    else:
-        sparse_gene_gradient(plan, rows, cells, n, drops, space)
-        if rule.normalization != 0:
-            for v in range(len(space.row)):
-                space.row[v] = space.bias_gradient[v]
-            for gene in range(len(state.means)):
-                for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
-                    space.gene_gradient[k] -= state.means[gene] * space.row[plan.gene_parents[k]]
-    for k in range(len(state.gene_edges)):
-        state.kernel_gradient[state.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
-    for k in range(len(state.neuron_edges)):
-        state.kernel_gradient[state.neuron_edges[k]] = space.neuron_gradient[k]
+def zero_dz(n, space):
+    """Sets dz to 0."""
+    for v in range(len(space.dz)):
+        for b in range(n):
+            space.dz[v, b] = 0
 
 
 @njit(**FLAGS)
-def cross_entropy(plan, labels, label_weights, cells, n, space, with_gradient):
-    """Mean over cells and outputs of weight * cross-entropy, from logits; its gradient into dz of the outputs."""
+def cross_entropy(plan, labels, label_weights, cells, first, n, of, space, with_gradient):
+    """Sums weight * cross-entropy over n cells, from logits, as their part of the mean over `of` cells and all outputs.
+
+    Its gradient goes into dz of the outputs.
+    """
     total = 0.0
     n_outputs = len(plan.outputs)
     if with_gradient:
-        space.dz[:, :n] = 0
+        zero_dz(n, space)
     for o in range(n_outputs):
         v = plan.outputs[o]
         for b in range(n):
             z = np.float64(space.z[v, b])
-            y = np.float64(labels[cells[b], o])
+            y = np.float64(labels[cells[first + b], o])
             weight = y * label_weights[o, 1] + (1.0 - y) * label_weights[o, 0]
             shrunk = np.exp(-abs(z))
             total += weight * (max(z, 0.0) - z * y + np.log1p(shrunk))
             if with_gradient:
                 p = 1.0 / (1.0 + shrunk) if z >= 0 else shrunk / (1.0 + shrunk)
-                space.dz[v, b] = weight * (p - y) / (n * n_outputs)
-    return total / (n * n_outputs)
+                space.dz[v, b] = weight * (p - y) / (of * n_outputs)
+    return total / (of * n_outputs)
 
 
 @njit(**FLAGS)
@@ -547,11 +489,11 @@ def add_penalty_gradient(values, gradient, l1, l2):
 
 
 @njit(**FLAGS)
-def descend(values, gradient, m, v, step, adam, learning_rate):
+def descend(values, gradient, m, v, step, rule):
     """Makes one step of Adam (as in Keras: beta 0.9 and 0.999, epsilon 1e-7) or of gradient descent."""
     dtype = values.dtype.type
-    if adam:
-        alpha = dtype(learning_rate * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step))
+    if rule.adam:
+        alpha = dtype(rule.learning_rate * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step))
         first, second, epsilon = dtype(1.0 - 0.9), dtype(1.0 - 0.999), dtype(1e-7)
         for i in range(len(values)):
             g = gradient[i]
@@ -559,17 +501,19 @@ def descend(values, gradient, m, v, step, adam, learning_rate):
             v[i] += (g * g - v[i]) * second
             values[i] -= alpha * m[i] / (np.sqrt(v[i]) + epsilon)
     else:
-        rate = dtype(learning_rate)
+        rate = dtype(rule.learning_rate)
         for i in range(len(values)):
             values[i] -= rate * gradient[i]
 
 
 @njit(**FLAGS)
-def normalize_batch(rows, cells, state, rule):
+def normalize_batch(rows, cells, first, n, state, rule, space):
     """Takes mean and variance of a minibatch for its normalization, and adds them to the moving averages."""
-    n = len(cells)
-    sums, squares = np.zeros(len(state.means)), np.zeros(len(state.means))
-    add_moments(rows, cells, sums, squares)
+    sums, squares = space.sums, space.squares
+    for gene in range(len(sums)):
+        sums[gene] = 0
+        squares[gene] = 0
+    add_moments(rows, cells, first, n, sums, squares)
     for gene in range(len(sums)):
         mean = sums[gene] / n
         variance = max(squares[gene] / n - mean * mean, 0.0)
@@ -580,14 +524,28 @@ def normalize_batch(rows, cells, state, rule):
 
 
 @njit(**FLAGS)
-def gradient_of_minibatch(plan, rows, cells, labels, label_weights, state, rule, drops, space):
+def gradient_of_minibatch(plan, rows, cells, first, n, labels, label_weights, state, rule, drops, base, space):
     """Loss and penalty of a minibatch; their gradient into `state.kernel_gradient` and `space.bias_gradient`."""
-    n = len(cells)
     load_weights(plan, state, rule, drops, space)
-    dense = forward(plan, rows, cells, n, state, rule, drops, space)
-    loss = cross_entropy(plan, labels, label_weights, cells, n, space, True)
-    backward(plan, rows, cells, n, state, rule, drops, dense, space)
-    penalty = 0.0
+    for k in range(len(space.gene_gradient)):
+        space.gene_gradient[k] = 0
+    for k in range(len(space.neuron_gradient)):
+        space.neuron_gradient[k] = 0
+    for v in range(len(space.bias_gradient)):
+        space.bias_gradient[v] = 0
+    loss, penalty, lanes = 0.0, 0.0, space.z.shape[1]
+    for start in range(first, first + n, lanes):
+        m = min(lanes, first + n - start)
+        if drops.of_genes or drops.of_neurons:
+            fill_keys(space.keys, base, start, m)
+        forward(plan, rows, cells, start, m, state, drops, space)
+        loss += cross_entropy(plan, labels, label_weights, cells, start, m, n, space, True)
+        neuron_gradients(plan, m, drops, space)
+        gene_gradients(plan, m, drops, space)
+    for k in range(len(state.gene_edges)):
+        state.kernel_gradient[state.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
+    for k in range(len(state.neuron_edges)):
+        state.kernel_gradient[state.neuron_edges[k]] = space.neuron_gradient[k]
     if rule.kernel_l1 > 0 or rule.kernel_l2 > 0:
         penalty += penalty_of(state.weights, rule.kernel_l1, rule.kernel_l2)
         add_penalty_gradient(state.weights, state.kernel_gradient, rule.kernel_l1, rule.kernel_l2)
@@ -601,7 +559,7 @@ def gradient_of_minibatch(plan, rows, cells, labels, label_weights, state, rule,
     return loss, penalty
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def train_epoch(plan, rows, cells, labels, label_weights, state, rule, drops, base, steps_before, space):
     """Makes one pass over `cells`, in their order, a minibatch a step.
 
@@ -610,51 +568,49 @@ def train_epoch(plan, rows, cells, labels, label_weights, state, rule, drops, ba
     """
     total, total_penalty, step = 0.0, 0.0, steps_before
     for first in range(0, len(cells), rule.batch_size):
-        batch = cells[first : first + rule.batch_size]
-        if drops.of_genes or drops.of_neurons:
-            fill_keys(space.keys, base, first, len(batch))
+        n = min(rule.batch_size, len(cells) - first)
         if rule.normalization == BATCH:
-            normalize_batch(rows, batch, state, rule)
-        loss, penalty = gradient_of_minibatch(plan, rows, batch, labels, label_weights, state, rule, drops, space)
-        total += (loss + penalty) * len(batch)
-        total_penalty += penalty * len(batch)
-        step += 1
-        if not np.isfinite(loss + penalty):
-            break
-        descend(
-            state.kernel, state.kernel_gradient, state.kernel_m, state.kernel_v, step, rule.adam, rule.learning_rate
+            normalize_batch(rows, cells, first, n, state, rule, space)
+        loss, penalty = gradient_of_minibatch(
+            plan, rows, cells, first, n, labels, label_weights, state, rule, drops, base, space
         )
-        descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule.adam, rule.learning_rate)
+        total += (loss + penalty) * n
+        total_penalty += penalty * n
+        step += 1
+        if not abs(loss + penalty) < np.inf:
+            break
+        descend(state.kernel, state.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
+        descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
     return total / len(cells), total_penalty / len(cells), step
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def loss_of(plan, rows, cells, labels, label_weights, state, rule, drops, space):
     """Mean cross-entropy of cells without dropout and penalty."""
     total, most = 0.0, space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
     for first in range(0, len(cells), most):
-        batch = cells[first : first + most]
-        forward(plan, rows, batch, len(batch), state, rule, drops, space)
-        total += cross_entropy(plan, labels, label_weights, batch, len(batch), space, False) * len(batch)
-    return total / len(cells)
+        n = min(most, len(cells) - first)
+        forward(plan, rows, cells, first, n, state, drops, space)
+        total += cross_entropy(plan, labels, label_weights, cells, first, n, len(cells), space, False)
+    return total
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def values_of(plan, rows, cells, state, rule, drops, space, z, a):
     """Writes pre-activations and activations, cells x neurons, without dropout."""
     most = space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
     for first in range(0, len(cells), most):
-        batch = cells[first : first + most]
-        forward(plan, rows, batch, len(batch), state, rule, drops, space)
-        for b in range(len(batch)):
+        n = min(most, len(cells) - first)
+        forward(plan, rows, cells, first, n, state, drops, space)
+        for b in range(n):
             for v in range(len(plan.order)):
                 z[first + b, v] = space.z[v, b]
                 a[first + b, v] = space.a[v, b]
 
 
-@njit(**FLAGS)
+@njit(**ENTRY)
 def output_gradients_of(plan, rows, cells, state, rule, drops, space, gradients):
     """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, without dropout.
 
@@ -663,18 +619,18 @@ def output_gradients_of(plan, rows, cells, state, rule, drops, space, gradients)
     most = space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
     for first in range(0, len(cells), most):
-        batch = cells[first : first + most]
-        n = len(batch)
-        forward(plan, rows, batch, n, state, rule, drops, space)
+        n = min(most, len(cells) - first)
+        forward(plan, rows, cells, first, n, state, drops, space)
         for o in range(len(plan.outputs)):
             v = plan.outputs[o]
-            space.dz[:, :n] = 0
-            space.seen[v, :n] = 1
+            zero_dz(n, space)
+            for b in range(n):
+                space.seen[v, b] = 1
             if plan.codes[v] == LINEAR:
                 activate(SIGMOID, space.z[v], space.seen[v], n)
                 for b in range(n):
                     space.seen[v, b] *= 1 - space.seen[v, b]
-                space.dz[v, :n] = space.seen[v, :n]
+                    space.dz[v, b] = space.seen[v, b]
             else:
                 back_through_activation(plan.codes[v], space.z[v], space.a[v], space.seen[v], space.dz[v], n)
             neuron_gradients(plan, n, drops, space)

@@ -85,7 +85,7 @@ def moments(rows: Rows, cells: np.ndarray, n_genes: int) -> tuple[np.ndarray, np
         Mean and variance (divisor: number of cells), each shape (n_genes,), float64.
     """
     sums, squares = np.zeros(n_genes), np.zeros(n_genes)
-    add_moments(rows, cells, sums, squares)
+    add_moments(rows, cells, 0, len(cells), sums, squares)
     means = sums / len(cells)
     deviations, stored = np.zeros(n_genes), np.zeros(n_genes)
     add_squared_deviations(rows, cells, means, deviations, stored)
