@@ -28,13 +28,20 @@ class FoldSettings(BaseModel):
     seed: int = Field(42, ge=0)
 
 
-def strata(labels: pd.DataFrame) -> np.ndarray:
-    """One class per cell: the combination of all its labels, shape (n_cells,), int.
+def strata(labels: pd.DataFrame, n_splits: int) -> np.ndarray:
+    """One class per cell to spread evenly over folds: the combination of all its labels, shape (n_cells,), int.
+
+    Combinations with fewer cells than there are folds cannot be spread one by one; they count as one class, and with
+    the largest class if they are too few even together.
 
     Args:
         labels: 0/1, one row per cell, one column per output.
+        n_splits: number of folds.
     """
-    return labels.groupby(list(labels.columns), sort=True).ngroup().to_numpy()
+    classes = labels.groupby(list(labels.columns), sort=True).ngroup().to_numpy()
+    sizes = np.bincount(classes)
+    rare = sizes[classes] < n_splits
+    return np.where(rare, len(sizes) if rare.sum() >= n_splits else int(np.argmax(sizes)), classes)
 
 
 def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series | None = None) -> pd.DataFrame:
@@ -58,10 +65,7 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
     if settings.group_by is not None and groups is None:
         raise CellsError(f"cross_validation.group_by: the cells have no column `{settings.group_by}`")
     _require_enough_cells(labels, settings.n_splits)
-    classes = strata(labels)
-    # Combinations of labels rarer than the folds cannot be stratified one by one; they are stratified as one class.
-    sizes = np.bincount(classes)
-    classes = np.where(sizes[classes] < settings.n_splits, len(sizes), classes)
+    classes = strata(labels, settings.n_splits)
     tables = []
     for repeat in range(settings.n_repeats):
         split = _splitter(settings, repeat, grouped=groups is not None)

@@ -18,6 +18,7 @@ from kpnn.training.executors import n_threads, run_tasks
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
+from kpnn.training.tuning import open_storage
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ def cross_validate(
     if finished:
         _log.info("%s: %d of %d folds are kept from an earlier run", arm.name, len(finished), len(tasks))
     left = [task for task in tasks if task.name not in finished]
+    if left and settings.protocol == "nested" and settings.tuning.n_trials > 0:
+        # Before any training: an unreachable database is an error now, and workers find its tables made.
+        open_storage(settings.tuning.storage)
     begun = time.monotonic()
     failed: list[tuple[FoldTask, Exception]] = []
     for position, outcome in run_tasks(train_fold, (arm, cells, settings), left, settings.execution):

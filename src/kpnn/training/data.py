@@ -130,14 +130,12 @@ def inner_folds(
         CellsError: a class has too few cells in the training part.
     """
     labels = pd.DataFrame(cells.labels[rows])
-    classes = strata(labels)
-    rare = np.bincount(classes) < n_splits
     if (labels.sum() < n_splits).any() or ((1 - labels).sum() < n_splits).any():
         raise CellsError(
             f"a class has fewer than {n_splits} cells in a training part of {len(rows)}: too few for the inner split; "
             "set fewer folds or a larger validation_fraction"
         )
-    classes = np.where(rare[classes], len(rare), classes)
+    classes = strata(labels, n_splits)
     groups = None if cells.groups is None else cells.groups[rows]
     split = StratifiedKFold if groups is None else StratifiedGroupKFold
     parts = split(n_splits=n_splits, shuffle=True, random_state=seed).split(rows, classes, groups)

@@ -1,0 +1,79 @@
+"""Folds: every cell once per repeat, classes spread, groups whole, bad input named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kpnn.cells.folds import FoldSettings, make_folds
+from kpnn.errors import CellsError
+
+
+def labels_of(n, seed=0, outputs=("TCR",)):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({name: rng.integers(0, 2, n) for name in outputs}, index=[f"cell{i}" for i in range(n)])
+    table.iloc[: n // 2] = 0
+    table.iloc[n // 2 :] = 1
+    return table
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(20, 60), st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
+def test_every_cell_is_held_out_once_in_every_repeat(n, n_splits, n_repeats, seed):
+    labels = labels_of(n)
+    folds = make_folds(labels, FoldSettings(n_splits=n_splits, n_repeats=n_repeats, seed=seed))
+    for _, table in folds.groupby("repeat"):
+        assert sorted(table["barcode"]) == sorted(labels.index)
+        assert table["fold"].nunique() == n_splits
+        shares = labels["TCR"].reindex(table["barcode"]).groupby(table["fold"].to_numpy()).mean()
+        assert shares.between(0.25, 0.75).all()
+
+
+def test_repeats_differ_and_runs_repeat():
+    labels = labels_of(40)
+    folds = make_folds(labels, FoldSettings(n_repeats=2))
+    first, second = (t.set_index("barcode")["fold"].sort_index() for _, t in folds.groupby("repeat"))
+    assert not first.equals(second)
+    assert folds.equals(make_folds(labels, FoldSettings(n_repeats=2)))
+
+
+def test_a_group_is_never_torn_apart():
+    labels = labels_of(60)
+    donors = pd.Series([f"donor{i % 10}" for i in range(60)], index=labels.index)
+    folds = make_folds(labels, FoldSettings(group_by="donor", n_splits=3), donors)
+    per_donor = folds.assign(donor=donors.reindex(folds["barcode"]).to_numpy()).groupby("donor")["fold"].nunique()
+    assert (per_donor == 1).all()
+
+
+def test_rare_combinations_of_several_labels_do_not_stop_a_run():
+    labels = pd.DataFrame({"A": [0] * 20 + [1] * 20, "B": [0, 1] * 20}, index=[f"c{i}" for i in range(40)])
+    labels.iloc[:19, 1] = 0
+    folds = make_folds(labels, FoldSettings(n_splits=4))
+    assert folds["fold"].nunique() == 4
+
+
+def test_a_class_too_small_for_the_folds_is_named():
+    labels = labels_of(40)
+    labels["TCR"] = [1] * 3 + [0] * 37
+    with pytest.raises(CellsError, match=r"class 1 of `TCR` has 3 cells, fewer than cross_validation.n_splits = 5"):
+        make_folds(labels, FoldSettings())
+
+
+def test_groups_that_hold_one_class_each_are_named():
+    labels = labels_of(40)
+    donors = pd.Series(np.where(labels["TCR"] == 1, "ill", "well"), index=labels.index)
+    with pytest.raises(CellsError, match="donor"):
+        make_folds(labels, FoldSettings(group_by="donor", n_splits=2), donors)
+
+
+def test_a_barcode_that_stands_twice_is_named():
+    labels = labels_of(20)
+    with pytest.raises(CellsError, match="cell0"):
+        make_folds(pd.concat([labels, labels.iloc[:1]]), FoldSettings())
+
+
+def test_one_split_is_no_cross_validation():
+    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+        FoldSettings(n_splits=1)

@@ -1,0 +1,166 @@
+"""Cross-validation: no leak from a held-out fold, resumption, the same results wherever it runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+import kpnn.training.cross_validation as cross_validation_module
+from kpnn.errors import CellsError, KpnnError
+from kpnn.training.controls import Arm
+from kpnn.training.cross_validation import cross_validate
+from kpnn.training.results import FoldStore, wide_predictions
+
+
+def run(dag, cells, folds, settings, root, arm="full", **options):
+    return cross_validate(Arm(arm, dag, **options), cells, folds, settings, FoldStore(root))
+
+
+def set_execution(settings, **execution):
+    return settings.model_copy(update={"execution": settings.execution.model_copy(update=execution)})
+
+
+def weights_of(result, fold):
+    import keras
+
+    import kpnn.nn  # noqa: F401 - registers the layer
+
+    with_file = next(f for f in result.folds if f.fold == fold)
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(with_file.model)
+        return [np.asarray(w) for w in keras.saving.load_model(path).get_weights()]
+
+
+def test_every_cell_is_predicted_once_and_the_signal_is_found(dag, cells, folds, settings, tmp_path):
+    result = run(dag, cells, folds, settings, tmp_path)
+    y, _, outputs, barcodes = wide_predictions(result.predictions())
+    assert sorted(barcodes) == sorted(cells.barcodes)
+    assert outputs == ["TCR"]
+    truth = pd.Series(cells.labels[:, 0], index=cells.barcodes)
+    assert (truth.reindex(barcodes).to_numpy() == y[:, 0]).all()
+    assert result.pooled_metrics()["roc_auc"] > 0.85
+    assert len(result.trials()) == 3 * 4
+    assert set(result.learning_curves()["fold"]) == {0, 1, 2}
+
+
+def test_nothing_of_a_held_out_fold_reaches_its_model(dag, cells, folds, settings, tmp_path):
+    before = run(dag, cells, folds, settings, tmp_path / "a")
+    held_out = cells.rows_of(folds.loc[folds["fold"] == 1, "barcode"])
+    perturbed = cells.expression.toarray()
+    perturbed[held_out] = np.random.default_rng(9).random((len(held_out), perturbed.shape[1])) * 50
+    labels = cells.labels.copy()
+    labels[held_out] = 1 - labels[held_out]
+    other = replace(cells, expression=csr_matrix(perturbed, dtype=np.float32), labels=labels)
+    elsewhere = settings.model_copy(
+        update={"tuning": settings.tuning.model_copy(update={"storage": f"sqlite:///{tmp_path}/other.db"})}
+    )
+    after = run(dag, other, folds, elsewhere, tmp_path / "b")
+    for one, same in zip(weights_of(before, 1), weights_of(after, 1), strict=True):
+        assert np.array_equal(one, same)
+    # The check can fail: the other folds trained on the perturbed cells.
+    assert any(not np.array_equal(a, b) for a, b in zip(weights_of(before, 0), weights_of(after, 0), strict=True))
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_results_do_not_depend_on_the_executor(executor, dag, cells, folds, settings, tmp_path):
+    here = run(dag, cells, folds, settings, tmp_path / "here")
+    elsewhere = settings.model_copy(
+        update={"tuning": settings.tuning.model_copy(update={"storage": f"sqlite:///{tmp_path}/{executor}.db"})}
+    )
+    spread = set_execution(elsewhere, executor=executor, n_workers=2)
+    there = run(dag, cells, folds, spread, tmp_path / "there")
+    pd.testing.assert_frame_equal(here.predictions(), there.predictions())
+    for fold in (0, 1, 2):
+        for a, b in zip(weights_of(here, fold), weights_of(there, fold), strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_finished_folds_are_not_trained_again(dag, cells, folds, settings, tmp_path, monkeypatch):
+    first = run(dag, cells, folds, settings, tmp_path)
+
+    def no_training(*_):
+        raise AssertionError("a finished fold was trained again")
+
+    monkeypatch.setattr(cross_validation_module, "train_fold", no_training)
+    again = run(dag, cells, folds, settings, tmp_path)
+    pd.testing.assert_frame_equal(first.predictions(), again.predictions())
+    with pytest.raises(KpnnError, match="trained again"):
+        run(dag, cells, folds, settings.model_copy(update={"resume": False}), tmp_path)
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(dag, cells, folds, settings, tmp_path, monkeypatch):
+    whole = run(dag, cells, folds, settings, tmp_path / "whole")
+    interrupted = settings.model_copy(
+        update={"tuning": settings.tuning.model_copy(update={"storage": f"sqlite:///{tmp_path}/interrupted.db"})}
+    )
+    import kpnn.training.fold as fold_module
+
+    fits = fold_module.fit_networks
+    calls = []
+
+    def dies_in_the_second_fold(*arguments):
+        calls.append(1)
+        if len(calls) == 5:  # fold 0: two batches and the refit; fold 1: the first batch is done, the second dies
+            raise KeyboardInterrupt
+        return fits(*arguments)
+
+    monkeypatch.setattr(fold_module, "fit_networks", dies_in_the_second_fold)
+    with pytest.raises(KeyboardInterrupt):
+        run(dag, cells, folds, interrupted, tmp_path / "interrupted")
+    monkeypatch.setattr(fold_module, "fit_networks", fits)
+    resumed = run(dag, cells, folds, interrupted, tmp_path / "interrupted")
+    pd.testing.assert_frame_equal(whole.predictions(), resumed.predictions())
+    same = [c for c in whole.trials() if c != "seconds"]
+    pd.testing.assert_frame_equal(whole.trials()[same], resumed.trials()[same])
+
+
+def test_other_data_are_not_taken_for_finished(dag, cells, folds, settings, tmp_path):
+    first = run(dag, cells, folds, settings, tmp_path)
+    other = replace(cells, expression=cells.expression.power(2).astype(np.float32))
+    second = run(dag, other, folds, settings, tmp_path)
+    assert not first.predictions().equals(second.predictions())
+
+
+def test_a_failing_fold_names_itself_and_keeps_the_others(dag, cells, folds, settings, tmp_path, monkeypatch):
+    def fails_in_fold_2(shared, task, train=cross_validation_module.train_fold):
+        if task.fold == 2:
+            raise ValueError("a broken cell")
+        return train(shared, task)
+
+    monkeypatch.setattr(cross_validation_module, "train_fold", fails_in_fold_2)
+    with pytest.raises(
+        KpnnError, match=r"arm full, repeat_0_fold_2: ValueError: a broken cell \(2 of 3 folds are kept"
+    ):
+        run(dag, cells, folds, settings, tmp_path)
+    assert FoldStore(tmp_path).load(0, 0) is not None
+    assert FoldStore(tmp_path).load(0, 2) is None
+
+
+def test_the_tutorials_protocol_is_untuned_and_marked(dag, cells, folds, settings, tmp_path):
+    result = run(dag, cells, folds, settings.model_copy(update={"protocol": "tutorial"}), tmp_path)
+    assert {fold.protocol for fold in result.folds} == {"tutorial"}
+    assert len(result.trials()) == 0
+
+
+def test_folds_that_name_unknown_cells_are_an_error(dag, cells, folds, settings, tmp_path):
+    with pytest.raises(CellsError, match="nobody"):
+        run(dag, cells, folds.replace({"cell0": "nobody"}), settings, tmp_path)
+
+
+def test_top_genes_are_chosen_among_the_training_cells(dag, cells, folds, settings, tmp_path):
+    untuned = settings.model_copy(update={"top_genes": 6, "tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    result = run(dag, cells, folds, untuned, tmp_path)
+    assert all(fold.n_parameters < dag.n_parameters for fold in result.folds)
+
+
+def test_fewer_folds_than_before_leave_no_old_ones_behind(dag, cells, folds, settings, tmp_path):
+    untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    run(dag, cells, folds, untuned, tmp_path)
+    run(dag, cells, folds.assign(fold=folds["fold"] % 2), untuned, tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("repeat_*")) == ["repeat_0_fold_0", "repeat_0_fold_1"]
