@@ -1,0 +1,17 @@
+"""Figures, tables and the one-file report of a study; knows neither Kedro nor MLflow."""
+
+from kpnn.reporting.comparing import Answer, answer, comparison_table, sizes_table
+from kpnn.reporting.report import Report, write_report
+from kpnn.reporting.study import ArmResults, Interpretation, Study
+
+__all__ = [
+    "Answer",
+    "ArmResults",
+    "Interpretation",
+    "Report",
+    "Study",
+    "answer",
+    "comparison_table",
+    "sizes_table",
+    "write_report",
+]

@@ -1,0 +1,120 @@
+"""What a report is made from: the arms' results and everything known about their networks, as far as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from kpnn.pkn import Dag, Pkn
+
+
+@dataclass(frozen=True, eq=False)
+class ArmResults:
+    """One arm's results over all of its folds.
+
+    Attributes:
+        name: such as `full` or `pruned`.
+        predictions: out-of-fold: `repeat`, `fold`, `barcode`, `output`, `label`, `probability`.
+        fold_metrics: one row per fold: `repeat`, `fold`, `protocol`, `seed`, scores, sizes, `hyperparameter_*`.
+        learning_curves: `repeat`, `fold`, `epoch`, `loss`, `val_loss`.
+        trials: `repeat`, `fold`, `trial`, `state`, `value` and the searched hyperparameters; empty if untuned.
+        dag: the arm's network, where it is known.
+    """
+
+    name: str
+    predictions: pd.DataFrame
+    fold_metrics: pd.DataFrame
+    learning_curves: pd.DataFrame
+    trials: pd.DataFrame
+    dag: Dag | None = None
+
+    @property
+    def folds(self) -> list[tuple[int, int]]:
+        """(repeat, fold) of every fold, in order."""
+        pairs = self.fold_metrics[["repeat", "fold"]].itertuples(index=False, name=None)
+        return sorted((int(repeat), int(fold)) for repeat, fold in pairs)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Output nodes, in the order of the predictions."""
+        return list(dict.fromkeys(self.predictions["output"]))
+
+    def size(self, name: str) -> int | None:
+        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
+        if name not in self.fold_metrics or not len(self.fold_metrics):
+            return None
+        return int(self.fold_metrics[name].iloc[0])
+
+    def cells_of(self, repeat: int, fold: int) -> frozenset[str]:
+        """Barcodes that a fold held out."""
+        rows = (self.predictions["repeat"] == repeat) & (self.predictions["fold"] == fold)
+        return frozenset(self.predictions.loc[rows, "barcode"])
+
+
+@dataclass(frozen=True, eq=False)
+class Interpretation:
+    """What an arm's networks say about their nodes; see `kpnn.interpretation`.
+
+    Attributes:
+        arm: name of the arm.
+        nodes: one row per hidden node and output: see `kpnn.interpretation.summary.summarise_nodes`.
+        per_fold: one row per fold, hidden node and output: `repeat`, `fold`, `node`, `output`, one column per method.
+        biases: `repeat`, `fold`, `neuron`, `bias`.
+        genes: `gene`, `node`, `output`, `weight`, `sd`, `n_folds`.
+        edges: `parent`, `child`, `weight`, `sd`, `n_folds`.
+        stability: `method`, `between`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`.
+        notes: what could not be computed, in sentences.
+    """
+
+    arm: str
+    nodes: pd.DataFrame
+    per_fold: pd.DataFrame
+    biases: pd.DataFrame
+    genes: pd.DataFrame
+    edges: pd.DataFrame
+    stability: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """All of a study that is there, and in words what is not.
+
+    Attributes:
+        arms: results by arm; `full` first.
+        pkn: the PKN pruned to measured genes.
+        full_dag: DAG of the arm `full`.
+        pruned_dag: the selected DAG.
+        selection: status, objective, bound, gap, seconds of the DAG selection.
+        data_summary: what became of cells, genes and edges, step by step.
+        controls: `control`, `replicate`, `roc_auc`, ... of the controls; empty if there are none.
+        support: `node`, `in_all`, `share`: how many of the optimal DAGs hold each hidden node; empty if not known.
+        interpretations: by arm.
+        versions: name and version of the software, and the machine.
+        settings: parameters by name, for the record.
+        missing: what is not there, in sentences.
+    """
+
+    arms: tuple[ArmResults, ...] = ()
+    pkn: Pkn | None = None
+    full_dag: Dag | None = None
+    pruned_dag: Dag | None = None
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    data_summary: Mapping[str, Any] = field(default_factory=dict)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    support: pd.DataFrame = field(default_factory=pd.DataFrame)
+    interpretations: tuple[Interpretation, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    def arm(self, name: str) -> ArmResults | None:
+        """The arm of that name, or None where it is not there."""
+        return next((arm for arm in self.arms if arm.name == name), None)
+
+    def interpretation(self, name: str) -> Interpretation | None:
+        """What is known of the nodes of an arm, or None."""
+        return next((found for found in self.interpretations if found.arm == name), None)

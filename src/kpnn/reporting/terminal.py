@@ -1,0 +1,63 @@
+"""What a finished study says in the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from kpnn.errors import KpnnError
+from kpnn.reporting.performance_figures import metric_label
+
+MLFLOW_ADDRESS, VIZ_ADDRESS = "http://127.0.0.1:5000", "http://127.0.0.1:4141"
+
+
+def summary_text(folder: Path) -> str:
+    """Tells the comparison, the answer and where to look further.
+
+    Args:
+        folder: where the `reporting` pipeline wrote, `data/08_reporting`.
+
+    Raises:
+        KpnnError: there is no comparison yet.
+    """
+    comparison, test = folder / "comparison.csv", folder / "comparison_test.json"
+    for path in (comparison, test):
+        if not path.is_file():
+            raise KpnnError(f"{path}: no such file; run the study first with `kedro run`")
+    answer = json.loads(test.read_text(encoding="utf-8"))
+    lines = ["", *comparison_lines(pd.read_csv(comparison)), "", answer["sentence"]]
+    lines += [f"Mind: {note}" for note in answer.get("notes", [])]
+    savings = answer.get("metrics", {})
+    if "parameter_compression_percent" in savings:
+        lines.append(
+            f"The pruned network has {savings['parameter_compression_percent']:.2f} % fewer parameters and "
+            f"{savings['edge_compression_percent']:.2f} % fewer edges."
+        )
+    lines += [
+        "",
+        f"  Report    {(folder / 'report.html').resolve()}",
+        f"  MLflow    make mlflow, then open {MLFLOW_ADDRESS}",
+        f"  Pipeline  make viz, then open {VIZ_ADDRESS}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def comparison_lines(comparison: pd.DataFrame) -> list[str]:
+    """The comparison as a table of text: a row per score, a column per arm, mean +- sd over folds."""
+    if not len(comparison):
+        return ["No arm has results."]
+    arms = list(dict.fromkeys(comparison["arm"]))
+    rows = [["", *arms]]
+    for metric, group in comparison.groupby("metric", sort=False):
+        by_arm = group.set_index("arm")
+        cells = []
+        for arm in arms:
+            mean, sd = by_arm.loc[arm, "mean"], by_arm.loc[arm, "sd"]
+            cells.append(f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}")
+        rows.append([metric_label(str(metric)), *cells])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]
