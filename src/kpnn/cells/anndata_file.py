@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,9 +128,9 @@ class AnnDataFile(Expression):
         """Gene identifiers, if `var` has them."""
         return self._ids
 
-    @cached_property
+    @property
     def is_by_cell(self) -> bool:
-        """Whether values are stored cell by cell, so that some cells can be read without the others."""
+        """Whether values are stored cell by cell."""
         return self._layout != "csc"
 
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:

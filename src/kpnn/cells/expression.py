@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from kpnn.cells.joining import Join, join_columns
+from kpnn.cells.joining import Join, join_columns, stacked
 from kpnn.errors import CellsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_CELLS_AT_ONCE = 256
 
 GeneNames = Literal["symbol", "id"]
 
@@ -49,6 +51,11 @@ class Expression(ABC):
     def gene_ids(self) -> pd.Index | None:
         """Gene identifiers such as Ensembl's in the order of the file, shape (n_genes,), where the file has them."""
         return None
+
+    @property
+    def is_by_cell(self) -> bool:
+        """Whether some cells can be read without passing over all the others."""
+        return True
 
     @property
     def n_cells(self) -> int:
@@ -135,9 +142,18 @@ class Expression(ABC):
         """Reads cells by position and genes by name, repeated genes joined; see `select` for what is returned."""
         columns = np.flatnonzero(self.genes.isin(genes))
         target = genes.get_indexer(self.genes[columns])
-        values, totals = self.select(cells, columns)
-        self._refuse_impossible(values, totals, cells)
-        return join_columns(values, target, len(genes), join), totals
+        order = np.argsort(cells, kind="stable")
+        at_once = _CELLS_AT_ONCE if self.is_by_cell else max(1, len(cells))
+        blocks, totals = [], np.zeros(len(cells))
+        for start in range(0, max(1, len(cells)), at_once):
+            block = order[start : start + at_once]
+            values, totals[block] = self.select(cells[block], columns)
+            self._refuse_impossible(values, totals[block], cells[block])
+            blocks.append(join_columns(values, target, len(genes), join))
+        counts = stacked(blocks)
+        if (np.diff(order) < 0).any():
+            counts = counts[np.argsort(order, kind="stable")]
+        return counts, totals
 
     def _refuse_impossible(self, values: sp.csr_matrix, totals: np.ndarray, cells: np.ndarray) -> None:
         wrong = ~(np.isfinite(values.data) & (values.data >= 0))

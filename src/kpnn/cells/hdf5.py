@@ -72,7 +72,44 @@ def texts(node: h5py.Dataset, path: str | Path) -> pd.Index:
     raw = node[:]
     try:
         if raw.dtype.kind == "S":
-            return pd.Index(np.char.decode(raw, "utf-8").astype(object))
+            return pd.Index([name.decode("utf-8") for name in raw.tolist()], dtype=object)
         return pd.Index([name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in raw], dtype=object)
     except UnicodeDecodeError:
         raise CellsError(f"{path}: {node.name}: names that are not UTF-8 text; damaged") from None
+
+
+def find_names(node: h5py.Dataset, wanted: list[bytes], *, at_once: int = 1 << 16) -> list[list[int]]:
+    """Where names stand in a dataset of fixed-width text, read in bounded pieces.
+
+    Args:
+        node: fixed-width text, shape (n,).
+        wanted: the names to find.
+        at_once: names read in one piece.
+
+    Returns:
+        For each wanted name its positions, ascending; none if it is not there.
+    """
+    width = -(-node.dtype.itemsize // 8) * 8
+    positions: dict[bytes, list[int]] = {name: [] for name in wanted if len(name) <= node.dtype.itemsize}
+    if positions:
+        # Most names are told apart by a table of 2^20 bits; those that share a bit with a wanted one are compared.
+        keys = _mixed(np.array(list(positions), dtype=f"S{width}"), width) >> np.uint64(44)
+        is_key = np.zeros(1 << 20, dtype=bool)
+        is_key[keys] = True
+        for start in range(0, node.shape[0], at_once):
+            names = node[start : start + at_once]
+            likely = np.flatnonzero(is_key[_mixed(names.astype(f"S{width}"), width) >> np.uint64(44)])
+            for at, name in zip(likely.tolist(), names[likely].tolist(), strict=True):
+                if name in positions:
+                    positions[name].append(start + at)
+    return [positions.get(name, []) for name in wanted]
+
+
+def _mixed(names: np.ndarray, width: int) -> np.ndarray:
+    """A 64-bit number for each name of `width` bytes, a multiple of 8."""
+    words = np.ascontiguousarray(names).view(np.uint64).reshape(len(names), width // 8)
+    mixed = np.zeros(len(names), dtype=np.uint64)
+    for column in range(words.shape[1]):
+        mixed = (mixed ^ words[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed * np.uint64(0xBF58476D1CE4E5B9)

@@ -82,8 +82,10 @@ class Matched:
         kept = pd.Index(list(genes))
         dropped = self.genes[~self.genes.isin(kept)]
         account = Step(step, len(self.labels), len(kept), len(dropped), tuple(dropped[:_EXAMPLES]))
-        counts = self.counts[:, self.genes.get_indexer(kept)]
-        counts.sort_indices()
+        if len(dropped) or not kept.equals(self.genes):
+            counts = _chosen(self.counts, self.genes.get_indexer(kept))
+        else:
+            counts = self.counts
         return Matched(counts, self.totals, self.labels, kept, (*self.steps, account))
 
     def to_anndata(self, transform: Transform, nodes: Sequence[str]) -> AnnData:
@@ -104,6 +106,19 @@ class Matched:
         adata.layers["counts"] = self.counts
         adata.uns["transform"] = transform.as_dict()
         return adata
+
+
+def _chosen(counts: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
+    """Some columns of a matrix in the order given, with sorted indices."""
+    place = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    indices, data, indptr = place[counts.indices], counts.data, counts.indptr
+    kept = indices >= 0
+    if not kept.all():
+        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr].astype(indptr.dtype)
+        indices, data = indices[kept], data[kept]
+    chosen = sp.csr_matrix((data, indices, indptr), shape=(counts.shape[0], len(columns)))
+    return chosen if chosen.has_sorted_indices else chosen.tocsc().tocsr()
 
 
 def gene_of(node: str, suffix: str) -> str:

@@ -9,27 +9,27 @@ import scipy.sparse as sp
 
 from kpnn.errors import CellsError, some_names
 
-ENTRIES_AT_ONCE = 2_000_000
-"""Entries read in one piece: 24 MB with 8-byte indices and 4-byte values."""
+ENTRIES_AT_ONCE = 500_000
+"""Entries read in one piece: 6 MB with 8-byte indices and 4-byte values."""
 
 
 def checked_indptr(indptr: np.ndarray, n_rows: int, n_entries: int, source: str) -> np.ndarray:
-    """Row pointers as int64, shape (n_rows + 1,), if they fit the matrix.
+    """Row pointers, shape (n_rows + 1,), int32 where they fit, if they suit the matrix.
 
     Raises:
         CellsError: wrong length, wrong ends, or not ascending.
     """
-    pointers = indptr.astype(np.int64)
+    pointers = indptr.astype(np.int64, copy=False)
     if len(pointers) != n_rows + 1:
         raise CellsError(f"{source}: indptr has {len(pointers):,} entries for {n_rows:,} rows; it must have one more")
     if pointers[0] != 0 or pointers[-1] != n_entries:
         raise CellsError(
             f"{source}: indptr runs from {pointers[0]:,} to {pointers[-1]:,}, but there are {n_entries:,} values"
         )
-    falling = np.flatnonzero(np.diff(pointers) < 0)
+    falling = np.flatnonzero(pointers[1:] < pointers[:-1])
     if len(falling):
         raise CellsError(f"{source}: indptr falls after row {some_names(falling)}; damaged")
-    return pointers
+    return pointers.astype(np.int32) if n_entries < 2**31 else pointers
 
 
 def select_rows(
@@ -62,7 +62,7 @@ def select_rows(
         CellsError: a column index is out of range.
     """
     order = np.argsort(rows, kind="stable")
-    starts, stops = indptr[rows[order]], indptr[rows[order] + 1]
+    starts, stops = indptr[rows[order]].astype(np.int64), indptr[rows[order] + 1].astype(np.int64)
     totals = np.zeros(len(rows))
     sizes = np.zeros(len(rows), dtype=np.int64)
     kept_values, kept_columns = [], []

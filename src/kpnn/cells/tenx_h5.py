@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from kpnn.cells.chunks import ChunkedNumbers
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import dataset, open_hdf5, texts
+from kpnn.cells.hdf5 import dataset, find_names, open_hdf5, texts
 from kpnn.cells.sparse_rows import checked_indptr, select_rows
 from kpnn.errors import CellsError, some_names
 
@@ -47,9 +49,10 @@ class TenxH5(Expression):
             self._group = "matrix" if self._newer else self._genome_group(file, genome)
             group = file[self._group]
             n_genes, n_cells = self._shape(group)
-            self._barcodes = dataset(group, "barcodes", path, kinds="SO")[:]
-            if len(self._barcodes) != n_cells:
-                raise CellsError(f"{path}: {len(self._barcodes):,} barcodes where the shape says {n_cells:,}")
+            n_barcodes = dataset(group, "barcodes", path, kinds="SO").size
+            if n_barcodes != n_cells:
+                raise CellsError(f"{path}: {n_barcodes:,} barcodes where the shape says {n_cells:,}")
+            self._n_cells = n_cells
             n_entries = dataset(group, "data", path, kinds="iuf").size
             dataset(group, "indices", path, kinds="iu")
             indptr = dataset(group, "indptr", path, kinds="iu")[:]
@@ -120,17 +123,30 @@ class TenxH5(Expression):
     @property
     def n_cells(self) -> int:
         """Number of barcodes."""
-        return len(self._barcodes)
+        return self._n_cells
 
     @cached_property
     def barcodes(self) -> pd.Index:
         """All barcodes of the file; `locate` does without this list."""
-        try:
-            if self._barcodes.dtype.kind == "S":
-                return pd.Index(np.char.decode(self._barcodes, "utf-8").astype(object))
-            return pd.Index([name.decode("utf-8") for name in self._barcodes], dtype=object)
-        except UnicodeDecodeError:
-            raise CellsError(f"{self.source}: barcodes that are not UTF-8 text; damaged") from None
+        with open_hdf5(self.path) as file:
+            return texts(file[self._group]["barcodes"], self.path)
+
+    def locate(self, barcodes: Iterable[str]) -> np.ndarray:
+        """Positions of cells in the file, without making a million names into Python's strings.
+
+        Raises:
+            CellsError: a barcode that is asked for stands more than once in the file.
+        """
+        wanted = pd.Index(list(barcodes))
+        with open_hdf5(self.path) as file:
+            node = file[self._group]["barcodes"]
+            if node.dtype.kind != "S" or "barcodes" in self.__dict__:
+                return super().locate(wanted)
+            found = find_names(node, [str(name).encode() for name in wanted])
+        names = [name for name, positions in zip(wanted, found, strict=True) if len(positions) > 1]
+        if names:
+            raise CellsError(f"{self.source}: barcode {some_names(dict.fromkeys(names))} stands more than once")
+        return np.array([positions[0] if positions else -1 for positions in found], dtype=np.int64)
 
     @property
     def symbols(self) -> pd.Index:
@@ -148,13 +164,9 @@ class TenxH5(Expression):
         lookup[self._columns[columns]] = np.arange(len(columns), dtype=np.int32)
         with open_hdf5(self.path) as file:
             group = file[self._group]
-            return select_rows(
-                group["data"],
-                group["indices"],
-                self._indptr,
-                cells,
-                lookup,
-                len(columns),
-                self.source,
-                None if self._is_gene.all() else self._is_gene,
-            )
+            is_gene = None if self._is_gene.all() else self._is_gene
+            with (
+                ChunkedNumbers(group["data"], self.source) as data,
+                ChunkedNumbers(group["indices"], self.source) as at,
+            ):
+                return select_rows(data, at, self._indptr, cells, lookup, len(columns), self.source, is_gene)

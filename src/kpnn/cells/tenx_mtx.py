@@ -56,6 +56,11 @@ class TenxMtx(Expression):
             self._n_entries, self._header_lines = self._read_header(stream)
 
     @property
+    def is_by_cell(self) -> bool:
+        """Text has no index: every read passes over all of it."""
+        return False
+
+    @property
     def barcodes(self) -> pd.Index:
         """Names of the cells."""
         return self._barcodes

@@ -65,6 +65,11 @@ class TextMatrix(Expression):
         return self._symbols
 
     @property
+    def is_by_cell(self) -> bool:
+        """Text has no index: every read passes over all of it."""
+        return False
+
+    @property
     def barcodes(self) -> pd.Index:
         """Names of the cells."""
         return self._barcodes

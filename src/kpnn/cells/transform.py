@@ -45,7 +45,7 @@ class Transform:
             totals: each cell's sum over all genes of the file, shape (cells,).
 
         Returns:
-            A new matrix, cells x genes, float32 CSR, with the sparsity of `counts`.
+            cells x genes, float32 CSR; shares the arrays of its structure with `counts`, not the values.
         """
         data = counts.data.astype(np.float32)
         if self.library_size is not None:
@@ -54,4 +54,4 @@ class Transform:
             data *= np.repeat(factor, np.diff(counts.indptr)).astype(np.float32)
         if self.log1p:
             np.log1p(data, out=data)
-        return sp.csr_matrix((data, counts.indices.copy(), counts.indptr.copy()), shape=counts.shape)
+        return sp.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
