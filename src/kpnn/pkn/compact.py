@@ -24,6 +24,11 @@ _LEAST_GAIN = 1e-4
 _REPAIRS_IN_VAIN = 40
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
+_MANY_COLUMNS = 3_000
+"""Undecided columns beyond which neighbourhoods are searched before the whole."""
+_NEIGHBOURHOOD_SECONDS = 5.0
+_LIKELY = 1e-3
+"""Value in the relaxation from which a column takes part in neighbourhoods."""
 _LEAST_SLICE = 10.0
 """Seconds that an integer round may take in any case."""
 
@@ -127,9 +132,16 @@ class _Solving:
         self.rng = np.random.default_rng(limits.seed)
         self.guide = np.zeros(len(statement.reduced.pkn.nodes))
         self.high = statement.high
+        self.relaxed: MilpOutcome | None = None
 
     def run(self) -> None:
-        phases = (("relaxation", self.cut_relaxation), ("repair", self.improve_best), ("integer", self.cut_integer))
+        self.build_from(np.zeros(self.search.statement.n_columns))
+        phases = (
+            ("relaxation", self.cut_relaxation),
+            ("repair", self.improve_best),
+            ("neighbourhoods", self.search_neighbourhoods),
+            ("integer", self.cut_integer),
+        )
         for name, phase in phases:
             clock = time.monotonic()
             if not self.is_done:
@@ -157,7 +169,8 @@ class _Solving:
             search.raise_bound(outcome.bound)
             bounds.append(outcome.bound + search.statement.constant)
             self.build_from(outcome.x)
-            self.fix_columns(outcome)
+            self.relaxed = outcome
+            self.fix_columns()
             cuts = _violated(self.separators, outcome.x)
             _log.debug("round %d: best %g, bound %.4f, %d cuts", search.rounds, search.objective, bounds[-1], len(cuts))
             has_stalled = len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
@@ -167,13 +180,13 @@ class _Solving:
             search.rows.extend(cuts)
             relaxation.add(cuts)
 
-    def fix_columns(self, outcome: MilpOutcome) -> None:
+    def fix_columns(self) -> None:
         """Sets columns to 0 that cannot be in any solution better than the best (reduced-cost fixing)."""
-        search, statement = self.search, self.search.statement
-        if search.best is None or outcome.reduced_cost is None:
+        search, statement, relaxed = self.search, self.search.statement, self.relaxed
+        if search.best is None or relaxed is None or relaxed.reduced_cost is None:
             return
-        slack = search.objective - (outcome.bound + statement.constant) - search.least_gain
-        hopeless = statement.is_integer & (outcome.reduced_cost > slack + 1e-6) & (statement.low < 0.5)
+        slack = search.objective - (relaxed.bound + statement.constant) - search.least_gain
+        hopeless = statement.is_integer & (relaxed.reduced_cost > slack + 1e-6) & (statement.low < 0.5)
         self.high = np.where(hopeless, 0.0, self.high)
 
     def build_from(self, x: np.ndarray) -> None:
@@ -200,12 +213,49 @@ class _Solving:
                 kept = repaired
             search.offer(x)
 
+    def search_neighbourhoods(self) -> None:
+        """Large statements only: frees a random share of the kept nodes and solves what is left exactly."""
+        search, statement, heuristic = self.search, self.search.statement, self.heuristic
+        self.fix_columns()
+        if heuristic is None or search.best is None or int((self.high > statement.low).sum()) < _MANY_COLUMNS:
+            return
+        likely = np.zeros(statement.n_columns, dtype=bool)
+        if self.relaxed is not None and self.relaxed.x is not None:
+            likely = self.relaxed.x > _LIKELY
+        share, in_vain = 0.3, 0
+        while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
+            best = search.best
+            freed = self.rng.random(statement.n_columns) < share
+            clock = time.monotonic()
+            outcome = self.milp(
+                statement,
+                search.rows,
+                low=np.where((best > 0.5) & ~freed & statement.is_integer, 1.0, statement.low),
+                high=np.where(likely | (best > 0.5) | ~statement.is_integer, self.high, 0.0),
+                start=best,
+                time_limit=min(_NEIGHBOURHOOD_SECONDS, self.left),
+                absolute_gap=max(1e-6, search.least_gain - 1e-3),
+                relative_gap=0.0,
+                threads=self.limits.threads,
+                seed=self.limits.seed,
+            )
+            before = search.objective
+            if outcome.x is not None:
+                search.offer(heuristic.solution(heuristic.build(heuristic.nodes_of(outcome.x))))
+            in_vain = in_vain + 1 if search.objective > before - 1e-9 else 0
+            if not outcome.is_optimal:
+                share = max(0.05, 0.8 * share)
+            elif time.monotonic() - clock < _NEIGHBOURHOOD_SECONDS / 4:
+                share = min(0.9, 1.05 * share)
+        self.fix_columns()
+
     def cut_integer(self) -> None:
         search, statement = self.search, self.search.statement
         while not self.is_done:
             outcome = self.milp(
                 statement,
                 search.rows,
+                low=statement.low,
                 high=self.high,
                 start=search.best,
                 time_limit=max(self.left / 2, min(self.left, _LEAST_SLICE)),

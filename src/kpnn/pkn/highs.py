@@ -10,6 +10,9 @@ import numpy as np
 from kpnn.errors import SelectionError
 from kpnn.pkn.statement import Rows, Statement
 
+_LARGE = 15_000
+"""Rows and columns of a statement beyond which its relaxation is solved by the interior point method."""
+
 
 @dataclass(frozen=True)
 class MilpOutcome:
@@ -31,17 +34,30 @@ class MilpOutcome:
 
 
 class Relaxation:
-    """The linear relaxation of a statement, kept in HiGHS between rounds of cuts."""
+    """The linear relaxation of a statement, kept in HiGHS between rounds of cuts.
+
+    Small statements use the simplex method, which goes on from the last basis after new rows; large ones the
+    interior point method without crossover, and the bound is recomputed from its row duals so that it holds whatever
+    the method's tolerance.
+    """
 
     def __init__(self, statement: Statement, *, threads: int, seed: int) -> None:
+        self._statement = statement
+        self._rows = Rows()
+        self._rows.extend(statement.rows)
+        self._is_large = len(statement.rows) + statement.n_columns > _LARGE
         self._highs = highs(threads, seed)
-        self._n = statement.n_columns
-        _pass_model(self._highs, statement, statement.rows, statement.high, np.zeros(self._n, dtype=bool))
+        if self._is_large:
+            self._highs.setOptionValue("solver", "ipm")
+            self._highs.setOptionValue("run_crossover", "off")
+        no_integers = np.zeros(statement.n_columns, dtype=bool)
+        _pass_model(self._highs, statement, statement.rows, statement.low, statement.high, no_integers)
 
     def add(self, rows: Rows) -> None:
         """Adds rows."""
         if not len(rows):
             return
+        self._rows.extend(rows)
         starts = np.concatenate([[0], np.cumsum([len(columns) for columns in rows.columns])])
         self._highs.addRows(
             len(rows),
@@ -54,24 +70,45 @@ class Relaxation:
         )
 
     def solve(self, time_limit: float) -> MilpOutcome:
-        """Solves the relaxation; its value is a bound only where it is solved to the end."""
+        """Solves the relaxation; without `x` where it was not solved to the end."""
         # HiGHS counts the time limit over all runs of one instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit, 0.01))
         self._highs.run()
         status = self._highs.getModelStatus()
         if status == highspy.HighsModelStatus.kInfeasible:
             return MilpOutcome(None, np.inf, True, False)
-        if status != highspy.HighsModelStatus.kOptimal:
-            return MilpOutcome(None, -np.inf, False, False)
-        value = self._highs.getInfo().objective_function_value
         solution = self._highs.getSolution()
-        return MilpOutcome(np.array(solution.col_value), value, False, True, np.array(solution.col_dual))
+        if self._is_large and len(solution.row_dual) == len(self._rows):
+            bound, reduced_cost = dual_bound(self._statement, self._rows, np.array(solution.row_dual))
+        elif status == highspy.HighsModelStatus.kOptimal:
+            bound, reduced_cost = self._highs.getInfo().objective_function_value, np.array(solution.col_dual)
+        else:
+            return MilpOutcome(None, -np.inf, False, False)
+        x = np.array(solution.col_value) if status == highspy.HighsModelStatus.kOptimal else None
+        return MilpOutcome(x, bound, False, x is not None, reduced_cost)
+
+
+def dual_bound(statement: Statement, rows: Rows, duals: np.ndarray) -> tuple[float, np.ndarray]:
+    """The bound that any multipliers of the rows prove, and the reduced costs that go with it.
+
+    Args:
+        statement: gives objective and bounds of the columns.
+        rows: low <= A x <= high.
+        duals: one multiplier per row; positive ones price `low`, negative ones `high`.
+    """
+    low, high = np.array(rows.low), np.array(rows.high)
+    duals = np.where((duals > 0) & np.isfinite(low), duals, np.where((duals < 0) & np.isfinite(high), duals, 0.0))
+    reduced_cost = statement.cost - rows.matrix(statement.n_columns).T @ duals
+    sides = np.where(duals > 0, np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0))
+    value = duals @ sides + np.minimum(reduced_cost * statement.low, reduced_cost * statement.high).sum()
+    return float(value), reduced_cost
 
 
 def solve_with_highs(
     statement: Statement,
     rows: Rows,
     *,
+    low: np.ndarray,
     high: np.ndarray,
     start: np.ndarray | None,
     time_limit: float,
@@ -85,7 +122,7 @@ def solve_with_highs(
     Args:
         statement: gives objective, bounds and integrality.
         rows: all rows, cuts among them.
-        high: upper bounds of the columns, at most the statement's.
+        low, high: bounds of the columns, within the statement's.
         start: values of the columns of a feasible solution, or None.
         time_limit: seconds.
         absolute_gap: stop where best and bound are this close.
@@ -97,7 +134,7 @@ def solve_with_highs(
     solver.setOptionValue("time_limit", max(time_limit, 0.01))
     solver.setOptionValue("mip_abs_gap", absolute_gap)
     solver.setOptionValue("mip_rel_gap", relative_gap)
-    _pass_model(solver, statement, rows, high, statement.is_integer)
+    _pass_model(solver, statement, rows, low, high, statement.is_integer)
     if start is not None:
         solution = highspy.HighsSolution()
         solution.col_value = start.tolist()
@@ -125,14 +162,19 @@ def highs(threads: int, seed: int) -> highspy.Highs:
 
 
 def _pass_model(
-    solver: highspy.Highs, statement: Statement, rows: Rows, high: np.ndarray, is_integer: np.ndarray
+    solver: highspy.Highs,
+    statement: Statement,
+    rows: Rows,
+    low: np.ndarray,
+    high: np.ndarray,
+    is_integer: np.ndarray,
 ) -> None:
     matrix = rows.matrix(statement.n_columns)
     model = highspy.HighsLp()
     model.num_col_ = statement.n_columns
     model.num_row_ = len(rows)
     model.col_cost_ = statement.cost
-    model.col_lower_ = statement.low
+    model.col_lower_ = low
     model.col_upper_ = high
     model.row_lower_ = np.array(rows.low)
     model.row_upper_ = np.array(rows.high)
