@@ -1,0 +1,102 @@
+"""Executors: every task once, errors travel back, a worker that dies costs nothing but time."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from kpnn.errors import SettingsError
+from kpnn.training.executors import n_threads, run_tasks
+from kpnn.training.settings import ExecutionSettings
+
+
+def add(shared, task):
+    if task == 13:
+        raise ValueError("unlucky")
+    return float(shared[0] + task)
+
+
+def die_once(shared, task):
+    """The first attempt at task 1 kills its worker."""
+    marker = Path(shared)
+    if task == 1 and not marker.exists():
+        marker.write_text("died")
+        os._exit(1)
+    return task
+
+
+def slowly(shared, task):
+    time.sleep(0.6)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("executor", ["sequential", "processes", "dask"])
+def test_every_task_is_done_once_and_errors_come_back(executor):
+    settings = ExecutionSettings(executor=executor, n_workers=2)
+    shared = np.ones(100_000)
+    results = dict(run_tasks(add, shared, [1, 13, 5], settings))
+    assert results[0] == 2.0
+    assert results[2] == 6.0
+    assert isinstance(results[1], ValueError)
+
+
+def test_a_process_that_dies_has_its_task_done_again(tmp_path):
+    settings = ExecutionSettings(executor="processes", n_workers=2)
+    results = dict(run_tasks(die_once, str(tmp_path / "marker"), [0, 1, 2], settings))
+    assert results == {0: 0, 1: 1, 2: 2}
+
+
+def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path):
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    port = address.rsplit(":", 1)[1]
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+    # Workers import this module to find the task's function.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": tmp_path}
+    started = [subprocess.Popen([*dask, "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **options)]
+    try:
+        started += [subprocess.Popen([*worker, "--no-nanny", "--host", "127.0.0.1"], **options) for _ in range(2)]
+        _wait_for_workers(address, 2)
+        settings = ExecutionSettings(executor="dask", scheduler=address)
+        victim = started[-1]
+        threading.Timer(1.5, lambda: psutil.Process(victim.pid).kill()).start()
+        results = dict(run_tasks(slowly, None, list(range(8)), settings))
+        assert sorted(results) == list(range(8))
+        assert all(isinstance(pid, int) for pid in results.values())
+        assert victim.wait(timeout=10) != 0
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_workers(address, n):
+    from distributed import Client
+
+    with Client(address, timeout=60) as client:
+        client.wait_for_workers(n, timeout=60)
+
+
+def test_a_scheduler_that_does_not_answer_is_named():
+    settings = ExecutionSettings(executor="dask", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(SettingsError, match=r"tcp://127\.0\.0\.1:9"):
+        list(run_tasks(add, np.ones(1), [1], settings))
+
+
+def test_workers_times_threads_is_the_number_of_cores():
+    cores = len(os.sched_getaffinity(0))
+    assert n_threads(ExecutionSettings(executor="sequential")) == cores
+    assert n_threads(ExecutionSettings(executor="processes", n_workers=-1)) == 1
+    assert n_threads(ExecutionSettings(executor="processes", n_workers=1)) == cores
+    assert n_threads(ExecutionSettings(executor="processes", n_workers=2, threads_per_fit=3)) == 3
