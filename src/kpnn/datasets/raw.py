@@ -11,8 +11,9 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from kpnn.cells import Expression, open_expression
-from kpnn.errors import CellsError, KpnnError, PknError
+from kpnn.errors import CellsError, KpnnError
 from kpnn.files import written_whole
+from kpnn.pkn.readers import Direction, EdgeFormat, read_edges
 from kpnn.text_tables import read_string_table
 
 if TYPE_CHECKING:
@@ -139,35 +140,8 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
         return {"name": self._name, "values": self._values}
 
 
-class TableDataset(_RawDataset):
-    """A table of text, such as class labels or edges: every cell stays the text that it is.
-
-    The path travels with the table in `DataFrame.attrs["source"]`, so that errors can name it.
-    """
-
-    def __init__(self, *, filepath: str, kind: str = "class_labels", metadata: dict[str, Any] | None = None):
-        """Names the file.
-
-        Args:
-            filepath: CSV or TSV, plain or gzipped; for edges also SIF, GraphML and corneto graphs.
-            kind: `class_labels` or `edges`.
-            metadata: anything for other tools, such as kedro-viz; not used here.
-        """
-        super().__init__(filepath, metadata)
-        if kind not in ("class_labels", "edges"):
-            raise DatasetError(f"kind must be class_labels or edges, found {kind}")
-        self._kind = kind
-
-    def load(self) -> pd.DataFrame:
-        """Reads the table; what it says is checked where it is used."""
-        self._require()
-        with _as_raw_data_error():
-            if self._kind == "edges":
-                table = read_string_table(str(self._filepath), PknError, needs=["parent", "child"])
-            else:
-                table = read_string_table(str(self._filepath), CellsError, needs=["barcode"])
-        table.attrs["source"] = str(self._filepath)
-        return table
+class _TableDataset(_RawDataset):
+    """A table of text whose path travels with it in `DataFrame.attrs["source"]`, so that errors can name it."""
 
     def save(self, data: pd.DataFrame) -> None:
         """Writes CSV; the file appears only when it is complete."""
@@ -176,4 +150,84 @@ class TableDataset(_RawDataset):
 
     def preview(self, nrows: int = 10) -> dict[str, Any]:
         """The first rows, for kedro-viz."""
-        return self.load().head(nrows).to_dict(orient="split")
+        table = self.load()
+        return {} if table is None else table.head(nrows).to_dict(orient="split")
+
+
+class ClassLabelsDataset(_TableDataset):
+    """Class labels: CSV or TSV with a column `barcode` and one column of 0 and 1 per output.
+
+    What the labels say is checked where they are used.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
+        """Names the file.
+
+        Args:
+            filepath: the file, plain or gzipped.
+            metadata: anything for other tools, such as kedro-viz; not used here.
+        """
+        super().__init__(filepath, metadata)
+
+    def load(self) -> pd.DataFrame:
+        """Reads the table; every cell stays the text that it is."""
+        self._require()
+        with _as_raw_data_error():
+            table = read_string_table(str(self._filepath), CellsError, needs=["barcode"])
+        table.attrs["source"] = str(self._filepath)
+        return table
+
+
+class EdgeListDataset(_TableDataset):
+    """Edges in any format that `kpnn.pkn.readers.read_edges` reads; none at all if the file's path is null.
+
+    Example:
+        ```yaml
+        regulon:
+          type: kpnn.datasets.raw.EdgeListDataset
+          filepath: data/01_raw/collectri.csv
+          columns: {parent: source, child: target, sign: weight}
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | None,
+        format: EdgeFormat | None = None,
+        columns: dict[str, str] | None = None,
+        direction: Direction = "parent_to_child",
+        metadata: dict[str, Any] | None = None,
+    ):
+        """Names the file.
+
+        Args:
+            filepath: the file; null for a table that is not used.
+            format: `table`, `sif`, `graphml` or `corneto`; by default told by the name.
+            columns: names of the columns `parent`, `child`, `sign`, `cost`, `stimulation`, `inhibition`.
+            direction: of SIF, GraphML and corneto: `parent_to_child` or `child_to_parent`.
+            metadata: anything for other tools, such as kedro-viz; not used here.
+        """
+        super().__init__(filepath or "", metadata)
+        self._is_used = filepath is not None
+        self._format = format
+        self._columns = columns
+        self._direction = direction
+
+    def load(self) -> pd.DataFrame | None:
+        """Reads the edges."""
+        if not self._is_used:
+            return None
+        self._require()
+        with _as_raw_data_error():
+            table = read_edges(
+                str(self._filepath), format=self._format, columns=self._columns, direction=self._direction
+            )
+        table.attrs["source"] = str(self._filepath)
+        return table
+
+    def _exists(self) -> bool:
+        return not self._is_used or super()._exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath) if self._is_used else None}

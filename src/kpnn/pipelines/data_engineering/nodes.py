@@ -13,12 +13,13 @@ import pandas as pd
 
 from kpnn.cells import Expression, Matched, check_class_labels, gene_of, match
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import CellsError
+from kpnn.errors import CellsError, PknError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import state_pkn
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
-from kpnn.pkn import Dag, Pkn
+from kpnn.pkn import Dag, Pkn, shortest_path_dag
+from kpnn.pkn.assembly import assemble_edges
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,6 +34,32 @@ def check_labels(table: pd.DataFrame, parameters: dict[str, Any], cross_validati
     return check_class_labels(
         table, table.attrs.get("source", "class labels"), group_by=folds.group_by, outputs=settings.outputs
     )
+
+
+def assemble_network(
+    edges: pd.DataFrame | None,
+    signalling: pd.DataFrame | None,
+    regulon: pd.DataFrame | None,
+    parameters: dict[str, Any],
+) -> pd.DataFrame:
+    """Takes the edge list, or makes one from a signalling table, a regulon and the receptors of each output.
+
+    Which of the two it is says the catalog: `edges`, or `signalling` and `regulon`; the others' filepath is null.
+    """
+    settings = validated(DataEngineeringSettings, parameters, "data_engineering")
+    tables = [table for table in (signalling, regulon) if table is not None]
+    if edges is not None and not tables:
+        return edges
+    if edges is not None or len(tables) != 2:
+        raise PknError(
+            "the catalog must give either `edges`, or `signalling` and `regulon`; set the filepath of what is not "
+            "used to null"
+        )
+    source = " and ".join(str(table.attrs.get("source", "table")) for table in tables)
+    assembled = assemble_edges(*tables, settings.receptors, suffix=settings.input_suffix, source=source)
+    assembled.attrs["source"] = source
+    assembled.attrs["sources"] = [table.attrs.get("source") for table in tables]
+    return assembled
 
 
 def state_network(
@@ -68,8 +95,6 @@ def match_cells(
 
 def find_full_dag(pkn: Pkn) -> Dag:
     """All of the PKN where it has no cycle, else the edges on shortest paths from the outputs."""
-    from kpnn.pkn import shortest_path_dag
-
     return shortest_path_dag(pkn)
 
 
@@ -105,7 +130,8 @@ def finish(
         adata.obs[group_by] = labels.set_index("barcode")[group_by].reindex(adata.obs_names)
     for step in matched.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
-    sources = [expression.source, class_labels.attrs.get("source"), edges.attrs.get("source")]
+    network_files = edges.attrs.get("sources", [edges.attrs.get("source")])
+    sources = [expression.source, class_labels.attrs.get("source"), *network_files]
     summary = {
         "steps": [asdict(step) | {"examples": list(step.examples)} for step in matched.steps],
         "network": _network_account(stated_pkn, pkn, full_dag),

@@ -15,7 +15,13 @@ def create_pipeline() -> Pipeline:
     return pipeline(
         [
             node(nodes.check_labels, ["class_labels", _SETTINGS, _FOLDS], "labels", name="check_labels"),
-            node(nodes.state_network, ["edges", "labels", _SETTINGS, _FOLDS], "stated_pkn", name="state_network"),
+            node(
+                nodes.assemble_network,
+                ["edges", "signalling", "regulon", _SETTINGS],
+                "network",
+                name="assemble_network",
+            ),
+            node(nodes.state_network, ["network", "labels", _SETTINGS, _FOLDS], "stated_pkn", name="state_network"),
             node(
                 nodes.match_cells,
                 ["raw_expression", "labels", "stated_pkn", _SETTINGS, _FOLDS],
@@ -29,7 +35,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "raw_expression",
                     "class_labels",
-                    "edges",
+                    "network",
                     "stated_pkn",
                     "labels",
                     "matched",

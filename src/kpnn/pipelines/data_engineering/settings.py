@@ -16,6 +16,7 @@ class DataEngineeringSettings(BaseModel):
 
     input_suffix: str = "_gene"
     outputs: tuple[str, ...] | None = None
+    receptors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     repeated_genes: Literal["max", "sum"] = "max"
     log1p: bool = True
     library_size: float | None = Field(default=None, gt=0)
