@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 Milp = Callable[..., MilpOutcome]
 _LEAST_GAIN = 1e-4
 """Share of the bound that ten rounds of cuts must add for more rounds on the relaxation."""
+_LONG_ROUND = 1.0
+"""Seconds from which each round must close a share of the gap."""
+_LEAST_SHARE = 0.02
 _REPAIRS_IN_VAIN = 40
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
@@ -162,6 +165,7 @@ class _Solving:
         relaxation = Relaxation(search.statement, threads=self.limits.threads, seed=self.limits.seed)
         bounds: list[float] = []
         while not self.is_done:
+            clock = time.monotonic()
             outcome = relaxation.solve(self.left)
             search.is_infeasible = outcome.is_infeasible
             if outcome.x is None:
@@ -173,12 +177,18 @@ class _Solving:
             self.fix_columns()
             cuts = _violated(self.separators, outcome.x)
             _log.debug("round %d: best %g, bound %.4f, %d cuts", search.rounds, search.objective, bounds[-1], len(cuts))
-            has_stalled = len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
+            has_stalled = self.has_stalled(bounds, time.monotonic() - clock)
             if not len(cuts) or has_stalled or self.left < 0.5 * self.limits.time_limit:
                 return
             search.rounds += 1
             search.rows.extend(cuts)
             relaxation.add(cuts)
+
+    def has_stalled(self, bounds: list[float], seconds: float) -> bool:
+        """More rounds of cuts on the relaxation are not worth their time."""
+        if seconds > _LONG_ROUND and len(bounds) > 1:
+            return bounds[-1] - bounds[-2] < _LEAST_SHARE * (self.search.objective - bounds[-1])
+        return len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
 
     def fix_columns(self) -> None:
         """Sets columns to 0 that cannot be in any solution better than the best (reduced-cost fixing)."""

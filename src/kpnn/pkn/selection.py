@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kpnn.errors import SelectionError
+from kpnn.pkn.acyclic_flow import solve_acyclic_flow
 from kpnn.pkn.certificate import check_selection
-from kpnn.pkn.compact import Limits, Search, require_solution, solve_compact
+from kpnn.pkn.compact import Limits, require_solution, solve_compact
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.presolve import presolve
@@ -145,37 +146,44 @@ def select_dag(
         coverage,
     )
     reduced = presolve(pkn, rules)
-    statement = state(reduced)
     seconds = {"presolve": time.monotonic() - start}
-    search = solve_compact(statement, milp, Limits(time_limit, gap, threads, seed))
-    seconds |= search.seconds
-    x = require_solution(search, time_limit)
-    clock = time.monotonic()
-    rows = realise(statement, x, tie_break, seed)
+    limits = Limits(time_limit, gap, threads, seed)
+    if method == "acyclic_flow":
+        flow = solve_acyclic_flow(reduced, solver, limits)
+        seconds["solve"] = time.monotonic() - start - seconds["presolve"]
+        rows, objective, bound = flow.rows, flow.objective, flow.bound
+        sizes = {"columns": flow.n_columns, "rows": flow.n_rows}
+    else:
+        statement = state(reduced)
+        search = solve_compact(statement, milp, limits)
+        seconds |= search.seconds
+        x = require_solution(search, time_limit)
+        rows, objective, bound = realise(statement, x, tie_break, seed), search.objective, search.bound
+        sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     dag = Dag.from_edges(edges, outputs=pkn.outputs)
-    seconds["realise"] = time.monotonic() - clock
     seconds["total"] = time.monotonic() - start
+    left = max(0.0, (objective - bound) / objective)
     return DagSelection(
         pkn=pkn,
         rules=rules,
         dag=dag,
-        status=_status(search, gap),
-        objective=search.objective,
-        bound=search.bound,
-        gap=search.gap,
+        status=_status(left, gap),
+        objective=objective,
+        bound=bound,
+        gap=left,
         seconds=seconds,
         method=method,
         solver=version,
-        tie_break=tie_break,
-        sizes={"columns": statement.n_columns, "rows": len(search.rows), **reduced.report.as_dict()},
+        tie_break=tie_break if method == "compact" else "solver",
+        sizes={**sizes, **reduced.report.as_dict()},
     )
 
 
-def _status(search: Search, gap: float) -> str:
-    if search.gap <= 1e-9:
+def _status(left: float, gap: float) -> str:
+    if left <= 1e-6:
         return "optimal"
-    return "gap_limit" if search.gap <= gap else "time_limit"
+    return "gap_limit" if left <= gap else "time_limit"
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -68,7 +67,7 @@ def _solve_with_cvxpy(
     if below.any():
         constraints.append(matrix[below] @ x <= row_high[below])
     problem = cp.Problem(cp.Minimize(statement.cost @ x), constraints)
-    options = _OPTIONS[name](max(time_limit, 0.1), absolute_gap, relative_gap, threads, seed)
+    options = solver_options(name, max(time_limit, 0.1), absolute_gap, relative_gap, threads, seed)
     try:
         problem.solve(solver=name, warm_start=start is not None, **options)
     except cp.error.SolverError as error:
@@ -76,11 +75,9 @@ def _solve_with_cvxpy(
         return MilpOutcome(None, -np.inf, False, False)
     if problem.status in ("infeasible", "infeasible_or_unbounded"):
         return MilpOutcome(None, np.inf, True, False)
-    statistics = problem.solver_stats.extra_stats if problem.solver_stats is not None else None
     if x.value is None or problem.status == "infeasible_inaccurate":
         return MilpOutcome(None, -np.inf, False, False)
-    bound = float(statistics["model"].getDualbound() if name == "SCIP" else statistics.ObjBound)
-    return MilpOutcome(np.array(x.value), bound, False, problem.status == "optimal")
+    return MilpOutcome(np.array(x.value), bound_of(name, problem), False, problem.status == "optimal")
 
 
 def _explain(name: str, statement: Statement, rows: Rows, error: Exception) -> None:
@@ -93,30 +90,43 @@ def _explain(name: str, statement: Statement, rows: Rows, error: Exception) -> N
         ) from error
 
 
-def _scip(time_limit: float, absolute_gap: float, relative_gap: float, threads: int, seed: int) -> dict[str, Any]:
-    parameters: dict[str, Any] = {
-        "limits/time": time_limit,
-        "limits/absgap": absolute_gap,
-        "limits/gap": relative_gap,
-        "randomization/randomseedshift": seed,
-    }
-    if threads:
-        parameters["lp/threads"] = threads
-    return {"scip_params": parameters}
+def bound_of(name: str, problem: Any) -> float:
+    """The bound that a solver left behind in a solved cvxpy problem; minus infinity where it left none."""
+    statistics = problem.solver_stats.extra_stats if problem.solver_stats is not None else None
+    if statistics is None:
+        return -np.inf
+    if name == "SCIP":
+        return float(statistics["model"].getDualbound())
+    return float(statistics.mip_dual_bound if name == "HIGHS" else statistics.ObjBound)
 
 
-def _gurobi(time_limit: float, absolute_gap: float, relative_gap: float, threads: int, seed: int) -> dict[str, Any]:
-    import gurobipy
+def solver_options(
+    name: str, time_limit: float, absolute_gap: float, relative_gap: float, threads: int, seed: int
+) -> dict[str, Any]:
+    """What cvxpy passes on to a solver."""
+    if name == "SCIP":
+        parameters: dict[str, Any] = {
+            "limits/time": time_limit,
+            "limits/absgap": absolute_gap,
+            "limits/gap": relative_gap,
+            "randomization/randomseedshift": seed,
+        }
+        return {"scip_params": parameters | ({"lp/threads": threads} if threads else {})}
+    if name == "GUROBI":
+        import gurobipy
 
-    silent = gurobipy.Env(params={"OutputFlag": 0})
+        return {
+            "env": gurobipy.Env(params={"OutputFlag": 0}),
+            "TimeLimit": time_limit,
+            "MIPGapAbs": absolute_gap,
+            "MIPGap": relative_gap,
+            "Threads": threads,
+            "Seed": seed,
+        }
     return {
-        "env": silent,
-        "TimeLimit": time_limit,
-        "MIPGapAbs": absolute_gap,
-        "MIPGap": relative_gap,
-        "Threads": threads,
-        "Seed": seed,
+        "time_limit": time_limit,
+        "mip_abs_gap": absolute_gap,
+        "mip_rel_gap": relative_gap,
+        "threads": threads,
+        "random_seed": seed,
     }
-
-
-_OPTIONS: dict[str, Callable[[float, float, float, int, int], dict[str, Any]]] = {"SCIP": _scip, "GUROBI": _gurobi}
