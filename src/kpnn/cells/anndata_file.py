@@ -44,6 +44,8 @@ class AnnDataFile(Expression):
         super().__init__(str(path), gene_names)
         self.path = Path(path)
         self.values = values
+        if self.path.is_dir() and self.path.suffix == ".h5ad":
+            raise CellsError(f"{path}: is a folder, not a file")
         with self._open() as root:
             matrix_key, var_key = self._places(root)
             self._matrix_key = matrix_key

@@ -124,9 +124,7 @@ class TextMatrix(Expression):
     def _read_names(self, lines: Iterator[bytes], separator: str | None) -> None:
         header = self._decoded(next(lines, b""), 1).removeprefix("\ufeff")
         if not header.strip():
-            raise CellsError(
-                f"{self.source}: is empty" if not self.path.stat().st_size else f"{self.source}: no header"
-            )
+            raise CellsError(f"{self.source}: is empty, or begins with an empty line")
         if "\r" in header:
             raise CellsError(f"{self.source}, line 1: a carriage return inside the line; save it with usual line ends")
         self._separator = separator or separator_of(header, str(self.path).removesuffix(".gz"))
