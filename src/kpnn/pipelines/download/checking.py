@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kpnn.cells import open_expression, read_class_labels
-from kpnn.errors import CellsError, KpnnError, PknError, some_names
+from kpnn.errors import KpnnError, PknError, some_names
 from kpnn.pipelines.download.fetching import DownloadError
 from kpnn.pipelines.download.settings import RemoteFile
 from kpnn.text_tables import read_string_table
@@ -56,12 +56,8 @@ def _class_labels(path: Path, _: str) -> dict[str, Any]:
 
 
 def _expression(path: Path, name: str) -> dict[str, Any]:
-    try:
-        expression = open_expression(path, format=None if name.endswith(".partial") else _format(name))
-    except CellsError as error:
-        raise DownloadError(f"{name}: is no expression matrix: {str(error).replace(str(path), name)}") from error
+    if name.endswith(".h5"):
+        expression = open_expression(path, format="tenx_h5")
+    else:
+        expression = open_expression(path, format="table", orientation="genes_by_cells")
     return {"cells": expression.n_cells, "genes": len(expression.genes)}
-
-
-def _format(name: str) -> str:
-    return "tenx_h5" if name.endswith(".h5") else "table"
