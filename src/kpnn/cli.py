@@ -30,7 +30,7 @@ def _run(**options: Any) -> Any:
         # Kedro 1.7 warns of its own older spelling; both are fine here.
         options |= {"pipelines": [options["pipeline"]], "pipeline": None}
     try:
-        return kedro_run.callback(**options)
+        return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
     except Exception as error:
         explanation = _explanation(error)
         if explanation is None:

@@ -20,7 +20,10 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 
+from kpnn import __version__
 from kpnn.training.metrics import METRICS
 from kpnn.training.results import ArmResult, FoldResult
 
@@ -36,14 +39,17 @@ class ArmTracker:
     Without an active run, or after the server failed, every method does nothing.
     """
 
-    def __init__(self, arm: str) -> None:
+    def __init__(self, arm: str, genes: Sequence[str] = (), outputs: Sequence[str] = ()) -> None:
         """Opens the arm's run, or goes on with the one that the active run already has.
 
         Args:
             arm: name of the arm, which names the run.
+            genes: names of the genes that its models read, for their signature; none: models are kept as files only.
+            outputs: names of the outputs that they predict.
         """
         active = mlflow.active_run()
         self._arm = arm
+        self._signature = _signature(genes, outputs) if genes else None
         self._client = MlflowClient()
         self._run_id: str | None = None
         self._logged_folds: set[str] = set()
@@ -85,6 +91,8 @@ class ArmTracker:
             with tempfile.TemporaryDirectory() as folder:
                 for path in _fold_files(result, Path(folder)):
                     self._client.log_artifact(run_id, str(path))
+                if result.model is not None and self._signature is not None:
+                    _log_model(run_id, Path(folder) / "model.keras", self._signature)
             self._client.set_terminated(run_id)
             self._logged_folds.add(result.name)
 
@@ -204,6 +212,24 @@ def _log_curve(client: MlflowClient, run_id: str, result: FoldResult) -> None:
     ]
     for start in range(0, len(points), _MOST_PER_CALL):
         client.log_batch(run_id, points[start : start + _MOST_PER_CALL])
+
+
+def _signature(genes: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
+    return ModelSignature(
+        Schema([ColSpec("float", gene) for gene in genes]), Schema([ColSpec("double", output) for output in outputs])
+    )
+
+
+def _log_model(run_id: str, keras_file: Path, signature: ModelSignature) -> None:
+    """Logs a `.keras` file as an MLflow model that `mlflow.pyfunc.load_model` opens."""
+    with mlflow.start_run(run_id=run_id, nested=True):
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"keras": str(keras_file)},
+            signature=signature,
+            pip_requirements=[f"kpnn=={__version__}"],
+        )
 
 
 def _fold_files(result: FoldResult, folder: Path) -> Iterator[Path]:

@@ -157,8 +157,8 @@ def _run_on_dask(
             for position, task in enumerate(tasks)
         }
         for future in as_completed(futures):
-            error = future.exception()
-            yield (futures[future], error) if error is not None else future.result()
+            lost = future.exception()
+            yield (futures[future], lost) if lost is not None else future.result()
     finally:
         client.close()
         if cluster is not None:

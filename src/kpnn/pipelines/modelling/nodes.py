@@ -59,7 +59,8 @@ def _cross_validate_arm(
     settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
     group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
     cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
-    tracker = ArmTracker(arm)
+    genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
+    tracker = ArmTracker(arm, genes, dag.outputs)
     result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
     tracker.finish(result)
     return (

@@ -1,0 +1,24 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kedro_project import REPOSITORY, Project, make_project
+
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("no real data: ../shared/data is not there")
+    return SHARED

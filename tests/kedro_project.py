@@ -1,0 +1,57 @@
+"""Projects of the tests' own: the same sources and configuration, data and MLflow database apart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder in which `kedro` can be run as a user does."""
+
+    root: Path
+
+    def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "KEDRO_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "1",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        done = subprocess.run(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"kedro {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+        return done
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.root}/mlruns/mlflow.db"
+
+
+def make_project(root: Path) -> Project:
+    """Lays out a project in `root` with the repository's sources and configuration."""
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(REPOSITORY / "conf", root / "conf", ignore=shutil.ignore_patterns("local"))
+    (root / "conf" / "local").mkdir()
+    (root / "mlruns").mkdir()
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(REPOSITORY / name, root / name)
+    (root / "src").mkdir()  # kpnn itself is installed
+    for layer in (REPOSITORY / "data").iterdir():
+        (root / "data" / layer.name).mkdir(parents=True)
+    return Project(root)
