@@ -19,8 +19,8 @@ class History:
         val_loss: cross-entropy of the validation cells after each epoch, without class weights, dropout or penalty; NaN
             where there are no validation cells; float64.
         seconds: wall-clock time of each epoch; epochs of a batch of fits share theirs.
-        best_epoch: epoch (from 1) whose weights the model holds.
-        stopped_by: `max_epochs`, `patience` or `callback`.
+        best_epoch: epoch (from 1) whose weights the model holds; 0 if they are those before the fit.
+        stopped_by: `max_epochs`, `patience`, `callback` or `not_finite`.
     """
 
     loss: np.ndarray

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint32, uint64
 
-# Called from Python: compiled once for an installation and kept beside this file, which is why they all stand in it (the
-# cache does not notice changes elsewhere). The others are only called from these, so they need no way in from Python.
+# What Python calls is compiled once for an installation and kept beside this file. All that it calls stands in this
+# file too, because the kept code does not notice changes elsewhere, and needs no way in from Python.
 ENTRY: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 FLAGS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
@@ -344,7 +344,7 @@ def neuron_values(plan, n, drops, space):
 
 @njit(**LANES)
 def neuron_gradients(plan, n, drops, space):
-    """From dz of the outputs (0 elsewhere): dz and da of every neuron; adds to the gradients of neuron edges and biases."""
+    """From dz of the outputs (0 elsewhere): dz and da of all; adds to gradients of neuron edges and biases."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
     zero = space.z.dtype.type(0)

@@ -16,7 +16,7 @@ from kpnn.nn.dropout import Dropout
 from kpnn.nn.initialization import initial_weights
 from kpnn.nn.layout import Layout
 from kpnn.nn.penalty import Penalty
-from kpnn.nn.products import gene_product
+from kpnn.nn.products import gene_product, segment_sum
 from kpnn.pkn import Dag
 
 
@@ -145,7 +145,7 @@ class SparseDag(keras.layers.Layer):
         if kept_edges is not None and self.dropout.on == "edges" and self.dropout.genes > 0:
             terms = ops.take(genes, gene_children, axis=0) * gene_weights[:, None]
             terms = self._dropped(terms, kept_edges[layout.gene_edges])
-            sums = ops.segment_sum(terms, gene_parents, num_segments=layout.n_neurons)
+            sums = segment_sum(terms, gene_parents, layout.n_neurons)
         else:
             sums = gene_product(genes, gene_weights, gene_children, gene_parents, layout.n_neurons)
         kept_neurons = self.dropout.kept_neurons(layout) if dropping else None
@@ -162,7 +162,7 @@ class SparseDag(keras.layers.Layer):
                 terms = ops.take(passed, children, axis=0) * ops.take(weights, edges)[:, None]
                 if kept_edges is not None:
                     terms = self._dropped(terms, kept_edges[edges])
-                z = z + ops.segment_sum(terms, place[layout.parents[edges]] - first, num_segments=int(last - first))
+                z = z + segment_sum(terms, place[layout.parents[edges]] - first, int(last - first))
             values = _activated(z, self.activation_codes[neurons])
             before.append(z)
             after.append(values)

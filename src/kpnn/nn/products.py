@@ -1,4 +1,4 @@
-"""The sparse product of genes and weights: a plain one for every backend, a fast one on torch."""
+"""Sums along edges: plain ones for every backend, fast ones on torch."""
 
 from __future__ import annotations
 
@@ -33,3 +33,21 @@ def plain_gene_product(genes: Any, weights: Any, children: np.ndarray, parents: 
     """The same as `gene_product` in `keras.ops` alone: gather, multiply, sum by segment."""
     terms = ops.take(genes, children, axis=0) * weights[:, None]
     return ops.segment_sum(terms, parents, num_segments=n_neurons)
+
+
+def segment_sum(terms: Any, segments: np.ndarray, n_segments: int) -> Any:
+    """Sums the rows of each segment, differentiable.
+
+    Args:
+        terms: rows x cells.
+        segments: segment of each row.
+        n_segments: number of segments.
+
+    Returns:
+        Segments x cells.
+    """
+    if keras.backend.backend() == "torch" and terms.device.type != "meta":
+        from kpnn.nn.products_torch import sum_rows
+
+        return sum_rows(terms, segments, n_segments)
+    return ops.segment_sum(terms, segments, num_segments=n_segments)

@@ -29,6 +29,12 @@ def sparse_product(
     )
 
 
+def sum_rows(terms: torch.Tensor, segments: np.ndarray, n_segments: int) -> torch.Tensor:
+    """Does what `kpnn.nn.products.segment_sum` says; Keras's own on torch goes through float32 and a scatter."""
+    index = torch.as_tensor(segments.astype(np.int64), device=terms.device)
+    return torch.zeros((n_segments, terms.shape[1]), dtype=terms.dtype, device=terms.device).index_add(0, index, terms)
+
+
 class _SparseProduct(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]

@@ -97,6 +97,7 @@ def fit_kpnns(
     validation_rows: Sequence[np.ndarray] | None = None,
     settings: TrainingSettings | Sequence[TrainingSettings] | None = None,
     callback: Callable[[int, int, float], bool | None] | None = None,
+    not_finite: str = "error",
     n_threads: int | None = None,
 ) -> list[History]:
     """Trains several networks on one DAG in one program: the trials and folds of a search.
@@ -114,6 +115,8 @@ def fit_kpnns(
         settings: of each model, or one for all.
         callback: called with a model's position, the epoch (from 1) and its validation loss, after every epoch in the
             order of the models, from the calling thread; that model stops where it returns False.
+        not_finite: what to do where a loss is not finite: `error` stops all models; `stop` stops that one, with the
+            best weights it had and `not_finite` in its history, and lets the others go on.
         n_threads: most cores to use; by default all that this process may use.
 
     Returns:
@@ -123,6 +126,8 @@ def fit_kpnns(
         ModelError: the models' DAGs differ, cells or labels do not fit, or a loss is not finite.
         SettingsError: lists differ in length, or an argument makes no sense.
     """
+    if not_finite not in ("error", "stop"):
+        raise SettingsError(f"not_finite must be 'error' or 'stop', not {not_finite!r}")
     if not models:
         return []
     each = [settings] * len(models) if isinstance(settings, TrainingSettings) else settings
@@ -141,7 +146,7 @@ def fit_kpnns(
         training = cells.part(training_rows[place], f"training_rows[{place}]")
         rows = watched[place]
         validation = None if rows is None else cells.part(rows, f"validation_rows[{place}]")
-        fits.append(_Fit(model, each[place], training, validation, place))
+        fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
     return _run(fits, callback, n_threads or len(os.sched_getaffinity(0)))
 
 
@@ -182,6 +187,7 @@ class _Fit:
     training: _Cells
     validation: _Cells | None
     place: int
+    raising: bool = True
     losses: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)
     val_losses: list[float] = field(default_factory=list)
@@ -253,7 +259,10 @@ class _Fit:
         number, loss, val_loss = len(self.losses), self.losses[-1], self.val_losses[-1]
         self.seconds.append(seconds)
         if not np.isfinite(loss) or (self.validation is not None and not np.isfinite(val_loss)):
-            raise ModelError(self._not_finite(number, loss, val_loss))
+            if self.raising:
+                raise ModelError(self._not_finite(number, loss, val_loss))
+            self.stopped_by = "not_finite"
+            return
         watched = float("-inf") if self.validation is None else val_loss
         if self.validation is None or watched < self.best_loss - self.settings.min_delta:
             self.best_loss, self.best_epoch, self.best = watched, number, self.engine.snapshot()

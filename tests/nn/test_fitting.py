@@ -1,0 +1,306 @@
+"""Training: repeatable, stopped early, weighted, stopped by a callback, honest about losses that are not finite."""
+
+from __future__ import annotations
+
+import random
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.sparse import csc_array
+
+from kpnn.errors import ModelError, SettingsError
+from kpnn.nn import TrainingSettings, biases, build_kpnn, edge_weights, fit_kpnn, fit_kpnns, predict
+
+
+@pytest.fixture(scope="module")
+def task(random_dag, random_cells):
+    """A DAG with one output, 200 cells and a label that a linear rule decides."""
+    dag = random_dag(30, n_genes=40, n_hidden=8, n_outputs=1)
+    X, _ = random_cells(dag, 200, 30)
+    effects = np.random.default_rng(1).normal(size=X.shape[1])
+    scores = X @ effects
+    return dag, X, (scores > np.median(scores)).astype(float)[:, None]
+
+
+def weights_of(model):
+    return np.concatenate([edge_weights(model).to_numpy(), biases(model).to_numpy()])
+
+
+KINDS = [
+    {},
+    {"dropout": 0.3, "input_normalization": "standard"},
+    {"dropout": 0.3, "dropout_on": "nodes", "input_normalization": "batch", "bias_l1": 1e-3, "kernel_l2": 1e-3},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others(kind, task):
+    dag, X, y = task
+    runs = []
+    for seed in (7, 7, 8):
+        np.random.seed(len(runs))  # noqa: NPY002 - the point: it must not matter
+        model = build_kpnn(dag, seed=1, **kind)
+        history = fit_kpnn(model, X[:150], y[:150], validation_data=(X[150:], y[150:]), max_epochs=5, seed=seed)
+        runs.append((weights_of(model), history.loss, history.val_loss))
+    for first, second in zip(runs[0], runs[1], strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(runs[0][0], runs[2][0])
+
+
+def test_building_and_training_leave_all_global_random_states_alone(task):
+    dag, X, y = task
+    keras.utils.set_random_seed(3)
+    expected = random.random(), np.random.random(), float(torch.rand(1)), float(keras.random.uniform((1,))[0])  # noqa: NPY002
+    keras.utils.set_random_seed(3)
+    model = build_kpnn(dag, dropout=0.2)
+    fit_kpnn(model, X, y, max_epochs=2)
+    predict(model, X)
+    found = random.random(), np.random.random(), float(torch.rand(1)), float(keras.random.uniform((1,))[0])  # noqa: NPY002
+    assert found == expected
+
+
+def test_early_stopping_restores_the_best_weights(task):
+    dag, X, y = task
+    model = build_kpnn(dag, seed=1)
+    noise = np.random.default_rng(0).random((50, 1)).round()  # labels that cannot be learned: validation gets worse
+    history = fit_kpnn(
+        model, X[:150], y[:150], validation_data=(X[150:], noise), max_epochs=400, patience=7, learning_rate=0.05
+    )
+    assert history.stopped_by == "patience"
+    assert history.n_epochs == history.best_epoch + 7 < 400
+    assert history.best_epoch == 1 + int(np.argmin(history.val_loss))
+    probabilities = predict(model, X[150:]).to_numpy()
+    loss = -np.mean(noise * np.log(probabilities) + (1 - noise) * np.log(1 - probabilities))
+    assert loss == pytest.approx(history.val_loss.min(), rel=1e-5)
+
+
+def test_training_for_exactly_the_best_epochs_gives_the_restored_weights(task):
+    dag, X, y = task
+    data = {"validation_data": (X[150:], 1 - y[150:]), "learning_rate": 0.01}
+    long = build_kpnn(dag, seed=1, dropout=0.2)
+    history = fit_kpnn(long, X[:150], y[:150], max_epochs=60, patience=20, **data)
+    short = build_kpnn(dag, seed=1, dropout=0.2)
+    fit_kpnn(short, X[:150], y[:150], max_epochs=history.best_epoch, patience=None, **data)
+    np.testing.assert_array_equal(weights_of(long), weights_of(short))
+
+
+def test_it_learns(task):
+    dag, X, y = task
+    model = build_kpnn(dag, seed=1, hidden_activation="tanh")
+    fit_kpnn(model, X, y, max_epochs=300, learning_rate=0.02)
+    assert ((predict(model, X).to_numpy() > 0.5) == y).mean() > 0.9
+
+
+def test_without_validation_cells_all_epochs_are_made(task):
+    dag, X, y = task
+    history = fit_kpnn(build_kpnn(dag), X, y, max_epochs=4, patience=1)
+    assert (history.n_epochs, history.best_epoch, history.stopped_by) == (4, 4, "max_epochs")
+    assert np.isnan(history.val_loss).all()
+    assert list(history.to_frame().columns) == ["loss", "penalty", "val_loss", "seconds"]
+    assert history.to_frame().index.tolist() == [1, 2, 3, 4]
+
+
+def test_a_callback_sees_every_epoch_and_stops_training(task):
+    dag, X, y = task
+    seen = []
+    history = fit_kpnn(
+        build_kpnn(dag), X, y, validation_data=(X, y), max_epochs=9, patience=None,
+        callback=lambda epoch, loss: seen.append((epoch, loss)) or (epoch < 3),
+    )  # fmt: skip
+    assert history.stopped_by == "callback"
+    assert seen == list(zip([1, 2, 3], history.val_loss, strict=True))
+
+
+def test_class_weights_weigh_the_loss_as_scikit_learn_would(task):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    dag, X, y = task
+    rows = np.concatenate([np.flatnonzero(y[:, 0] == 1)[:20], np.flatnonzero(y[:, 0] == 0)])
+    X, y = X[rows], y[rows]
+    balanced = dict(
+        zip([0, 1], compute_class_weight("balanced", classes=np.array([0, 1]), y=y[:, 0].astype(int)), strict=True)
+    )
+    probabilities = predict(build_kpnn(dag, seed=1), X).to_numpy()
+    each = -(y * np.log(probabilities) + (1 - y) * np.log(1 - probabilities))
+    for given in ("balanced", balanced, {0: 0.0, 1: 2.0}):
+        weights = balanced if given == "balanced" else given
+        expected = np.mean(np.where(y == 1, weights[1], weights[0]) * each)
+        history = fit_kpnn(build_kpnn(dag, seed=1), X, y, max_epochs=1, batch_size=1000, class_weight=given)
+        assert history.loss[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_dense_sparse_and_named_cells_train_alike(task):
+    dag, X, y = task
+    shuffled = np.random.default_rng(2).permutation(X.shape[1])
+    genes = [name.removesuffix("_gene") for name in dag.inputs]
+    table = pd.DataFrame(X.toarray(), columns=genes).iloc[:, shuffled]
+    labels = pd.DataFrame(y, columns=list(dag.outputs)).assign(other=1.0)
+    fitted = []
+    for data, truth in ((X, y), (X.toarray(), y[:, 0]), (csc_array(X), y), (table, labels), (X.astype(np.float32), y)):
+        model = build_kpnn(dag, seed=1)
+        fit_kpnn(model, data, truth, max_epochs=2)
+        fitted.append(weights_of(model))
+    for each in fitted[1:]:
+        np.testing.assert_array_equal(fitted[0], each)
+
+
+def test_a_batch_larger_than_the_lanes_of_the_kernels_is_one_step(task):
+    dag, X, y = task
+    one = build_kpnn(dag, seed=1, dtype="float64")
+    fit_kpnn(one, X, y, max_epochs=1, batch_size=200, optimizer="sgd", learning_rate=0.5)
+    start = weights_of(build_kpnn(dag, seed=1, dtype="float64"))
+    parts = []
+    for rows in (slice(0, 50), slice(50, 100), slice(100, 150), slice(150, 200)):
+        part = build_kpnn(dag, seed=1, dtype="float64")
+        fit_kpnn(part, X[rows], y[rows], max_epochs=1, batch_size=50, optimizer="sgd", learning_rate=0.5)
+        parts.append(weights_of(part) - start)
+    np.testing.assert_allclose(weights_of(one) - start, np.mean(parts, axis=0), rtol=1e-9, atol=1e-12)
+
+
+def test_models_in_a_batch_end_as_they_do_alone_bit_for_bit(task):
+    dag, X, y = task
+    generator = np.random.default_rng(5)
+    kinds = [*KINDS, {"signed": True, "gene_dropout": 0.5}]
+    settings = [
+        TrainingSettings(max_epochs=40, patience=3, learning_rate=0.05, seed=1),
+        TrainingSettings(max_epochs=6, batch_size=17, learning_rate=0.01, seed=2, class_weight="balanced"),
+        TrainingSettings(max_epochs=8, learning_rate=0.02, seed=3, optimizer="sgd"),
+        TrainingSettings(max_epochs=5, batch_size=150, learning_rate=0.02, seed=4),
+    ]
+    splits = [np.split(generator.permutation(200), [140]) for _ in kinds]
+    together = [build_kpnn(dag, seed=place, **kind) for place, kind in enumerate(kinds)]
+    histories = fit_kpnns(
+        together, X, y, training_rows=[each[0] for each in splits], validation_rows=[each[1] for each in splits],
+        settings=settings, n_threads=3,
+    )  # fmt: skip
+    assert len({history.n_epochs for history in histories}) > 1
+    for place, (kind, setting, (train, watch)) in enumerate(zip(kinds, settings, splits, strict=True)):
+        alone = build_kpnn(dag, seed=place, **kind)
+        arguments = {name: getattr(setting, name) for name in TrainingSettings.__dataclass_fields__}
+        history = fit_kpnn(alone, X[train], y[train], validation_data=(X[watch], y[watch]), **arguments)
+        np.testing.assert_array_equal(weights_of(alone), weights_of(together[place]))
+        np.testing.assert_array_equal(history.loss, histories[place].loss)
+        np.testing.assert_array_equal(history.val_loss, histories[place].val_loss)
+        assert history.stopped_by == histories[place].stopped_by
+        np.testing.assert_array_equal(predict(alone, X), predict(together[place], X))
+
+
+def test_a_batchs_callback_prunes_one_model_and_the_others_go_on(task):
+    dag, X, y = task
+    seen = []
+
+    def keep_going(place, epoch, loss):
+        seen.append((place, epoch))
+        return not (place == 1 and epoch == 2)
+
+    models = [build_kpnn(dag, seed=seed) for seed in range(3)]
+    rows = [np.arange(150)] * 3
+    histories = fit_kpnns(
+        models, X, y, training_rows=rows, validation_rows=[np.arange(150, 200)] * 3,
+        settings=TrainingSettings(max_epochs=4), callback=keep_going,
+    )  # fmt: skip
+    assert [history.stopped_by for history in histories] == ["max_epochs", "callback", "max_epochs"]
+    assert seen == [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2), (0, 3), (2, 3), (0, 4), (2, 4)]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_epoch_and_a_likely_cause(task):
+    dag, X, y = task
+    model = build_kpnn(dag, hidden_activation="relu")
+    before = weights_of(model)
+    with pytest.raises(
+        ModelError, match=r"epoch \d+ of model 'kpnn'.*likely cause: the learning rate 1e\+30 is too high"
+    ):
+        fit_kpnn(model, X, y, max_epochs=50, learning_rate=1e30, optimizer="sgd")
+    np.testing.assert_array_equal(weights_of(model), before)
+    with pytest.raises(ModelError, match=r"expression reaches 1e[+]3[0-9] and is not normalized"):
+        fit_kpnn(model, X / X.max() * 1e38, y, max_epochs=50, learning_rate=1.0)
+
+
+def test_in_a_batch_a_loss_that_is_not_finite_can_stop_its_model_alone(task):
+    dag, X, y = task
+    models = [build_kpnn(dag, hidden_activation="relu", seed=seed) for seed in range(2)]
+    settings = [TrainingSettings(max_epochs=9, learning_rate=rate, optimizer="sgd") for rate in (1e30, 1e-3)]
+    rows = {"training_rows": [np.arange(150)] * 2, "validation_rows": [np.arange(150, 200)] * 2}
+    histories = fit_kpnns(models, X, y, settings=settings, not_finite="stop", **rows)
+    assert [history.stopped_by for history in histories] == ["not_finite", "max_epochs"]
+    assert np.isfinite(weights_of(models[0])).all()
+    with pytest.raises(ModelError, match="number 0"):
+        fit_kpnns(models, X, y, settings=settings, **rows)
+
+
+def test_a_very_confident_network_has_a_finite_and_exact_loss(chain_dag):
+    from kpnn.nn import set_edge_weights
+
+    model = build_kpnn(chain_dag)
+    set_edge_weights(model, dict.fromkeys(edge_weights(model).index, 0.0), {"OUT": 200.0})
+    history = fit_kpnn(model, np.ones((4, 2)), np.zeros(4), max_epochs=1)
+    assert history.loss[0] == pytest.approx(200.0)  # clipped probabilities would say 16
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"y": np.ones(3)}, ModelError, r"labels of shape \(3,\) do not fit 200 cells and 1 outputs"),
+        (
+            {"y": np.full(200, 2.0)},
+            ModelError,
+            "labels must lie between 0 and 1; those of cell 0, 1, 2, 3, 4 and 195 more",
+        ),
+        ({"y": pd.DataFrame({"other": np.ones(200)})}, ModelError, "no labels for output"),
+        ({"X": np.ones((200, 3))}, ModelError, "does not fit the model's 40 inputs"),
+        ({"X": np.full((200, 40), np.nan)}, ModelError, "expression of cell 0, 1, 2, 3, 4 and 195 more is not finite"),
+        ({"X": "cells"}, ModelError, "must be an AnnData, a DataFrame, an array or a sparse matrix, not str"),
+        ({"max_epochs": 0}, SettingsError, "max_epochs must be a whole number of at least 1, not 0"),
+        ({"batch_size": 0.5}, SettingsError, "batch_size"),
+        ({"patience": 0}, SettingsError, "patience"),
+        ({"learning_rate": 0.0}, SettingsError, "learning_rate"),
+        ({"min_delta": -1.0}, SettingsError, "min_delta"),
+        ({"optimizer": "lion"}, SettingsError, "optimizer must be one of adam, sgd"),
+        ({"class_weight": "equal"}, SettingsError, "class_weight"),
+        ({"class_weight": {1: 2.0}}, SettingsError, "class_weight must give a weight to 0 and to 1"),
+        ({"class_weight": {0: -1.0, 1: 1.0}}, SettingsError, "class weights must be 0 or more"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_that_says_so(change, error, message, task):
+    dag, X, y = task
+    with pytest.raises(error, match=message):
+        fit_kpnn(build_kpnn(dag), **{"X": X, "y": y, "max_epochs": 1, **change})
+
+
+def test_what_does_not_fit_a_batch_is_an_error_that_says_so(task, chain_dag):
+    dag, X, y = task
+    model, rows = build_kpnn(dag), np.arange(10)
+    for arguments, error, message in (
+        ({"models": [model, build_kpnn(chain_dag)], "training_rows": [rows, rows]}, ModelError, "on one DAG"),
+        ({"models": [model, model], "training_rows": [rows, rows]}, ModelError, "different models"),
+        ({"models": [model], "training_rows": [rows, rows]}, SettingsError, "2 training_rows for 1 models"),
+        ({"models": [model], "training_rows": [np.array([300])]}, SettingsError, "names row 300 of 200"),
+        ({"models": [model], "training_rows": [np.array([])]}, SettingsError, "at least one row number"),
+        ({"models": [model], "training_rows": [rows], "not_finite": "ignore"}, SettingsError, "not_finite"),
+    ):
+        with pytest.raises(error, match=message):
+            fit_kpnns(X=X, y=y, **arguments)
+    assert fit_kpnns([], X, y, training_rows=[]) == []
+
+
+def test_only_outputs_that_are_probabilities_or_logits_are_trained(task):
+    dag, X, y = task
+    with pytest.raises(ModelError, match="must be sigmoid"):
+        fit_kpnn(build_kpnn(dag, output_activation="relu"), X, y)
+    logits = build_kpnn(dag, seed=1, output_activation="linear")
+    sigmoid = build_kpnn(dag, seed=1)
+    for model in (logits, sigmoid):
+        fit_kpnn(model, X, y, max_epochs=2)
+    np.testing.assert_array_equal(weights_of(logits), weights_of(sigmoid))
+    np.testing.assert_allclose(predict(logits, X), predict(sigmoid, X), atol=1e-6)
+
+
+def test_kerass_own_fit_trains_the_model_too(task):
+    dag, X, y = task
+    model = build_kpnn(dag, dropout=0.2, bias_l1=1e-3, hidden_activation="tanh", input_normalization="batch")
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="binary_crossentropy")
+    losses = model.fit(X.toarray(), y, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
