@@ -127,7 +127,8 @@ def shared_folds(first: ArmResults, second: ArmResults) -> tuple[list[tuple[int,
         if lacking:
             names = some_names(f"repeat {repeat} fold {fold}" for repeat, fold in sorted(lacking))
             notes.append(f"`{arm.name}` has no {names}: left out of the comparison.")
-    same, other = [], []
+    same: list[tuple[int, int]] = []
+    other: list[tuple[int, int]] = []
     for fold in sorted(here & there):
         (same if first.cells_of(*fold) == second.cells_of(*fold) else other).append(fold)
     if other:
@@ -173,7 +174,7 @@ def _savings(reference: ArmResults, candidate: ArmResults) -> dict[str, float]:
 
 def sizes_table(study: Study) -> pd.DataFrame:
     """How large each network is: `network`, `nodes`, `inputs`, `neurons`, `edges`, `parameters`."""
-    rows = []
+    rows: list[tuple[str, int, int, int, int, int | None]] = []
     if study.pkn is not None:
         inputs, nodes = len(study.pkn.inputs), len(study.pkn.nodes)
         rows.append(("PKN, measured genes", nodes, inputs, nodes - inputs, len(study.pkn.edges), None))

@@ -119,7 +119,7 @@ def _scatter(axes: Axes, trace: Any, scales: dict[str, _Scale]) -> None:
         size = trace.marker.size if isinstance(trace.marker.size, int | float) else 7
         faces = "none" if symbol.endswith("-open") else colours
         kind = _MARKERS.get(symbol, "o")
-        style = {"color": colours} if kind == "|" else {"facecolors": faces, "edgecolors": colours}
+        style: dict[str, Any] = {"color": colours} if kind == "|" else {"facecolors": faces, "edgecolors": colours}
         axes.scatter(x, y, s=(size * 0.75) ** 2, marker=kind, label=label, zorder=3, **style)
         label = None
     if "text" in mode and trace.text is not None:
@@ -156,7 +156,8 @@ def _violin(axes: Axes, trace: Any, scales: dict[str, _Scale]) -> None:
     place = float(scales["x"](trace.x)[0]) if trace.x is not None else 0.0
     colour = _colour(trace.line.color)[0]
     if len(y) > 2 and np.ptp(y) > 0:
-        for body in axes.violinplot(y, [place], widths=0.8, showextrema=False)["bodies"]:
+        parts: Any = axes.violinplot(y, [place], widths=0.8, showextrema=False)
+        for body in parts["bodies"]:
             body.set_facecolor(colour)
             body.set_alpha(0.25)
     axes.scatter(np.full(len(y), place), y, s=10, color=colour, zorder=3)

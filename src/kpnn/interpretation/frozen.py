@@ -1,0 +1,242 @@
+"""A trained network as plain float64 arithmetic, in which any neuron can be held at any value.
+
+Training is `kpnn.nn`'s; questions such as "what if this neuron were at its mean" or a central difference of 0.001 need
+neurons that can be set, and more digits than training does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array
+
+from kpnn.errors import ModelError
+from kpnn.pkn import Dag
+
+if TYPE_CHECKING:
+    import keras
+
+_SELU_ALPHA, _SELU_SCALE, _LEAK = 1.6732632423543772, 1.0507009873554805, 0.2
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-np.clip(z, -700, 700)))
+
+
+def _exp(z: np.ndarray) -> np.ndarray:
+    return np.exp(np.minimum(z, 0.0))
+
+
+_FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+    "linear": (lambda z: z, np.ones_like),
+    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z))),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "leaky_relu": (lambda z: np.where(z >= 0, z, _LEAK * z), lambda z: np.where(z >= 0, 1.0, _LEAK)),
+    "elu": (lambda z: np.where(z > 0, z, _exp(z) - 1), lambda z: np.where(z > 0, 1.0, _exp(z))),
+    "selu": (
+        lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * (_exp(z) - 1)),
+        lambda z: _SELU_SCALE * np.where(z > 0, 1.0, _SELU_ALPHA * _exp(z)),
+    ),
+    "silu": (lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1 + z * (1 - _sigmoid(z)))),
+    "softplus": (lambda z: np.logaddexp(0, z), _sigmoid),
+    "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
+    "hard_sigmoid": (
+        lambda z: np.clip(z + 3, 0, 6) / 6,
+        lambda z: ((z > -3) & (z < 3)).astype(float) / 6,
+    ),
+}
+"""Each activation by Keras's name, with its derivative."""
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What a network computes in some cells.
+
+    Attributes:
+        pre: weighted sums, shape (n_cells, n_neurons).
+        act: activations, shape (n_cells, n_neurons).
+    """
+
+    pre: np.ndarray
+    act: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenNetwork:
+    """A trained network that answers questions.
+
+    Attributes:
+        dag: its DAG; neurons stand in the order of `dag.neurons`, genes in the order of `dag.inputs`.
+        from_genes: weights from genes after input normalization, shape (n_neurons, n_inputs).
+        offset: bias of each neuron less what the normalization subtracts, shape (n_neurons,).
+        between: weights from neurons to neurons, row = parent, shape (n_neurons, n_neurons).
+        levels: positions of the neurons of each level, in computing order.
+        activations: activation of each neuron, by Keras's name.
+    """
+
+    dag: Dag
+    from_genes: csr_array
+    offset: np.ndarray
+    between: csr_array
+    levels: tuple[np.ndarray, ...]
+    activations: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: keras.Model) -> FrozenNetwork:
+        """Reads the network off a model.
+
+        Args:
+            model: a model that `build_kpnn` made.
+
+        Raises:
+            ModelError: `build_kpnn` did not make the model.
+        """
+        from kpnn.nn import biases, edge_weights
+        from kpnn.nn.activations import ACTIVATIONS
+        from kpnn.nn.layer import sparse_dag
+        from kpnn.nn.normalization import input_normalization
+
+        layer = sparse_dag(model)
+        dag, layout = layer.dag, layer.layout
+        weights = edge_weights(model).to_numpy(dtype=np.float64)
+        offset = biases(model).to_numpy(dtype=np.float64)
+        is_gene = layout.children < layout.n_inputs
+        shape = (layout.n_neurons, layout.n_inputs)
+        from_genes = csr_array((weights[is_gene], (layout.parents[is_gene], layout.children[is_gene])), shape=shape)
+        normalization = input_normalization(model)
+        if normalization is not None:
+            shift, scale = normalization.shift_and_scale()
+            from_genes = csr_array(from_genes.multiply(scale[None, :]))
+            offset = offset - from_genes @ shift
+        rows, columns = layout.parents[~is_gene], layout.children[~is_gene] - layout.n_inputs
+        between = csr_array((weights[~is_gene], (rows, columns)), shape=(layout.n_neurons, layout.n_neurons))
+        starts = layout.level_starts
+        levels = tuple(layout.order[start:end] for start, end in pairwise(starts))
+        activations = tuple(ACTIVATIONS[code] for code in layer.activation_codes)
+        return cls(dag, from_genes, offset, between, levels, activations)
+
+    def genes_in(self, cells: csr_array | np.ndarray) -> np.ndarray:
+        """What genes and biases add to each neuron, shape (n_cells, n_neurons).
+
+        Args:
+            cells: expression, cells x `dag.inputs`.
+        """
+        product = cells @ csc_array(self.from_genes.T)
+        dense = product.toarray() if hasattr(product, "toarray") else np.asarray(product)
+        return dense + self.offset
+
+    def run(self, genes: np.ndarray) -> Values:
+        """Computes all neurons.
+
+        Args:
+            genes: what `genes_in` returned.
+        """
+        pre, act = genes.copy(), np.zeros_like(genes)
+        for level, weights in zip(self.levels, self._rows_by_level, strict=True):
+            pre[:, level] += act @ weights.T
+            act[:, level] = self._activate(pre[:, level], level, derivative=False)
+        return Values(pre, act)
+
+    def run_with(self, genes: np.ndarray, values: Values, neuron: int, held: np.ndarray | float) -> np.ndarray:
+        """Predicted probabilities with one neuron held at given activations; only what lies above it is computed anew.
+
+        Args:
+            genes: what `genes_in` returned.
+            values: what `run` returned for them.
+            neuron: position of the neuron.
+            held: its activation, shape (n_cells,) or one number.
+        """
+        above = self._above[neuron]
+        act = values.act.copy()
+        act[:, neuron] = held
+        for level, weights in above:
+            act[:, level] = self._activate(genes[:, level] + act @ weights.T, level, derivative=False)
+        return self.probabilities(Values(values.pre, act))
+
+    def probabilities(self, values: Values) -> np.ndarray:
+        """Predicted probabilities, shape (n_cells, n_outputs); a linear output's value is a logit."""
+        return np.column_stack([self._probability(values, output) for output in self.outputs])
+
+    @property
+    def outputs(self) -> list[int]:
+        """Position of each output among the neurons."""
+        place = {name: number for number, name in enumerate(self.dag.neurons)}
+        return [place[name] for name in self.dag.outputs]
+
+    def gradients(self, values: Values, output: int) -> np.ndarray:
+        """Change of an output's probability per change of each neuron's activation, the neuron as a free input.
+
+        Args:
+            values: what `run` returned.
+            output: position of the output among the neurons.
+
+        Returns:
+            Shape (n_cells, n_neurons). One pass from the output down gives all neurons.
+        """
+        gradient = np.zeros_like(values.act)
+        gradient[:, output] = 1.0
+        if self.activations[output] == "linear":
+            p = self._probability(values, output)
+            gradient[:, output] = p * (1 - p)
+        for level, weights in zip(self.levels[::-1], self._rows_by_level[::-1], strict=True):
+            sums = gradient[:, level] * self._activate(values.pre[:, level], level, derivative=True)
+            gradient += sums @ weights
+        return gradient
+
+    def through(self, values: Values, gradients: np.ndarray) -> np.ndarray:
+        """Turns gradients by activations into gradients by weighted sums, shape (n_cells, n_neurons)."""
+        everyone = np.arange(len(self.activations))
+        return gradients * self._activate(values.pre, everyone, derivative=True)
+
+    def _probability(self, values: Values, output: int) -> np.ndarray:
+        column = values.act[:, output]
+        return _sigmoid(column) if self.activations[output] == "linear" else column
+
+    @cached_property
+    def _rows_by_level(self) -> list[csr_array]:
+        return [self.between[level] for level in self.levels]
+
+    @cached_property
+    def _above(self) -> list[list[tuple[np.ndarray, csr_array]]]:
+        """For each neuron, the neurons that depend on it, level by level, and the weights into them."""
+        depends = np.eye(self.between.shape[0], dtype=bool)  # row: neuron, column: what it depends on
+        for level in self.levels:
+            for neuron in level:
+                children = self.between.indices[self.between.indptr[neuron] : self.between.indptr[neuron + 1]]
+                depends[neuron] |= depends[children].any(axis=0)
+        found = []
+        for neuron in range(len(depends)):
+            parts = [level[depends[level, neuron] & (level != neuron)] for level in self.levels]
+            found.append([(part, self.between[part]) for part in parts if len(part)])
+        return found
+
+    def _activate(self, pre: np.ndarray, neurons: np.ndarray, derivative: bool) -> np.ndarray:
+        names = [self.activations[neuron] for neuron in neurons]
+        if len(set(names)) == 1:
+            return _FUNCTIONS[names[0]][int(derivative)](pre)
+        columns = [_FUNCTIONS[name][int(derivative)](pre[:, place]) for place, name in enumerate(names)]
+        return np.column_stack(columns)
+
+
+def expression_of(model: keras.Model, cells: Any) -> csr_array:
+    """Cells in the column order of the model's inputs, float64.
+
+    Args:
+        model: whose inputs.
+        cells: AnnData or DataFrame, genes matched by name; or a matrix in the order of `dag.inputs`.
+
+    Raises:
+        ModelError: there are no cells, a gene is missing or a value is not finite.
+    """
+    from kpnn.nn.inputs import as_rows
+
+    if len(getattr(cells, "shape", ())) == 2 and cells.shape[0] == 0:
+        raise ModelError("no cells to compute weights from")
+    rows, _, _ = as_rows(model, cells)
+    return csr_array(rows, dtype=np.float64)

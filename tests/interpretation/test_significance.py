@@ -1,0 +1,70 @@
+"""P-values, q-values and corrections against exact enumeration, statsmodels' arithmetic and planted truths."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpnn.interpretation import agreement, benjamini_hochberg, control_inputs, permutation_p_values
+from kpnn.interpretation.significance import HeldOutEvidence, contribution
+from kpnn.interpretation.stability import pair
+
+
+def test_permutation_p_values_agree_with_all_permutations():
+    rng = np.random.default_rng(0)
+    activations = rng.normal(size=(8, 5)) + np.arange(5) * (np.arange(8) < 4)[:, None]
+    labels = (np.arange(8) < 4).astype(float)
+    gradient = np.array([1.0, -1.0, 0.5, 2.0, 1.0])
+    evidence = HeldOutEvidence(activations, gradient, labels)
+    observed = contribution(evidence)
+    exact = np.zeros(5)
+    subsets = list(combinations(range(8), 4))
+    for subset in subsets:
+        other = np.zeros(8)
+        other[list(subset)] = 1
+        exact += contribution(HeldOutEvidence(activations, gradient, other)) >= observed - 1e-12
+    p_values = permutation_p_values([evidence], 20_000, seed=1)
+    np.testing.assert_allclose(p_values, exact / len(subsets), atol=0.012)
+
+
+def test_p_values_of_neurons_that_know_nothing_are_uniform():
+    rng = np.random.default_rng(1)
+    p_values = []
+    for _ in range(20):
+        folds = [
+            HeldOutEvidence(rng.normal(size=(40, 50)), rng.normal(size=50), rng.integers(0, 2, 40).astype(float))
+            for _ in range(3)
+        ]
+        p_values.append(permutation_p_values(folds, 400, seed=int(rng.integers(10_000))))
+    below = np.mean(np.concatenate(p_values) < 0.05)
+    assert below == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_neuron_that_never_varies_is_never_called():
+    evidence = HeldOutEvidence(np.ones((20, 1)), np.ones(1), np.arange(20) % 2)
+    assert permutation_p_values([evidence], 200)[0] == 1.0
+
+
+def test_q_values_are_benjamini_and_hochbergs():
+    p = np.array([0.01, 0.04, 0.03, np.nan, 0.005])
+    np.testing.assert_allclose(benjamini_hochberg(p), [0.02, 0.04, 0.04, np.nan, 0.02])
+
+
+def test_every_control_gene_tells_the_class_equally_well():
+    y = (np.arange(4000) % 2)[:, None].astype(float)
+    X = control_inputs(y, 30, seed=3, shift=0.5).toarray()
+    difference = X[y[:, 0] == 1].mean(axis=0) - X[y[:, 0] == 0].mean(axis=0)
+    assert difference == pytest.approx(np.full(30, 0.5), abs=0.15)
+    assert X.std(axis=0) == pytest.approx(np.full(30, np.sqrt(1 + 0.25**2)), abs=0.06)
+
+
+def test_rankings_are_compared_over_the_nodes_that_both_have():
+    first = pd.Series({"a": 3.0, "b": -2.0, "c": 1.0, "x": 9.0})
+    second = pd.Series({"a": -6.0, "b": 4.0, "c": 2.0, "y": 8.0})
+    assert pair(first, second, k=2) == (1.0, 1.0, 3)
+    assert pair(first, pd.Series({"z": 1.0}))[2] == 0
+    found = agreement({"1": first, "2": second, "3": pd.Series({"z": 1.0})}, k=2)
+    assert (found.n_pairs, found.rank_correlation, found.top_overlap) == (1, 1.0, 1.0)
