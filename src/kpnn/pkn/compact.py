@@ -64,6 +64,8 @@ class Search:
         objective: its cost, the constant included.
         bound: no DAG costs less than this.
         rounds: rounds of cuts.
+        relaxed: the last relaxation that was solved to the end.
+        is_infeasible: no DAG exists.
         seconds: by phase.
     """
 
@@ -73,6 +75,7 @@ class Search:
     objective: float = np.inf
     bound: float = -np.inf
     rounds: int = 0
+    relaxed: MilpOutcome | None = None
     is_infeasible: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -135,7 +138,6 @@ class _Solving:
         self.rng = np.random.default_rng(limits.seed)
         self.guide = np.zeros(len(statement.reduced.pkn.nodes))
         self.high = statement.high
-        self.relaxed: MilpOutcome | None = None
 
     def run(self) -> None:
         self.build_from(np.zeros(self.search.statement.n_columns))
@@ -173,9 +175,9 @@ class _Solving:
             search.raise_bound(outcome.bound)
             bounds.append(outcome.bound + search.statement.constant)
             self.build_from(outcome.x)
-            self.relaxed = outcome
+            search.relaxed = outcome
             self.fix_columns()
-            cuts = _violated(self.separators, outcome.x)
+            cuts = violated_cuts(self.separators, outcome.x)
             _log.debug("round %d: best %g, bound %.4f, %d cuts", search.rounds, search.objective, bounds[-1], len(cuts))
             has_stalled = self.has_stalled(bounds, time.monotonic() - clock)
             if not len(cuts) or has_stalled or self.left < 0.5 * self.limits.time_limit:
@@ -192,7 +194,7 @@ class _Solving:
 
     def fix_columns(self) -> None:
         """Sets columns to 0 that cannot be in any solution better than the best (reduced-cost fixing)."""
-        search, statement, relaxed = self.search, self.search.statement, self.relaxed
+        search, statement, relaxed = self.search, self.search.statement, self.search.relaxed
         if search.best is None or relaxed is None or relaxed.reduced_cost is None:
             return
         slack = search.objective - (relaxed.bound + statement.constant) - search.least_gain
@@ -230,8 +232,8 @@ class _Solving:
         if heuristic is None or search.best is None or int((self.high > statement.low).sum()) < _MANY_COLUMNS:
             return
         likely = np.zeros(statement.n_columns, dtype=bool)
-        if self.relaxed is not None and self.relaxed.x is not None:
-            likely = self.relaxed.x > _LIKELY
+        if search.relaxed is not None and search.relaxed.x is not None:
+            likely = search.relaxed.x > _LIKELY
         share, in_vain = 0.3, 0
         while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
             best = search.best
@@ -283,7 +285,7 @@ class _Solving:
             if outcome.x is None:
                 continue
             x = np.where(statement.is_integer, np.round(outcome.x), outcome.x)
-            cuts = _violated(self.separators, x)
+            cuts = violated_cuts(self.separators, x)
             cuts.extend(cycle_cuts(statement, x))
             if not len(cuts):
                 search.offer(x)
@@ -300,7 +302,8 @@ class _Solving:
             )
 
 
-def _violated(separators: list[Separator], x: np.ndarray) -> Rows:
+def violated_cuts(separators: list[Separator], x: np.ndarray) -> Rows:
+    """Cuts of all networks that x violates."""
     cuts = Rows()
     for separator in separators:
         cuts.extend(separator.cuts(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
@@ -29,3 +30,48 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
         rows = rows[level[reduced.parent] + 1 == level[reduced.child]]
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
+
+
+def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
+    """Adds to a DAG every edge that the PKN has among its nodes, as long as no cycle arises.
+
+    Edges that run down the DAG's levels come in together; the others one by one, in the order of their names, if their
+    child does not lead back to their parent. The result is maximal: any further edge would close a cycle.
+
+    Args:
+        pkn: the PKN that the DAG was selected from.
+        dag: the DAG.
+    """
+    level = {name: number for number, names in enumerate(dag.levels) for name in names}
+    parents, children = pkn.edges["parent"], pkn.edges["child"]
+    inside = parents.isin(level.keys()) & children.isin(level.keys())
+    if len(pkn.outputs) == 1:
+        inside &= ~children.isin(pkn.outputs)
+    falls = inside & (parents.map(level) > children.map(level))
+    below = _descendants(pkn.edges[falls], dag)
+    bit = {name: 1 << number for number, name in enumerate(sorted(level))}
+    added = []
+    for row in pkn.edges.index[inside & ~falls]:
+        parent, child = parents.at[row], children.at[row]
+        if below[child] & bit[parent] or child == parent:
+            continue
+        added.append(row)
+        gained = below[child] | bit[child]
+        for name, reach in below.items():
+            if name == parent or reach & bit[parent]:
+                below[name] = reach | gained
+    rows = sorted([*pkn.edges.index[falls], *added])
+    return Dag.from_edges(pkn.edges.loc[rows].reset_index(drop=True), outputs=dag.outputs)
+
+
+def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:
+    """Bit sets of the nodes below each node; bits count the nodes by name."""
+    names = [name for level in dag.levels for name in level]
+    bit = {name: 1 << number for number, name in enumerate(sorted(names))}
+    children = edges.groupby("parent")["child"].agg(list).to_dict()
+    below: dict[str, int] = {}
+    for name in names:
+        below[name] = 0
+        for child in children.get(name, ()):
+            below[name] |= below[child] | bit[child]
+    return below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,19 @@ import numpy as np
 from kpnn.errors import SelectionError
 from kpnn.pkn.acyclic_flow import solve_acyclic_flow
 from kpnn.pkn.certificate import check_selection
-from kpnn.pkn.compact import Limits, require_solution, solve_compact
+from kpnn.pkn.compact import Limits, Milp, Search, require_solution, solve_compact
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.presolve import presolve
+from kpnn.pkn.optima import Optima, preferred
+from kpnn.pkn.presolve import ReducedPkn, presolve
 from kpnn.pkn.realise import TIE_BREAKS, realise
 from kpnn.pkn.rules import Edge, SelectionRules
-from kpnn.pkn.solvers import find_solver
-from kpnn.pkn.statement import state
+from kpnn.pkn.solvers import SOLVERS, find_solver
+from kpnn.pkn.statement import FREE, Statement, state
 
 METHODS = ("compact", "acyclic_flow")
+_LEAST_TIE_BREAK = 2.0
+"""Seconds for the tie-break rule even where the search took all of the time limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +135,7 @@ def select_dag(
         >>> select_dag(Pkn.from_edges(edges)).dag.hidden
         ('A',)
     """
-    start = time.monotonic()
-    _one_of("method", method, METHODS)
-    _one_of("tie_break", tie_break, TIE_BREAKS)
-    milp, version = find_solver(solver)
+    settings = SolveSettings(method, solver, time_limit, gap, threads, seed, tie_break)
     rules = SelectionRules(
         tuple(keep_nodes),
         tuple(forbid_nodes),
@@ -145,47 +145,177 @@ def select_dag(
         max_parents,
         coverage,
     )
-    reduced = presolve(pkn, rules)
-    seconds = {"presolve": time.monotonic() - start}
-    limits = Limits(time_limit, gap, threads, seed)
     if method == "acyclic_flow":
-        flow = solve_acyclic_flow(reduced, solver, limits)
-        seconds["solve"] = time.monotonic() - start - seconds["presolve"]
-        rows, objective, bound = flow.rows, flow.objective, flow.bound
-        sizes = {"columns": flow.n_columns, "rows": flow.n_rows}
-    else:
-        statement = state(reduced)
-        search = solve_compact(statement, milp, limits)
-        seconds |= search.seconds
-        x = require_solution(search, time_limit)
-        rows, objective, bound = realise(statement, x, tie_break, seed), search.objective, search.bound
-        sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
-    edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    dag = Dag.from_edges(edges, outputs=pkn.outputs)
-    seconds["total"] = time.monotonic() - start
-    left = max(0.0, (objective - bound) / objective)
-    return DagSelection(
-        pkn=pkn,
-        rules=rules,
-        dag=dag,
-        status=_status(left, gap),
-        objective=objective,
-        bound=bound,
-        gap=left,
+        return _select_by_flow(pkn, rules, settings)
+    return select(pkn, rules, settings)
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """The arguments of `select_dag` that say how to solve, not what."""
+
+    method: str = "compact"
+    solver: str = "HIGHS"
+    time_limit: float = 60.0
+    gap: float = 0.0
+    threads: int = 0
+    seed: int = 0
+    tie_break: str = "support"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("method", METHODS), ("tie_break", TIE_BREAKS), ("solver", SOLVERS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise SelectionError(f"{name} must be one of {', '.join(allowed)}, found {value!r}")
+        if not self.time_limit > 0:
+            raise SelectionError(f"time_limit must be above 0 seconds, found {self.time_limit!r}")
+        if not 0 <= self.gap < 1:
+            raise SelectionError(f"gap must be at least 0 and below 1, found {self.gap!r}")
+
+    @property
+    def limits(self) -> Limits:
+        """When to stop."""
+        return Limits(self.time_limit, self.gap, self.threads, self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A statement, its search, and what it took.
+
+    Attributes:
+        statement: what was solved.
+        search: the search, which has a solution.
+        milp: the solver.
+        version: the solver's name and version.
+        seconds: by phase.
+        started: `time.monotonic()` at the start.
+    """
+
+    statement: Statement
+    search: Search
+    milp: Milp
+    version: str
+    seconds: dict[str, float]
+    started: float
+
+
+def solve(
+    pkn: Pkn,
+    rules: SelectionRules,
+    settings: SolveSettings,
+    *,
+    edge_form: bool | None = None,
+    least_neurons: int = 0,
+) -> Solved:
+    """Presolves, states and solves.
+
+    Args:
+        pkn: the PKN.
+        rules: the demands on the DAG.
+        settings: how to solve.
+        edge_form: see `statement.state`.
+        least_neurons: fewest neurons of the DAG; needs the edge form.
+    """
+    started = time.monotonic()
+    milp, version = find_solver(settings.solver)
+    statement = state(presolve(pkn, rules), edge_form=edge_form)
+    hidden = statement.node_column[statement.node_column != FREE]
+    if least_neurons > len(pkn.outputs):
+        statement.rows.add(hidden, np.ones(len(hidden)), float(least_neurons - len(pkn.outputs)))
+    seconds = {"presolve": time.monotonic() - started}
+    search = solve_compact(statement, milp, settings.limits)
+    require_solution(search, settings.time_limit)
+    return Solved(statement, search, milp, version, seconds | search.seconds, started)
+
+
+def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, least_neurons: int = 0) -> DagSelection:
+    """As `select_dag`, by the compact statement, with the arguments in two groups."""
+    solved = solve(pkn, rules, settings, edge_form=True if least_neurons else None, least_neurons=least_neurons)
+    x, is_unique = require_solution(solved.search, settings.time_limit), False
+    clock = time.monotonic()
+    if solved.search.gap <= 1e-9:
+        left = max(_LEAST_TIE_BREAK, settings.time_limit - (clock - solved.started))
+        optima = Optima(solved.search, solved.milp, replace(settings.limits, time_limit=left), solved.search.objective)
+        x, is_unique = preferred(optima, solved.search, settings.tie_break, settings.seed)
+    solved.seconds["tie_break"] = time.monotonic() - clock
+    return as_selection(solved, x, settings, is_unique=is_unique)
+
+
+def as_selection(solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_unique: bool = False) -> DagSelection:
+    """The selection that a solution of a solved statement stands for.
+
+    Args:
+        solved: gives statement, bound and what it took.
+        x: values of the statement's columns.
+        settings: how it was solved.
+        is_unique: see `DagSelection`.
+    """
+    statement, search = solved.statement, solved.search
+    objective = float(statement.cost @ x) + statement.constant
+    sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
+    rows = realise(statement, x, settings.tie_break, settings.seed)
+    seconds = solved.seconds | {"total": time.monotonic() - solved.started}
+    return _selection(
+        statement.reduced,
+        rows,
+        (objective, search.bound),
+        settings,
         seconds=seconds,
-        method=method,
-        solver=version,
-        tie_break=tie_break if method == "compact" else "solver",
-        sizes={**sizes, **reduced.report.as_dict()},
+        solver=solved.version,
+        tie_break=settings.tie_break,
+        is_unique=is_unique,
+        sizes=sizes,
     )
 
 
-def _status(left: float, gap: float) -> str:
-    if left <= 1e-6:
-        return "optimal"
-    return "gap_limit" if left <= gap else "time_limit"
+def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) -> DagSelection:
+    start = time.monotonic()
+    _, version = find_solver(settings.solver)
+    reduced = presolve(pkn, rules)
+    seconds = {"presolve": time.monotonic() - start}
+    flow = solve_acyclic_flow(reduced, settings.solver, settings.limits)
+    total = time.monotonic() - start
+    seconds |= {"solve": total - seconds["presolve"], "total": total}
+    return _selection(
+        reduced,
+        flow.rows,
+        (flow.objective, flow.bound),
+        settings,
+        seconds=seconds,
+        solver=version,
+        tie_break="solver",
+        is_unique=False,
+        sizes={"columns": flow.n_columns, "rows": flow.n_rows},
+    )
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SelectionError(f"{name} must be one of {', '.join(allowed)}, found {value!r}")
+def _selection(
+    reduced: ReducedPkn,
+    rows: np.ndarray,
+    values: tuple[float, float],
+    settings: SolveSettings,
+    *,
+    seconds: dict[str, float],
+    solver: str,
+    tie_break: str,
+    is_unique: bool,
+    sizes: dict[str, int],
+) -> DagSelection:
+    objective, bound = values[0], min(values)
+    gap = (objective - bound) / objective
+    edges = reduced.pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
+    return DagSelection(
+        pkn=reduced.pkn,
+        rules=reduced.rules,
+        dag=Dag.from_edges(edges, outputs=reduced.pkn.outputs),
+        status="optimal" if gap <= 1e-6 else "gap_limit" if gap <= settings.gap else "time_limit",
+        objective=objective,
+        bound=bound,
+        gap=gap if gap > 1e-9 else 0.0,
+        seconds=seconds,
+        method=settings.method,
+        solver=solver,
+        tie_break=tie_break,
+        is_unique=is_unique,
+        sizes={**sizes, **reduced.report.as_dict()},
+    )
