@@ -1,8 +1,13 @@
 """Kedro settings of the project."""
 
+import warnings
+
 from omegaconf.resolvers import oc
 
 from kpnn.hooks import MissingInputsHook
+
+# The reporting pipeline reads both arms' namespaces, which Kedro takes for dots in names.
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.'", category=UserWarning)
 
 HOOKS = (MissingInputsHook(),)
 CONFIG_LOADER_ARGS = {

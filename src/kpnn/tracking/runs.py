@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,12 @@ import numpy as np
 import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from kpnn import __version__
-from kpnn.training.metrics import METRICS
 from kpnn.training.results import ArmResult, FoldResult
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class ArmTracker:
         with self._tolerating_failures():
             first = result.folds[0]
             sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
-            _log_batch(self._client, self._run_id, sizes, arm_metrics(result))
+            _log_batch(self._client, self._run_id, sizes, result.mean_metrics())
             for path in files:
                 if path.exists():
                     self._client.log_artifact(self._run_id, str(path))
@@ -128,19 +129,6 @@ class ArmTracker:
                 self._arm,
                 str(error).splitlines()[0],
             )
-
-
-def arm_metrics(result: ArmResult) -> dict[str, float]:
-    """Mean over folds of every score by its own name, its standard deviation as `<name>_sd`, and the seconds.
-
-    Args:
-        result: all folds of an arm.
-    """
-    names = list(result.folds[0].metrics)
-    values = {name: np.array([fold.metrics[name] for fold in result.folds]) for name in names}
-    means = {name: float(np.mean(v)) for name, v in values.items()}
-    spreads = {f"{n}_sd": float(np.std(values[n], ddof=1)) if len(result.folds) > 1 else 0.0 for n in METRICS}
-    return means | spreads | {"seconds": float(sum(fold.seconds for fold in result.folds))}
 
 
 def log_study(
@@ -222,7 +210,9 @@ def _signature(genes: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
 
 def _log_model(run_id: str, keras_file: Path, signature: ModelSignature) -> None:
     """Logs a `.keras` file as an MLflow model that `mlflow.pyfunc.load_model` opens."""
-    with mlflow.start_run(run_id=run_id, nested=True):
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    with mlflow.start_run(run_id=run_id, nested=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example.*", category=UserWarning)
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),

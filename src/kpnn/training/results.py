@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.training.metrics import score
+from kpnn.training.metrics import METRICS, score
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +132,14 @@ class ArmResult:
             ]
         )
 
+    def mean_metrics(self) -> dict[str, float]:
+        """Mean over folds of every score by its own name, its standard deviation as `<name>_sd`, and the seconds."""
+        values = {name: np.array([fold.metrics[name] for fold in self.folds]) for name in self.folds[0].metrics}
+        means = {name: float(np.mean(v)) for name, v in values.items()}
+        several = len(self.folds) > 1
+        spreads = {f"{n}_sd": float(np.std(values[n], ddof=1)) if several else 0.0 for n in METRICS}
+        return means | spreads | {"seconds": float(sum(fold.seconds for fold in self.folds))}
+
     def pooled_metrics(self) -> dict[str, float]:
         """Scores of the out-of-fold predictions of all cells together."""
         y, probabilities, outputs, _ = wide_predictions(self.predictions())
@@ -158,6 +166,10 @@ class FoldStore:
     """
 
     root: Path
+
+    def of_arm(self, arm: str) -> FoldStore:
+        """A store of its own for one of several arms kept here."""
+        return FoldStore(self.root / arm)
 
     def model_path(self, repeat: int, fold: int) -> Path:
         """Where a fold's `.keras` file lies."""

@@ -13,7 +13,6 @@ from kpnn.cells.folds import FoldSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker
-from kpnn.tracking.runs import arm_metrics
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
@@ -84,4 +83,4 @@ def _models(result: ArmResult) -> dict[str, Any]:
 def _summary(result: ArmResult) -> dict[str, Any]:
     first = result.folds[0]
     sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
-    return {"arm": result.arm, "sizes": sizes, "metrics": arm_metrics(result), "pooled": result.pooled_metrics()}
+    return {"arm": result.arm, "sizes": sizes, "metrics": result.mean_metrics(), "pooled": result.pooled_metrics()}
