@@ -73,8 +73,8 @@ def layered_dag(
 
 
 def tcr_twin(seed: int = 0) -> Dag:
-    """A DAG of the size of the TCR study's: 308 neurons, 12,459 genes, about 25,900 edges, 7 levels of neurons, one output."""
-    return layered_dag(n_neurons=308, n_genes=12_459, n_gene_edges=25_100, n_neuron_edges=900, depth=7, seed=seed)
+    """A DAG of the TCR study's size: 308 neurons in 7 levels, 12,459 genes, about 25,900 edges, one output."""
+    return layered_dag(n_neurons=308, n_genes=12_459, n_gene_edges=26_300, n_neuron_edges=900, depth=7, seed=seed)
 
 
 def sparse_cells(n_cells: int, n_genes: int, *, density: float = 0.1, seed: int = 0) -> tuple[csr_array, np.ndarray]:
@@ -91,7 +91,8 @@ def sparse_cells(n_cells: int, n_genes: int, *, density: float = 0.1, seed: int 
     indices = np.empty((n_cells, per_cell), dtype=np.int32)
     for cell in range(n_cells):
         indices[cell] = np.sort(generator.choice(n_genes, per_cell, replace=False))
-    data = generator.gamma(4.0, 0.4, n_cells * per_cell).astype(np.float32)
+    data = generator.standard_gamma(4.0, n_cells * per_cell, dtype=np.float32)
+    data *= np.float32(0.4)
     indptr = np.arange(0, n_cells * per_cell + 1, per_cell, dtype=np.int32)
     matrix = csr_array((data, indices.ravel(), indptr), shape=(n_cells, n_genes))
     effects = np.zeros(n_genes, dtype=np.float32)

@@ -107,7 +107,8 @@ def _columns(matrix: Any, places: np.ndarray, missing: tuple[str, ...]) -> csr_a
 
 def _canonical(matrix: csr_array, dtype: np.dtype, names: pd.Index) -> Rows:
     """The same cells with sorted genes, each once, int32 columns and finite values, copied only where needed."""
-    if not np.isfinite(matrix.data).all():
+    blocks = range(0, len(matrix.data), 1 << 20)
+    if not all(np.isfinite(matrix.data[first : first + (1 << 20)]).all() for first in blocks):
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         cells = np.unique(np.searchsorted(matrix.indptr, bad, side="right") - 1)
         raise ModelError(f"expression of cell {some_names(names[cells])} is not finite; fill or drop such values")

@@ -123,7 +123,7 @@ class Rule(NamedTuple):
 
 
 @njit(**ENTRY)
-def random_number(what, first_key, second_key):
+def random_number(what: Any, first_key: Any, second_key: Any) -> Any:
     """A uint32, uniform, for the thing numbered `what` under a pair of keys: two rounds of multiply and shift."""
     h = uint32(uint32(what) * uint32(0x9E3779B1) + first_key)
     h ^= h >> uint32(16)
@@ -136,7 +136,7 @@ def random_number(what, first_key, second_key):
 
 
 @njit(**FLAGS)
-def fill_keys(keys, base, first, n):
+def fill_keys(keys: np.ndarray, base: np.uint64, first: int, n: int) -> None:
     """Draws the pair of keys of n cells from the one at `first` in an epoch (SplitMix64: Steele, Lea & Flood 2014)."""
     for b in range(n):
         x = uint64(base) + uint64(first + b + 1) * uint64(0x9E3779B97F4A7C15)
@@ -148,7 +148,7 @@ def fill_keys(keys, base, first, n):
 
 
 @njit(**FLAGS)
-def activate(code, z, a, n):
+def activate(code: int, z: np.ndarray, a: np.ndarray, n: int) -> None:
     """Writes the activations of one neuron; codes as in `kpnn.nn.activations.ACTIVATIONS`."""
     one = z.dtype.type(1)
     zero = z.dtype.type(0)
@@ -193,7 +193,7 @@ def activate(code, z, a, n):
 
 
 @njit(**FLAGS)
-def back_through_activation(code, z, a, da, dz, n):
+def back_through_activation(code: int, z: np.ndarray, a: np.ndarray, da: np.ndarray, dz: np.ndarray, n: int) -> None:
     """Adds da * act'(z) of one neuron to dz."""
     one = z.dtype.type(1)
     zero = z.dtype.type(0)
@@ -240,7 +240,9 @@ def back_through_activation(code, z, a, da, dz, n):
 
 
 @njit(**FLAGS)
-def fill_genes(rows, cells, first, n, means, drops, space):
+def fill_genes(
+    rows: Rows, cells: np.ndarray, first: int, n: int, means: np.ndarray, drops: Drops, space: Space
+) -> None:
     """Writes centred expression, input nodes x cells, with dropped genes at 0."""
     genes = space.genes
     for gene in range(len(means)):
@@ -260,7 +262,7 @@ def fill_genes(rows, cells, first, n, means, drops, space):
 
 
 @njit(**LANES)
-def gene_sums(plan, n, biases, drops, space):
+def gene_sums(plan: Plan, n: int, biases: np.ndarray, drops: Drops, space: Space) -> None:
     """Computes z = biases + sums over gene edges."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
@@ -284,7 +286,7 @@ def gene_sums(plan, n, biases, drops, space):
 
 
 @njit(**LANES)
-def gene_gradients(plan, n, drops, space):
+def gene_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
     """Adds x * dz, summed over the cells, to `space.gene_gradient`."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
@@ -306,7 +308,7 @@ def gene_gradients(plan, n, drops, space):
 
 
 @njit(**FLAGS)
-def fill_neuron_factors(n, drops, space):
+def fill_neuron_factors(n: int, drops: Drops, space: Space) -> None:
     """Draws for every neuron edge (or neuron) and cell: 0 or one over the probability of being kept."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
@@ -319,7 +321,7 @@ def fill_neuron_factors(n, drops, space):
 
 
 @njit(**LANES)
-def neuron_values(plan, n, drops, space):
+def neuron_values(plan: Plan, n: int, drops: Drops, space: Space) -> None:
     """From z with the genes' part in it: z, a and seen of every neuron, in computing order."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
@@ -343,7 +345,7 @@ def neuron_values(plan, n, drops, space):
 
 
 @njit(**LANES)
-def neuron_gradients(plan, n, drops, space):
+def neuron_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
     """From dz of the outputs (0 elsewhere): dz and da of all; adds to gradients of neuron edges and biases."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
@@ -379,7 +381,7 @@ def neuron_gradients(plan, n, drops, space):
 
 
 @njit(**ENTRY)
-def add_moments(rows, cells, first, n, sums, squares):
+def add_moments(rows: Rows, cells: np.ndarray, first: int, n: int, sums: np.ndarray, squares: np.ndarray) -> None:
     """Adds x and x^2 of some cells, gene by gene, to two float64 arrays."""
     for cell in cells[first : first + n]:
         for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
@@ -389,7 +391,9 @@ def add_moments(rows, cells, first, n, sums, squares):
 
 
 @njit(**ENTRY)
-def add_squared_deviations(rows, cells, means, deviations, stored):
+def add_squared_deviations(
+    rows: Rows, cells: np.ndarray, means: np.ndarray, deviations: np.ndarray, stored: np.ndarray
+) -> None:
     """Adds (x - mean)^2 of the stored values of some cells, gene by gene, and counts them."""
     for cell in cells:
         for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
@@ -399,7 +403,7 @@ def add_squared_deviations(rows, cells, means, deviations, stored):
 
 
 @njit(**FLAGS)
-def load_weights(plan, state, rule, drops, space):
+def load_weights(plan: Plan, state: State, rule: Rule, drops: Drops, space: Space) -> None:
     """Brings the weights into the order of the kernels, normalization and dropout's scales multiplied in."""
     kernel, weights, signs = state.kernel, state.weights, state.signs
     if rule.signed:
@@ -425,7 +429,9 @@ def load_weights(plan, state, rule, drops, space):
 
 
 @njit(**FLAGS)
-def forward(plan, rows, cells, first, n, state, drops, space):
+def forward(
+    plan: Plan, rows: Rows, cells: np.ndarray, first: int, n: int, state: State, drops: Drops, space: Space
+) -> None:
     """Computes every neuron for n cells, as many as the space holds or fewer."""
     if drops.of_neurons:
         fill_neuron_factors(n, drops, space)
@@ -435,7 +441,7 @@ def forward(plan, rows, cells, first, n, state, drops, space):
 
 
 @njit(**FLAGS)
-def zero_dz(n, space):
+def zero_dz(n: int, space: Space) -> None:
     """Sets dz to 0."""
     for v in range(len(space.dz)):
         for b in range(n):
@@ -443,7 +449,17 @@ def zero_dz(n, space):
 
 
 @njit(**FLAGS)
-def cross_entropy(plan, labels, label_weights, cells, first, n, of, space, with_gradient):
+def cross_entropy(
+    plan: Plan,
+    labels: np.ndarray,
+    label_weights: np.ndarray,
+    cells: np.ndarray,
+    first: int,
+    n: int,
+    of: int,
+    space: Space,
+    with_gradient: bool,
+) -> float:
     """Sums weight * cross-entropy over n cells, from logits, as their part of the mean over `of` cells and all outputs.
 
     Its gradient goes into dz of the outputs.
@@ -467,7 +483,7 @@ def cross_entropy(plan, labels, label_weights, cells, first, n, of, space, with_
 
 
 @njit(**FLAGS)
-def penalty_of(values, l1, l2):
+def penalty_of(values: np.ndarray, l1: float, l2: float) -> float:
     """L1 * sum |value| + l2 * sum value^2, float64."""
     total = 0.0
     for i in range(len(values)):
@@ -477,7 +493,7 @@ def penalty_of(values, l1, l2):
 
 
 @njit(**FLAGS)
-def add_penalty_gradient(values, gradient, l1, l2):
+def add_penalty_gradient(values: np.ndarray, gradient: np.ndarray, l1: float, l2: float) -> None:
     """Adds the gradient of `penalty_of` to a gradient."""
     first, second = gradient.dtype.type(l1), gradient.dtype.type(2 * l2)
     for i in range(len(values)):
@@ -489,7 +505,7 @@ def add_penalty_gradient(values, gradient, l1, l2):
 
 
 @njit(**FLAGS)
-def descend(values, gradient, m, v, step, rule):
+def descend(values: np.ndarray, gradient: np.ndarray, m: np.ndarray, v: np.ndarray, step: int, rule: Rule) -> None:
     """Makes one step of Adam (as in Keras: beta 0.9 and 0.999, epsilon 1e-7) or of gradient descent."""
     dtype = values.dtype.type
     if rule.adam:
@@ -507,7 +523,7 @@ def descend(values, gradient, m, v, step, rule):
 
 
 @njit(**FLAGS)
-def normalize_batch(rows, cells, first, n, state, rule, space):
+def normalize_batch(rows: Rows, cells: np.ndarray, first: int, n: int, state: State, rule: Rule, space: Space) -> None:
     """Takes mean and variance of a minibatch for its normalization, and adds them to the moving averages."""
     sums, squares = space.sums, space.squares
     for gene in range(len(sums)):
@@ -524,7 +540,20 @@ def normalize_batch(rows, cells, first, n, state, rule, space):
 
 
 @njit(**FLAGS)
-def gradient_of_minibatch(plan, rows, cells, first, n, labels, label_weights, state, rule, drops, base, space):
+def gradient_of_minibatch(
+    plan: Plan,
+    rows: Rows,
+    cells: np.ndarray,
+    first: int,
+    n: int,
+    labels: np.ndarray,
+    label_weights: np.ndarray,
+    state: State,
+    rule: Rule,
+    drops: Drops,
+    base: np.uint64,
+    space: Space,
+) -> tuple[float, float]:
     """Loss and penalty of a minibatch; their gradient into `state.kernel_gradient` and `space.bias_gradient`."""
     load_weights(plan, state, rule, drops, space)
     for k in range(len(space.gene_gradient)):
@@ -560,7 +589,19 @@ def gradient_of_minibatch(plan, rows, cells, first, n, labels, label_weights, st
 
 
 @njit(**ENTRY)
-def train_epoch(plan, rows, cells, labels, label_weights, state, rule, drops, base, steps_before, space):
+def train_epoch(
+    plan: Plan,
+    rows: Rows,
+    cells: np.ndarray,
+    labels: np.ndarray,
+    label_weights: np.ndarray,
+    state: State,
+    rule: Rule,
+    drops: Drops,
+    base: np.uint64,
+    steps_before: int,
+    space: Space,
+) -> tuple[float, float, int]:
     """Makes one pass over `cells`, in their order, a minibatch a step.
 
     Returns loss (penalty included) and penalty, averaged over cells, and the steps made; it ends where a loss is not
@@ -585,7 +626,17 @@ def train_epoch(plan, rows, cells, labels, label_weights, state, rule, drops, ba
 
 
 @njit(**ENTRY)
-def loss_of(plan, rows, cells, labels, label_weights, state, rule, drops, space):
+def loss_of(
+    plan: Plan,
+    rows: Rows,
+    cells: np.ndarray,
+    labels: np.ndarray,
+    label_weights: np.ndarray,
+    state: State,
+    rule: Rule,
+    drops: Drops,
+    space: Space,
+) -> float:
     """Mean cross-entropy of cells without dropout and penalty."""
     total, most = 0.0, space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
@@ -597,7 +648,17 @@ def loss_of(plan, rows, cells, labels, label_weights, state, rule, drops, space)
 
 
 @njit(**ENTRY)
-def values_of(plan, rows, cells, state, rule, drops, space, z, a):
+def values_of(
+    plan: Plan,
+    rows: Rows,
+    cells: np.ndarray,
+    state: State,
+    rule: Rule,
+    drops: Drops,
+    space: Space,
+    z: np.ndarray,
+    a: np.ndarray,
+) -> None:
     """Writes pre-activations and activations, cells x neurons, without dropout."""
     most = space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
@@ -611,7 +672,16 @@ def values_of(plan, rows, cells, state, rule, drops, space, z, a):
 
 
 @njit(**ENTRY)
-def output_gradients_of(plan, rows, cells, state, rule, drops, space, gradients):
+def output_gradients_of(
+    plan: Plan,
+    rows: Rows,
+    cells: np.ndarray,
+    state: State,
+    rule: Rule,
+    drops: Drops,
+    space: Space,
+    gradients: np.ndarray,
+) -> None:
     """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, without dropout.
 
     The prediction of an output is its activation, or the sigmoid of it where that is linear.

@@ -37,7 +37,7 @@ def sum_rows(terms: torch.Tensor, segments: np.ndarray, n_segments: int) -> torc
 
 class _SparseProduct(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         genes: torch.Tensor,
         weights: torch.Tensor,
@@ -54,7 +54,7 @@ class _SparseProduct(torch.autograd.Function):
         return matrix @ genes
 
     @staticmethod
-    def backward(ctx: Any, of_sums: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, of_sums: torch.Tensor) -> Any:
         genes, matrix, by_parent, children, parents = ctx.saved_tensors
         of_genes = of_weights = None
         if ctx.needs_input_grad[0]:

@@ -292,10 +292,14 @@ class _Fit:
     def history(self) -> History:
         """Writes the best weights into the model and returns the curve."""
         self.engine.store(self.best, len(self.training.which))
-        curves = (
-            np.array(curve, dtype=np.float64) for curve in (self.losses, self.penalties, self.val_losses, self.seconds)
+        return History(
+            loss=np.array(self.losses),
+            penalty=np.array(self.penalties),
+            val_loss=np.array(self.val_losses),
+            seconds=np.array(self.seconds),
+            best_epoch=self.best_epoch,
+            stopped_by=self.stopped_by,
         )
-        return History(*curves, best_epoch=self.best_epoch, stopped_by=self.stopped_by)
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ def set_edge_weights(
     layer = sparse_dag(model)
     index = pd.MultiIndex.from_frame(layer.dag.edges[["parent", "child"]])
     new_weights = np.array(edge_weights(model), dtype=np.float64)
-    at, values = _found(index, dict(weights), "edge")
+    at, values = _found(index, _mapping(weights), "edge")
     new_weights[at] = values
     if layer.edge_signs is not None:
         signs = layer.edge_signs[at]
@@ -61,13 +62,17 @@ def set_edge_weights(
         raw = raw_weights(new_weights, layer.edge_signs)
         new_weights = np.where(given, raw, np.array(ops.convert_to_numpy(layer.kernel), dtype=np.float64))
     new_biases = np.array(ops.convert_to_numpy(layer.bias), dtype=np.float64)
-    at, values = _found(pd.Index(layer.dag.neurons), dict(biases if biases is not None else {}), "neuron")
+    at, values = _found(pd.Index(layer.dag.neurons), _mapping(biases), "neuron")
     new_biases[at] = values
     layer.kernel.assign(new_weights.astype(layer.variable_dtype))
     layer.bias.assign(new_biases.astype(layer.variable_dtype))
 
 
-def _found(index: pd.Index, given: Mapping[object, float], what: str) -> tuple[np.ndarray, np.ndarray]:
+def _mapping(given: Mapping[Any, float] | pd.Series | None) -> dict[Any, float]:
+    return {} if given is None else {name: float(value) for name, value in given.items()}
+
+
+def _found(index: pd.Index, given: Mapping[Any, float], what: str) -> tuple[np.ndarray, np.ndarray]:
     """Places in `index` of the keys of `given`, and their values."""
     names = list(given)
     if not names:
