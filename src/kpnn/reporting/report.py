@@ -69,7 +69,7 @@ class _Collector:
         return html.table(data, name, caption, most_rows)
 
 
-def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "") -> Report:
+def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
     """Writes the report.
 
     Args:
@@ -77,6 +77,7 @@ def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, ti
         margin: differences in ROC-AUC within +-margin count as equal.
         n_bootstrap: redraws of the cells for the intervals.
         title: of the page; by default it names the outputs.
+        top: nodes in the headline figures.
     """
     found = answer(study, margin)
     collector = _Collector()

@@ -56,17 +56,17 @@ class ArmResults:
 
 @dataclass(frozen=True, eq=False)
 class Interpretation:
-    """What an arm's networks say about their nodes; see `kpnn.interpretation`.
+    """What an arm's networks say about their nodes; the tables are those of `kpnn.interpretation`.
 
     Attributes:
         arm: name of the arm.
-        nodes: one row per hidden node and output: see `kpnn.interpretation.summary.summarise_nodes`.
-        per_fold: one row per fold, hidden node and output: `repeat`, `fold`, `node`, `output`, one column per method.
+        nodes: a row per hidden node and output: see `kpnn.interpretation.summarise_nodes`.
+        per_fold: `repeat`, `fold`, `node`, `output`, `gradient`, `conductance`, `ablation`, `contribution`.
         biases: `repeat`, `fold`, `neuron`, `bias`.
         genes: `gene`, `node`, `output`, `weight`, `sd`, `n_folds`.
         edges: `parent`, `child`, `weight`, `sd`, `n_folds`.
-        stability: `method`, `between`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`.
-        notes: what could not be computed, in sentences.
+        stability: `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`, `n_shared`.
+        notes: what could not be weighed, in sentences.
     """
 
     arm: str
@@ -91,7 +91,8 @@ class Study:
         selection: status, objective, bound, gap, seconds of the DAG selection.
         data_summary: what became of cells, genes and edges, step by step.
         controls: `control`, `replicate`, `roc_auc`, ... of the controls; empty if there are none.
-        support: `node`, `in_all`, `share`: how many of the optimal DAGs hold each hidden node; empty if not known.
+        membership: `node`, `membership` (in `all`, `some`, `none` of the optimal DAGs, or `unknown`), `listed_dags`,
+            `n_listed`; empty if not known.
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
@@ -105,7 +106,7 @@ class Study:
     selection: Mapping[str, Any] = field(default_factory=dict)
     data_summary: Mapping[str, Any] = field(default_factory=dict)
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
-    support: pd.DataFrame = field(default_factory=pd.DataFrame)
+    membership: pd.DataFrame = field(default_factory=pd.DataFrame)
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import plotly.graph_objects as go
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
-from kpnn.reporting import ArmResults, Report, Study, comparison_table
+from kpnn.reporting import ArmResults, Interpretation, Report, Study, comparison_table
 from kpnn.reporting import write_report as write
 from kpnn.reporting.pictures import save_pictures
 from kpnn.reporting.versions import versions
@@ -22,38 +23,76 @@ from kpnn.tracking import log_study
 logger = logging.getLogger(__name__)
 
 
+ArmParts = tuple[ArmResults | None, Interpretation | None]
+
+
+def gathering_of(arm: str) -> Callable[..., ArmParts]:
+    """Makes the node function that brings an arm's tables together.
+
+    Args:
+        arm: name of the arm.
+    """
+
+    def gather_arm(
+        predictions: pd.DataFrame | None,
+        fold_metrics: pd.DataFrame | None,
+        learning_curves: pd.DataFrame | None,
+        trials: pd.DataFrame | None,
+        dag: Dag | None,
+        node_weights: pd.DataFrame,
+        node_weights_by_fold: pd.DataFrame,
+        biases: pd.DataFrame,
+        gene_weights: pd.DataFrame,
+        edge_weights: pd.DataFrame,
+        stability: pd.DataFrame,
+        interpretation: dict[str, Any],
+    ) -> ArmParts:
+        weights = (node_weights, node_weights_by_fold, biases, gene_weights, edge_weights, stability)
+        weighed = Interpretation(arm, *weights, notes=tuple(interpretation["notes"])) if len(node_weights) else None
+        if predictions is None or fold_metrics is None or not len(predictions):
+            return None, weighed
+        none = pd.DataFrame()
+        curves = learning_curves if learning_curves is not None else none
+        return ArmResults(arm, predictions, fold_metrics, curves, trials if trials is not None else none, dag), weighed
+
+    gather_arm.__name__ = f"gather_{arm}"
+    return gather_arm
+
+
 def gather_study(
-    full_predictions: pd.DataFrame,
-    full_fold_metrics: pd.DataFrame,
-    full_learning_curves: pd.DataFrame,
-    full_trials: pd.DataFrame,
-    pruned_predictions: pd.DataFrame,
-    pruned_fold_metrics: pd.DataFrame,
-    pruned_learning_curves: pd.DataFrame,
-    pruned_trials: pd.DataFrame,
+    full: ArmParts,
+    pruned: ArmParts,
+    full_interpretation: dict[str, Any],
+    pruned_interpretation: dict[str, Any],
+    controls: pd.DataFrame | None,
+    membership: pd.DataFrame,
     pkn: Pkn,
     full_dag: Dag,
     pruned_dag: Dag,
-    dag_selection: dict[str, Any],
-    data_summary: dict[str, Any],
+    dag_selection: dict[str, Any] | None,
+    data_summary: dict[str, Any] | None,
     parameters: dict[str, Any],
 ) -> Study:
-    """Brings together what the other pipelines left."""
-    arms = (
-        ArmResults("full", full_predictions, full_fold_metrics, full_learning_curves, full_trials, full_dag),
-        ArmResults(
-            "pruned", pruned_predictions, pruned_fold_metrics, pruned_learning_curves, pruned_trials, pruned_dag
-        ),
-    )
+    """Brings together what the other pipelines left, and says what they did not."""
+    missing = []
+    for arm, (results, _), weighed in (("full", full, full_interpretation), ("pruned", pruned, pruned_interpretation)):
+        if results is None:
+            missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")
+        elif weighed["notes"]:
+            missing += [f"`{arm}`: {note}" for note in weighed["notes"]]
     return Study(
-        arms=arms,
+        arms=tuple(results for results, _ in (full, pruned) if results is not None),
         pkn=pkn,
         full_dag=full_dag,
         pruned_dag=pruned_dag,
-        selection=dag_selection,
-        data_summary=data_summary,
+        selection=dag_selection or {},
+        data_summary=data_summary or {},
+        controls=controls if controls is not None else pd.DataFrame(),
+        membership=membership,
+        interpretations=tuple(weighed for _, weighed in (full, pruned) if weighed is not None),
         versions=versions(),
         settings=parameters,
+        missing=tuple(missing),
     )
 
 
@@ -62,7 +101,7 @@ def write_report(
 ) -> tuple[Report, str, pd.DataFrame, dict[str, Any], go.Figure, go.Figure]:
     """Answers the question and writes the report."""
     settings = validated(ReportingSettings, parameters, "reporting")
-    report = write(study, settings.margin, settings.n_bootstrap, settings.title)
+    report = write(study, settings.margin, settings.n_bootstrap, settings.title, settings.top)
     logger.info("%s", report.answer.sentence)
     comparison = comparison_table(study.arms, settings.n_bootstrap)
     return report, report.page, comparison, _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")

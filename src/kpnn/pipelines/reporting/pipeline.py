@@ -4,25 +4,80 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from kpnn.pipelines.reporting import nodes
+from kpnn.pipelines.reporting import nodes, weighing
 
-_ARM_TABLES = ("predictions", "fold_metrics", "learning_curves", "trials")
-_ARMS = ("full", "pruned")
+_ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
+_RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
+_WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
+_NETWORKS = ("pkn", "full_dag", "pruned_dag")
+
+
+def create_arm(arm: str, dag: str) -> Pipeline:
+    """Weighs the nodes of one arm and gathers its results, in a namespace of its name.
+
+    Args:
+        arm: name of the arm.
+        dag: dataset of its DAG.
+    """
+    inputs = {"dag": dag, "matched_cells": "matched_cells", "folds": "folds"}
+    weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation"]
+    if arm == "pruned":  # the other optimal DAGs are rivals of the selected one only
+        inputs["optimal_dags"] = "optimal_dags"
+        weighed.append("optimal_dags")
+    template = [
+        node(
+            weighing.weigh_nodes,
+            weighed,
+            [*_WEIGHTS, "retrained_weights", "interpretation"],
+            name="weigh_nodes",
+        ),
+        node(
+            nodes.gathering_of(arm),
+            [*_RESULTS, "dag", *_WEIGHTS, "interpretation"],
+            "results",
+            name="gather",
+        ),
+    ]
+    return pipeline(
+        template,
+        namespace=arm,
+        inputs=inputs,
+        parameters={name: name for name in ("params:modelling", "params:interpretation")},
+    )
 
 
 def create_pipeline() -> Pipeline:
-    """From both arms' results to the comparison, the figures, the report and the study's run in MLflow."""
-    tables = {f"{arm}_{table}": f"{arm}.{table}" for arm in _ARMS for table in _ARM_TABLES}
-    networks = {name: name for name in ("pkn", "full_dag", "pruned_dag", "dag_selection", "data_summary", "parameters")}
-    return pipeline(
-        [
-            node(nodes.gather_study, tables | networks, "study", name="gather_study"),
-            node(
-                nodes.write_report,
-                ["study", "params:reporting"],
-                ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
-                name="write_report",
-            ),
-            node(nodes.log_report, "report_parts", None, name="log_report"),
-        ]
-    )
+    """From both arms' results to node weights, the comparison, the figures, the report and the study's MLflow run."""
+    study = [
+        node(
+            weighing.find_optimal_dags,
+            ["pkn", "params:dag_selection", "params:interpretation"],
+            ["optimal_dags", "node_membership"],
+            name="find_optimal_dags",
+        ),
+        node(
+            nodes.gather_study,
+            [
+                "full.results",
+                "pruned.results",
+                "full.interpretation",
+                "pruned.interpretation",
+                "controls.summary",
+                "node_membership",
+                *_NETWORKS,
+                "dag_selection",
+                "data_summary",
+                "parameters",
+            ],
+            "study",
+            name="gather_study",
+        ),
+        node(
+            nodes.write_report,
+            ["study", "params:reporting"],
+            ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
+            name="write_report",
+        ),
+        node(nodes.log_report, "report_parts", None, name="log_report"),
+    ]
+    return sum((create_arm(arm, dag) for arm, dag in _ARMS.items()), start=pipeline(study))

@@ -1,0 +1,151 @@
+"""Nodes that weigh an arm's nodes from its saved models."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from anndata import AnnData
+from scipy.sparse import csr_array
+
+from kpnn.errors import ModelError, SelectionError
+from kpnn.interpretation import Cells, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
+from kpnn.interpretation.summary import summarise_runs
+from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
+from kpnn.pipelines.reporting.settings import InterpretationSettings
+from kpnn.pipelines.validation import validated
+from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags
+from kpnn.training.results import FoldResult, FoldStore, fold_name
+from kpnn.training.settings import EvaluationSettings
+
+if TYPE_CHECKING:
+    from kpnn.nn import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+ArmTables = tuple[
+    pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]
+]
+
+
+_RULES = {"keep_nodes", "forbid_nodes", "keep_edges", "forbid_edges", "max_depth", "max_parents", "coverage"}
+_COLUMNS = (
+    ["node", "output", "rank", "weight"],
+    ["repeat", "fold", "node", "output", "gradient"],
+    ["repeat", "fold", "neuron", "bias"],
+    ["gene", "node", "output", "weight"],
+    ["parent", "child", "weight"],
+    ["between", "method", "output"],
+    ["repeat", "fold", "node", "output", "gradient", "kind"],
+)
+"""Columns of the tables of an arm without any model."""
+
+
+def find_optimal_dags(
+    pkn: Pkn, dag_selection: dict[str, Any], interpretation: dict[str, Any]
+) -> tuple[list[Dag], pd.DataFrame]:
+    """Finds other optimal DAGs and says of every hidden node of the PKN whether all, some or none of them hold it."""
+    settings = validated(InterpretationSettings, interpretation, "interpretation")
+    how = validated(DagSelectionSettings, dag_selection, "dag_selection")
+    unknown = pd.DataFrame({"node": pkn.hidden, "membership": "unknown", "listed_dags": 0, "n_listed": 0})
+    if settings.alternative_dags == 0 or how.select_from != "pkn" or how.solver != "HIGHS":
+        return [], unknown
+    try:
+        found = enumerate_dags(
+            pkn,
+            settings.alternative_dags,
+            rules=SelectionRules(**how.model_dump(include=_RULES)),
+            time_limit=how.time_limit,
+            threads=how.threads,
+            seed=how.seed,
+            tie_break=how.tie_break,
+        )
+    except SelectionError as error:
+        logger.warning("Other optimal DAGs are not known: %s", error)
+        return [], unknown
+    dags = [selection.dag for selection in found.selections]
+    counts = pd.Series([node for dag in dags for node in dag.hidden]).value_counts()
+    listed = found.membership["node"].map(counts).fillna(0).astype(int)
+    return dags, found.membership.assign(listed_dags=listed, n_listed=len(dags))
+
+
+def weigh_nodes(
+    dag: Dag,
+    matched_cells: AnnData,
+    folds: pd.DataFrame,
+    store: FoldStore,
+    models: dict[str, Any] | None,
+    modelling: dict[str, Any],
+    interpretation: dict[str, Any],
+    optimal_dags: list[Dag] | None = None,
+) -> ArmTables:
+    """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
+    settings = validated(InterpretationSettings, interpretation, "interpretation")
+    evaluation = validated(EvaluationSettings, modelling, "modelling")
+    trained, notes = _trained_folds(matched_cells, folds, store, models or {}, evaluation)
+    if not trained:
+        nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
+        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": notes, "n_folds": 0}
+    labels = matched_cells.obs[list(dag.outputs)].to_numpy(dtype=float)
+    cells = Cells(csr_array(matched_cells.X), labels, tuple(matched_cells.var["node"].astype(str)))
+    weights = weigh_arm(trained, cells, settings.extent(), _others(optimal_dags or [], dag))
+    return (
+        summarise_nodes(weights, dag, settings.extent()),
+        weights.per_fold,
+        weights.biases,
+        summarise_runs(weights.genes, ["gene", "node", "output"]),
+        summarise_runs(weights.edges, ["parent", "child"]),
+        summarise_stability(weights, settings.extent()),
+        pd.concat(
+            [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
+            ignore_index=True,
+        ),
+        {"notes": notes, "n_folds": len(trained)},
+    )
+
+
+def _others(dags: list[Dag], selected: Dag) -> list[Dag]:
+    return [dag for dag in dags if dag.neurons != selected.neurons]
+
+
+def _trained_folds(
+    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any], evaluation: EvaluationSettings
+) -> tuple[list[TrainedFold], list[str]]:
+    import keras
+
+    import kpnn.nn  # noqa: F401 - the sparse DAG layer must be known before a model is read
+
+    rows_of = pd.Index(cells.obs_names.astype(str))
+    trained: list[TrainedFold] = []
+    notes: list[str] = []
+    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
+        name = fold_name(int(repeat), int(fold))
+        result, path = store.load(int(repeat), int(fold)), store.model_path(int(repeat), int(fold))
+        if name not in models or result is None or not path.is_file():
+            notes.append(f"{name} has no model in {store.root}: its nodes are not weighed.")
+            continue
+        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
+        try:
+            model = keras.models.load_model(path)
+        except (ModelError, ValueError, OSError) as error:
+            notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
+            continue
+        training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
+        how = _how(result, evaluation)
+        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, how))
+    return trained, notes
+
+
+def _how(result: FoldResult, evaluation: EvaluationSettings) -> TrainingSettings:
+    from kpnn.nn import TrainingSettings
+
+    chosen = result.hyperparameters
+    return TrainingSettings(
+        max_epochs=evaluation.fit.max_epochs,
+        patience=evaluation.fit.patience,
+        batch_size=int(chosen["batch_size"]),
+        learning_rate=float(chosen["learning_rate"]),
+        class_weight=evaluation.fit.class_weight,
+        seed=result.seed,
+    )
