@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Any
+
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 from kpnn.errors import KpnnError, some_names
+from kpnn.tracking.runs import SERVER_ERRORS
+
+_log = logging.getLogger(__name__)
 
 _WRITTEN_BY = {
     "raw data": "put your files there, name them in conf/<env>/catalog.yml, or make the demo's with "
     "`kedro run --pipeline simulate`",
     "intermediate data": "run the pipeline that writes it first, or the whole study with `kedro run`",
 }
+
+
+class ForgivingMlflowHook(MlflowHook):
+    """kedro-mlflow's hook, except that a tracking server that fails in mid-run does not end the run.
+
+    Results are on disk before they are logged, and `kedro run --pipeline reporting` logs them again.
+    """
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
+        """Logs the node's parameters, if the server takes them."""
+        self._try(super().before_node_run, node=node, catalog=catalog, inputs=inputs, is_async=is_async)
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Closes the run, if the server takes it."""
+        self._try(super().after_pipeline_run, run_params=run_params, pipeline=pipeline, catalog=catalog)
+
+    def _try(self, method: Callable[..., None], **arguments: Any) -> None:
+        try:
+            method(**arguments)
+        except SERVER_ERRORS as error:
+            _log.warning("MLflow's server fails (%s); the run goes on", str(error).splitlines()[0])
 
 
 class MissingInputsHook:

@@ -4,12 +4,13 @@ import warnings
 
 from omegaconf.resolvers import oc
 
-from kpnn.hooks import MissingInputsHook
+from kpnn.hooks import ForgivingMlflowHook, MissingInputsHook
 
 # The reporting pipeline reads both arms' namespaces, which Kedro takes for dots in names.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'", category=UserWarning)
 
-HOOKS = (MissingInputsHook(),)
+HOOKS = (MissingInputsHook(), ForgivingMlflowHook())
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)  # ForgivingMlflowHook stands in for its own
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

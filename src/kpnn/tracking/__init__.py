@@ -1,5 +1,5 @@
 """What becomes a run, a parameter, a metric and an artifact in MLflow; the only room that knows MLflow."""
 
-from kpnn.tracking.runs import ArmTracker, log_study
+from kpnn.tracking.runs import ArmTracker, log_study, register_best_arm
 
-__all__ = ["ArmTracker", "log_study"]
+__all__ = ["ArmTracker", "log_study", "register_best_arm"]

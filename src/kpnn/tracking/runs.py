@@ -31,7 +31,8 @@ from kpnn.training.results import ArmResult, FoldResult
 _log = logging.getLogger(__name__)
 
 _MOST_PER_CALL = 900  # MLflow takes at most 1,000 metrics in one call
-_SERVER_ERRORS = (MlflowException, requests.RequestException, OSError)
+SERVER_ERRORS = (MlflowException, requests.RequestException, OSError)
+"""What a tracking server that is away, slow or full raises."""
 
 
 class ArmTracker:
@@ -40,20 +41,25 @@ class ArmTracker:
     Without an active run, or after the server failed, every method does nothing.
     """
 
-    def __init__(self, arm: str, genes: Sequence[str] = (), outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, arm: str, genes: Sequence[str] = (), outputs: Sequence[str] = (), *, trial_runs: bool = False
+    ) -> None:
         """Opens the arm's run, or goes on with the one that the active run already has.
 
         Args:
             arm: name of the arm, which names the run.
             genes: names of the genes that its models read, for their signature; none: models are kept as files only.
             outputs: names of the outputs that they predict.
+            trial_runs: log each Optuna trial as a run below its fold.
         """
         active = mlflow.active_run()
         self._arm = arm
+        self._trial_runs = trial_runs
         self._signature = _signature(genes, outputs) if genes else None
         self._client = MlflowClient()
         self._run_id: str | None = None
         self._logged_folds: set[str] = set()
+        self._finished = False
         if active is None:
             return
         with self._tolerating_failures():
@@ -63,6 +69,7 @@ class ArmTracker:
         existing = _children(self._client, parent, level="arm", name=self._arm)
         if existing:
             self._run_id = existing[0].info.run_id
+            self._finished = existing[0].info.status == "FINISHED"
             folds = _children(self._client, existing[0], level="fold")
             self._logged_folds = {run.info.run_name for run in folds if run.info.status == "FINISHED"}
         else:
@@ -92,10 +99,20 @@ class ArmTracker:
             with tempfile.TemporaryDirectory() as folder:
                 for path in _fold_files(result, Path(folder)):
                     self._client.log_artifact(run_id, str(path))
-                if result.model is not None and self._signature is not None:
-                    _log_model(run_id, Path(folder) / "model.keras", self._signature)
+            if self._signature is not None:
+                _log_model(run_id, [result], self._signature)
+            if self._trial_runs:
+                self._log_trials(self._client.get_run(run_id), result)
             self._client.set_terminated(run_id)
             self._logged_folds.add(result.name)
+
+    def _log_trials(self, fold_run: Run, result: FoldResult) -> None:
+        for trial in result.trials.to_dict("records"):
+            tags = {"kpnn.level": "trial", "kpnn.arm": self._arm, "kpnn.state": trial.pop("state")}
+            run_id = _create_child(self._client, fold_run, f"trial_{trial.pop('trial')}", tags)
+            metrics = {name: trial.pop(name) for name in ("value", "seconds", "n_epochs") if name in trial}
+            _log_batch(self._client, run_id, trial, metrics)
+            self._client.set_terminated(run_id)
 
     def finish(self, result: ArmResult, files: Sequence[Path] = ()) -> None:
         """Logs the arm's sizes, the mean and sd over folds of every score, and files; then closes its run.
@@ -104,6 +121,8 @@ class ArmTracker:
             result: all folds.
             files: to keep as artifacts of the arm, such as its predictions and DAG.
         """
+        if self._finished and all(fold.name in self._logged_folds for fold in result.folds):
+            return
         for fold in result.folds:
             self.log_fold(fold)
         if self._run_id is None:
@@ -115,13 +134,18 @@ class ArmTracker:
             for path in files:
                 if path.exists():
                     self._client.log_artifact(self._run_id, str(path))
+            if self._signature is not None:
+                address = _log_model(self._run_id, result.folds, self._signature)
+                if address is not None:
+                    self._client.set_tag(self._run_id, "kpnn.model", address)
             self._client.set_terminated(self._run_id)
+            self._finished = True
 
     @contextmanager
     def _tolerating_failures(self) -> Iterator[None]:
         try:
             yield
-        except _SERVER_ERRORS as error:
+        except SERVER_ERRORS as error:
             self._run_id = None
             _log.warning(
                 "MLflow does not take the results of `%s` (%s). They are on disk; log them again with "
@@ -129,6 +153,30 @@ class ArmTracker:
                 self._arm,
                 str(error).splitlines()[0],
             )
+
+
+def register_best_arm(name: str) -> str | None:
+    """Registers the model (the mean of its folds' networks) of the active run's arm with the highest mean ROC-AUC.
+
+    Args:
+        name: of the registered model.
+
+    Returns:
+        The arm's name, or None where there is no active run, no model, or the server failed.
+    """
+    active = mlflow.active_run()
+    if active is None:
+        return None
+    try:
+        arms = [run for run in _children(MlflowClient(), active, level="arm") if "kpnn.model" in run.data.tags]
+        if not arms:
+            return None
+        best = max(arms, key=lambda run: run.data.metrics["roc_auc"])
+        mlflow.register_model(best.data.tags["kpnn.model"], name, tags={"kpnn.arm": best.info.run_name})
+    except SERVER_ERRORS as error:
+        _log.warning("MLflow does not register `%s` (%s)", name, str(error).splitlines()[0])
+        return None
+    return str(best.info.run_name)
 
 
 def log_study(
@@ -161,7 +209,7 @@ def log_study(
         for path in files:
             if path.exists():
                 client.log_artifact(run_id, str(path))
-    except _SERVER_ERRORS as error:
+    except SERVER_ERRORS as error:
         _log.warning(
             "MLflow does not take the study's results (%s). They are on disk; log them again with "
             "`kedro run --pipeline reporting`",
@@ -208,18 +256,29 @@ def _signature(genes: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
     )
 
 
-def _log_model(run_id: str, keras_file: Path, signature: ModelSignature) -> None:
-    """Logs a `.keras` file as an MLflow model that `mlflow.pyfunc.load_model` opens."""
+def _log_model(run_id: str, results: Sequence[FoldResult], signature: ModelSignature) -> str | None:
+    """Logs the folds' networks as one MLflow model that `mlflow.pyfunc.load_model` opens; returns its address."""
+    networks = {result.name: result.model for result in results if result.model is not None}
+    if not networks:
+        return None
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    with mlflow.start_run(run_id=run_id, nested=True), warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mlflow.start_run(run_id=run_id, nested=True),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message=".*input example.*", category=UserWarning)
-        mlflow.pyfunc.log_model(
+        paths = {name: Path(folder) / f"{name}.keras" for name in networks}
+        for name, path in paths.items():
+            path.write_bytes(networks[name])
+        info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("served_model.py")),
-            artifacts={"keras": str(keras_file)},
+            artifacts={name: str(path) for name, path in paths.items()},
             signature=signature,
             pip_requirements=[f"kpnn=={__version__}"],
         )
+    return str(info.model_uri)
 
 
 def _fold_files(result: FoldResult, folder: Path) -> Iterator[Path]:

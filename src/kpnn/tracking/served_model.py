@@ -1,6 +1,6 @@
-"""What `mlflow.pyfunc.load_model` runs: a KPNN that reads a table of genes, in any order, and gives probabilities.
+"""What `mlflow.pyfunc.load_model` runs: KPNNs that read a table of genes, in any order, and give probabilities.
 
-MLflow keeps this file beside the `.keras` file instead of a pickled object.
+MLflow keeps this file beside the `.keras` files instead of a pickled object.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class ServedKpnn(PythonModel):
-    """Loads the `.keras` file and predicts."""
+    """Loads one or several `.keras` files and predicts the mean of their probabilities."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the network.
+        """Loads the networks.
 
         Args:
-            context: names the `.keras` file as the artifact `keras`.
+            context: its artifacts are the `.keras` files.
         """
         import kpnn.nn  # noqa: F401 - chooses the backend before Keras is imported, and registers the layers
 
         import keras  # isort: skip
 
-        self._model = keras.saving.load_model(context.artifacts["keras"])
+        self._networks = [keras.saving.load_model(path) for _, path in sorted(context.artifacts.items())]
 
     def predict(
         self,
@@ -42,7 +42,7 @@ class ServedKpnn(PythonModel):
         """
         from kpnn.nn import predict
 
-        return predict(self._model, model_input)
+        return sum(predict(network, model_input) for network in self._networks) / len(self._networks)
 
 
 mlflow.models.set_model(ServedKpnn())

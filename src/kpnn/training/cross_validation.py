@@ -99,7 +99,9 @@ def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationS
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
-    lasting = settings.model_dump_json(exclude={"resume": True, "execution": True, "tuning": {"storage"}})
+    lasting = settings.model_dump_json(
+        exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
+    )
     for part in (arm.name, arm.estimator, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())

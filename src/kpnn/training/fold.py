@@ -219,13 +219,17 @@ def _tune(arm: str, dag: Dag, cells: LabelledCells, task: FoldTask, settings: Ev
         return list(losses.reshape(len(proposed), len(splits)).mean(axis=1))
 
     name = f"{arm} {task.name} {_search_fingerprint(dag, cells, task, settings)}"
-    return search(train_batch, settings.tuning, settings.hyperparameters, name, task.fold_seed)
+    return search(train_batch, settings.tuning, settings.hyperparameters, name, task.fold_seed, resume=settings.resume)
 
 
 def _search_fingerprint(dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     """What a study's name must tell apart: trials go on only on the same data, network and settings."""
     digest = hashlib.sha256(f"{dag.fingerprint} {cells.fingerprint}".encode())
-    digest.update(settings.model_dump_json(exclude={"resume", "execution"}).encode())
+    digest.update(
+        settings.model_dump_json(
+            exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
+        ).encode()
+    )
     digest.update(task.training.tobytes())
     return digest.hexdigest()[:16]
 

@@ -174,6 +174,18 @@ class ExecutionSettings(_Settings):
     scheduler: str | None = None
 
 
+class TrackingSettings(_Settings):
+    """What of the arms goes to MLflow beyond arm and fold runs.
+
+    Attributes:
+        trial_runs: each Optuna trial is a run below its fold.
+        register_as: name under which the best arm's model is registered; None: it is not.
+    """
+
+    trial_runs: bool = False
+    register_as: str | None = Field(None, min_length=1)
+
+
 class EvaluationSettings(_Settings):
     """Everything that decides an arm's result, but for its cells, its DAG and its folds.
 
@@ -188,6 +200,7 @@ class EvaluationSettings(_Settings):
         fit: when a fit stops.
         tuning: the search.
         execution: where fits run.
+        tracking: what goes to MLflow.
     """
 
     protocol: Literal["nested", "tutorial"] = "nested"
@@ -199,6 +212,7 @@ class EvaluationSettings(_Settings):
     fit: FitSettings = FitSettings()
     tuning: TuningSettings = TuningSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     def with_threads(self, threads: int) -> EvaluationSettings:
         """The same settings with the number of threads per fit made explicit."""

@@ -74,7 +74,13 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 
 def search(
-    train_batch: TrainBatch, settings: TuningSettings, base: Hyperparameters, study_name: str, seed: int
+    train_batch: TrainBatch,
+    settings: TuningSettings,
+    base: Hyperparameters,
+    study_name: str,
+    seed: int,
+    *,
+    resume: bool = True,
 ) -> SearchResult:
     """Searches, or goes on searching, for the hyperparameters with the lowest validation loss.
 
@@ -84,9 +90,10 @@ def search(
         base: values of everything that is not searched.
         study_name: name of the study in the storage; the same name goes on where it stopped.
         seed: from which every proposal derives.
+        resume: go on with an earlier search of that name; false: start it afresh.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    stored = _stored_study(settings, study_name)
+    stored = _stored_study(settings, study_name, resume)
     begun = time.monotonic()
     while (done := len(stored.trials)) < settings.n_trials:
         if done and settings.timeout_seconds is not None and time.monotonic() - begun > settings.timeout_seconds:
@@ -99,13 +106,13 @@ def search(
     return SearchResult(base.model_copy(update=best.params), _table(stored.trials, settings))
 
 
-def _stored_study(settings: TuningSettings, name: str) -> optuna.Study:
+def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.Study:
     """The study so far, less a last batch that was cut off while it was written."""
     storage = open_storage(settings.storage)
     study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction="minimize")
-    trials = study.trials
+    trials = study.trials if resume else []
     whole = len(trials) - len(trials) % settings.batch_size
-    if len(trials) >= settings.n_trials or whole == len(trials):
+    if resume and (len(trials) >= settings.n_trials or whole == len(trials)):
         return study
     optuna.delete_study(study_name=name, storage=storage)
     study = optuna.create_study(storage=storage, study_name=name, direction="minimize")

@@ -59,7 +59,7 @@ def _cross_validate_arm(
     group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
     cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
     genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
-    tracker = ArmTracker(arm, genes, dag.outputs)
+    tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
     result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
     tracker.finish(result)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from kpnn.pipelines.reporting import nodes, weighing
+from kpnn.pipelines.reporting import arm_runs, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
@@ -37,12 +37,20 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             "results",
             name="gather",
         ),
+        node(
+            arm_runs.logging_of(arm),
+            ["dag", "folds", "fold_store", "params:modelling", "params:data_engineering.input_suffix"],
+            "logged",
+            name="log_arm",
+        ),
     ]
     return pipeline(
         template,
         namespace=arm,
         inputs=inputs,
-        parameters={name: name for name in ("params:modelling", "params:interpretation")},
+        parameters={
+            name: name for name in ("params:modelling", "params:interpretation", "params:data_engineering.input_suffix")
+        },
     )
 
 
@@ -79,5 +87,11 @@ def create_pipeline() -> Pipeline:
             name="write_report",
         ),
         node(nodes.log_report, "report_parts", None, name="log_report"),
+        node(
+            arm_runs.register_model,
+            ["full.logged", "pruned.logged", "params:modelling"],
+            None,
+            name="register_model",
+        ),
     ]
     return sum((create_arm(arm, dag) for arm, dag in _ARMS.items()), start=pipeline(study))
