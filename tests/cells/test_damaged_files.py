@@ -60,7 +60,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, name):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CellsError, match="missing.h5: no such file"):
+    with pytest.raises(CellsError, match=r"missing.h5: no such file"):
         open_expression(tmp_path / "missing.h5")
 
 
@@ -100,7 +100,7 @@ def test_a_10x_file_whose_parts_do_not_fit_says_which(tmp_path, name, change, me
 def test_negative_values_in_a_gene_that_is_not_asked_for_are_found_by_the_sum(tmp_path):
     values = counts().toarray().astype(np.float32)
     values[4, 4] = -1000
-    with pytest.raises(CellsError, match="sum over all genes is .* in cell ACGTACGTACGT04-1"):
+    with pytest.raises(CellsError, match=r"sum over all genes is .* in cell ACGTACGTACGT04-1"):
         open_expression(h5ad(tmp_path / "a.h5ad", values)).read(genes=["A"])
 
 

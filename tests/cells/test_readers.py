@@ -186,7 +186,7 @@ def test_cell_rangers_own_files_read_as_scanpy_reads_them(name):
 @needs_tenx
 def test_a_file_of_several_genomes_asks_which_naming_them():
     path = TENX / "multiple_genomes.h5"
-    with pytest.raises(CellsError, match="several genomes .another_genome, hg19_chr21"):
+    with pytest.raises(CellsError, match=r"several genomes .another_genome, hg19_chr21"):
         open_expression(path)
     with pytest.raises(CellsError, match="no genome mm10"):
         open_expression(path, genome="mm10")

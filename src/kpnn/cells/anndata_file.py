@@ -46,13 +46,13 @@ class AnnDataFile(Expression):
         self.values = values
         if self.path.is_dir() and self.path.suffix == ".h5ad":
             raise CellsError(f"{path}: is a folder, not a file")
-        with self._open() as root:
+        with self.opened() as root:
             matrix_key, var_key = self._places(root)
             self._matrix_key = matrix_key
             self._obs_names = _index(root, "obs", self.source)
             self._var_names = _index(root, var_key, self.source)
             self._ids = _column(root, var_key, id_column, self.source)
-            self._layout, shape, self._indptr = self._structure(root[matrix_key])
+            self.layout, shape, self.indptr = self._structure(root[matrix_key])
             if shape != (len(self._obs_names), len(self._var_names)):
                 raise CellsError(
                     f"{path}: {values} has shape {shape}, but there are {len(self._obs_names):,} cells "
@@ -60,20 +60,28 @@ class AnnDataFile(Expression):
                 )
 
     @contextmanager
-    def _open(self) -> Iterator[Any]:
-        if not self.path.is_dir():
-            with open_hdf5(self.path) as file:
+    def opened(self) -> Iterator[Any]:
+        """The open file's root group; every failure inside the block becomes a `CellsError` that names the file."""
+        with self.reopened(self.path) as root:
+            yield root
+
+    @staticmethod
+    @contextmanager
+    def reopened(path: Path) -> Iterator[Any]:
+        """As `opened`, for a file that was looked at before."""
+        if not path.is_dir():
+            with open_hdf5(path) as file:
                 yield file
             return
         import zarr
 
         try:
-            yield zarr.open_group(str(self.path), mode="r")
+            yield zarr.open_group(str(path), mode="r")
         except KpnnError:
             raise
         except (*_BROKEN, *_WORSE) as cause:
             text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-            raise CellsError(f"{self.path}: cannot be read as Zarr; damaged or another format ({text})") from cause
+            raise CellsError(f"{path}: cannot be read as Zarr; damaged or another format ({text})") from cause
 
     def _places(self, root: Any) -> tuple[str, str]:
         """Names of the matrix and of the gene table that belongs to it."""
@@ -133,23 +141,21 @@ class AnnDataFile(Expression):
     @property
     def is_by_cell(self) -> bool:
         """Whether values are stored cell by cell."""
-        return self._layout != "csc"
+        return self.layout != "csc"
 
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
         """Reads some cells and columns in bounded pieces; see `Expression.select`."""
-        with self._open() as root:
+        with self.opened() as root:
             node = root[self._matrix_key]
-            if self._layout == "dense":
+            if self.layout == "dense":
                 return select_dense_rows(node, cells, columns, self.source)
             lookup = np.full(len(self._var_names), -1, dtype=np.int32)
             lookup[columns] = np.arange(len(columns), dtype=np.int32)
-            assert self._indptr is not None
-            if self._layout == "csr":
-                return select_rows(
-                    node["data"], node["indices"], self._indptr, cells, lookup, len(columns), self.source
-                )
+            assert self.indptr is not None
+            if self.layout == "csr":
+                return select_rows(node["data"], node["indices"], self.indptr, cells, lookup, len(columns), self.source)
             return select_columns(
-                node["data"], node["indices"], self._indptr, cells, lookup, len(self._obs_names), self.source
+                node["data"], node["indices"], self.indptr, cells, lookup, len(self._obs_names), self.source
             )
 
 
@@ -176,6 +182,11 @@ def _column(root: Any, table: str, name: str, source: str) -> pd.Index | None:
     if name not in node:
         return None
     return _texts(_elements(node[name], f"{source}: {table}/{name}"), f"{source}: {table}/{name}")
+
+
+def texts_of(node: Any, where: str) -> pd.Index:
+    """A column of `obs` or `var` as text, however it is stored."""
+    return _texts(_elements(node, where), where)
 
 
 def _elements(node: Any, where: str) -> np.ndarray:

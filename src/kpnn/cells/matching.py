@@ -12,13 +12,13 @@ import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
+from kpnn.cells.steps import Step, dropped_step
+from kpnn.cells.streaming_match import CELLS_AT_ONCE, StreamedMatch
 from kpnn.cells.transform import Transform
 from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,9 @@ class Limits:
     min_counts_per_cell: float = 0.0
     min_cells_per_gene: int = 1
 
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the matching, for a person to read.
-
-    Attributes:
-        name: what was done.
-        cells: cells left after it.
-        genes: genes (input nodes) left after it.
-        dropped: how many it dropped.
-        examples: at most five of those dropped.
-    """
-
-    name: str
-    cells: int
-    genes: int
-    dropped: int = 0
-    examples: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        if self.min_counts_per_cell < 0 or self.min_cells_per_gene < 0:
+            raise SettingsError(f"limits must not be negative, found {self}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,20 +65,18 @@ class Matched:
             step: what to call this in the account.
         """
         kept = pd.Index(list(genes))
-        dropped = self.genes[~self.genes.isin(kept)]
-        account = Step(step, len(self.labels), len(kept), len(dropped), tuple(dropped[:_EXAMPLES]))
-        if len(dropped) or not kept.equals(self.genes):
-            counts = _chosen(self.counts, self.genes.get_indexer(kept))
-        else:
-            counts = self.counts
+        account = dropped_step(step, len(self.labels), len(kept), self.genes[~self.genes.isin(kept)])
+        same = kept.equals(self.genes)
+        counts = self.counts if same else _chosen(self.counts, self.genes.get_indexer(kept))
         return Matched(counts, self.totals, self.labels, kept, (*self.steps, account))
 
-    def to_anndata(self, transform: Transform, nodes: Sequence[str]) -> AnnData:
+    def to_anndata(self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None) -> AnnData:
         """The cells as training wants them.
 
         Args:
             transform: what to do to the counts.
             nodes: the input node of each gene, in the order of `genes`.
+            more_obs: further columns of `obs`, such as the donor, index the barcodes.
 
         Returns:
             AnnData: `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output,
@@ -101,24 +84,12 @@ class Matched:
         """
         from anndata import AnnData
 
+        obs = self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
         var = pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
-        adata = AnnData(transform.apply(self.counts, self.totals), obs=self.labels.copy(), var=var)
+        adata = AnnData(transform.apply(self.counts, self.totals), obs=obs, var=var)
         adata.layers["counts"] = self.counts
         adata.uns["transform"] = transform.as_dict()
         return adata
-
-
-def _chosen(counts: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
-    """Some columns of a matrix in the order given, with sorted indices."""
-    place = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)
-    place[columns] = np.arange(len(columns))
-    indices, data, indptr = place[counts.indices], counts.data, counts.indptr
-    kept = indices >= 0
-    if not kept.all():
-        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr].astype(indptr.dtype)
-        indices, data = indices[kept], data[kept]
-    chosen = sp.csr_matrix((data, indices, indptr), shape=(counts.shape[0], len(columns)))
-    return chosen if chosen.has_sorted_indices else chosen.tocsc().tocsr()
 
 
 def gene_of(node: str, suffix: str) -> str:
@@ -133,7 +104,8 @@ def match(
     *,
     join: Join = "max",
     limits: Limits | None = None,
-) -> Matched:
+    in_memory_cells: int | None = None,
+) -> Matched | StreamedMatch:
     """Reads the labelled cells and the PKN's genes, and drops what is not usable.
 
     Args:
@@ -142,6 +114,8 @@ def match(
         genes: the genes that the PKN knows.
         join: how repeated genes become one.
         limits: which cells and genes have enough counts.
+        in_memory_cells: more labelled cells than this stay on disk (`StreamedMatch`), in the order of the file;
+            None: all are read.
 
     Returns:
         Cells in the order of the labels, genes in the order given, with an account of every step.
@@ -150,10 +124,23 @@ def match(
         CellsError: no cell or no gene in common, nothing left, or the expression is not usable.
     """
     limits = limits or Limits()
-    if limits.min_counts_per_cell < 0 or limits.min_cells_per_gene < 0:
-        raise SettingsError(f"limits must not be negative, found {limits}")
-    wanted = pd.Index(list(dict.fromkeys(genes)))
-    steps = [Step("in the expression file", expression.n_cells, len(expression.genes))]
+    at, indexed, steps = _labelled(expression, labels)
+    known, columns, step = _known_genes(expression, pd.Index(list(dict.fromkeys(genes))), len(indexed))
+    joined = Step(f"repeated genes joined ({join})", len(indexed), len(known), columns - len(known))
+    account = (*steps, step, joined)
+    if in_memory_cells is not None and len(indexed) > in_memory_cells:
+        return _streamed(expression, at, indexed, known, join, limits, account)
+    counts, totals = expression.counts(at, known, join=join)
+    kept, step_of_cells = _enough_counts(totals, indexed, len(known), limits)
+    if kept is not None:
+        counts, totals, indexed = counts[kept], totals[kept], indexed[kept]
+    matched = Matched(counts, totals, indexed, known, (*account, *step_of_cells))
+    seen_in = np.bincount(counts.indices, minlength=len(known))
+    return matched.restricted_to(*_seen_genes(known, seen_in, len(indexed), limits))
+
+
+def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame, list[Step]]:
+    """Positions and labels of the labelled cells that the file has."""
     indexed = labels.set_index("barcode")
     at = expression.locate(indexed.index)
     unknown = indexed.index[at < 0]
@@ -162,10 +149,18 @@ def match(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
         )
-    indexed, at = indexed[at >= 0], at[at >= 0]
-    steps.append(Step("labelled cells", len(indexed), len(expression.genes), len(unknown), tuple(unknown[:_EXAMPLES])))
-    known = wanted[wanted.isin(expression.genes)]
-    unmeasured = wanted[~wanted.isin(expression.genes)]
+    found = at >= 0
+    steps = [
+        Step("in the expression file", expression.n_cells, len(expression.genes)),
+        dropped_step("labelled cells", int(found.sum()), len(expression.genes), unknown),
+    ]
+    return at[found], indexed[found], steps
+
+
+def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tuple[pd.Index, int, Step]:
+    """The wanted genes that the file has, the number of their columns, and the account."""
+    is_known = wanted.isin(expression.genes)
+    known = wanted[is_known]
     if not len(known):
         raise CellsError(
             f"{expression.source}: has none of the network's {len(wanted):,} genes; the network names "
@@ -173,46 +168,70 @@ def match(
             f"(gene_names: {expression.gene_names})"
         )
     columns = int(expression.genes.isin(known).sum())
-    steps.append(
-        Step("columns of genes in the network", len(indexed), columns, len(unmeasured), tuple(unmeasured[:_EXAMPLES]))
-    )
-    counts, totals = expression.counts(at, known, join=join)
-    steps.append(Step(f"repeated genes joined ({join})", len(indexed), len(known), columns - len(known)))
-    matched = Matched(counts, totals, indexed, known, tuple(steps))
-    return _enough_genes(_enough_cells(matched, limits), limits)
+    return known, columns, dropped_step("columns of genes in the network", n_cells, columns, wanted[~is_known])
 
 
-def _enough_cells(matched: Matched, limits: Limits) -> Matched:
+def _enough_counts(
+    totals: np.ndarray, labels: pd.DataFrame, n_genes: int, limits: Limits
+) -> tuple[np.ndarray | None, list[Step]]:
+    """Which cells have enough counts (None: all), and the account."""
     if limits.min_counts_per_cell <= 0:
-        return matched
-    kept = matched.totals >= limits.min_counts_per_cell
-    dropped = matched.labels.index[~kept]
+        return None, []
+    kept = totals >= limits.min_counts_per_cell
     if not kept.any():
         raise CellsError(
             f"no labelled cell has min_counts_per_cell = {limits.min_counts_per_cell:g} counts; "
-            f"the richest has {matched.totals.max():g}"
+            f"the richest has {totals.max():g}"
         )
-    step = Step(
-        f"cells with at least {limits.min_counts_per_cell:g} counts",
-        int(kept.sum()),
-        len(matched.genes),
-        len(dropped),
-        tuple(dropped[:_EXAMPLES]),
-    )
-    return Matched(
-        matched.counts[kept], matched.totals[kept], matched.labels[kept], matched.genes, (*matched.steps, step)
-    )
+    name = f"cells with at least {limits.min_counts_per_cell:g} counts"
+    return kept, [dropped_step(name, int(kept.sum()), n_genes, labels.index[~kept])]
 
 
-def _enough_genes(matched: Matched, limits: Limits) -> Matched:
-    seen_in = np.bincount(matched.counts.indices, minlength=len(matched.genes))
+def _seen_genes(genes: pd.Index, seen_in: np.ndarray, n_cells: int, limits: Limits) -> tuple[list[str], str]:
+    """The genes that are seen in enough cells, and what to call the step."""
     kept = seen_in >= limits.min_cells_per_gene
     if not kept.any():
         raise CellsError(
             f"no gene of the network is seen in min_cells_per_gene = {limits.min_cells_per_gene} of the "
-            f"{len(matched.labels):,} labelled cells"
+            f"{n_cells:,} labelled cells"
         )
     plural = "cell" if limits.min_cells_per_gene == 1 else "cells"
-    return matched.restricted_to(
-        list(matched.genes[kept]), f"genes seen in at least {limits.min_cells_per_gene} {plural}"
-    )
+    return list(genes[kept]), f"genes seen in at least {limits.min_cells_per_gene} {plural}"
+
+
+def _streamed(
+    expression: Expression,
+    at: np.ndarray,
+    labels: pd.DataFrame,
+    genes: pd.Index,
+    join: Join,
+    limits: Limits,
+    account: tuple[Step, ...],
+) -> StreamedMatch:
+    order = np.argsort(at, kind="stable")
+    at, labels = at[order], labels.iloc[order]
+    at_once = CELLS_AT_ONCE if expression.is_by_cell else len(at)
+    totals, seen_in = np.zeros(len(at)), np.zeros(len(genes), dtype=np.int64)
+    for start in range(0, len(at), at_once):
+        part = slice(start, start + at_once)
+        counts, totals[part] = expression.counts(at[part], genes, join=join)
+        enough = totals[part] >= limits.min_counts_per_cell
+        seen_in += np.bincount(counts[enough].indices, minlength=len(genes))
+    kept, step_of_cells = _enough_counts(totals, labels, len(genes), limits)
+    if kept is not None:
+        at, totals, labels = at[kept], totals[kept], labels[kept]
+    matched = StreamedMatch(expression, at, totals, labels, genes, (*account, *step_of_cells), join)
+    return matched.restricted_to(*_seen_genes(genes, seen_in, len(labels), limits))
+
+
+def _chosen(counts: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
+    """Some columns of a matrix in the order given, with sorted indices."""
+    place = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    indices, data, indptr = place[counts.indices], counts.data, counts.indptr
+    kept = indices >= 0
+    if not kept.all():
+        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr].astype(indptr.dtype)
+        indices, data = indices[kept], data[kept]
+    chosen = sp.csr_matrix((data, indices, indptr), shape=(counts.shape[0], len(columns)))
+    return chosen if chosen.has_sorted_indices else chosen.tocsc().tocsr()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, Matched, check_class_labels, gene_of, match
+from kpnn.cells import Expression, Matched, StreamedMatch, check_class_labels, gene_of, match
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import CellsError, PknError
 from kpnn.files import sha256_of
@@ -23,6 +23,8 @@ from kpnn.pkn.assembly import assemble_edges
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from kpnn.cells.streaming_match import PendingCells
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def match_cells(
     stated_pkn: Pkn,
     parameters: dict[str, Any],
     cross_validation: dict[str, Any],
-) -> tuple[Matched, Pkn]:
+) -> tuple[Matched | StreamedMatch, Pkn]:
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     settings = validated(DataEngineeringSettings, parameters, "data_engineering")
     node_of = {gene_of(node, settings.input_suffix): node for node in stated_pkn.inputs}
@@ -87,6 +89,7 @@ def match_cells(
         node_of,
         join=settings.repeated_genes,
         limits=settings.limits,
+        in_memory_cells=settings.in_memory_cells,
     )
     pkn = stated_pkn.pruned(node_of[gene] for gene in matched.genes)
     genes = [gene_of(node, settings.input_suffix) for node in pkn.inputs]
@@ -98,7 +101,9 @@ def find_full_dag(pkn: Pkn) -> Dag:
     return shortest_path_dag(pkn)
 
 
-def split_cells(labels: pd.DataFrame, matched: Matched, cross_validation: dict[str, Any]) -> pd.DataFrame:
+def split_cells(
+    labels: pd.DataFrame, matched: Matched | StreamedMatch, cross_validation: dict[str, Any]
+) -> pd.DataFrame:
     """Assigns every matched cell to one outer fold per repeat."""
     settings = validated(FoldSettings, cross_validation, "cross_validation")
     groups = None
@@ -115,19 +120,18 @@ def finish(
     edges: pd.DataFrame,
     stated_pkn: Pkn,
     labels: pd.DataFrame,
-    matched: Matched,
+    matched: Matched | StreamedMatch,
     pkn: Pkn,
     full_dag: Dag,
     folds: pd.DataFrame,
     parameters: dict[str, Any],
     cross_validation: dict[str, Any],
-) -> tuple[AnnData, Pkn, Dag, pd.DataFrame, dict[str, Any]]:
+) -> tuple[AnnData | PendingCells, Pkn, Dag, pd.DataFrame, dict[str, Any]]:
     """Hands over what later pipelines use, with a summary that a person reads."""
     settings = validated(DataEngineeringSettings, parameters, "data_engineering")
-    adata = matched.to_anndata(settings.transform, pkn.inputs)
     group_by = cross_validation.get("group_by")
-    if group_by is not None:
-        adata.obs[group_by] = labels.set_index("barcode")[group_by].reindex(adata.obs_names)
+    groups = None if group_by is None else labels.set_index("barcode")[[group_by]]
+    cells = matched.to_anndata(settings.transform, pkn.inputs, groups)
     for step in matched.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
     network_files = edges.attrs.get("sources", [edges.attrs.get("source")])
@@ -139,7 +143,7 @@ def finish(
         "transform": settings.transform.as_dict(),
         "files": {source: sha256_of(source) for source in sources if source},
     }
-    return adata, pkn, full_dag, folds, summary
+    return cells, pkn, full_dag, folds, summary
 
 
 def _network_account(stated: Pkn, pkn: Pkn, full_dag: Dag) -> list[dict[str, Any]]:

@@ -1,0 +1,81 @@
+"""A network that learns from a stream learns as well as one that learns from memory."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from kpnn.cells import CellStream
+from kpnn.errors import ModelError
+from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, predict
+from kpnn.nn.streaming import fit_stream
+from kpnn.pkn import Dag
+from kpnn.simulation import CountModel, simulate
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    simulation = simulate(
+        "single", n_cells=2_000, n_nodes=8, genes_per_node=6, fold_change=1.6, count_model=CountModel(dispersion=0.8)
+    )
+    dag = Dag.from_edges(simulation.edges, outputs=["OUT"])
+    genes = [name.removesuffix("_gene") for name in dag.inputs]
+    order = simulation.barcodes.get_indexer(simulation.labels["barcode"])
+    # Sorted by class: the worst order to read neighbours in.
+    order = order[np.argsort(simulation.labels["OUT"], kind="stable")]
+    labels = np.sort(simulation.labels["OUT"]).astype(np.int8)
+    X = np.log1p(simulation.counts[order][:, simulation.symbols.get_indexer(genes)].astype(np.float32))
+    obs = pd.DataFrame({"OUT": labels}, index=simulation.barcodes[order])
+    path = tmp_path_factory.mktemp("stream") / "matched.h5ad"
+    ad.AnnData(X.tocsr(), obs=obs, var=pd.DataFrame({"node": dag.inputs}, index=genes)).write_h5ad(path)
+    parts = np.random.default_rng(0).permutation(2_000)
+    return dag, path, X.tocsr(), labels, np.sort(parts[:1_200]), np.sort(parts[1_200:1_600]), np.sort(parts[1_600:])
+
+
+def trained(study, seed, streamed):
+    dag, path, X, y, train, validate, test = study
+    model = build_kpnn(dag, dropout=0.1, input_normalization="standard", seed=seed)
+    if streamed:
+        stream = CellStream.open(path, ["OUT"], blocks_per_buffer=8)
+        settings = TrainingSettings(max_epochs=25, patience=5, learning_rate=1e-2, seed=seed)
+        history = fit_stream(model, stream.part(train), validation_cells=stream.part(validate), settings=settings)
+    else:
+        history = fit_kpnn(
+            model,
+            X[train],
+            y[train],
+            validation_data=(X[validate], y[validate]),
+            max_epochs=25,
+            patience=5,
+            learning_rate=1e-2,
+            seed=seed,
+        )
+    return roc_auc_score(y[test], predict(model, X[test])["OUT"]), history, model
+
+
+def test_results_lie_within_the_spread_over_seeds_of_training_in_memory(study, monkeypatch):
+    monkeypatch.setattr("kpnn.cells.stream.ENTRIES_PER_BLOCK", 500)
+    in_memory = np.array([trained(study, seed, streamed=False)[0] for seed in range(6)])
+    streamed = np.array([trained(study, seed, streamed=True)[0] for seed in range(6)])
+    assert in_memory.mean() > 0.75
+    spread = max(in_memory.std(ddof=1), 0.003)
+    assert abs(streamed.mean() - in_memory.mean()) < 2 * spread
+    assert abs(streamed - in_memory.mean()).max() < 5 * spread
+
+
+def test_normalization_is_that_of_the_training_cells_and_a_run_repeats_bit_for_bit(study):
+    _, history, model = trained(study, 3, streamed=True)
+    _, again, _ = trained(study, 3, streamed=True)
+    np.testing.assert_array_equal(history.loss, again.loss)
+    layer = next(layer for layer in model.layers if hasattr(layer, "variance"))
+    _, _, X, _, train, _, _ = study
+    np.testing.assert_allclose(np.asarray(layer.mean), X[train].toarray().mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(layer.variance), X[train].toarray().var(axis=0), rtol=1e-4)
+
+
+def test_a_stream_of_other_columns_is_refused(study):
+    dag, path, *_ = study
+    stream = CellStream.open(path, ["OUT"]).restricted_to(dag.inputs[:-1])
+    with pytest.raises(ModelError, match=r"restricted_to\(dag.inputs\)"):
+        fit_stream(build_kpnn(dag), stream)
