@@ -1,8 +1,19 @@
 """Data with a planted truth."""
 
+from kpnn.simulation.control import control_counts, control_inputs
 from kpnn.simulation.counts import CountModel
 from kpnn.simulation.dressing import Dressing
 from kpnn.simulation.scenarios import Scenario, Simulation, Truth, simulate
 from kpnn.simulation.tcr_like import TcrShape
 
-__all__ = ["CountModel", "Dressing", "Scenario", "Simulation", "TcrShape", "Truth", "simulate"]
+__all__ = [
+    "CountModel",
+    "Dressing",
+    "Scenario",
+    "Simulation",
+    "TcrShape",
+    "Truth",
+    "control_counts",
+    "control_inputs",
+    "simulate",
+]

@@ -66,7 +66,7 @@ def flat_network(rng: np.random.Generator, genes_per_node: Sequence[int], predic
         rng: draws the signs.
         genes_per_node: number of genes below each hidden node.
         predictive: numbers (from 0) of the nodes that carry the signal; a second one stands above the first
-            one's genes too, so that either of them carries all of it.
+            one's genes and no others, so that either of them carries all of it.
     """
     if any(number < 1 for number in genes_per_node):
         raise SettingsError("genes_per_node must be at least 1 for every node")
@@ -74,15 +74,14 @@ def flat_network(rng: np.random.Generator, genes_per_node: Sequence[int], predic
     names = iter(_numbered("GENE", sum(genes_per_node), "_gene"))
     rows: list[tuple[str, str, int]] = [("OUT", node, 1) for node in hidden]
     module_of: dict[str, str] = {}
+    twins = [hidden[number] for number in predictive[1:]]
     for node, number in zip(hidden, genes_per_node, strict=True):
-        for _ in range(number):
+        for _ in range(0 if node in twins else number):
             gene = next(names)
             module_of[gene] = node
             rows.append((node, gene, _sign(rng)))
-    if len(predictive) > 1:
-        first = hidden[predictive[0]]
-        shared = [(gene, sign) for node, gene, sign in rows if node == first]
-        rows += [(hidden[other], gene, sign) for other in predictive[1:] for gene, sign in shared]
+    shared = [(gene, sign) for node, gene, sign in rows if node == hidden[predictive[0]]]
+    rows += [(twin, gene, sign) for twin in twins for gene, sign in shared]
     return Plan(_table(rows), "OUT", tuple(hidden[number] for number in predictive), module_of)
 
 

@@ -13,18 +13,18 @@ import pandas as pd
 
 from kpnn.cells import Expression, Matched, StreamedMatch, check_class_labels, gene_of, match
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import CellsError, PknError
+from kpnn.cells.streaming_match import PendingCells
+from kpnn.errors import CellsError, PknError, SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import state_pkn
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn, shortest_path_dag
 from kpnn.pkn.assembly import assemble_edges
+from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-    from kpnn.cells.streaming_match import PendingCells
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +132,8 @@ def finish(
     group_by = cross_validation.get("group_by")
     groups = None if group_by is None else labels.set_index("barcode")[[group_by]]
     cells = matched.to_anndata(settings.transform, pkn.inputs, groups)
+    if settings.control_inputs:
+        cells = _with_control_inputs(cells, settings)
     for step in matched.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
     network_files = edges.attrs.get("sources", [edges.attrs.get("source")])
@@ -141,9 +143,16 @@ def finish(
         "network": _network_account(stated_pkn, pkn, full_dag),
         "classes": {name: int(matched.labels[name].sum()) for name in matched.labels},
         "transform": settings.transform.as_dict(),
+        "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in sources if source},
     }
     return cells, pkn, full_dag, folds, summary
+
+
+def _with_control_inputs(cells: AnnData | PendingCells, settings: DataEngineeringSettings) -> AnnData:
+    if isinstance(cells, PendingCells):
+        raise SettingsError("data_engineering.control_inputs needs the cells in memory; set in_memory_cells higher")
+    return control_inputs(cells, cells.obs.columns[0], settings.control_seed)
 
 
 def _network_account(stated: Pkn, pkn: Pkn, full_dag: Dag) -> list[dict[str, Any]]:

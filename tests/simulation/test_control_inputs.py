@@ -1,0 +1,64 @@
+"""Control inputs make every gene equally predictive, whatever it was before."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from kpnn.cells import Transform
+from kpnn.errors import SettingsError
+from kpnn.simulation import control_counts, control_inputs, simulate
+
+
+@pytest.fixture(scope="module")
+def study():
+    simulation = simulate("single", n_cells=3_000, n_nodes=5, genes_per_node=10, fold_change=3.0)
+    classes = simulation.labels.set_index("barcode")["OUT"].loc[simulation.barcodes].to_numpy()
+    return simulation.counts, classes
+
+
+def test_every_gene_has_the_fold_change_or_its_inverse_half_of_them_each(study):
+    counts, classes = study
+    drawn, fold_changes = control_counts(counts, classes, seed=1)
+    assert sorted(np.unique(fold_changes)) == [0.5, 2.0]
+    assert (fold_changes == 2).sum() == 25
+    depth = np.asarray(counts.sum(axis=1)).ravel()
+    rates = np.stack([np.asarray(drawn[classes == c].sum(axis=0)).ravel() / depth[classes == c].sum() for c in (0, 1)])
+    np.testing.assert_allclose(rates[1] / rates[0], fold_changes, rtol=0.15)
+
+
+def test_the_pooled_profile_stays_and_neither_class_has_more_counts(study):
+    counts, classes = study
+    drawn, _ = control_counts(counts, classes, seed=1)
+    before, after = (np.asarray(each.sum(axis=0)).ravel() for each in (counts, drawn))
+    assert np.corrcoef(np.log(before), np.log(after))[0, 1] > 0.97
+    depth = np.asarray(drawn.sum(axis=1)).ravel()
+    assert abs(depth[classes == 1].mean() / depth[classes == 0].mean() - 1) < 0.25
+
+
+def test_with_a_flat_profile_all_genes_are_equally_common(study):
+    counts, classes = study
+    drawn, _ = control_counts(counts, classes, seed=2, flat_profile=True)
+    means = np.asarray(drawn.mean(axis=0)).ravel()
+    assert means.std() / means.mean() < 0.05
+
+
+def test_matched_cells_keep_names_labels_and_transform(study):
+    counts, classes = study
+    transform = Transform(library_size=500.0)
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    cells = ad.AnnData(
+        transform.apply(counts, totals), obs=pd.DataFrame({"T": classes}, index=[f"c{n}" for n in range(len(classes))])
+    )
+    cells.layers["counts"], cells.uns["transform"] = sp.csr_matrix(counts), transform.as_dict()
+    control = control_inputs(cells, "T", seed=3)
+    assert list(control.obs_names) == list(cells.obs_names)
+    np.testing.assert_allclose(np.expm1(control.X.toarray()).sum(axis=1), 500.0, rtol=1e-3)
+    assert (control.layers["counts"] != cells.layers["counts"]).nnz > 0
+
+
+def test_fractions_cannot_be_redrawn(study):
+    counts, classes = study
+    with pytest.raises(SettingsError, match="hold fractions"):
+        control_counts(sp.csr_matrix(counts * 0.3), classes, seed=1)
