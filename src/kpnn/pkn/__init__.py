@@ -1,11 +1,13 @@
 """Prior knowledge networks: edge tables, pruning to measured genes, DAG selection."""
 
-from kpnn.pkn.alternatives import Alternatives, RandomDags, enumerate_dags, random_dags, size_path
+from kpnn.pkn.alternatives import Alternatives, enumerate_dags
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.full_dag import induced_dag, shortest_path_dag
+from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.network import CleanUp, Pkn
+from kpnn.pkn.random_dags import RandomDags, random_dags
 from kpnn.pkn.rules import SelectionRules
 from kpnn.pkn.selection import DagSelection, select_dag
+from kpnn.pkn.size_path import SizeStep, size_path
 
 __all__ = [
     "Alternatives",
@@ -15,7 +17,9 @@ __all__ = [
     "Pkn",
     "RandomDags",
     "SelectionRules",
+    "SizeStep",
     "enumerate_dags",
+    "extended_dag",
     "induced_dag",
     "random_dags",
     "select_dag",

@@ -1,23 +1,17 @@
-"""More than one answer: other optimal DAGs, what they share, random DAGs of the same size, a path of sizes."""
+"""More than one answer: other optimal DAGs, and what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.realise import name_hash
 from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import DagSelection, Solved, SolveSettings, as_selection, select, solve
-from kpnn.pkn.statement import FREE, Rows
-
-_DRAW_RANGE = 1000
+from kpnn.pkn.selection import DagSelection, Solved, SolveSettings, as_selection, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +28,6 @@ class Alternatives:
     selections: tuple[DagSelection, ...]
     is_complete: bool
     membership: pd.DataFrame
-
-
-@dataclass(frozen=True, eq=False)
-class RandomDags:
-    """Random feasible DAGs of one size.
-
-    Attributes:
-        dags: the DAGs; a neuron set may repeat where few exist.
-        n_neurons_wanted: neurons asked for.
-        n_neurons: neurons that each of them has: the nearest number for which a DAG exists.
-    """
-
-    dags: tuple[Dag, ...]
-    n_neurons_wanted: int
-    n_neurons: int
 
 
 def enumerate_dags(
@@ -82,11 +61,9 @@ def enumerate_dags(
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
     settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
-    solved = _proven(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
+    solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
     optimum = solved.search.objective
-    first, _ = preferred(
-        Optima(solved.search, solved.milp, settings.limits, optimum), solved.search, tie_break, seed
-    )
+    first, _ = preferred(Optima(solved.search, solved.milp, settings.limits, optimum), solved.search, tie_break, seed)
     optima = Optima(solved.search, solved.milp, settings.limits, optimum + tolerance)
     membership = _membership(optima, solved, first)
     found, is_complete = [first], False
@@ -104,115 +81,8 @@ def enumerate_dags(
     return Alternatives(selections, is_complete, membership)
 
 
-def random_dags(
-    pkn: Pkn,
-    n_dags: int = 10,
-    *,
-    n_neurons: int | None = None,
-    rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
-) -> RandomDags:
-    """Draws feasible DAGs with a given number of neurons: the null against which a selection is judged.
-
-    Each draw gives every node and edge a random price and takes the cheapest DAG of that size, with random parents for
-    its inputs. Every neuron set that is cheapest for some prices can come up; they are not equally likely.
-
-    Args:
-        pkn: a PKN, as for `select_dag`.
-        n_dags: number of draws.
-        n_neurons: neurons of each; by default as many as the optimum has.
-        rules: the demands on each DAG.
-        solver: see `select_dag`.
-        time_limit: seconds for finding the optimum, and again for the draws.
-        threads: see `select_dag`.
-        seed: of the draws.
-
-    Raises:
-        SelectionError: as `select_dag`; or the time is up before the last draw.
-    """
-    if n_dags < 1:
-        raise SelectionError(f"n_dags must be at least 1, found {n_dags!r}")
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, "random")
-    solved = _proven(pkn, rules or SelectionRules(), settings, edge_form=None)
-    best = solved.search.best
-    assert best is not None
-    n_outputs = len(pkn.outputs)
-    columns = solved.statement.node_column[solved.statement.node_column != FREE]
-    optimum = n_outputs + int(np.round(best[columns]).sum())
-    wanted = optimum if n_neurons is None else n_neurons
-    same_size = wanted == optimum and not solved.statement.has_edge_form
-    if not same_size:
-        solved = _proven(pkn, rules or SelectionRules(), settings, edge_form=True)
-    most_cost = solved.search.objective if same_size else np.inf
-    optima = Optima(solved.search, solved.milp, settings.limits, most_cost)
-    size = optimum if same_size else n_outputs + _nearest_size(optima, wanted - n_outputs)
-    dags = []
-    for draw in range(n_dags):
-        rows = Rows()
-        if len(columns):
-            rows.add(columns, np.ones(len(columns)), float(size - n_outputs), float(size - n_outputs))
-        price = _random_prices(solved, name_hash(seed, str(draw)))
-        found = optima.cheapest(price, rows)
-        if found.x is None:
-            raise SelectionError(f"{draw} of {n_dags} random DAGs drawn within time_limit={time_limit:g} s")
-        drawn = as_selection(solved, found.x, replace(settings, seed=name_hash(seed, str(draw))))
-        dags.append(drawn.dag)
-    return RandomDags(tuple(dags), wanted, size)
-
-
-def size_path(
-    pkn: Pkn,
-    budgets: Sequence[int],
-    *,
-    rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
-) -> tuple[DagSelection, ...]:
-    """Selections from the smallest DAG on, each the cheapest that contains the one before and has enough neurons.
-
-    Args:
-        pkn: a PKN, as for `select_dag`.
-        budgets: numbers of neurons, ascending; those below the smallest DAG's are skipped, and the path ends early
-            where no DAG that contains the previous one has as many.
-        rules: the demands on each DAG.
-        solver: see `select_dag`.
-        time_limit: seconds per selection.
-        threads: see `select_dag`.
-        seed: see `select_dag`.
-        tie_break: see `select_dag`.
-
-    Returns:
-        The smallest selection, then one per budget.
-
-    Raises:
-        SelectionError: as `select_dag`.
-    """
-    if list(budgets) != sorted(set(budgets)):
-        raise SelectionError(f"budgets must ascend, found {list(budgets)}")
-    rules = rules or SelectionRules()
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
-    path = [select(pkn, rules, settings)]
-    for budget in budgets:
-        if budget <= len(path[-1].dag.neurons):
-            continue
-        edges = path[-1].dag.edges
-        kept = tuple(zip(edges["parent"], edges["child"], strict=True))
-        try:
-            path.append(select(pkn, replace(rules, keep_edges=kept), settings, least_neurons=budget))
-        except SelectionError as error:
-            if "no DAG satisfies" not in str(error):
-                raise
-            break
-    return tuple(path)
-
-
-def _proven(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None) -> Solved:
+def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None) -> Solved:
+    """As `selection.solve`, but what is not proven optimal in time is an error."""
     solved = solve(pkn, rules, settings, edge_form=edge_form)
     if solved.search.gap > 1e-9:
         raise SelectionError(
@@ -251,35 +121,3 @@ def _membership(optima: Optima, solved: Solved, first: np.ndarray) -> pd.DataFra
     answer[missed & ~seen] = "none" if settled[1] else "unknown"
     by_name = {pkn.nodes[code]: value for code, value in zip(codes, answer, strict=True)}
     return pd.DataFrame({"node": pkn.hidden, "membership": [by_name.get(name, "none") for name in pkn.hidden]})
-
-
-def _nearest_size(optima: Optima, wanted: int) -> int:
-    """The number of hidden nodes nearest to `wanted` that a solution has."""
-    columns = optima.node_columns
-    if not len(columns):
-        return 0
-    count = np.zeros(optima.n_columns)
-    count[columns] = 1.0
-    sizes = []
-    for sign, low, high in ((1.0, float(max(wanted, 0)), np.inf), (-1.0, -np.inf, float(wanted))):
-        rows = Rows()
-        rows.add(columns, np.ones(len(columns)), low, high)
-        found = optima.cheapest(sign * count, rows)
-        if found.x is not None:
-            sizes.append(int(np.round(found.x[columns]).sum()))
-    if not sizes:
-        raise SelectionError("no DAG of any size found in time; allow more time")
-    return min(sizes, key=lambda size: (abs(size - wanted), size))
-
-
-def _random_prices(solved: Solved, seed: int) -> np.ndarray:
-    """A price for every node and edge that depends on names and seed alone, shape (n_columns,)."""
-    statement, reduced = solved.statement, solved.statement.reduced
-    names = reduced.pkn.nodes
-    price = np.zeros(statement.n_columns)
-    for code in np.flatnonzero(statement.node_column != FREE):
-        price[statement.node_column[code]] = 1 + name_hash(seed, names[code]) % _DRAW_RANGE
-    for edge in np.flatnonzero(statement.edge_column != FREE):
-        pair = names[reduced.parent[edge]], names[reduced.child[edge]]
-        price[statement.edge_column[edge]] = 1 + name_hash(seed, *pair) % _DRAW_RANGE
-    return price

@@ -13,8 +13,10 @@ import numpy as np
 from kpnn.errors import SelectionError
 from kpnn.pkn.heuristic import NodeHeuristic
 from kpnn.pkn.highs import MilpOutcome, Relaxation
+from kpnn.pkn.progress import progress
+from kpnn.pkn.rows import Rows
 from kpnn.pkn.separation import Separator, cycle_cuts
-from kpnn.pkn.statement import Rows, Statement
+from kpnn.pkn.statement import Statement
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +140,7 @@ class _Solving:
         self.rng = np.random.default_rng(limits.seed)
         self.guide = np.zeros(len(statement.reduced.pkn.nodes))
         self.high = statement.high
+        self.phase = "start"
 
     def run(self) -> None:
         self.build_from(np.zeros(self.search.statement.n_columns))
@@ -147,11 +150,26 @@ class _Solving:
             ("neighbourhoods", self.search_neighbourhoods),
             ("integer", self.cut_integer),
         )
-        for name, phase in phases:
-            clock = time.monotonic()
-            if not self.is_done:
-                phase()
-            self.search.seconds[name] = time.monotonic() - clock
+        with progress(self.describe):
+            for name, phase in phases:
+                clock, self.phase = time.monotonic(), name
+                if not self.is_done:
+                    phase()
+                self.search.seconds[name] = time.monotonic() - clock
+
+    def describe(self) -> str:
+        """One line on the state of the search."""
+        search = self.search
+        best = "no DAG yet" if search.best is None else f"best {search.objective:g}"
+        return (
+            f"{time.monotonic() - self.start:.0f} s, {self.phase}, {best}, bound {search.bound:g}, "
+            f"gap {search.gap:.2%}, {search.rounds} rounds of cuts"
+        )
+
+    def note_bound(self, value: float) -> None:
+        """Takes a bound that a solver reports while it is at work."""
+        if np.isfinite(value):
+            self.search.raise_bound(value)
 
     @property
     def left(self) -> float:
@@ -275,6 +293,7 @@ class _Solving:
                 relative_gap=self.limits.gap,
                 threads=self.limits.threads,
                 seed=self.limits.seed,
+                on_progress=self.note_bound,
             )
             if outcome.is_infeasible:
                 # Columns are fixed so that only better solutions remain: there is none.

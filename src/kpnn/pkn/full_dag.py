@@ -64,6 +64,36 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
     return Dag.from_edges(pkn.edges.loc[rows].reset_index(drop=True), outputs=dag.outputs)
 
 
+def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
+    """A DAG that contains another and nearly all of the PKN: every edge that runs down one order of all nodes.
+
+    Nodes of the DAG are ordered by the longest path from an output, the others stand half a step below their
+    breadth-first level; nodes on a par are ordered by name. An acyclic PKN is kept whole.
+
+    Args:
+        pkn: the PKN that the DAG was selected from.
+        dag: the DAG.
+    """
+    reduced = presolve(pkn)
+    if reduced.is_acyclic:
+        rows = reduced.edge_ids
+    else:
+        depth: dict[str, float] = dict.fromkeys(dag.nodes, 0.0)
+        parents = dag.edges.groupby("child")["parent"].agg(list).to_dict()
+        for level in reversed(dag.levels):
+            for name in level:
+                depth[name] = 1.0 + max((depth[parent] for parent in parents.get(name, ())), default=-1.0)
+        place = np.array(
+            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, reduced.distance_from_output, strict=True)]
+        )
+        place[reduced.is_input] = np.inf
+        rank = np.empty(len(place), dtype=np.int64)
+        rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+        rows = reduced.edge_ids[rank[reduced.parent] < rank[reduced.child]]
+    edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
+    return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
+
+
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:
     """Bit sets of the nodes below each node; bits count the nodes by name."""
     names = [name for level in dag.levels for name in level]

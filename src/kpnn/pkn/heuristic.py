@@ -1,4 +1,4 @@
-"""Feasible solutions of the statement in node form, guided by a relaxation: shortest paths, then pruning, then repair."""
+"""Feasible solutions of the node form, guided by a relaxation: shortest paths, then pruning, then repair."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.statement import FREE, Statement
+from kpnn.pkn.rows import FREE
+from kpnn.pkn.statement import Statement
 
 _LEAST_WEIGHT = 1e-6
 _REFRESHES = 25
@@ -24,7 +25,8 @@ class NodeHeuristic:
         self._tail, self._head = reduced.parent[order], reduced.child[order]
         self._indptr = np.searchsorted(self._tail, np.arange(self._n + 1)).astype(np.int32)
         self._outputs = np.flatnonzero(reduced.is_output)
-        self._is_always = reduced.is_output | reduced.is_forced
+        column = statement.node_column
+        self._is_always = reduced.is_output | ((column != FREE) & (statement.low[np.maximum(column, 0)] > 0.5))
         demands = [(reduced.classes[i].parents, reduced.classes[i].coverage) for i in reduced.open_classes]
         self._groups: list[np.ndarray] = []
         if len(reduced.priced_edges):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import highspy
 import numpy as np
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.statement import Rows, Statement
+from kpnn.pkn.rows import Rows
+from kpnn.pkn.statement import Statement
 
 _LARGE = 15_000
 """Rows and columns of a statement beyond which its relaxation is solved by the interior point method."""
@@ -116,19 +118,22 @@ def solve_with_highs(
     relative_gap: float,
     threads: int,
     seed: int,
+    on_progress: Callable[[float], None] | None = None,
 ) -> MilpOutcome:
     """Solves the statement with these rows to integrality.
 
     Args:
         statement: gives objective, bounds and integrality.
         rows: all rows, cuts among them.
-        low, high: bounds of the columns, within the statement's.
+        low: lower bounds of the columns, at least the statement's.
+        high: upper bounds of the columns, at most the statement's.
         start: values of the columns of a feasible solution, or None.
         time_limit: seconds.
         absolute_gap: stop where best and bound are this close.
         relative_gap: stop where they are this close as a share of the best.
         threads: most threads.
         seed: random seed of the solver.
+        on_progress: is told the bound (without the statement's constant) as it rises.
     """
     solver = highs(threads, seed)
     solver.setOptionValue("time_limit", max(time_limit, 0.01))
@@ -139,6 +144,9 @@ def solve_with_highs(
         solution = highspy.HighsSolution()
         solution.col_value = start.tolist()
         solver.setSolution(solution)
+    if on_progress is not None:
+        # The statement's columns alone: a solution here may still be cut off.
+        solver.cbMipLogging.subscribe(lambda event: on_progress(event.data_out.mip_dual_bound))
     solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible

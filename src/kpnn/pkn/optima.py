@@ -9,8 +9,8 @@ import numpy as np
 
 from kpnn.pkn.compact import Limits, Milp, Search, violated_cuts
 from kpnn.pkn.realise import name_hash, support_of
+from kpnn.pkn.rows import FREE, Rows
 from kpnn.pkn.separation import Separator, cycle_cuts
-from kpnn.pkn.statement import FREE, Rows
 
 _HASH_RANGE = 1 << 16
 _MOST_TIES = 20

@@ -148,7 +148,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     edge_ids = np.flatnonzero(usable)
     parent, child = pkn.parent_codes[edge_ids], pkn.child_codes[edge_ids]
     cost = pkn.edges["cost"].to_numpy()[edge_ids]
-    kept = _codes(pkn, rules.keep_nodes)
+    kept = node_codes(pkn, rules.keep_nodes)
     must_edges = _must_edges(pkn, rules)
     _require_usable(pkn, kept, must_edges, parent, child, usable)
     n_parents = np.bincount(child, minlength=n_nodes)
@@ -206,18 +206,19 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
 
 def _roles(pkn: Pkn) -> tuple[np.ndarray, np.ndarray]:
     is_input, is_output = np.zeros(len(pkn.nodes), dtype=bool), np.zeros(len(pkn.nodes), dtype=bool)
-    is_input[_codes(pkn, pkn.inputs)] = True
-    is_output[_codes(pkn, pkn.outputs)] = True
+    is_input[node_codes(pkn, pkn.inputs)] = True
+    is_output[node_codes(pkn, pkn.outputs)] = True
     return is_input, is_output
 
 
-def _codes(pkn: Pkn, names: tuple[str, ...]) -> np.ndarray:
+def node_codes(pkn: Pkn, names: tuple[str, ...]) -> np.ndarray:
+    """Positions of names in `pkn.nodes`."""
     return pd.Index(pkn.nodes).get_indexer(pd.Index(names)).astype(np.int64)
 
 
 def _permitted(pkn: Pkn, rules: SelectionRules) -> np.ndarray:
     forbidden_nodes = np.zeros(len(pkn.nodes), dtype=bool)
-    forbidden_nodes[_codes(pkn, rules.forbid_nodes)] = True
+    forbidden_nodes[node_codes(pkn, rules.forbid_nodes)] = True
     permitted = ~(forbidden_nodes[pkn.parent_codes] | forbidden_nodes[pkn.child_codes])
     permitted[_edge_rows(pkn, rules.forbid_edges)] = False
     return permitted
@@ -228,7 +229,7 @@ def _edge_rows(pkn: Pkn, edges: tuple[tuple[str, str], ...]) -> np.ndarray:
         return np.empty(0, dtype=np.int64)
     keys = pkn.parent_codes.astype(np.int64) * len(pkn.nodes) + pkn.child_codes
     parents, children = zip(*edges, strict=True)
-    wanted = _codes(pkn, parents) * len(pkn.nodes) + _codes(pkn, children)
+    wanted = node_codes(pkn, parents) * len(pkn.nodes) + node_codes(pkn, children)
     order = np.argsort(keys, kind="stable")
     return order[np.searchsorted(keys[order], wanted)]
 
@@ -255,7 +256,7 @@ def levels_below(tails: np.ndarray, heads: np.ndarray, starts: np.ndarray, n_nod
 
 
 def _require_paths(pkn: Pkn, down: np.ndarray, up: np.ndarray, what_to_do: str) -> None:
-    inputs, outputs = _codes(pkn, pkn.inputs), _codes(pkn, pkn.outputs)
+    inputs, outputs = node_codes(pkn, pkn.inputs), node_codes(pkn, pkn.outputs)
     lost_inputs = [pkn.nodes[code] for code in inputs[~np.isfinite(down[inputs])]]
     lost_outputs = [pkn.nodes[code] for code in outputs[~np.isfinite(up[outputs])]]
     if lost_inputs:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kpnn.pkn.dag import Dag
 from kpnn.pkn.presolve import ReducedPkn, levels_below
-from kpnn.pkn.statement import FREE, Statement
+from kpnn.pkn.rows import FREE
+from kpnn.pkn.statement import Statement
 
 TIE_BREAKS = ("support", "balanced", "random")
 
@@ -24,7 +26,7 @@ def name_hash(seed: int, *names: str) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big")
 
 
-def realise(statement: Statement, x: np.ndarray, tie_break: str, seed: int) -> np.ndarray:
+def realise(statement: Statement, x: np.ndarray, tie_break: str, seed: int, *, base: Dag | None = None) -> np.ndarray:
     """Turns a feasible solution of the statement into rows of `pkn.edges`.
 
     Args:
@@ -33,8 +35,10 @@ def realise(statement: Statement, x: np.ndarray, tie_break: str, seed: int) -> n
         tie_break: `support`: the parent with most PKN edges to inputs; `balanced`: inputs spread evenly over
             the kept parents; `random`: by seed. Ties go to the first name.
         seed: for `random`.
+        base: a DAG among the kept nodes whose edges are all kept.
     """
     reduced = statement.reduced
+    is_base = _edges_of(reduced, base)
     n_nodes = len(reduced.pkn.nodes)
     kept = reduced.is_output.copy()
     hidden = statement.node_column != FREE
@@ -46,13 +50,27 @@ def realise(statement: Statement, x: np.ndarray, tie_break: str, seed: int) -> n
     if not statement.has_edge_form:
         usable = np.flatnonzero(reduced.is_core & kept[reduced.parent] & kept[reduced.child])
         level = levels_below(reduced.parent[usable], reduced.child[usable], np.flatnonzero(reduced.is_output), n_nodes)
-        tree = usable[level[reduced.parent[usable]] + 1 == level[reduced.child[usable]]]
-        order = sorted(tree.tolist(), key=lambda e: (reduced.child[e], *prefer(reduced.parent[e], reduced.child[e])))
-        _, first = np.unique(reduced.child[order], return_index=True)
+        is_tree = level[reduced.parent[usable]] + 1 == level[reduced.child[usable]]
+        is_tree &= ~np.isin(reduced.child[usable], reduced.child[is_base & reduced.is_core])
+        tree = usable[is_tree]
+        order = sorted(
+            tree.tolist(), key=lambda e: (reduced.child[e], *prefer(int(reduced.parent[e]), int(reduced.child[e])))
+        )
+        _, first = np.unique(reduced.child[np.array(order, dtype=np.int64)], return_index=True)
         chosen[np.array(order, dtype=np.int64)[first]] = True
     served = [(code, position) for code, position, column in statement.serve if x[column] > 0.5]
-    chosen[_input_edges(reduced, kept, chosen, served, prefer, tie_break)] = True
+    chosen |= is_base
+    chosen[_input_edges(statement, kept, chosen, served, prefer, tie_break)] = True
     return reduced.edge_ids[chosen]
+
+
+def _edges_of(reduced: ReducedPkn, base: Dag | None) -> np.ndarray:
+    """Which usable edges a DAG has, shape (n_usable,), bool."""
+    if base is None:
+        return np.zeros(len(reduced.edge_ids), dtype=bool)
+    kept = set(zip(base.edges["parent"], base.edges["child"], strict=True))
+    edges = reduced.pkn.edges.iloc[reduced.edge_ids]
+    return np.array([pair in kept for pair in zip(edges["parent"], edges["child"], strict=True)], dtype=bool)
 
 
 def _preference(reduced: ReducedPkn, tie_break: str, seed: int) -> Callable[[int, int], tuple[int, int]]:
@@ -65,7 +83,7 @@ def _preference(reduced: ReducedPkn, tie_break: str, seed: int) -> Callable[[int
 
 
 def _input_edges(
-    reduced: ReducedPkn,
+    statement: Statement,
     kept: np.ndarray,
     chosen: np.ndarray,
     served: list[tuple[int, int]],
@@ -73,26 +91,33 @@ def _input_edges(
     tie_break: str,
 ) -> np.ndarray:
     """Positions (in `edge_ids`) of the edges from kept neurons to the inputs of all classes."""
+    reduced = statement.reduced
     n_nodes = len(reduced.pkn.nodes)
     key = reduced.parent.astype(np.int64) * n_nodes + reduced.child
     pairs: list[tuple[int, int]] = []
     busy = np.zeros(n_nodes, dtype=bool)
     busy[reduced.parent[chosen]] = True
     needy: dict[int, list[int]] = {}
+    # In node form every kept neuron is needed by some input or child, whatever parents are chosen.
+    spreads = statement.has_edge_form
     for code, position in served:
         if kept[code] and not busy[code]:
             busy[code] = True
             needy.setdefault(position, []).append(code)
+    fed_by: dict[int, list[int]] = {}
+    for edge in np.flatnonzero(chosen & ~reduced.is_core):
+        fed_by.setdefault(int(reduced.child[edge]), []).append(int(reduced.parent[edge]))
     open_choices: list[tuple[int, list[int], int]] = []
     for position, gene_class in enumerate(reduced.classes):
         parents = gene_class.parents[kept[gene_class.parents]].tolist()
         own = needy.get(position, [])
-        if gene_class.coverage * len(gene_class.genes) >= len(gene_class.parents):
+        if spreads and gene_class.coverage * len(gene_class.genes) >= len(gene_class.parents):
             # Inputs enough for every kept parent: those that have no child yet get one first.
             own = own + [code for code in parents if not busy[code] and code not in own]
             busy[own] = True
         for rank, gene in enumerate(gene_class.genes.tolist()):
             first = own[rank :: len(gene_class.genes)]
+            first += [code for code in fed_by.get(gene, ()) if code not in first]
             pairs += [(code, gene) for code in first]
             others = [code for code in parents if code not in first]
             missing = gene_class.coverage - len(first)

@@ -16,11 +16,11 @@ from kpnn.pkn.compact import Limits, Milp, Search, require_solution, solve_compa
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.presolve import ReducedPkn, presolve
+from kpnn.pkn.presolve import ReducedPkn, node_codes, presolve
 from kpnn.pkn.realise import TIE_BREAKS, realise
 from kpnn.pkn.rules import Edge, SelectionRules
 from kpnn.pkn.solvers import SOLVERS, find_solver
-from kpnn.pkn.statement import FREE, Statement, state
+from kpnn.pkn.statement import Statement, state
 
 METHODS = ("compact", "acyclic_flow")
 _LEAST_TIE_BREAK = 2.0
@@ -205,7 +205,7 @@ def solve(
     settings: SolveSettings,
     *,
     edge_form: bool | None = None,
-    least_neurons: int = 0,
+    base: Dag | None = None,
 ) -> Solved:
     """Presolves, states and solves.
 
@@ -214,23 +214,26 @@ def solve(
         rules: the demands on the DAG.
         settings: how to solve.
         edge_form: see `statement.state`.
-        least_neurons: fewest neurons of the DAG; needs the edge form.
+        base: a DAG that must be contained, feasible under the same rules but for a smaller coverage.
     """
     started = time.monotonic()
     milp, version = find_solver(settings.solver)
     statement = state(presolve(pkn, rules), edge_form=edge_form)
-    hidden = statement.node_column[statement.node_column != FREE]
-    if least_neurons > len(pkn.outputs):
-        statement.rows.add(hidden, np.ones(len(hidden)), float(least_neurons - len(pkn.outputs)))
+    if base is not None and statement.has_edge_form:
+        kept = zip(base.edges["parent"], base.edges["child"], strict=True)
+        statement = state(presolve(pkn, replace(rules, keep_edges=(*rules.keep_edges, *kept))), edge_form=True)
+    elif base is not None:
+        # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realise`).
+        statement.low[statement.node_column[node_codes(pkn, base.hidden)]] = 1.0
     seconds = {"presolve": time.monotonic() - started}
     search = solve_compact(statement, milp, settings.limits)
     require_solution(search, settings.time_limit)
     return Solved(statement, search, milp, version, seconds | search.seconds, started)
 
 
-def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, least_neurons: int = 0) -> DagSelection:
-    """As `select_dag`, by the compact statement, with the arguments in two groups."""
-    solved = solve(pkn, rules, settings, edge_form=True if least_neurons else None, least_neurons=least_neurons)
+def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
+    """As `select_dag`, by the compact statement, with the arguments in two groups; for `base` see `solve`."""
+    solved = solve(pkn, rules, settings, base=base)
     x, is_unique = require_solution(solved.search, settings.time_limit), False
     clock = time.monotonic()
     if solved.search.gap <= 1e-9:
@@ -238,10 +241,12 @@ def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, least_ne
         optima = Optima(solved.search, solved.milp, replace(settings.limits, time_limit=left), solved.search.objective)
         x, is_unique = preferred(optima, solved.search, settings.tie_break, settings.seed)
     solved.seconds["tie_break"] = time.monotonic() - clock
-    return as_selection(solved, x, settings, is_unique=is_unique)
+    return as_selection(solved, x, settings, is_unique=is_unique, base=base)
 
 
-def as_selection(solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_unique: bool = False) -> DagSelection:
+def as_selection(
+    solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_unique: bool = False, base: Dag | None = None
+) -> DagSelection:
     """The selection that a solution of a solved statement stands for.
 
     Args:
@@ -249,11 +254,12 @@ def as_selection(solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_u
         x: values of the statement's columns.
         settings: how it was solved.
         is_unique: see `DagSelection`.
+        base: a DAG whose edges are kept.
     """
     statement, search = solved.statement, solved.search
     objective = float(statement.cost @ x) + statement.constant
     sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
-    rows = realise(statement, x, settings.tie_break, settings.seed)
+    rows = realise(statement, x, settings.tie_break, settings.seed, base=base)
     seconds = solved.seconds | {"total": time.monotonic() - solved.started}
     return _selection(
         statement.reduced,

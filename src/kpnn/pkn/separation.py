@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
 
-from kpnn.pkn.statement import FREE, Network, Rows, Statement
+from kpnn.pkn.rows import FREE, Network, Rows
+from kpnn.pkn.statement import Statement
 
 _UNIT = 1_000_000
 """Capacity of a column at 1 in the integer flow problem."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.compact import Milp
 from kpnn.pkn.highs import MilpOutcome, solve_with_highs
-from kpnn.pkn.statement import Rows, Statement
+from kpnn.pkn.progress import log_lines
+from kpnn.pkn.rows import Rows
+from kpnn.pkn.statement import Statement
 
 SOLVERS = ("HIGHS", "SCIP", "GUROBI")
 FREE_GUROBI = 2_000
@@ -50,39 +55,102 @@ def _solve_with_cvxpy(
     relative_gap: float,
     threads: int,
     seed: int,
+    on_progress: Callable[[float], None] | None = None,
 ) -> MilpOutcome:
-    """As `highs.solve_with_highs`, for a solver that cvxpy knows."""
+    """As `highs.solve_with_highs`, for a solver that cvxpy knows; progress is the solver's own."""
     import cvxpy as cp
 
-    integer = np.flatnonzero(statement.is_integer)
-    x = cp.Variable(statement.n_columns, integer=(integer,) if len(integer) else False, bounds=[low, high])
+    del on_progress
+    small = shrink(statement, rows, low, high)
+    free, matrix, row_low, row_high = small.free, small.matrix, small.row_low, small.row_high
+    if not len(free):
+        return small.outcome(np.empty(0), 0.0, is_optimal=True)
+    integer = np.flatnonzero(statement.is_integer[free])
+    x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[low[free], high[free]])
     if start is not None:
-        x.value = start
-    matrix = rows.matrix(statement.n_columns)
-    row_low, row_high = np.array(rows.low), np.array(rows.high)
+        x.value = start[free]
     below, above = np.isfinite(row_high), np.isfinite(row_low)
     constraints = []
     if above.any():
         constraints.append(matrix[above] @ x >= row_low[above])
     if below.any():
         constraints.append(matrix[below] @ x <= row_high[below])
-    problem = cp.Problem(cp.Minimize(statement.cost @ x), constraints)
+    problem = cp.Problem(cp.Minimize(statement.cost[free] @ x), constraints)
     options = solver_options(name, max(time_limit, 0.1), absolute_gap, relative_gap, threads, seed)
     try:
-        problem.solve(solver=name, warm_start=start is not None, **options)
+        with log_lines(f"{name}: "):
+            problem.solve(solver=name, warm_start=start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
-        _explain(name, statement, rows, error)
+        _explain(name, len(free), len(row_low), error)
         return MilpOutcome(None, -np.inf, False, False)
-    if problem.status in ("infeasible", "infeasible_or_unbounded"):
+    if small.is_infeasible or problem.status in ("infeasible", "infeasible_or_unbounded"):
         return MilpOutcome(None, np.inf, True, False)
     if x.value is None or problem.status == "infeasible_inaccurate":
         return MilpOutcome(None, -np.inf, False, False)
-    return MilpOutcome(np.array(x.value), bound_of(name, problem), False, problem.status == "optimal")
+    return small.outcome(np.array(x.value), bound_of(name, problem), is_optimal=problem.status == "optimal")
 
 
-def _explain(name: str, statement: Statement, rows: Rows, error: Exception) -> None:
+@dataclass(frozen=True, eq=False)
+class Shrunk:
+    """A statement without the columns that are fixed and the rows that hold whatever the others are.
+
+    Attributes:
+        fixed: values of all columns; those of free ones do not count.
+        free: columns that are not fixed.
+        cost_of_fixed: what the fixed columns cost.
+        matrix: the remaining rows, shape (n_rows, n_free), with their `row_low` and `row_high`.
+        is_infeasible: a row cannot be satisfied.
+    """
+
+    fixed: np.ndarray
+    free: np.ndarray
+    cost_of_fixed: float
+    matrix: csr_array
+    row_low: np.ndarray
+    row_high: np.ndarray
+    is_infeasible: bool
+
+    def outcome(self, values: np.ndarray, bound: float, *, is_optimal: bool) -> MilpOutcome:
+        """The outcome for all columns."""
+        if self.is_infeasible:
+            return MilpOutcome(None, np.inf, True, False)
+        x = self.fixed.copy()
+        x[self.free] = values
+        return MilpOutcome(x, bound + self.cost_of_fixed, False, is_optimal)
+
+
+def shrink(statement: Statement, rows: Rows, low: np.ndarray, high: np.ndarray) -> Shrunk:
+    """Leaves out fixed columns and redundant rows, so that small licences go further.
+
+    Args:
+        statement: gives the objective.
+        rows: all rows.
+        low: lower bounds of the columns.
+        high: upper bounds of the columns.
+    """
+    matrix = rows.matrix(statement.n_columns)
+    row_low, row_high = np.array(rows.low), np.array(rows.high)
+    positive, negative = matrix.maximum(0), matrix.minimum(0)
+    least = positive @ low + negative @ high
+    most = positive @ high + negative @ low
+    needed = (least < row_low - 1e-9) | (most > row_high + 1e-9)
+    impossible = (most < row_low - 1e-6) | (least > row_high + 1e-6)
+    free = np.flatnonzero(high > low)
+    is_fixed = high <= low
+    shift = matrix[:, np.flatnonzero(is_fixed)] @ low[is_fixed]
+    return Shrunk(
+        fixed=np.where(is_fixed, low, 0.0),
+        free=free,
+        cost_of_fixed=float(statement.cost[is_fixed] @ low[is_fixed]),
+        matrix=csr_array(matrix[:, free])[np.flatnonzero(needed)],
+        row_low=(row_low - shift)[needed],
+        row_high=(row_high - shift)[needed],
+        is_infeasible=bool(impossible.any()),
+    )
+
+
+def _explain(name: str, columns: int, n_rows: int, error: Exception) -> None:
     """Says what to do where the reason is known."""
-    columns, n_rows = statement.n_columns, len(rows)
     if name == "GUROBI" and max(columns, n_rows) > FREE_GUROBI:
         raise SelectionError(
             f"Gurobi rejects a statement of {columns:,} variables and {n_rows:,} constraints; its free licence takes "

@@ -15,71 +15,12 @@ node-weighted form: Fischetti et al. 2017, doi:10.1007/s12532-016-0111-0).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from kpnn.pkn.presolve import ReducedPkn
-
-FREE = -1
-"""Column of an arc that costs nothing to use: its capacity is unlimited."""
-
-
-@dataclass
-class Rows:
-    """Rows `low <= sum of value * column <= high`, collected one by one."""
-
-    columns: list[np.ndarray] = field(default_factory=list)
-    values: list[np.ndarray] = field(default_factory=list)
-    low: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-
-    def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float = np.inf) -> None:
-        """Adds one row."""
-        self.columns.append(np.asarray(columns, dtype=np.int32))
-        self.values.append(np.asarray(values, dtype=float))
-        self.low.append(low)
-        self.high.append(high)
-
-    def extend(self, other: Rows) -> None:
-        """Adds all rows of another collection."""
-        self.columns += other.columns
-        self.values += other.values
-        self.low += other.low
-        self.high += other.high
-
-    def matrix(self, n_columns: int) -> csr_array:
-        """The coefficients, shape (n_rows, n_columns)."""
-        indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in self.columns])])
-        columns = np.concatenate(self.columns) if self.columns else np.empty(0, dtype=np.int32)
-        values = np.concatenate(self.values) if self.values else np.empty(0)
-        return csr_array((values, columns, indptr), shape=(len(self), n_columns))
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """Arcs along which a node must be connected to the source; each arc is a column, or free.
-
-    Attributes:
-        n_nodes: number of nodes, among them the source.
-        source: node that everything must be reached from.
-        tail, head: nodes of each arc.
-        column: column whose value is the arc's capacity, or FREE.
-        targets: nodes that must be reached.
-        target_column: column that says how much of the target is kept, or FREE: all of it.
-    """
-
-    n_nodes: int
-    source: int
-    tail: np.ndarray
-    head: np.ndarray
-    column: np.ndarray
-    targets: np.ndarray
-    target_column: np.ndarray
+from kpnn.pkn.rows import FREE, Network, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,14 +203,14 @@ class _Builder:
         parents_of = dict(_keyed(reduced.child, self.core))
         if self.edge_form:
             self._need_ends(self.core)
-            for code in self.hidden:
+            for code in self.hidden.tolist():
                 columns = self.edge_column[parents_of[code]]
                 self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
             return
         has_input = np.zeros(self.n_nodes, dtype=bool)
         has_input[reduced.parent[~reduced.is_core]] = True
         children_of = dict(_keyed(reduced.parent, self.core))
-        for code in self.hidden:
+        for code in self.hidden.tolist():
             columns, always = self._kept_sum(reduced.parent[parents_of[code]])
             if not always:
                 self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
@@ -309,7 +250,7 @@ class _Builder:
         priced_of = dict(_keyed(reduced.parent, reduced.priced_edges))
         nothing = np.empty(0, dtype=np.int64)
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
-        for code in neurons[~self.always_served[neurons]]:
+        for code in neurons[~self.always_served[neurons]].tolist():
             columns = np.concatenate(
                 [
                     self.edge_column[children_of.get(code, nothing)],

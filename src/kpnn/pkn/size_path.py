@@ -1,0 +1,76 @@
+"""A path of nested DAGs from the smallest to the full one, for a curve of compression against accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kpnn.errors import SelectionError
+from kpnn.pkn.dag import Dag
+from kpnn.pkn.full_dag import extended_dag
+from kpnn.pkn.network import Pkn
+from kpnn.pkn.rules import SelectionRules
+from kpnn.pkn.selection import SolveSettings, select
+
+
+@dataclass(frozen=True, eq=False)
+class SizeStep:
+    """One DAG of a size path.
+
+    Attributes:
+        budget: parents that each input keeps (or all, where it has fewer); None for the full DAG that ends the path.
+        dag: the DAG; it contains every edge of the step before.
+        objective: cost of its edges.
+        status: of the selection (see `DagSelection`); `full` for the last step.
+        gap: of the selection.
+    """
+
+    budget: int | None
+    dag: Dag
+    objective: float
+    status: str
+    gap: float
+
+
+def size_path(
+    pkn: Pkn,
+    budgets: Sequence[int] = (1, 2, 3),
+    *,
+    rules: SelectionRules | None = None,
+    solver: str = "HIGHS",
+    time_limit: float = 60.0,
+    threads: int = 0,
+    seed: int = 0,
+    tie_break: str = "support",
+) -> tuple[SizeStep, ...]:
+    """Selects, for each budget, the cheapest DAG that contains the one before; ends with a full DAG.
+
+    The budget is the coverage: how many parents each input keeps. The cheapest way to more neurons or edges as such
+    would be one long chain, which no one wants; more parents per input is what makes a network less brittle.
+
+    Args:
+        pkn: a PKN, as for `select_dag`.
+        budgets: ascending numbers of parents per input, such as (1, 2, 3).
+        rules: further demands on each DAG; their coverage is not used.
+        solver: see `select_dag`.
+        time_limit: seconds per step.
+        threads: see `select_dag`.
+        seed: see `select_dag`.
+        tie_break: see `select_dag`.
+
+    Raises:
+        SelectionError: as `select_dag`, or the budgets do not ascend.
+    """
+    if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
+        raise SelectionError(f"budgets must be ascending whole numbers from 1 on, found {list(budgets)}")
+    rules = rules or SelectionRules()
+    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
+    path: list[SizeStep] = []
+    for budget in budgets:
+        within = replace(rules, coverage=budget)
+        base = path[-1].dag if path else None
+        selection = select(pkn, within, settings, base=base)
+        path.append(SizeStep(budget, selection.dag, selection.objective, selection.status, selection.gap))
+    full = extended_dag(pkn, path[-1].dag)
+    path.append(SizeStep(None, full, float(full.edges["cost"].sum()), "full", 0.0))
+    return tuple(path)
