@@ -1,0 +1,155 @@
+"""MLflow runs: nested, complete, made once, and never in the way of a result."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpnn.pkn import Dag
+from kpnn.tracking import ArmTracker, log_study, register_best_arm
+from kpnn.training.results import ArmResult, FoldResult, predictions_table
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """One database for all tests here: making its tables takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture
+def tracking(tmp_path, monkeypatch, database):
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(database)
+    mlflow.create_experiment(tmp_path.name, artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment(tmp_path.name)
+    yield mlflow.MlflowClient()
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri("")
+
+
+@pytest.fixture(scope="module")
+def keras_file():
+    import tempfile
+    from pathlib import Path
+
+    from kpnn.nn import build_kpnn
+
+    edges = pd.DataFrame({"parent": ["TCR", "A", "A"], "child": ["A", "G1_gene", "G2_gene"]})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        build_kpnn(Dag.from_edges(edges, outputs=["TCR"])).save(path)
+        return path.read_bytes()
+
+
+def fold_result(arm, fold, model=None, roc_auc=0.9):
+    predictions = predictions_table(np.array(["c0", "c1"]), ["TCR"], np.array([[0], [1]]), np.array([[0.2], [0.8]]))
+    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.7, 0.5, 0.4], "val_loss": [0.7, 0.6, 0.5]})
+    trials = pd.DataFrame({"trial": [0], "state": ["complete"], "value": [0.5], "dropout": [0.1]})
+    metrics = dict.fromkeys(
+        ["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"], roc_auc
+    )
+    return FoldResult(
+        arm, 0, fold, "nested", 7, predictions, metrics, {"dropout": 0.1}, history, trials, 3, 2, 5, 1.5, model
+    )
+
+
+def children(client, parent_id):
+    experiment = client.get_run(parent_id).info.experiment_id
+    return client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent_id}'")
+
+
+def test_an_arm_and_its_folds_are_nested_below_the_active_run(tracking):
+    with mlflow.start_run() as parent:
+        tracker = ArmTracker("full")
+        results = [fold_result("full", fold, roc_auc=0.9 + 0.02 * fold) for fold in (0, 1)]
+        for result in results:
+            tracker.log_fold(result)
+        tracker.finish(ArmResult("full", tuple(results)))
+    [arm] = children(tracking, parent.info.run_id)
+    assert arm.info.run_name == "full"
+    assert arm.data.metrics["roc_auc"] == pytest.approx(0.91)
+    assert arm.data.metrics["roc_auc_sd"] == pytest.approx(np.std([0.9, 0.92], ddof=1))
+    assert arm.data.params["n_parameters"] == "5"
+    folds = children(tracking, arm.info.run_id)
+    assert sorted(run.info.run_name for run in folds) == ["repeat_0_fold_0", "repeat_0_fold_1"]
+    assert [p.value for p in tracking.get_metric_history(folds[0].info.run_id, "loss")] == [0.7, 0.5, 0.4]
+    assert {run.info.status for run in (arm, *folds)} == {"FINISHED"}
+
+
+def test_what_is_logged_is_not_logged_again(tracking):
+    result = ArmResult("full", (fold_result("full", 0),))
+    with mlflow.start_run() as parent:
+        ArmTracker("full").finish(result)
+        ArmTracker("full").finish(result)
+        [arm] = children(tracking, parent.info.run_id)
+        assert len(children(tracking, arm.info.run_id)) == 1
+
+
+def test_a_folds_network_opens_as_an_mlflow_model_and_the_arms_is_their_mean(tracking, keras_file):
+    cells = pd.DataFrame({"G2": [1.0, 0.0], "G1": [0.5, 2.0]}, dtype="float32")
+    with mlflow.start_run() as parent:
+        tracker = ArmTracker("full", genes=["G1", "G2"], outputs=["TCR"])
+        results = tuple(fold_result("full", fold, keras_file) for fold in (0, 1))
+        tracker.finish(ArmResult("full", results))
+        assert register_best_arm("best") == "full"
+    [arm] = children(tracking, parent.info.run_id)
+    fold = children(tracking, arm.info.run_id)[0]
+    of_fold = mlflow.pyfunc.load_model(f"runs:/{fold.info.run_id}/model")
+    of_arm = mlflow.pyfunc.load_model("models:/best/1")
+    assert of_fold.metadata.signature.inputs.input_names() == ["G1", "G2"]
+    predicted = of_fold.predict(cells)
+    assert list(predicted.columns) == ["TCR"]
+    # Both folds have the same weights here, so their mean is theirs; the order of the columns does not matter.
+    assert np.allclose(of_arm.predict(cells[["G1", "G2"]]), predicted)
+
+
+def test_trials_become_runs_when_asked(tracking):
+    with mlflow.start_run() as parent:
+        ArmTracker("full", trial_runs=True).log_fold(fold_result("full", 0))
+    [arm] = children(tracking, parent.info.run_id)
+    [fold] = children(tracking, arm.info.run_id)
+    [trial] = children(tracking, fold.info.run_id)
+    assert trial.info.run_name == "trial_0"
+    assert trial.data.params["dropout"] == "0.1"
+    assert trial.data.metrics["value"] == 0.5
+
+
+def test_without_an_active_run_nothing_is_logged(tracking, tmp_path):
+    ArmTracker("full").finish(ArmResult("full", (fold_result("full", 0),)))
+    assert log_study({"a": 1.0}, {}, {}, [], "") is None
+    experiment = tracking.get_experiment_by_name(tmp_path.name).experiment_id
+    assert tracking.search_runs([experiment]) == []
+
+
+def test_a_server_that_fails_is_a_warning_and_everything_can_be_logged_later(tracking, monkeypatch, caplog):
+    result = ArmResult("full", (fold_result("full", 0),))
+    with mlflow.start_run() as parent:
+        tracker = ArmTracker("full")
+
+        def no_answer(*_, **__):
+            raise mlflow.exceptions.MlflowException("connection refused")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(mlflow.MlflowClient, "log_batch", no_answer)
+            tracker.log_fold(result.folds[0])
+            tracker.finish(result)
+        assert "connection refused" in caplog.text
+        assert "kedro run --pipeline reporting" in caplog.text
+        ArmTracker("full").finish(result)
+    [arm] = children(tracking, parent.info.run_id)
+    finished = [run for run in children(tracking, arm.info.run_id) if run.info.status == "FINISHED"]
+    assert [run.info.run_name for run in finished] == ["repeat_0_fold_0"]
+    assert arm.data.metrics["roc_auc"] == pytest.approx(0.9)
+
+
+def test_the_studys_run_holds_its_answer(tracking, tmp_path):
+    (tmp_path / "report.html").write_text("<p>answer</p>")
+    with mlflow.start_run() as parent:
+        log_study(
+            {"compression": 51.3}, {"n": 1}, {"kpnn.equivalent": "true"}, [tmp_path / "report.html"], "An answer."
+        )
+    run = tracking.get_run(parent.info.run_id)
+    assert run.data.metrics == {"compression": 51.3}
+    assert run.data.tags["mlflow.note.content"] == "An answer."
+    assert [a.path for a in tracking.list_artifacts(parent.info.run_id)] == ["report.html"]

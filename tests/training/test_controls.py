@@ -1,0 +1,88 @@
+"""Controls and baselines: what is shuffled, what stays, and that none sees more than the arms do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kpnn.training.baselines import fit_baseline
+from kpnn.training.controls import Arm, ControlSettings, control_arms, dense_dag
+from kpnn.training.cross_validation import cross_validate
+from kpnn.training.results import FoldStore
+
+
+def run(arm, cells, folds, settings, root):
+    untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    return cross_validate(arm, cells, folds, untuned, FoldStore(root))
+
+
+def test_nothing_is_on_by_default(dag):
+    assert control_arms(ControlSettings(), dag) == []
+
+
+def test_every_control_that_is_on_becomes_an_arm(dag):
+    chosen = ControlSettings(random=2, alternative=1, permuted_genes=2, permuted_labels=1, logistic=True, dense=True)
+    arms = control_arms(chosen, dag, random_dags=[dag] * 5, alternative_dags=[dag])
+    assert [arm.name for arm in arms] == [
+        "random_0",
+        "random_1",
+        "alternative_0",
+        "permuted_genes_0",
+        "permuted_genes_1",
+        "permuted_labels_0",
+        "logistic",
+        "dense",
+    ]
+    assert arms[3].permute_genes != arms[4].permute_genes
+
+
+def test_shuffled_genes_are_the_same_values_in_other_places(dag, cells):
+    seen = Arm("permuted_genes_0", dag, permute_genes=1).cells_seen(cells)
+    assert seen.nodes == cells.nodes
+    before, after = cells.expression.toarray(), seen.expression.toarray()
+    assert not np.array_equal(before, after)
+    assert np.array_equal(np.sort(before, axis=1), np.sort(after, axis=1))
+    assert np.array_equal(seen.labels, cells.labels)
+
+
+def test_shuffled_labels_are_not_predicted(dag, cells, folds, settings, tmp_path):
+    arm = Arm("permuted_labels_0", dag, permute_labels=3)
+    seen = arm.cells_seen(cells)
+    assert seen.labels.sum() == cells.labels.sum()
+    assert not np.array_equal(seen.labels, cells.labels)
+    assert 0.2 < run(arm, cells, folds, settings, tmp_path).pooled_metrics()["roc_auc"] < 0.75
+
+
+def test_a_dense_network_has_about_as_many_parameters(dag):
+    dense = dense_dag(dag)
+    assert len(dense.levels) == 3
+    assert dense.inputs == dag.inputs
+    assert dense.n_parameters <= max(dag.n_parameters, len(dag.inputs) + 3)
+
+
+@pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])
+def test_a_baseline_predicts_on_the_arms_folds(name, dag, cells, folds, settings, tmp_path):
+    result = run(Arm(name, dag, estimator=name), cells, folds, settings, tmp_path)
+    assert result.pooled_metrics()["roc_auc"] > 0.8
+    assert result.folds[0].n_edges == 0
+    assert result.folds[0].model is None
+    assert len(result.trials()) > 0
+    again = FoldStore(tmp_path).load(0, 1)
+    pd.testing.assert_frame_equal(again.predictions, result.folds[1].predictions)
+
+
+@pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])
+def test_a_baseline_never_sees_the_held_out_cells(name, cells):
+    rows = np.arange(120)
+    training, held_out = rows[rows % 3 != 0], rows[rows % 3 == 0]
+    inner = [(training[::2], training[1::2])]
+    before = fit_baseline(name, cells, training, held_out, inner, seed=1)
+    spoiled = cells.expression.toarray()
+    spoiled[held_out[1:]] = 99.0
+    from dataclasses import replace
+
+    from scipy.sparse import csr_matrix
+
+    other = replace(cells, expression=csr_matrix(spoiled, dtype=np.float32))
+    after = fit_baseline(name, other, training, held_out, inner, seed=1)
+    assert before.probabilities[0] == pytest.approx(after.probabilities[0])
+    assert before.hyperparameters == after.hyperparameters
