@@ -18,15 +18,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint32, uint64
 
-# What Python calls is compiled once for an installation and kept beside this file. All that it calls stands in this
-# file too, because the kept code does not notice changes elsewhere, and needs no way in from Python.
-ENTRY: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 FLAGS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
 LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
 
 BATCH = 2  # kind of normalization: 0 none, 1 standard, 2 batch
 LINEAR, SIGMOID = 0, 1  # codes of activations
+
+
+def entry(function: Any) -> Any:
+    """Compiles a function that Python calls: once for an installation, kept beside this file.
+
+    All that it calls stands in this file too, because kept code does not notice changes elsewhere, and needs no way in
+    from Python. Where nothing can be written, it is compiled in every process anew.
+    """
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no folder for its cache
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 class Plan(NamedTuple):
@@ -122,7 +131,7 @@ class Rule(NamedTuple):
     momentum: float  # of its moving averages
 
 
-@njit(**ENTRY)
+@entry
 def random_number(what: Any, first_key: Any, second_key: Any) -> Any:
     """A uint32, uniform, for the thing numbered `what` under a pair of keys: two rounds of multiply and shift."""
     h = uint32(uint32(what) * uint32(0x9E3779B1) + first_key)
@@ -380,7 +389,7 @@ def neuron_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
             space.neuron_gradient[k] += total
 
 
-@njit(**ENTRY)
+@entry
 def add_moments(rows: Rows, cells: np.ndarray, first: int, n: int, sums: np.ndarray, squares: np.ndarray) -> None:
     """Adds x and x^2 of some cells, gene by gene, to two float64 arrays."""
     for cell in cells[first : first + n]:
@@ -390,7 +399,7 @@ def add_moments(rows: Rows, cells: np.ndarray, first: int, n: int, sums: np.ndar
             squares[rows.indices[t]] += x * x
 
 
-@njit(**ENTRY)
+@entry
 def add_squared_deviations(
     rows: Rows, cells: np.ndarray, means: np.ndarray, deviations: np.ndarray, stored: np.ndarray
 ) -> None:
@@ -588,7 +597,7 @@ def gradient_of_minibatch(
     return loss, penalty
 
 
-@njit(**ENTRY)
+@entry
 def train_epoch(
     plan: Plan,
     rows: Rows,
@@ -625,7 +634,7 @@ def train_epoch(
     return total / len(cells), total_penalty / len(cells), step
 
 
-@njit(**ENTRY)
+@entry
 def loss_of(
     plan: Plan,
     rows: Rows,
@@ -647,7 +656,7 @@ def loss_of(
     return total
 
 
-@njit(**ENTRY)
+@entry
 def values_of(
     plan: Plan,
     rows: Rows,
@@ -656,22 +665,21 @@ def values_of(
     rule: Rule,
     drops: Drops,
     space: Space,
-    z: np.ndarray,
-    a: np.ndarray,
+    neurons: np.ndarray,
+    values: np.ndarray,
 ) -> None:
-    """Writes pre-activations and activations, cells x neurons, without dropout."""
+    """Writes the activations of some neurons, cells x neurons, without dropout."""
     most = space.z.shape[1]
     load_weights(plan, state, rule, drops, space)
     for first in range(0, len(cells), most):
         n = min(most, len(cells) - first)
         forward(plan, rows, cells, first, n, state, drops, space)
         for b in range(n):
-            for v in range(len(plan.order)):
-                z[first + b, v] = space.z[v, b]
-                a[first + b, v] = space.a[v, b]
+            for place in range(len(neurons)):
+                values[first + b, place] = space.a[neurons[place], b]
 
 
-@njit(**ENTRY)
+@entry
 def output_gradients_of(
     plan: Plan,
     rows: Rows,

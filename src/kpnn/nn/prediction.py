@@ -12,7 +12,8 @@ import pandas as pd
 from kpnn.errors import ModelError, some_names
 from kpnn.nn.engine import Engine
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.kernels import output_gradients_of, values_of
+from kpnn.nn.kernels import LINEAR, output_gradients_of, values_of
+from kpnn.nn.layer import sparse_dag
 
 
 def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> pd.DataFrame:
@@ -33,11 +34,12 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
     """
-    engine, names, z, a, missing = _values(model, cells, missing_genes)
-    outputs = engine.plan.outputs
-    codes = engine.plan.codes[outputs]
-    values = np.where(codes == 0, 1.0 / (1.0 + np.exp(-np.clip(z[:, outputs], -700, 700))), a[:, outputs])
-    table = pd.DataFrame(values.astype(z.dtype), index=names, columns=list(engine.layer.dag.outputs))
+    layer = sparse_dag(model)
+    table, missing = _values(model, cells, layer.dag.outputs, missing_genes)
+    linear = layer.activation_codes[layer.layout.outputs] == LINEAR
+    if linear.any():
+        logits = table.to_numpy()[:, linear]
+        table.iloc[:, np.flatnonzero(linear)] = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     if missing:
         table.attrs["missing_genes"] = list(missing)
     return table
@@ -60,15 +62,8 @@ def node_activations(
     Raises:
         ModelError: as `predict`, or a node is no neuron of the model.
     """
-    engine, names, _, a, _ = _values(model, cells, missing_genes)
-    table = pd.DataFrame(a, index=names, columns=list(engine.layer.dag.neurons))
-    if nodes is None:
-        return table
-    wanted = list(nodes)
-    stray = [name for name in wanted if name not in table.columns]
-    if stray:
-        raise ModelError(f"{some_names(stray)} is no neuron of this model")
-    return table[wanted]
+    wanted = sparse_dag(model).dag.neurons if nodes is None else nodes
+    return _values(model, cells, wanted, missing_genes)[0]
 
 
 def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> np.ndarray:
@@ -96,12 +91,17 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
 
 
 def _values(
-    model: keras.Model, cells: Any, missing_genes: str
-) -> tuple[Engine, pd.Index, np.ndarray, np.ndarray, tuple[str, ...]]:
+    model: keras.Model, cells: Any, nodes: Iterable[str], missing_genes: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Activations of some neurons, cells x nodes, and the genes taken as zeros."""
+    columns = list(nodes)
+    neurons = pd.Index(sparse_dag(model).dag.neurons).get_indexer(columns)
+    stray = [name for name, place in zip(columns, neurons, strict=True) if place < 0]
+    if stray:
+        raise ModelError(f"{some_names(stray)} is no neuron of this model")
     rows, names, missing = as_rows(model, cells, missing_genes)
     engine = Engine.of(model)
-    z = np.zeros((len(names), engine.layer.layout.n_neurons), dtype=engine.state.kernel.dtype)
-    a = np.zeros_like(z)
+    values = np.zeros((len(names), len(columns)), dtype=engine.state.kernel.dtype)
     everyone = np.arange(len(names))
-    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, z, a)
-    return engine, names, z, a, missing
+    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, neurons, values)
+    return pd.DataFrame(values, index=names, columns=columns), missing

@@ -147,7 +147,7 @@ def fit_kpnns(
         rows = watched[place]
         validation = None if rows is None else cells.part(rows, f"validation_rows[{place}]")
         fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
-    return _run(fits, callback, n_threads or len(os.sched_getaffinity(0)))
+    return _run(fits, callback, n_threads or _usable_cores())
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,6 +300,10 @@ class _Fit:
             best_epoch=self.best_epoch,
             stopped_by=self.stopped_by,
         )
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
