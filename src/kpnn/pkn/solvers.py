@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +64,7 @@ def _solve_with_cvxpy(
     del on_progress
     small = shrink(statement, rows, low, high)
     free, matrix, row_low, row_high = small.free, small.matrix, small.row_low, small.row_high
-    if not len(free):
+    if small.is_infeasible or not len(free):
         return small.outcome(np.empty(0), 0.0, is_optimal=True)
     integer = np.flatnonzero(statement.is_integer[free])
     x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[low[free], high[free]])
@@ -78,12 +79,13 @@ def _solve_with_cvxpy(
     problem = cp.Problem(cp.Minimize(statement.cost[free] @ x), constraints)
     options = solver_options(name, max(time_limit, 0.1), absolute_gap, relative_gap, threads, seed)
     try:
-        with log_lines(f"{name}: "):
+        with log_lines(f"{name}: "), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # cvxpy's on reaching the time limit; the gap says it
             problem.solve(solver=name, warm_start=start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
         _explain(name, len(free), len(row_low), error)
         return MilpOutcome(None, -np.inf, False, False)
-    if small.is_infeasible or problem.status in ("infeasible", "infeasible_or_unbounded"):
+    if problem.status in ("infeasible", "infeasible_or_unbounded"):
         return MilpOutcome(None, np.inf, True, False)
     if x.value is None or problem.status == "infeasible_inaccurate":
         return MilpOutcome(None, -np.inf, False, False)

@@ -6,6 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kpnn.pkn import SelectionRules
+
+
+class AlternativeSettings(BaseModel):
+    """Other optimal DAGs to look for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    most: int = Field(default=3, ge=1)
+    tolerance: float = Field(default=0.0, ge=0)
+
 
 class DagSelectionSettings(BaseModel):
     """What DAG to select and how; see `conf/base/parameters_dag_pruning.yml`."""
@@ -13,6 +24,7 @@ class DagSelectionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     select_from: Literal["pkn", "full_dag"] = "pkn"
+    edges: Literal["selected", "induced"] = "selected"
     method: Literal["compact", "acyclic_flow"] = "compact"
     solver: Literal["HIGHS", "SCIP", "GUROBI"] = "HIGHS"
     time_limit: float = Field(default=60.0, gt=0)
@@ -27,3 +39,19 @@ class DagSelectionSettings(BaseModel):
     max_depth: int | None = Field(default=None, ge=1)
     max_parents: int | None = Field(default=None, ge=1)
     coverage: int = Field(default=1, ge=1)
+    alternatives: AlternativeSettings = AlternativeSettings()
+    n_random_dags: int = Field(default=0, ge=0)
+    size_path: tuple[int, ...] = ()
+
+    @property
+    def rules(self) -> SelectionRules:
+        """The demands on the DAG."""
+        return SelectionRules(
+            self.keep_nodes,
+            self.forbid_nodes,
+            self.keep_edges,
+            self.forbid_edges,
+            self.max_depth,
+            self.max_parents,
+            self.coverage,
+        )
