@@ -72,7 +72,12 @@ def train(study: Study, dag: Dag, seed: int, n_folds: int, settings: dict[str, A
     order = np.concatenate([rng.permutation(np.flatnonzero(labels[:, 0] == value)) for value in (0, 1)])
     parts = [np.sort(order[number::n_folds]) for number in range(n_folds)]
     how = TrainingSettings(learning_rate=1e-2, patience=10, max_epochs=200)
-    common = {"hidden_activation": "tanh", "input_normalization": "standard", "dropout": 0.2, "kernel_l2": 1e-4}
+    common: dict[str, Any] = {
+        "hidden_activation": "tanh",
+        "input_normalization": "standard",
+        "dropout": 0.2,
+        "kernel_l2": 1e-4,
+    }
     folds = []
     for number, held_out in enumerate(parts):
         training = np.setdiff1d(np.arange(len(labels)), held_out)

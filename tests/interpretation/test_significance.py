@@ -30,17 +30,31 @@ def test_permutation_p_values_agree_with_all_permutations():
     np.testing.assert_allclose(p_values, exact / len(subsets), atol=0.012)
 
 
-def test_p_values_of_neurons_that_know_nothing_are_uniform():
+def test_p_values_of_neurons_that_know_nothing_are_uniform_in_one_fold():
     rng = np.random.default_rng(1)
     p_values = []
     for _ in range(20):
-        folds = [
-            HeldOutEvidence(rng.normal(size=(40, 50)), rng.normal(size=50), rng.integers(0, 2, 40).astype(float))
-            for _ in range(3)
-        ]
-        p_values.append(permutation_p_values(folds, 400, seed=int(rng.integers(10_000))))
+        labels = rng.integers(0, 2, 40).astype(float)
+        fold = HeldOutEvidence(rng.normal(size=(40, 50)), rng.normal(size=50), labels)
+        p_values.append(permutation_p_values([fold], 400, seed=int(rng.integers(10_000))))
     below = np.mean(np.concatenate(p_values) < 0.05)
     assert below == pytest.approx(0.05, abs=0.02)
+
+
+def test_cross_validated_networks_that_learned_noise_are_not_called_more_often_than_the_level():
+    # Each fold's gradient is what the other folds' noise taught it, so the folds depend on each other as in training.
+    rng = np.random.default_rng(2)
+    p_values = []
+    for _ in range(20):
+        labels, activations = rng.integers(0, 2, 90).astype(float), rng.normal(size=(90, 50))
+        parts = np.arange(90) % 3
+        folds = []
+        for part in range(3):
+            seen = parts != part
+            learned = contribution(HeldOutEvidence(activations[seen], np.ones(50), labels[seen]))
+            folds.append(HeldOutEvidence(activations[~seen], learned, labels[~seen]))
+        p_values.append(permutation_p_values(folds, 400, seed=int(rng.integers(10_000))))
+    assert np.mean(np.concatenate(p_values) < 0.05) < 0.05
 
 
 def test_a_neuron_that_never_varies_is_never_called():

@@ -75,7 +75,7 @@ class Extent:
         permuted_labels: networks per fold on permuted labels.
         seeds: further networks on the first fold's cells, from other starts.
         alternative_dags: networks on the first fold's cells, each on another optimal DAG.
-        permutations: permutations of held-out labels behind the p-values, or 40 per neuron where that is more, so that
+        permutations: permutations of held-out labels behind the p-values, or 80 per neuron where that is more, so that
             the smallest p-value survives the correction for the number of nodes.
         seed: of everything drawn.
         top: how many nodes make the top.

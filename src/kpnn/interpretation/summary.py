@@ -13,6 +13,7 @@ from kpnn.interpretation.significance import benjamini_hochberg, permutation_p_v
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
 
+_MOST_PERMUTATIONS = 50_000
 CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 
@@ -91,7 +92,7 @@ def _share(runs: pd.DataFrame) -> pd.Series:
 
 def _significance(weights: ArmWeights, dag: Dag, extent: Extent) -> pd.DataFrame:
     hidden = [place for place, name in enumerate(weights.neurons) if name in set(dag.hidden)]
-    n_permutations = max(extent.permutations, 40 * len(hidden))
+    n_permutations = max(extent.permutations, min(80 * len(hidden), _MOST_PERMUTATIONS))
     tables = []
     for output, evidence in weights.evidence.items():
         p_values = permutation_p_values(evidence, n_permutations, extent.seed)[hidden]

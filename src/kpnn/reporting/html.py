@@ -49,7 +49,9 @@ def bullets(sentences: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{text(sentence)}</li>" for sentence in sentences) + "</ul>" if sentences else ""
 
 
-def table(data: pd.DataFrame, name: str, caption: str, most_rows: int | None = None) -> str:
+def table(
+    data: pd.DataFrame, name: str, caption: str, most_rows: int | None = None, columns: list[str] | None = None
+) -> str:
     """A table that scrolls sideways on its own, sorts by its headings and can be saved as CSV.
 
     Args:
@@ -57,13 +59,14 @@ def table(data: pd.DataFrame, name: str, caption: str, most_rows: int | None = N
         name: of the CSV file.
         caption: what it shows.
         most_rows: rows shown; the CSV holds all of them.
+        columns: columns shown; the CSV holds all of them.
     """
-    shown = data if most_rows is None else data.head(most_rows)
-    numeric = [pd.api.types.is_numeric_dtype(data[column]) for column in data]
+    shown = (data if most_rows is None else data.head(most_rows))[columns or list(data)]
+    numeric = [pd.api.types.is_numeric_dtype(shown[column]) for column in shown]
     head = "".join(
-        f'<th scope="col"{" class=n" if is_number else ""} aria-sort="none"><button type="button">{text(str(column))}'
-        "</button></th>"
-        for column, is_number in zip(data, numeric, strict=True)
+        f'<th scope="col"{" class=n" if is_number else ""} aria-sort="none">'
+        f'<button type="button">{text(_heading(column))}</button></th>'
+        for column, is_number in zip(shown, numeric, strict=True)
     )
     rows = []
     for values in shown.itertuples(index=False, name=None):
@@ -80,6 +83,10 @@ def table(data: pd.DataFrame, name: str, caption: str, most_rows: int | None = N
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption, quote=True)}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></figure>"
     )
+
+
+def _heading(column: object) -> str:
+    return str(column).replace("_", " ")
 
 
 def _sort_key(value: object) -> str:
@@ -151,7 +158,7 @@ def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str
         "SECTIONS": body,
         "FOOTER": footer,
         "ON_DARK": json.dumps(ON_DARK),
-        "JS": _template("report.js"),
+        "JS": _template("report.js") + _template("network.js"),
         "PLOTLY": get_plotlyjs(),
     }
     # One pass, so that nothing in a part is taken for a placeholder.

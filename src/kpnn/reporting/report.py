@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from kpnn.reporting import html
+from kpnn.reporting.collecting import Collector
 from kpnn.reporting.comparing import Answer, answer, comparison_table, sizes_table
 from kpnn.reporting.html import Section
+from kpnn.reporting.node_sections import network_section, nodes_section, trust_section
 from kpnn.reporting.performance_figures import (
     calibration_figure,
     controls_figure,
@@ -49,26 +51,6 @@ class Report:
     answer: Answer
 
 
-class _Collector:
-    """Renders figures and tables into HTML and remembers them for the files beside the report."""
-
-    def __init__(self) -> None:
-        self.figures: list[Figure] = []
-        self.tables: dict[str, pd.DataFrame] = {}
-
-    def figure(self, drawn: Figure | None, wide: bool = False) -> str:
-        if drawn is None:
-            return ""
-        self.figures.append(drawn)
-        return html.figure(drawn, wide)
-
-    def table(self, data: pd.DataFrame, name: str, caption: str, most_rows: int | None = None) -> str:
-        if not len(data):
-            return ""
-        self.tables[name] = data
-        return html.table(data, name, caption, most_rows)
-
-
 def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
     """Writes the report.
 
@@ -80,12 +62,15 @@ def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, ti
         top: nodes in the headline figures.
     """
     found = answer(study, margin)
-    collector = _Collector()
+    collector = Collector()
     comparison = comparison_table(study.arms, n_bootstrap)
     outputs = study.arms[0].outputs if study.arms else []
     steps: list[tuple[str, str, Callable[[], str]]] = [
         ("comparison", "Comparison", lambda: _comparison(study, comparison, collector)),
         ("curves", "Curves", lambda: _curves(study, outputs, collector)),
+        ("nodes", "Nodes", lambda: nodes_section(study, collector, top)),
+        ("network", "Network", lambda: network_section(study, collector)),
+        ("trust", "Stability", lambda: trust_section(study, collector)),
         ("sizes", "Sizes", lambda: _sizes(study, collector)),
         ("controls", "Controls", lambda: _controls(study, collector)),
         ("training", "Training", lambda: _training(study, collector)),
@@ -168,7 +153,7 @@ def _warnings(study: Study) -> list[str]:
     return found
 
 
-def _comparison(study: Study, comparison: pd.DataFrame, collector: _Collector) -> str:
+def _comparison(study: Study, comparison: pd.DataFrame, collector: Collector) -> str:
     if not len(comparison):
         return ""
     shown = comparison.assign(metric=[metric_label(name) for name in comparison["metric"]])
@@ -190,7 +175,7 @@ def _comparison(study: Study, comparison: pd.DataFrame, collector: _Collector) -
     )
 
 
-def _curves(study: Study, outputs: list[str], collector: _Collector) -> str:
+def _curves(study: Study, outputs: list[str], collector: Collector) -> str:
     parts = []
     for output in outputs:
         arms = tuple(arm for arm in study.arms if output in arm.outputs)
@@ -199,14 +184,14 @@ def _curves(study: Study, outputs: list[str], collector: _Collector) -> str:
     return "".join(parts)
 
 
-def _sizes(study: Study, collector: _Collector) -> str:
+def _sizes(study: Study, collector: Collector) -> str:
     sizes = sizes_table(study)
     if not len(sizes):
         return ""
     return collector.figure(sizes_figure(sizes), wide=True) + collector.table(sizes, "sizes", "Sizes of the networks.")
 
 
-def _controls(study: Study, collector: _Collector) -> str:
+def _controls(study: Study, collector: Collector) -> str:
     if not len(study.controls) or "roc_auc" not in study.controls:
         return ""
     return collector.figure(controls_figure(study.controls, study.arms), wide=True) + collector.table(
@@ -214,7 +199,7 @@ def _controls(study: Study, collector: _Collector) -> str:
     )
 
 
-def _training(study: Study, collector: _Collector) -> str:
+def _training(study: Study, collector: Collector) -> str:
     importances = parameter_importances(study.arms)
     figures = [
         collector.figure(drawn)
@@ -230,7 +215,7 @@ def _training(study: Study, collector: _Collector) -> str:
     )
 
 
-def _data(study: Study, collector: _Collector) -> str:
+def _data(study: Study, collector: Collector) -> str:
     summary = study.data_summary
     parts = []
     if summary.get("steps"):
@@ -252,7 +237,7 @@ def _data(study: Study, collector: _Collector) -> str:
     return "".join(parts)
 
 
-def _record(study: Study, collector: _Collector) -> str:
+def _record(study: Study, collector: Collector) -> str:
     rows = [{"what": name, "value": str(value)} for name, value in study.versions.items()]
     for source, digest in (study.data_summary.get("files") or {}).items():
         rows.append({"what": f"SHA-256 of {source}", "value": digest or "ships with a package"})

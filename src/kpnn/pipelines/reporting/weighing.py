@@ -112,9 +112,10 @@ def _others(dags: list[Dag], selected: Dag) -> list[Dag]:
 def _trained_folds(
     cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any], evaluation: EvaluationSettings
 ) -> tuple[list[TrainedFold], list[str]]:
-    import keras
+    import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
-    import kpnn.nn  # noqa: F401 - the sparse DAG layer must be known before a model is read
+    # isort: split
+    import keras
 
     rows_of = pd.Index(cells.obs_names.astype(str))
     trained: list[TrainedFold] = []

@@ -21,9 +21,7 @@
     if (narrow) { spec.layout.font.size = 11; spec.layout.margin.l = 46; spec.layout.margin.r = 8; }
     spec.layout.width = undefined;
     spec.layout.dragmode = narrow ? false : spec.layout.dragmode;
-    const name = figure.id.replace("figure-", "");
-    const config = { responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], toImageButtonOptions: { format: "svg", filename: name } };
+    const config = { responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: false };
     figure.dataset.drawn = "yes";
     return Plotly.react(canvas, spec.data, spec.layout, config);
   }
