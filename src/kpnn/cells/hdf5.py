@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from kpnn.errors import CellsError, KpnnError
 # gzip cannot compress better than 1 : 1032; a dataset beyond that is a damaged header, not data.
 _MOST_COMPRESSION = 1100
 
+_HEAP = b"GCOL\x01\0\0\0"
+_HEAPS_WITHIN = 128 * 2**20
+
 
 @contextmanager
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
@@ -27,6 +32,9 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise CellsError(f"{path}: no such file")
     if place.stat().st_size == 0:
         raise CellsError(f"{path}: is empty")
+    found = place.stat()
+    if _has_endless_heap(str(place), found.st_size, found.st_mtime_ns):
+        raise CellsError(f"{path}: damaged HDF5: a heap of names does not end")
     try:
         with h5py.File(place, "r") as file:
             yield file
@@ -37,6 +45,35 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise CellsError(f"{path}: cannot be read as HDF5; damaged, cut short or another format ({text})") from cause
     except (MemoryError, OverflowError, SystemError, UnicodeError, NotImplementedError) as cause:
         raise CellsError(f"{path}: damaged HDF5 ({type(cause).__name__}: {cause})") from cause
+
+
+@lru_cache(maxsize=64)
+def _has_endless_heap(path: str, size: int, _modified: int) -> bool:
+    """Whether a heap of variable-length text is damaged in the way that libhdf5 (2.0, 1.14) reads for ever.
+
+    A heap is a row of objects; the last one, number 0, is the free space. One of size 0 is read again and again. Of
+    very large files only the beginning and the end are searched.
+    """
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        for first, last in {(0, min(size, _HEAPS_WITHIN)), (max(0, size - _HEAPS_WITHIN), size)}:
+            at = raw.find(_HEAP, first, last)
+            while at >= 0:
+                if _is_endless(raw, at, size):
+                    return True
+                at = raw.find(_HEAP, at + 8, last)
+    return False
+
+
+def _is_endless(raw: mmap.mmap, start: int, size: int) -> bool:
+    end = min(size, start + int.from_bytes(raw[start + 8 : start + 16], "little"))
+    at = start + 16
+    while at + 16 <= end:
+        number = int.from_bytes(raw[at : at + 2], "little")
+        length = int.from_bytes(raw[at + 8 : at + 16], "little")
+        if number == 0:
+            return length == 0
+        at += 16 + -(-length // 8) * 8
+    return False
 
 
 def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO", ndim: int = 1) -> h5py.Dataset:

@@ -119,7 +119,7 @@ class TenxMtx(Expression):
             with self._matrix.open("rb") as raw:
                 packed = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
-                yield io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw, 1 << 20)  # type: ignore[arg-type]
+                yield io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw, 1 << 20)
         except KpnnError:
             raise
         except (OSError, EOFError, zlib.error) as cause:

@@ -60,7 +60,7 @@ class TextMatrix(Expression):
         self._barcodes, self._symbols = (across, by_line) if self._lines_are_genes else (by_line, across)
 
     @property
-    def genes(self) -> pd.Index:  # type: ignore[override]
+    def genes(self) -> pd.Index:
         """The only names that there are, whether symbols or identifiers."""
         return self._symbols
 
@@ -111,7 +111,7 @@ class TextMatrix(Expression):
                 packed = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
                 stream = gzip.GzipFile(fileobj=raw) if packed else raw
-                yield self._split(io.BufferedReader(stream, 1 << 20))  # type: ignore[arg-type]
+                yield self._split(io.BufferedReader(stream, 1 << 20))
         except KpnnError:
             raise
         except (OSError, EOFError, zlib.error) as cause:

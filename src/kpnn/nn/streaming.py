@@ -188,7 +188,11 @@ class _StreamFit(_Fit):
 
     def history(self) -> History:
         self.engine.store(self.best, self.training.n_cells)
-        curves = (
-            np.array(curve, dtype=np.float64) for curve in (self.losses, self.penalties, self.val_losses, self.seconds)
+        return History(
+            np.array(self.losses, dtype=np.float64),
+            np.array(self.penalties, dtype=np.float64),
+            np.array(self.val_losses, dtype=np.float64),
+            np.array(self.seconds, dtype=np.float64),
+            best_epoch=self.best_epoch,
+            stopped_by=self.stopped_by,
         )
-        return History(*curves, best_epoch=self.best_epoch, stopped_by=self.stopped_by)

@@ -130,7 +130,7 @@ def _two_columns(table: pd.DataFrame, named: dict[str, str], path: Path) -> pd.S
 
 
 def _sif(path: Path) -> pd.DataFrame:
-    rows = []
+    rows: list[tuple[str, str, str, int]] = []
     for number, line in enumerate(read_text(path, PknError).splitlines(), 1):
         fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
         if not line.strip() or line.startswith("#"):
@@ -161,7 +161,7 @@ def _graphml(path: Path) -> pd.DataFrame:
     graphs = [node for node in root.iter() if _tag(node) == "graph"]
     if not graphs:
         raise PknError(f"{path}: holds no graph; this is no GraphML")
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for edge in (node for node in graphs[0].iter() if _tag(node) == "edge"):
         source, target = edge.get("source"), edge.get("target")
         if not source or not target:
@@ -209,12 +209,17 @@ def _corneto(path: Path) -> pd.DataFrame:
         raise PknError(f"{path}: holds no list of edges; this is no corneto graph")
     rows = []
     for number, edge in enumerate(graph["edges"], 1):
-        ends = [edge.get(side) if isinstance(edge, dict) else None for side in ("source", "target")]
-        if not all(isinstance(end, list) and len(end) == 1 and str(end[0]).strip() for end in ends):
+        ends = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]
+        if not all(ends):
             raise PknError(f"{path}: edge {number} does not join one node to one node: {str(edge)[:80]}")
         attributes = edge.get("attributes") or {}
         sign = attributes.get("interaction", "") if isinstance(attributes, dict) else ""
-        rows.append((str(ends[0][0]), str(ends[1][0]), str(sign)))
+        rows.append((*ends, str(sign)))
     edges = pd.DataFrame(rows, columns=["parent", "child", "sign"])
     edges["sign"] = signs_of(edges["sign"], str(path))
     return edges
+
+
+def _only_node(end: Any) -> str:
+    """The name of one end's only node; empty if there are more or none."""
+    return str(end[0]).strip() if isinstance(end, list) and len(end) == 1 else ""

@@ -147,8 +147,8 @@ def signalling_network(
         for number in range(0, n_signalling - first, 3):
             rows.append((kinases[number + int(rng.integers(1, first + 1))], kinases[number], _sign(rng)))
     for number, regulator in enumerate(regulators):
-        above = {int(rng.integers(n_signalling)), number % n_signalling, int(rng.integers(n_signalling))}
-        rows += [(kinases[parent], regulator, _sign(rng)) for parent in sorted(above)]
+        over = {int(rng.integers(n_signalling)), number % n_signalling, int(rng.integers(n_signalling))}
+        rows += [(kinases[parent], regulator, _sign(rng)) for parent in sorted(over)]
     module_of: dict[str, str] = {}
     for number, gene in enumerate(genes):
         if number < predictive_genes:

@@ -49,18 +49,17 @@ def assemble_network(
     Which of the two it is says the catalog: `edges`, or `signalling` and `regulon`; the others' filepath is null.
     """
     settings = validated(DataEngineeringSettings, parameters, "data_engineering")
-    tables = [table for table in (signalling, regulon) if table is not None]
-    if edges is not None and not tables:
+    if edges is not None and signalling is None and regulon is None:
         return edges
-    if edges is not None or len(tables) != 2:
+    if edges is not None or signalling is None or regulon is None:
         raise PknError(
             "the catalog must give either `edges`, or `signalling` and `regulon`; set the filepath of what is not "
             "used to null"
         )
-    source = " and ".join(str(table.attrs.get("source", "table")) for table in tables)
-    assembled = assemble_edges(*tables, settings.receptors, suffix=settings.input_suffix, source=source)
-    assembled.attrs["source"] = source
-    assembled.attrs["sources"] = [table.attrs.get("source") for table in tables]
+    files = [str(table.attrs.get("source", "table")) for table in (signalling, regulon)]
+    source = " and ".join(files)
+    assembled = assemble_edges(signalling, regulon, settings.receptors, suffix=settings.input_suffix, source=source)
+    assembled.attrs["source"], assembled.attrs["sources"] = source, files
     return assembled
 
 
