@@ -42,6 +42,8 @@ table = pd.read_parquet(sys.argv[2])
 kpnn.nn.predict(model, table).to_parquet(sys.argv[3])
 of_keras = model.predict(table[[g.removesuffix("_gene") for g in kpnn.nn.dag_of(model).inputs]].to_numpy(), verbose=0)
 assert abs(of_keras - kpnn.nn.predict(model, table).to_numpy()).max() < 1e-5
+kpnn.nn.fit_kpnn(model, table, [[0, 1]] * len(table), max_epochs=2)
+model.save(sys.argv[4])
 print(keras.backend.backend())
 """
 
@@ -53,7 +55,7 @@ def test_a_model_saved_on_torch_predicts_the_same_in_a_fresh_process(backend, tr
     _, model, cells = trained
     model.save(tmp_path / "model.keras")
     cells.to_df().to_parquet(tmp_path / "cells.parquet")
-    arguments = [str(tmp_path / name) for name in ("model.keras", "cells.parquet", "predicted.parquet")]
+    arguments = [str(tmp_path / name) for name in ("model.keras", "cells.parquet", "predicted.parquet", "fitted.keras")]
     environment = {**os.environ, "KERAS_BACKEND": backend}
     if backend == "torch":
         del environment["KERAS_BACKEND"]  # the default
@@ -62,6 +64,12 @@ def test_a_model_saved_on_torch_predicts_the_same_in_a_fresh_process(backend, tr
     assert done.stdout.strip() == backend
     predicted = pd.read_parquet(tmp_path / "predicted.parquet")
     pd.testing.assert_frame_equal(predicted, predict(model, cells), atol=1e-5, rtol=0)
+    # Training is compiled, so it gives the same bits under any backend.
+    here = keras.saving.load_model(tmp_path / "model.keras")
+    fit_kpnn(here, cells, [[0, 1]] * 80, max_epochs=2)
+    there = keras.saving.load_model(tmp_path / "fitted.keras")
+    pd.testing.assert_series_equal(edge_weights(here), edge_weights(there), check_exact=True)
+    pd.testing.assert_series_equal(biases(here), biases(there), check_exact=True)
 
 
 def test_a_loaded_model_is_the_saved_one(trained, tmp_path):

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import StandardScaler
 
 from kpnn.errors import SettingsError
-from kpnn.nn import biases, build_kpnn, edge_weights, fit_kpnn, predict, set_edge_weights
+from kpnn.nn import adapt_normalization, biases, build_kpnn, edge_weights, fit_kpnn, predict, set_edge_weights
 from kpnn.nn.normalization import input_normalization
 
 
@@ -84,3 +84,13 @@ def test_without_normalization_the_model_has_no_such_layer_and_names_are_checked
     np.testing.assert_array_equal(predict(model, X), predict(twin, X))
     with pytest.raises(SettingsError, match="input_normalization must be None or one of standard, batch"):
         build_kpnn(dag, input_normalization="minmax")
+
+
+def test_statistics_can_be_had_without_fit_kpnn(cells):
+    dag, X, y = cells
+    adapted, fitted = (build_kpnn(dag, input_normalization="standard") for _ in range(2))
+    adapt_normalization(adapted, X)
+    fit_kpnn(fitted, X, y, max_epochs=1)
+    for name in ("mean", "variance", "n_cells"):
+        values = [ops.convert_to_numpy(getattr(input_normalization(model), name)) for model in (adapted, fitted)]
+        np.testing.assert_array_equal(*values)

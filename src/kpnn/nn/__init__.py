@@ -13,7 +13,7 @@ from kpnn.nn.layer import SparseDag, dag_of
 from kpnn.nn.normalization import InputNormalization
 from kpnn.nn.prediction import node_activations, output_gradients, predict
 from kpnn.nn.settings import TrainingSettings
-from kpnn.nn.training import fit_kpnn, fit_kpnns
+from kpnn.nn.training import adapt_normalization, fit_kpnn, fit_kpnns
 from kpnn.nn.weights import biases, edge_weights, set_edge_weights
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "InputNormalization",
     "SparseDag",
     "TrainingSettings",
+    "adapt_normalization",
     "biases",
     "build_kpnn",
     "dag_of",

@@ -93,6 +93,8 @@ def _indexer(columns: pd.Index, names: Any) -> np.ndarray:
 
 def _columns(matrix: Any, places: np.ndarray, missing: tuple[str, ...]) -> csr_array:
     """Columns of `matrix` at `places`, zeros where a place is -1."""
+    if hasattr(matrix, "to_memory"):  # the X of an AnnData that is still in its file
+        matrix = matrix.to_memory()
     if not missing and matrix.shape[1] == len(places) and np.array_equal(places, np.arange(len(places))):
         return csr_array(matrix)
     rows = csr_array(matrix)

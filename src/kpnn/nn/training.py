@@ -150,6 +150,19 @@ def fit_kpnns(
     return _run(fits, callback, n_threads or _usable_cores())
 
 
+def adapt_normalization(model: keras.Model, X: Any) -> None:
+    """Gives a model with `standard` normalization the mean and variance of these cells, as its first `fit_kpnn` would.
+
+    Only needed where Keras's own `fit` trains the model. Nothing happens where the model has some already.
+
+    Args:
+        model: a model that `build_kpnn` made.
+        X: the training cells, as for `fit_kpnn`.
+    """
+    rows, names, _ = as_rows(model, X)
+    Engine.of(model).adapt(rows, np.arange(len(names)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Cells:
     """Labelled cells: some rows of a matrix."""
