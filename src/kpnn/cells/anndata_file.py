@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import open_hdf5
+from kpnn.cells.hdf5 import integers_attribute, open_hdf5, text_attribute
 from kpnn.cells.sparse_rows import checked_indptr, select_columns, select_dense_rows, select_rows
 from kpnn.errors import CellsError, KpnnError, some_names
 
@@ -105,10 +106,9 @@ class AnnDataFile(Expression):
             if node.dtype.kind not in "iufb" or len(node.shape) != 2:
                 raise CellsError(f"{self.source}: {self.values} has type {node.dtype} and shape {node.shape}")
             return "dense", tuple(int(size) for size in node.shape), None
-        attributes = dict(node.attrs)
-        kind = str(attributes.get("encoding-type", attributes.get("h5sparse_format", "")))
+        kind = text_attribute(node, "encoding-type") or text_attribute(node, "h5sparse_format") or ""
         layout = kind.removesuffix("_matrix")
-        shape = np.asarray(attributes.get("shape", attributes.get("h5sparse_shape", ()))).tolist()
+        shape = integers_attribute(node, "shape") or integers_attribute(node, "h5sparse_shape") or []
         if layout not in ("csr", "csc") or len(shape) != 2:
             raise CellsError(f"{self.source}: {self.values} is stored as {kind or 'something'} that is not supported")
         for name in ("data", "indices", "indptr"):
@@ -168,7 +168,7 @@ def _index(root: Any, table: str, source: str) -> pd.Index:
         if field is None:
             raise CellsError(f"{source}: {table} is no table")
         return _texts(np.asarray(node[field]), f"{source}: {table}")
-    key = str(node.attrs.get("_index", "_index"))
+    key = text_attribute(node, "_index") or "_index"
     if key not in node:
         raise CellsError(f"{source}: {table} has no index")
     return _texts(_elements(node[key], f"{source}: {table}/{key}"), f"{source}: {table}/{key}")
@@ -194,6 +194,8 @@ def _elements(node: Any, where: str) -> np.ndarray:
     if hasattr(node, "dtype"):
         if len(node.shape) != 1:
             raise CellsError(f"{where}: has {len(node.shape)} dimensions")
+        if isinstance(node, h5py.Dataset) and node.dtype.kind == "O" and h5py.check_string_dtype(node.dtype) is None:
+            raise CellsError(f"{where}: has a type that is neither text nor numbers; damaged")
         return np.asarray(node[:])
     if "codes" in node and "categories" in node:
         codes, categories = np.asarray(node["codes"][:]), _elements(node["categories"], where)

@@ -150,3 +150,28 @@ def _mixed(names: np.ndarray, width: int) -> np.ndarray:
         mixed = (mixed ^ words[:, column]) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     return mixed * np.uint64(0xBF58476D1CE4E5B9)
+
+
+def text_attribute(node: Any, name: str) -> str | None:
+    """An attribute of HDF5 or Zarr that is text; None if there is none of that name.
+
+    The type is looked at before the value is read: libhdf5 crashes on values of a damaged type.
+    """
+    if name not in node.attrs:
+        return None
+    if isinstance(node, h5py.HLObject):
+        stored = h5py.h5a.open(node.id, name.encode())
+        if not isinstance(stored.get_type(), h5py.h5t.TypeStringID) or stored.shape not in ((), (1,)):
+            raise ValueError(f"attribute {name} is no text")
+    return str(np.asarray(node.attrs[name]).ravel()[0])
+
+
+def integers_attribute(node: Any, name: str) -> list[int] | None:
+    """An attribute of HDF5 or Zarr that is a few whole numbers; None if there is none of that name."""
+    if name not in node.attrs:
+        return None
+    if isinstance(node, h5py.HLObject):
+        stored = h5py.h5a.open(node.id, name.encode())
+        if not isinstance(stored.get_type(), h5py.h5t.TypeIntegerID) or int(np.prod(stored.shape)) > 8:
+            raise ValueError(f"attribute {name} is no short list of whole numbers")
+    return [int(number) for number in np.asarray(node.attrs[name]).ravel()]
