@@ -112,9 +112,8 @@ def _steps(
     xs: list[float | None] = []
     ys: list[float | None] = []
     for parent, child in zip(between["parent"], between["child"], strict=True):
-        bend = depth[parent] + 0.04
-        xs += [depth[parent], bend, bend, depth[child], None]
-        ys += [row[parent], row[parent], row[child], row[child], None]
+        xs += [depth[parent], depth[parent], depth[child], None]
+        ys += [row[parent], row[child], row[child], None]
     return xs, ys
 
 

@@ -128,7 +128,7 @@ def figure(drawn: Figure, wide: bool = False) -> str:
 
 def side_by_side(parts: Sequence[str]) -> str:
     """Figures beside each other where the page is wide enough."""
-    return f'<div class="pair">{"".join(parts)}</div>'
+    return f'<div class="{"trio" if len(parts) == 3 else "pair"}">{"".join(parts)}</div>'
 
 
 @cache

@@ -31,7 +31,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
     look, n_folds = look_of(weighed.arm), int(top["n_folds"].max())
     folds = weighed.per_fold[weighed.per_fold["output"] == output]
     order = list(top["node"])[::-1]
-    plot = new_plot("node weight (change of probability per unit of activation)", "", height=110 + 26 * len(order))
+    plot = new_plot("change of probability per unit of activation", "", height=110 + 26 * len(order))
     points = folds[folds["node"].isin(order)]
     plot.add_scatter(
         x=points["gradient"].abs().round(5),
@@ -74,7 +74,11 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
     nodes = weighed.nodes[weighed.nodes["output"] == output]
     if "control_share" not in nodes or nodes["control_share"].isna().all():
         return None
-    plot = new_plot("share of weight with control inputs (%)", "share of weight in the real networks (%)")
+    plot = new_plot(
+        "share of weight with control inputs (%)",
+        "share of weight in real networks (%)",
+        height=110 + 26 * min(most, len(nodes)),
+    )
     reach = 100 * float(np.nanmax([nodes["share"].max(), nodes["control_share"].max()])) * 1.05
     plot.add_scatter(
         x=[0, reach],
@@ -84,7 +88,7 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
         line={"color": LINE, "dash": "dot"},
         hoverinfo="skip",
     )
-    leaders = set(nodes.nlargest(min(8, most), "corrected")["node"])
+    leaders = set(nodes.loc[nodes["called"], "node"]) | set(nodes.nlargest(2, "share")["node"])
     looks = ((True, "diamond", VERMILLION, "called"), (False, "circle-open", MUTED, "not called"))
     for called, symbol, colour, name in looks:
         rows = nodes[nodes["called"] == called]
@@ -132,8 +136,7 @@ def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | No
         y=order,
         zmin=0,
         zmax=float(np.log2(len(of_output["node"].unique()))),
-        colorscale="Cividis",
-        reversescale=True,
+        colorscale=[[0, "#0b4f7d"], [1, "#eef5fb"]],
         text=ranks.astype(int),
         texttemplate="%{text}" if len(names) <= 12 else None,
         hovertemplate="%{y} in fold %{x}: rank %{text}<extra></extra>",
@@ -146,7 +149,7 @@ def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | No
     return Figure(
         f"ranks_{weighed.arm}_{output}",
         f"Rank in every fold, {weighed.arm}: {output}",
-        f"Rank of the heaviest nodes of `{weighed.arm}` in each fold (1: the heaviest; the lighter, the further down). "
+        f"Rank of the heaviest nodes of `{weighed.arm}` in each fold (1: the heaviest; the paler, the further down). "
         "Rows of one shade: the ranking does not hang on which cells were held out.",
         plot,
     )
@@ -186,7 +189,7 @@ def genes_figure(weighed: Interpretation, output: str, most: int) -> Figure:
     """The genes with the largest gradient."""
     genes = weighed.genes[weighed.genes["output"] == output]
     top = genes.reindex(genes["weight"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
-    plot = new_plot("gene weight (change of probability per unit of expression)", "", height=110 + 24 * len(top))
+    plot = new_plot("change of probability per unit of expression", "", height=110 + 24 * len(top))
     for up, colour, symbol, name in ((True, VERMILLION, "triangle-up", "raises"), (False, BLUE, "square", "lowers")):
         rows = top[(top["weight"] > 0) == up]
         if len(rows):

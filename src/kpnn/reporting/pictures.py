@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from kpnn.reporting.style import INK, LINE, MUTED, Figure
+from kpnn.reporting.network_drawing import NetworkDrawing
+from kpnn.reporting.style import BLUE, INK, LINE, MUTED, VERMILLION, Figure
 
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3))}
 _MARKERS = {
@@ -41,7 +42,7 @@ def draw_picture(figure: Figure, inches: tuple[float, float] | None = None) -> C
     """
     plot = figure.plot
     height = float(plot.layout.height or 380) / 100
-    canvas = Canvas(figsize=inches or (7.2, max(3.2, height)), dpi=150, layout="constrained")
+    canvas = Canvas(figsize=inches or (7.2, max(3.2, height)), dpi=120, layout="constrained")
     axes = canvas.add_subplot()
     positions = {"x": _Scale(plot, "x"), "y": _Scale(plot, "y")}
     bars = [trace for trace in plot.data if trace.type == "bar"]
@@ -53,7 +54,7 @@ def draw_picture(figure: Figure, inches: tuple[float, float] | None = None) -> C
         elif trace.type in ("violin", "box"):
             _violin(axes, trace, positions)
         elif trace.type == "heatmap":
-            _heatmap(canvas, axes, trace)
+            _heatmap(axes, trace)
     for shape in plot.layout.shapes:
         _line(axes, shape)
     _finish(axes, plot, positions)
@@ -61,16 +62,55 @@ def draw_picture(figure: Figure, inches: tuple[float, float] | None = None) -> C
     return canvas
 
 
-def save_pictures(figures: tuple[Figure, ...], folder: Path) -> list[Path]:
-    """Writes `<name>.png` and `<name>.svg` of every figure; returns the paths."""
+def draw_network_picture(drawing: NetworkDrawing) -> Canvas:
+    """Draws the selected DAG by levels: outputs left, the heavier the darker, called nodes ringed."""
+    nodes, edges = drawing.nodes, drawing.edges
+    widest = int(nodes.loc[nodes["kept"]].groupby("level").size().max())
+    canvas = Canvas(figsize=(2.2 * drawing.n_levels + 2, max(3.5, min(30.0, 0.2 * widest + 1))), dpi=150)
+    axes = canvas.add_axes((0.02, 0.02, 0.96, 0.92))
+    x, y = nodes["level"].to_numpy(dtype=float), -nodes["place"].to_numpy() * widest
+    for edge in edges[edges["kept"]].itertuples():
+        axes.plot([x[edge.parent], x[edge.child]], [y[edge.parent], y[edge.child]], color=LINE, lw=0.7, zorder=1)
+    heaviest = nodes.loc[nodes["kept"] & ~nodes["is_output"], "weight"].max()
+    for place, node in enumerate(nodes.itertuples()):
+        if not node.kept:
+            continue
+        heavy = 1.0 if node.is_output else 0.1 + 0.9 * float(np.nan_to_num(node.weight / heaviest))
+        style: dict[str, Any] = {"s": 60 if node.is_output else 18 + 2 * min(node.n_genes, 40), "zorder": 2}
+        marker, ring = ("s", BLUE) if node.is_output else ("o", VERMILLION if node.called else BLUE)
+        axes.scatter(x[place], y[place], color="white", **style)
+        style |= {"marker": marker, "edgecolors": ring, "linewidths": 1.8 if node.called else 0.8}
+        axes.scatter(x[place], y[place], facecolors=_with_opacity(BLUE, heavy), **style)
+        axes.annotate(
+            node.node, (x[place], y[place]), xytext=(6, -3), textcoords="offset points", fontsize=6, color=INK
+        )
+    axes.set_xlim(-0.3, drawing.n_levels - 0.3)
+    axes.axis("off")
+    axes.set_title(
+        "The selected DAG: outputs left, the heavier the darker, called nodes ringed", loc="left", fontsize=9
+    )
+    return canvas
+
+
+def _with_opacity(colour: str, opacity: float) -> tuple[float, float, float, float]:
+    """A `#rrggbb` colour with an opacity, as matplotlib takes it."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return red, green, blue, min(1.0, opacity)
+
+
+def save_pictures(figures: tuple[Figure, ...], folder: Path, network: NetworkDrawing | None = None) -> list[Path]:
+    """Writes `<name>.png` and `<name>.svg` of every figure, and of the network; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for figure in figures:
-        canvas = draw_picture(figure)
-        for kind in ("png", "svg"):
-            path = folder / f"{_file_name(figure.name)}.{kind}"
-            canvas.savefig(path, metadata={"Date": None} if kind == "svg" else {"Description": figure.caption})
-            paths.append(path)
+    drawn = [(figure.name, figure.caption, draw_picture(figure)) for figure in figures]
+    if network is not None:
+        drawn.append(("network", "The selected DAG", draw_network_picture(network)))
+    for name, caption, canvas in drawn:
+        path = folder / f"{_file_name(name)}.png"
+        canvas.savefig(path, metadata={"Description": caption}, pil_kwargs={"compress_level": 3})
+        canvas.set_layout_engine("none")  # what was laid out for the first file holds for the second
+        canvas.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        paths += [path, path.with_suffix(".svg")]
     return paths
 
 
@@ -163,11 +203,14 @@ def _violin(axes: Axes, trace: Any, scales: dict[str, _Scale]) -> None:
     axes.scatter(np.full(len(y), place), y, s=10, color=colour, zorder=3)
 
 
-def _heatmap(canvas: Canvas, axes: Axes, trace: Any) -> None:
+def _heatmap(axes: Axes, trace: Any) -> None:
     values = np.array(trace.z, dtype=float)
-    shown = axes.imshow(values, aspect="auto", origin="lower", cmap="cividis", vmin=trace.zmin, vmax=trace.zmax)
-    title = trace.colorbar.title.text if trace.colorbar and trace.colorbar.title else None
-    canvas.colorbar(shown, ax=axes, label=title or "")
+    axes.imshow(values, aspect="auto", origin="lower", cmap="Blues_r", vmin=trace.zmin, vmax=trace.zmax)
+    if trace.texttemplate and trace.text is not None:
+        middle = (float(trace.zmin) + float(trace.zmax)) / 2
+        for (row, column), words in np.ndenumerate(np.array(trace.text)):
+            colour = "white" if values[row, column] < middle else INK
+            axes.text(column, row, str(words), ha="center", va="center", fontsize=7, color=colour)
 
 
 def _line(axes: Axes, shape: Any) -> None:

@@ -13,6 +13,7 @@ from kpnn.reporting import html
 from kpnn.reporting.collecting import Collector
 from kpnn.reporting.comparing import Answer, answer, comparison_table, sizes_table
 from kpnn.reporting.html import Section
+from kpnn.reporting.network_drawing import NetworkDrawing, draw_network
 from kpnn.reporting.node_sections import network_section, nodes_section, trust_section
 from kpnn.reporting.performance_figures import (
     calibration_figure,
@@ -43,12 +44,14 @@ class Report:
         figures: every figure in it, in order.
         tables: every table in it, by name, in full.
         answer: what the study says about its question.
+        network: the selected DAG's drawing, where there is one.
     """
 
     page: str
     figures: tuple[Figure, ...]
     tables: Mapping[str, pd.DataFrame]
     answer: Answer
+    network: NetworkDrawing | None = None
 
 
 def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
@@ -85,7 +88,7 @@ def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, ti
         "This file needs no network: it can be kept, sent and printed."
     )
     page = html.page(heading, _lead(study, found), sections, footer)
-    return Report(page, tuple(collector.figures), collector.tables, found)
+    return Report(page, tuple(collector.figures), collector.tables, found, draw_network(study))
 
 
 def _lead(study: Study, found: Answer) -> str:

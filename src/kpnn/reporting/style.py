@@ -96,8 +96,8 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
         margin={"l": 56, "r": 16, "t": 16, "b": 48},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": INK}},
         hoverlabel={"font": {"size": 13}},
-        xaxis=axis | {"title": {"text": x, "standoff": 8}},
-        yaxis=axis | {"title": {"text": y, "standoff": 8}},
+        xaxis=axis | {"title": {"text": x, "standoff": 8, "font": {"size": 12}}},
+        yaxis=axis | {"title": {"text": y, "standoff": 8, "font": {"size": 12}}},
         height=380,
     )
     plot.update_layout(**layout)

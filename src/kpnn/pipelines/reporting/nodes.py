@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,9 +14,7 @@ from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
 from kpnn.reporting import ArmResults, Interpretation, Report, Study, comparison_table
 from kpnn.reporting import write_report as write
-from kpnn.reporting.pictures import save_pictures
 from kpnn.reporting.versions import versions
-from kpnn.tracking import log_study
 
 logger = logging.getLogger(__name__)
 
@@ -115,20 +111,3 @@ def _answer_as_json(report: Report) -> dict[str, Any]:
 
 def _plot(report: Report, prefix: str) -> go.Figure:
     return next((figure.plot for figure in report.figures if figure.name.startswith(prefix)), go.Figure())
-
-
-def log_report(report: Report) -> None:
-    """Logs the answer, the report, its figures and its tables on the study's run."""
-    answer = report.answer
-    tags = {"kpnn.answered": str(answer.comparison is not None).lower()}
-    if answer.comparison is not None:
-        tags["kpnn.equivalent"] = str(answer.comparison.equivalent).lower()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "report.html").write_text(report.page, encoding="utf-8")
-        save_pictures(report.figures, folder / "figures")
-        (folder / "tables").mkdir()
-        for table, data in report.tables.items():
-            data.to_csv(folder / "tables" / f"{table}.csv", index=False)
-        description = f"{answer.sentence}\n\nThe whole report: artifact `report.html`."
-        log_study(answer.metrics, {}, tags, sorted(folder.iterdir()), description)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from kpnn.pipelines.reporting import arm_runs, nodes, weighing
+from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
@@ -86,7 +86,7 @@ def create_pipeline() -> Pipeline:
             ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
             name="write_report",
         ),
-        node(nodes.log_report, "report_parts", None, name="log_report"),
+        node(logging_report.log_report, ["study", "report_parts"], None, name="log_report"),
         node(
             arm_runs.register_model,
             ["full.logged", "pruned.logged", "params:modelling"],

@@ -12,7 +12,7 @@
   };
   const nodes = data.nodes.map(([name, level, place, output, kept, genes, weight, share, q, called, member], id) =>
     ({ id, name, x: level * STEP, y: place * data.widest * ROW, output, kept, genes, weight, share, q, called, member,
-       r: 5 + Math.min(9, Math.sqrt(genes) * 0.9) }));
+       r: 7 + Math.min(8, Math.sqrt(genes) * 0.8) }));
   const edges = data.edges.map(([p, c, kept, weight]) => ({ p: nodes[p], c: nodes[c], kept, weight }));
   const heaviest = Math.max(1e-12, ...nodes.filter((n) => n.kept && !n.output).map((n) => n.weight ?? 0));
   const strongest = Math.max(1e-12, ...edges.map((e) => e.weight ?? 0));
@@ -34,7 +34,7 @@
     make("circle", { r: n.r, class: "under" }, group);
     if (n.output) make("rect", { x: -9, y: -9, width: 18, height: 18, rx: 2, class: "disc", "fill-opacity": 1 }, group);
     else make("circle", { r: n.r, class: "disc", "fill-opacity": full.toFixed(2) }, group);
-    const label = make("text", { x: n.r + 4, y: 4 }, group);
+    const label = make("text", n.output ? { x: 0, y: -15, "text-anchor": "middle" } : { x: n.r + 4, y: 4 }, group);
     label.textContent = n.name;
     group.dataset.id = n.id;
     n.group = group;
