@@ -40,6 +40,16 @@ class ForgivingMlflowHook(MlflowHook):
         """Closes the run, if the server takes it."""
         self._try(super().after_pipeline_run, run_params=run_params, pipeline=pipeline, catalog=catalog)
 
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Closes the run as failed; whatever goes wrong with that must not hide the error that ended the run."""
+        try:
+            super().on_pipeline_error(error=error, run_params=run_params, pipeline=pipeline, catalog=catalog)
+        except Exception as second:
+            _log.debug("MLflow's run could not be closed: %s", second)
+
     def _try(self, method: Callable[..., None], **arguments: Any) -> None:
         try:
             method(**arguments)

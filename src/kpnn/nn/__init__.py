@@ -10,6 +10,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 from kpnn.nn.build import build_kpnn
 from kpnn.nn.history import History
 from kpnn.nn.layer import SparseDag, dag_of
+from kpnn.nn.loading import load_kpnn
 from kpnn.nn.normalization import InputNormalization
 from kpnn.nn.prediction import node_activations, output_gradients, predict
 from kpnn.nn.settings import TrainingSettings
@@ -28,6 +29,7 @@ __all__ = [
     "edge_weights",
     "fit_kpnn",
     "fit_kpnns",
+    "load_kpnn",
     "node_activations",
     "output_gradients",
     "predict",

@@ -21,11 +21,9 @@ class ServedKpnn(PythonModel):
         Args:
             context: its artifacts are the `.keras` files.
         """
-        import kpnn.nn  # noqa: F401 - chooses the backend before Keras is imported, and registers the layers
+        from kpnn.nn import load_kpnn
 
-        import keras  # isort: skip
-
-        self._networks = [keras.saving.load_model(path) for _, path in sorted(context.artifacts.items())]
+        self._networks = [load_kpnn(path) for _, path in sorted(context.artifacts.items())]
 
     def predict(
         self,

@@ -249,9 +249,7 @@ def _predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) ->
     """Predicted probabilities, shape (n_rows, n_outputs)."""
     from kpnn.nn import predict
 
-    genes = cells.expression[rows]
-    table = pd.DataFrame.sparse.from_spmatrix(genes, index=cells.barcodes[rows], columns=list(cells.nodes))
-    return predict(model, table)[list(cells.outputs)].to_numpy()
+    return predict(model, cells.expression[rows])[list(cells.outputs)].to_numpy()
 
 
 def _keras_bytes(model: keras.Model) -> bytes:

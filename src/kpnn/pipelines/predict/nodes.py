@@ -1,0 +1,75 @@
+"""Nodes of the `predict` pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from pydantic import BaseModel, ConfigDict, Field
+
+from kpnn.cells import Expression, Transform
+from kpnn.errors import ModelError
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.validation import validated
+from kpnn.training.ensemble import predict_ensemble
+from kpnn.training.results import FoldStore
+
+
+class PredictSettings(BaseModel):
+    """How new cells are predicted; see `conf/base/parameters_predict.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arm: Literal["full", "pruned"] = "pruned"
+    missing_genes: Literal["error", "zeros"] = "error"
+    cells_at_once: int = Field(10_000, ge=1)
+
+
+def predict_new_cells(
+    new_expression: Expression,
+    full_store: FoldStore,
+    full_models: dict[str, Any],
+    pruned_store: FoldStore,
+    pruned_models: dict[str, Any],
+    predict: dict[str, Any],
+    data_engineering: dict[str, Any],
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Predicts every cell of the file by the mean over the arm's folds, transformed as the training cells were."""
+    from kpnn.nn import dag_of, load_kpnn
+
+    settings = validated(PredictSettings, predict, "predict")
+    raw = validated(DataEngineeringSettings, data_engineering, "data_engineering")
+    store, kept = (full_store, full_models) if settings.arm == "full" else (pruned_store, pruned_models)
+    networks = []
+    for name, model in kept.items():
+        path = store.root / model["file"]
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != model["sha256"]:
+            raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
+        networks.append(load_kpnn(path))
+    genes = [node.removesuffix(raw.input_suffix) for node in dag_of(networks[0]).inputs]
+    batches = _batches(new_expression, genes, raw.transform, raw.repeated_genes, settings.cells_at_once)
+    found = predict_ensemble(networks, batches, missing_genes=settings.missing_genes)
+    summary = {
+        "arm": settings.arm,
+        "networks": len(networks),
+        "cells": new_expression.n_cells,
+        "genes": len(genes),
+        "missing_genes": list(found.missing_genes),
+    }
+    return found.probabilities, found.activations, summary
+
+
+def _batches(
+    expression: Expression, genes: list[str], transform: Transform, join: Literal["max", "sum"], at_once: int
+) -> Iterator[AnnData]:
+    """Transformed cells in the order of the file; genes that the file lacks are left out, for `predict` to judge."""
+    known = pd.Index(genes)[pd.Index(genes).isin(expression.genes)]
+    for start in range(0, expression.n_cells, at_once):
+        positions = np.arange(start, min(start + at_once, expression.n_cells))
+        counts, totals = expression.counts(positions, known, join=join)
+        barcodes = pd.DataFrame(index=expression.barcodes[positions].astype(str))
+        yield AnnData(transform.apply(counts, totals), obs=barcodes, var=pd.DataFrame(index=known))

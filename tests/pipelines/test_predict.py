@@ -1,0 +1,58 @@
+"""New cells: predicted as the training cells would be, by name, and refused when genes are missing."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from kedro_project import make_project
+
+FEW = "simulate.n_cells=120,modelling.tuning.n_trials=0,modelling.fit.max_epochs=5,cross_validation.n_splits=2"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    project = make_project(tmp_path_factory.mktemp("predict") / "project")
+    project.kedro("run", "--pipeline", "simulate", "--params", FEW)
+    project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", FEW)
+    raw = project.root / "data" / "01_raw"
+    shutil.copy(raw / "demo" / "Data.h5", raw / "new_cells.h5")
+    return project
+
+
+def test_cells_of_the_study_get_the_mean_of_its_networks(trained):
+    trained.kedro("run", "--pipeline", "predict")
+    out = trained.root / "data" / "07_model_output"
+    predicted = pd.read_csv(out / "new_probabilities.csv").set_index("barcode")
+    kept = pd.read_parquet(out / "pruned" / "predictions.parquet").set_index("barcode")
+    assert set(kept.index) <= set(predicted.index)
+    assert predicted["probability"].between(0, 1).all()
+    # With two networks, the mean and their distance give both back; one of them is the out-of-fold prediction.
+    both = predicted.loc[kept.index]
+    half = both["sd"] / np.sqrt(2)
+    distance = np.minimum(
+        np.abs(both["probability"] + half - kept["probability"]),
+        np.abs(both["probability"] - half - kept["probability"]),
+    )
+    assert distance.max() < 1e-5
+    activations = pd.read_parquet(out / "new_activations.parquet")
+    assert len(activations) == len(predicted)
+
+
+def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):
+    path = trained.root / "data" / "01_raw" / "new_cells.h5"
+    with h5py.File(path, "r+") as file:
+        names = next(dataset for dataset in ("matrix/features/name", "GRCh38/gene_names") if dataset in file)
+        values = file[names][:]
+        gene = b"GENE010"
+        assert (values == gene).any()
+        values[values == gene] = b"SOMETHING"
+        file[names][...] = values
+    done = trained.kedro("run", "--pipeline", "predict", check=False)
+    assert done.returncode != 0
+    assert "GENE010" in done.stderr
+    trained.kedro("run", "--pipeline", "predict", "--params", "predict.missing_genes=zeros")
+    summary = (trained.root / "data" / "07_model_output" / "prediction_summary.json").read_text()
+    assert "GENE010" in summary
