@@ -15,4 +15,5 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "custom_resolvers": {"oc.env": oc.env},
+    "merge_strategy": {"parameters": "soft"},  # an environment states only the values that differ
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 
 class _Settings(BaseModel):
@@ -130,7 +130,8 @@ class TuningSettings(_Settings):
         sampler: how trials are proposed.
         pruner: how hopeless trials are ended early.
         storage: SQLAlchemy URL of Optuna's database; any number of machines may share a server's.
-        search_space: what to search, by name of a hyperparameter.
+        search_space: what to search, by name of a hyperparameter; null takes a name out again, for an environment
+            that does not search what the base configuration does.
     """
 
     n_trials: int = Field(20, ge=0)
@@ -142,6 +143,11 @@ class TuningSettings(_Settings):
     pruner: Literal["median", "successive_halving", "hyperband", "none"] = "median"
     storage: str = "sqlite:///data/06_models/optuna.db"
     search_space: dict[str, SearchRange] = Field(default_factory=dict)
+
+    @field_validator("search_space", mode="before")
+    @classmethod
+    def _without_nulls(cls, space: Any) -> Any:
+        return {k: v for k, v in space.items() if v is not None} if isinstance(space, dict) else space
 
     @model_validator(mode="after")
     def _known_names(self) -> TuningSettings:
