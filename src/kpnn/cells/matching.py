@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import pandas as pd
@@ -95,6 +95,24 @@ class Matched:
 def gene_of(node: str, suffix: str) -> str:
     """The gene that an input node stands for: the node's name without the suffix."""
     return node.removesuffix(suffix) if suffix else node
+
+
+@overload
+def match(
+    expression: Expression, labels: pd.DataFrame, genes: Iterable[str], *, join: Join = ..., limits: Limits | None = ...
+) -> Matched: ...
+
+
+@overload
+def match(
+    expression: Expression,
+    labels: pd.DataFrame,
+    genes: Iterable[str],
+    *,
+    join: Join = ...,
+    limits: Limits | None = ...,
+    in_memory_cells: int | None,
+) -> Matched | StreamedMatch: ...
 
 
 def match(

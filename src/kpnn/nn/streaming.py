@@ -24,17 +24,19 @@ from kpnn.nn.training import _Fit
 
 
 class Stream(Protocol):
-    """Labelled cells in buffers: `kpnn.cells.CellStream` is one.
+    """Labelled cells in buffers: `kpnn.cells.CellStream` is one."""
 
-    Attributes:
-        n_cells: number of cells.
-        nodes: input node of each column.
-        labels: 0/1, shape (n_cells, n_outputs).
-    """
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
 
-    n_cells: int
-    nodes: tuple[str, ...]
-    labels: np.ndarray
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Input node of each column."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """0/1, shape (n_cells, n_outputs)."""
 
     def buffers(self, generator: np.random.Generator) -> Iterator[tuple[csr_matrix, np.ndarray]]:
         """One epoch: every cell once, in shuffled buffers of expression and labels."""
