@@ -304,3 +304,19 @@ def test_kerass_own_fit_trains_the_model_too(task):
     model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="binary_crossentropy")
     losses = model.fit(X.toarray(), y, epochs=20, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
+
+
+def test_a_dag_of_one_neuron_is_scikit_learns_logistic_regression(random_cells):
+    from sklearn.linear_model import LogisticRegression
+
+    from kpnn.pkn import Dag
+
+    dag = Dag.from_edges(pd.DataFrame({"parent": "O", "child": [f"G{i}_gene" for i in range(5)]}), outputs=["O"])
+    X, _ = random_cells(dag, 150, 3)
+    noise = np.random.default_rng(4).normal(size=150)
+    y = (X @ np.array([1.0, -2.0, 0.0, 0.5, 1.0]) + noise > 0).astype(float)
+    model = build_kpnn(dag, kernel_l2=0.01, dtype="float64")
+    fit_kpnn(model, X, y, max_epochs=3000, batch_size=150, learning_rate=0.02)
+    peer = LogisticRegression(C=1 / (2 * 150 * 0.01), tol=1e-10, max_iter=10_000).fit(X.toarray(), y)
+    np.testing.assert_allclose(edge_weights(model), peer.coef_[0], atol=1e-4)
+    np.testing.assert_allclose(biases(model), peer.intercept_, atol=1e-4)
