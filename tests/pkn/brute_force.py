@@ -99,7 +99,9 @@ class AllSubsets:
             good &= self.kept[edge]
         for edge in case.forbid_edges:
             good &= ~self.kept[edge]
-        n_parents = {name: sum((self.kept[e].astype(int) for e in case.edges if e[1] == name), 0) for name in self.nodes}
+        n_parents = {
+            name: sum((self.kept[e].astype(int) for e in case.edges if e[1] == name), 0) for name in self.nodes
+        }
         if case.max_parents is not None:
             for name in self.nodes:
                 good &= n_parents[name] <= case.max_parents
@@ -130,9 +132,7 @@ class AllSubsets:
     def _available(self, name: str) -> int:
         """Parents of an input that an output reaches over permitted edges within the depth limit."""
         case = self.case
-        permitted = [
-            e for e in case.edges if e not in case.forbid_edges and not set(e) & set(case.forbid_nodes)
-        ]
+        permitted = [e for e in case.edges if e not in case.forbid_edges and not set(e) & set(case.forbid_nodes)]
         if len(case.outputs) == 1:
             permitted = [e for e in permitted if e[1] not in case.outputs]
         distance = dict.fromkeys(case.outputs, 0)

@@ -78,6 +78,8 @@ class Optima:
             rows = Rows()
             for part in (self._search.rows, self._rows, extra or Rows()):
                 rows.extend(part)
+            if not self.n_columns:
+                return Found(None if any(low > 0 for low in rows.low) else np.empty(0), True)
             outcome = self._milp(
                 statement,
                 rows,
@@ -109,7 +111,7 @@ class Optima:
             return statement.low, statement.high
         slack = most_cost - (relaxed.bound + statement.constant) + 1e-6
         out = statement.is_integer & (relaxed.reduced_cost > slack) & (statement.low < 0.5)
-        always = statement.is_integer & (-relaxed.reduced_cost > slack) & (statement.high < 1.5)
+        always = statement.is_integer & (-relaxed.reduced_cost > slack) & (statement.high == 1.0)
         return np.where(always, 1.0, statement.low), np.where(out, 0.0, statement.high)
 
     def other_node_set(self, x: np.ndarray) -> Rows:

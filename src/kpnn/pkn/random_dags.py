@@ -84,7 +84,7 @@ def random_dags(
     for draw in range(n_dags):
         salt = name_hash(seed, str(draw))
         dag = None
-        if wanted > optimum and not solved.statement.has_edge_form:
+        if wanted > optimum and solved.statement.n_columns and not solved.statement.has_edge_form:
             dag = _built(solved, wanted, salt, settings)
         if dag is None:
             found = optima.cheapest(_random_prices(solved, salt), start=best)

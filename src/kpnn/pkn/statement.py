@@ -38,6 +38,7 @@ class Statement:
         node_column: column of each node's x, shape (n_nodes,); FREE for other nodes.
         edge_column: column of each usable edge's y, shape (n_usable,); FREE where it has none.
         serve: (node, class, column) of each u.
+        has_edge_form: the edges between neurons are variables of their own.
         names: what the kinds of columns are called in reports, with their counts.
     """
 
@@ -52,6 +53,7 @@ class Statement:
     node_column: np.ndarray
     edge_column: np.ndarray
     serve: tuple[tuple[int, int, int], ...]
+    has_edge_form: bool
     names: dict[str, int]
 
     @property
@@ -63,11 +65,6 @@ class Statement:
     def has_whole_costs(self) -> bool:
         """Every solution costs a whole number."""
         return bool((self.cost == np.round(self.cost)).all()) and self.constant == round(self.constant)
-
-    @property
-    def has_edge_form(self) -> bool:
-        """The edges between neurons are variables of their own."""
-        return bool((self.edge_column[self.reduced.is_core] != FREE).any())
 
 
 def node_form_suffices(reduced: ReducedPkn) -> bool:
@@ -156,6 +153,7 @@ class _Builder:
             node_column=self.node_column,
             edge_column=self.edge_column,
             serve=tuple(self.serve),
+            has_edge_form=self.edge_form,
             names=self.names,
         )
 
