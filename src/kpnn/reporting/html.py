@@ -16,6 +16,9 @@ from plotly.offline import get_plotlyjs
 
 from kpnn.reporting.style import ON_DARK, Figure
 
+MOST_CSV_ROWS = 3000
+"""Rows of a table that can be saved from the page: a report must stay small enough to be sent."""
+
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -58,7 +61,7 @@ def table(
         data: numbers are shown as they are formatted in it if they are text, else with up to four digits.
         name: of the CSV file.
         caption: what it shows.
-        most_rows: rows shown; the CSV holds all of them.
+        most_rows: rows shown; the CSV holds more.
         columns: columns shown; the CSV holds all of them.
     """
     shown = (data if most_rows is None else data.head(most_rows))[columns or list(data)]
@@ -75,8 +78,12 @@ def table(
             for value, is_number in zip(values, numeric, strict=True)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    more = f" The first {len(shown)} of {len(data):,} rows; the CSV holds all." if len(shown) < len(data) else ""
-    csv = base64.b64encode(data.to_csv(index=False).encode()).decode()
+    more = f" The first {len(shown):,} of {len(data):,} rows are shown." if len(shown) < len(data) else ""
+    if len(data) > MOST_CSV_ROWS:
+        more += (
+            f" The CSV in this page holds {MOST_CSV_ROWS:,}; the file beside the report and the one in MLflow hold all."
+        )
+    csv = base64.b64encode(data.head(MOST_CSV_ROWS).to_csv(index=False, float_format="%.6g").encode()).decode()
     return (
         f'<figure class="table"><figcaption>{text(caption)}{more} '
         f'<a download="{escape(name)}.csv" href="data:text/csv;base64,{csv}">{escape(name)}.csv</a></figcaption>'
@@ -115,7 +122,7 @@ def figure(drawn: Figure, wide: bool = False) -> str:
     """
     spec = json.loads(drawn.plot.to_json())
     spec.pop("frames", None)
-    payload = json.dumps(spec, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    payload = json.dumps(spec, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     height = int(drawn.plot.layout.height or 380)
     title = escape(drawn.title)
     return (

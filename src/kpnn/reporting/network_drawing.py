@@ -179,7 +179,7 @@ def network_html(drawing: NetworkDrawing) -> str:
         "levels": drawing.n_levels,
         "widest": int(nodes.groupby("level").size().max()),
     }
-    payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     n_kept, n_away = int(nodes["kept"].sum()), int((~nodes["kept"]).sum())
     options = "".join(f'<option value="{escape(name, quote=True)}">' for name in sorted(nodes["node"]))
     away = (

@@ -31,7 +31,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
     look, n_folds = look_of(weighed.arm), int(top["n_folds"].max())
     folds = weighed.per_fold[weighed.per_fold["output"] == output]
     order = list(top["node"])[::-1]
-    plot = new_plot("change of probability per unit of activation", "", height=110 + 26 * len(order))
+    plot = new_plot("Δ probability per unit of activation", "", height=110 + 26 * len(order))
     points = folds[folds["node"].isin(order)]
     plot.add_scatter(
         x=points["gradient"].abs().round(5),
@@ -189,7 +189,7 @@ def genes_figure(weighed: Interpretation, output: str, most: int) -> Figure:
     """The genes with the largest gradient."""
     genes = weighed.genes[weighed.genes["output"] == output]
     top = genes.reindex(genes["weight"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
-    plot = new_plot("change of probability per unit of expression", "", height=110 + 24 * len(top))
+    plot = new_plot("Δ probability per unit of expression", "", height=110 + 24 * len(top))
     for up, colour, symbol, name in ((True, VERMILLION, "triangle-up", "raises"), (False, BLUE, "square", "lowers")):
         rows = top[(top["weight"] > 0) == up]
         if len(rows):
