@@ -22,7 +22,7 @@ demo: setup ## simulate cells, run the whole study, show the comparison
 	@$(BIN)/python -m kpnn.reporting
 
 test: setup-dev lint ## lint, check types and import rules, run all tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadscope
 
 lint: setup-dev ## ruff, mypy and import-linter
 	$(BIN)/ruff check .

@@ -18,22 +18,23 @@ class Project:
 
     root: Path
 
-    def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "KEDRO_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "1",
-            "GIT_PYTHON_REFRESH": "quiet",
-        }
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        done = subprocess.run(
+    def start_kedro(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts `kedro` with these arguments, its output captured."""
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        return subprocess.Popen(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.root,
-            env=environment,
-            capture_output=True,
+            env={**inherited, "KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=600,
         )
+
+    def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs `kedro` with these arguments to its end."""
+        process = self.start_kedro(*arguments)
+        output, errors = process.communicate(timeout=900)
+        done = subprocess.CompletedProcess(process.args, process.returncode, output, errors)
         if check and done.returncode != 0:
             raise AssertionError(f"kedro {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         return done

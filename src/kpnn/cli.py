@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.io import DatasetError
+from kedro.utils import find_kedro_project
 
 from kpnn.errors import KpnnError
 
@@ -29,6 +32,8 @@ def _run(**options: Any) -> Any:
     if options["pipeline"] and not options["pipelines"]:
         # Kedro 1.7 warns of its own older spelling; both are fine here.
         options |= {"pipelines": [options["pipeline"]], "pipeline": None}
+    # Paths in parameters and in MLflow's address are relative to the project, from whichever folder in it one runs.
+    os.chdir(find_kedro_project(Path.cwd()) or Path.cwd())
     try:
         return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
     except Exception as error:

@@ -54,7 +54,9 @@ class ForgivingMlflowHook(MlflowHook):
         try:
             method(**arguments)
         except SERVER_ERRORS as error:
-            _log.warning("MLflow's server fails (%s); the run goes on", str(error).splitlines()[0])
+            _log.warning("MLflow's server fails (%s); the run goes on without it", str(error).splitlines()[0])
+            self._is_mlflow_enabled = False  # asking again would wait for the server at every node
+            self.run_id = None
 
 
 class MissingInputsHook:

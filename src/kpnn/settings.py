@@ -10,7 +10,7 @@ from kpnn.hooks import ForgivingMlflowHook, MissingInputsHook
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'", category=UserWarning)
 
 HOOKS = (MissingInputsHook(), ForgivingMlflowHook())
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)  # ForgivingMlflowHook stands in for its own
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ForgivingMlflowHook stands in for its own
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

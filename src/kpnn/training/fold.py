@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kpnn.cells import TopGenes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
@@ -236,10 +237,7 @@ def _search_fingerprint(dag: Dag, cells: LabelledCells, task: FoldTask, settings
 
 def _with_top_genes(dag: Dag, cells: LabelledCells, training: np.ndarray, top_genes: int) -> tuple[Dag, LabelledCells]:
     """The DAG below which only the genes of highest variance over the training cells are left."""
-    part = cells.expression[training]
-    mean = np.asarray(part.mean(axis=0)).ravel()
-    variance = np.asarray(part.multiply(part).mean(axis=0)).ravel() - mean**2
-    kept = np.argsort(-variance, kind="stable")[:top_genes]
+    kept = TopGenes(top_genes).fit(cells.expression[training])
     pruned = Pkn(dag.edges, dag.inputs, dag.outputs).pruned([cells.nodes[column] for column in kept])
     smaller = Dag(pruned.edges, pruned.inputs, pruned.outputs)
     return smaller, cells.restricted_to(smaller.inputs)
