@@ -38,38 +38,24 @@ def cross_validation_of(arm: str) -> Callable[..., ArmOutputs]:
         cross_validation: dict[str, Any],
         gene_suffix: str,
     ) -> ArmOutputs:
-        return _cross_validate_arm(arm, dag, matched_cells, folds, store, modelling, cross_validation, gene_suffix)
+        settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
+        group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
+        cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
+        genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
+        tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
+        result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
+        tracker.finish(result)
+        return (
+            _models(result),
+            result.predictions(),
+            result.fold_metrics(),
+            result.trials(),
+            result.learning_curves(),
+            _summary(result),
+        )
 
     cross_validate_arm.__name__ = f"cross_validate_{arm}"
     return cross_validate_arm
-
-
-def _cross_validate_arm(
-    arm: str,
-    dag: Dag,
-    matched_cells: AnnData,
-    folds: pd.DataFrame,
-    store: FoldStore,
-    modelling: dict[str, Any],
-    cross_validation: dict[str, Any],
-    gene_suffix: str,
-) -> ArmOutputs:
-    """Trains and scores one arm on every outer fold, logging each fold as it finishes."""
-    settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
-    group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
-    cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
-    genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
-    tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
-    result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
-    tracker.finish(result)
-    return (
-        _models(result),
-        result.predictions(),
-        result.fold_metrics(),
-        result.trials(),
-        result.learning_curves(),
-        _summary(result),
-    )
 
 
 def _models(result: ArmResult) -> dict[str, Any]:
