@@ -44,11 +44,12 @@ def make_tcr(folder: Path, **_: Any) -> dict[str, float]:
 
 
 def read_tcr_ours(folder: Path, **_: Any) -> dict[str, float]:
+    import pandas as pd
+
     from kpnn.cells import Transform, gene_of, match, open_expression, read_class_labels
-    from kpnn.pkn.readers import read_edges
 
     before, start = peak_megabytes(), time.perf_counter()
-    labels, edges = read_class_labels(folder / "tcr_labels.csv"), read_edges(folder / "tcr_edges.csv")
+    labels, edges = read_class_labels(folder / "tcr_labels.csv"), pd.read_csv(folder / "tcr_edges.csv")
     genes = sorted(gene_of(node, "_gene") for node in set(edges["child"]) - set(edges["parent"]))
     matched = match(open_expression(folder / "tcr.h5"), labels, genes)
     values = Transform().apply(matched.counts, matched.totals)

@@ -54,11 +54,20 @@ class ChunkedNumbers:
         packed = [self._node.id.read_direct_chunk((offset,)) for offset in offsets]
         if any(mask for mask, _ in packed):  # a filter was skipped for some chunk
             return self._node[start:stop]
-        chunks = list(self._pool.map(self._unpacked, (raw for _, raw in packed)))
-        values = np.concatenate(chunks) if len(chunks) > 1 else chunks[0]
+        # Integers are taken for four bytes wide; if some chunk's are wider, HDF5 reads the part.
+        values = np.empty(len(packed) * length, np.int32 if self._is_narrow else self._node.dtype)
+        places = [values[at * length : (at + 1) * length] for at in range(len(packed))]
+        if not all(self._pool.map(self._unpack, (raw for _, raw in packed), places)):
+            return self._node[start:stop]
         return values[start - first * length : stop - first * length]
 
-    def _unpacked(self, raw: bytes) -> np.ndarray:
+    @property
+    def _is_narrow(self) -> bool:
+        dtype = self._node.dtype
+        return _SHUFFLE in (self._filters or ()) and dtype.kind in "iu" and dtype.itemsize in (4, 8)
+
+    def _unpack(self, raw: bytes, place: np.ndarray) -> bool:
+        """Writes a chunk's numbers to their place; False if they do not fit there."""
         dtype, expected = self._node.dtype, self._node.chunks[0] * self._node.dtype.itemsize
         unpacker = zlib.decompressobj()
         try:
@@ -68,15 +77,19 @@ class ChunkedNumbers:
         if len(plain) != expected:
             raise CellsError(f"{self._source}: {self._node.name}: a chunk of the wrong length; damaged")
         if _SHUFFLE not in (self._filters or ()):
-            return np.frombuffer(plain, dtype)
+            place[:] = np.frombuffer(plain, dtype)
+            return True
         planes = np.frombuffer(plain, np.uint8).reshape(dtype.itemsize, -1)
-        if dtype.kind in "iu" and dtype.itemsize in (4, 8) and not planes[3:].any():
-            values = planes[0].astype(np.int32)
-            for number in (1, 2):
-                if planes[number].any():
-                    values |= planes[number].astype(np.int32) << (8 * number)
-            return values
-        return np.ascontiguousarray(planes.T).view(dtype).ravel()
+        if not self._is_narrow:
+            place.view(np.uint8).reshape(-1, dtype.itemsize)[:] = planes.T
+            return True
+        if planes[3:].any():
+            return False
+        place[:] = planes[0]
+        for number in (1, 2):
+            if planes[number].any():
+                place |= planes[number].astype(np.int32) << (8 * number)
+        return True
 
 
 def _usual_filters(node: h5py.Dataset) -> tuple[int, ...] | None:
