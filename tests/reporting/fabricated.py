@@ -118,7 +118,7 @@ def make_study(
 ) -> Study:
     full_dag, pruned_dag = make_dag(n_hidden, n_genes, 1, outputs), make_dag(n_hidden // 2, n_genes, 2, outputs)
     hidden = sorted(set(full_dag.hidden) | set(pruned_dag.hidden))
-    membership = pd.DataFrame({"node": hidden, "membership": "some", "listed_dags": 1, "n_listed": 2})
+    membership = pd.DataFrame({"node": hidden, "membership": "some"})
     sizes = {"n_cells": n_cells, "n_folds": n_folds}
     return Study(
         arms=(make_arm("full", full_dag, **sizes), make_arm("pruned", pruned_dag, seed=1, **sizes)),

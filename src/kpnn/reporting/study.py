@@ -91,8 +91,8 @@ class Study:
         selection: status, objective, bound, gap, seconds of the DAG selection.
         data_summary: what became of cells, genes and edges, step by step.
         controls: `control`, `replicate`, `roc_auc`, ... of the controls; empty if there are none.
-        membership: `node`, `membership` (in `all`, `some`, `none` of the optimal DAGs, or `unknown`), `listed_dags`,
-            `n_listed`; empty if not known.
+        membership: `node`, `membership` (in `all`, `some`, `none` of the optimal DAGs, or `unknown`); empty if not
+            known.
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.

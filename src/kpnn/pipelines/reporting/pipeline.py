@@ -9,6 +9,7 @@ from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
 _WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
+_RIVALS = ("pkn", "optimal_neuron_sets")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
 
@@ -22,8 +23,8 @@ def create_arm(arm: str, dag: str) -> Pipeline:
     inputs = {"dag": dag, "matched_cells": "matched_cells", "folds": "folds"}
     weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation"]
     if arm == "pruned":  # the other optimal DAGs are rivals of the selected one only
-        inputs["optimal_dags"] = "optimal_dags"
-        weighed.append("optimal_dags")
+        inputs |= {name: name for name in _RIVALS}
+        weighed += _RIVALS
     template = [
         node(
             weighing.weigh_nodes,
@@ -58,12 +59,6 @@ def create_pipeline() -> Pipeline:
     """From both arms' results to node weights, the comparison, the figures, the report and the study's MLflow run."""
     study = [
         node(
-            weighing.find_optimal_dags,
-            ["pkn", "params:dag_selection", "params:interpretation"],
-            ["optimal_dags", "node_membership"],
-            name="find_optimal_dags",
-        ),
-        node(
             nodes.gather_study,
             [
                 "full.results",
@@ -71,7 +66,7 @@ def create_pipeline() -> Pipeline:
                 "full.interpretation",
                 "pruned.interpretation",
                 "controls.summary",
-                "node_membership",
+                "hidden_node_membership",
                 *_NETWORKS,
                 "dag_selection",
                 "data_summary",

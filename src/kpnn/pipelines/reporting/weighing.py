@@ -9,13 +9,12 @@ import pandas as pd
 from anndata import AnnData
 from scipy.sparse import csr_array
 
-from kpnn.errors import ModelError, SelectionError
+from kpnn.errors import KpnnError, ModelError
 from kpnn.interpretation import Cells, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
 from kpnn.interpretation.summary import summarise_runs
-from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.reporting.settings import InterpretationSettings
 from kpnn.pipelines.validation import validated
-from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags
+from kpnn.pkn import Dag, Pkn, select_dag
 from kpnn.training.results import FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
 
@@ -29,7 +28,7 @@ ArmTables = tuple[
 ]
 
 
-_RULES = {"keep_nodes", "forbid_nodes", "keep_edges", "forbid_edges", "max_depth", "max_parents", "coverage"}
+_SECONDS_PER_RIVAL = 20.0
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
     ["repeat", "fold", "node", "output", "gradient"],
@@ -42,34 +41,6 @@ _COLUMNS = (
 """Columns of the tables of an arm without any model."""
 
 
-def find_optimal_dags(
-    pkn: Pkn, dag_selection: dict[str, Any], interpretation: dict[str, Any]
-) -> tuple[list[Dag], pd.DataFrame]:
-    """Finds other optimal DAGs and says of every hidden node of the PKN whether all, some or none of them hold it."""
-    settings = validated(InterpretationSettings, interpretation, "interpretation")
-    how = validated(DagSelectionSettings, dag_selection, "dag_selection")
-    unknown = pd.DataFrame({"node": pkn.hidden, "membership": "unknown", "listed_dags": 0, "n_listed": 0})
-    if settings.alternative_dags == 0 or how.select_from != "pkn" or how.solver != "HIGHS":
-        return [], unknown
-    try:
-        found = enumerate_dags(
-            pkn,
-            settings.alternative_dags,
-            rules=SelectionRules(**how.model_dump(include=_RULES)),
-            time_limit=how.time_limit,
-            threads=how.threads,
-            seed=how.seed,
-            tie_break=how.tie_break,
-        )
-    except SelectionError as error:
-        logger.warning("Other optimal DAGs are not known: %s", error)
-        return [], unknown
-    dags = [selection.dag for selection in found.selections]
-    counts = pd.Series([node for dag in dags for node in dag.hidden]).value_counts()
-    listed = found.membership["node"].map(counts).fillna(0).astype(int)
-    return dags, found.membership.assign(listed_dags=listed, n_listed=len(dags))
-
-
 def weigh_nodes(
     dag: Dag,
     matched_cells: AnnData,
@@ -78,7 +49,8 @@ def weigh_nodes(
     models: dict[str, Any] | None,
     modelling: dict[str, Any],
     interpretation: dict[str, Any],
-    optimal_dags: list[Dag] | None = None,
+    pkn: Pkn | None = None,
+    optimal_neuron_sets: pd.DataFrame | None = None,
 ) -> ArmTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
     settings = validated(InterpretationSettings, interpretation, "interpretation")
@@ -89,7 +61,9 @@ def weigh_nodes(
         return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": notes, "n_folds": 0}
     labels = matched_cells.obs[list(dag.outputs)].to_numpy(dtype=float)
     cells = Cells(csr_array(matched_cells.X), labels, tuple(matched_cells.var["node"].astype(str)))
-    weights = weigh_arm(trained, cells, settings.extent(), _others(optimal_dags or [], dag))
+    weights = weigh_arm(
+        trained, cells, settings.extent(), _rivals(pkn, optimal_neuron_sets, dag, settings.alternative_dags)
+    )
     return (
         summarise_nodes(weights, dag, settings.extent()),
         weights.per_fold,
@@ -105,8 +79,22 @@ def weigh_nodes(
     )
 
 
-def _others(dags: list[Dag], selected: Dag) -> list[Dag]:
-    return [dag for dag in dags if dag.neurons != selected.neurons]
+def _rivals(pkn: Pkn | None, neuron_sets: pd.DataFrame | None, selected: Dag, most: int) -> list[Dag]:
+    """DAGs on the other optimal neuron sets, each the smallest on its neurons."""
+    if pkn is None or neuron_sets is None or not len(neuron_sets):
+        return []
+    found: list[Dag] = []
+    for _, rows in neuron_sets.groupby("rank", sort=True):
+        neurons = {*rows["node"], *pkn.outputs}
+        if len(found) == most or neurons == set(selected.neurons):
+            continue
+        kept = pkn.edges[pkn.edges["parent"].isin(neurons) & pkn.edges["child"].isin(neurons | set(pkn.inputs))]
+        part = Pkn(kept.reset_index(drop=True), pkn.inputs, pkn.outputs)
+        try:
+            found.append(select_dag(part.pruned(), time_limit=_SECONDS_PER_RIVAL).dag)
+        except KpnnError as error:
+            logger.warning("An optimal DAG is left out of the node weights: %s", error)
+    return [dag for dag in found if dag.inputs == selected.inputs]
 
 
 def _trained_folds(
