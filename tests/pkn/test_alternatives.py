@@ -88,7 +88,9 @@ def test_larger_random_dags_are_feasible_and_no_larger_than_asked(case: Case, mo
 
 def test_larger_random_dags_have_the_size_asked_for_where_there_is_room() -> None:
     names = [f"h{i:02d}" for i in range(20)]
-    table = pd.DataFrame([("R", n) for n in names] + [(n, g) for n in names for g in ("g1", "g2")], columns=["parent", "child"])
+    table = pd.DataFrame(
+        [("R", n) for n in names] + [(n, g) for n in names for g in ("g1", "g2")], columns=["parent", "child"]
+    )
     drawn = random_dags(Pkn.from_edges(table), 5, n_neurons=9)
     assert drawn.n_neurons == (9,) * 5
     assert len({dag.neurons for dag in drawn.dags}) > 1

@@ -52,9 +52,7 @@ def test_inputs_with_the_same_parents_are_one_class() -> None:
 
 
 def test_edges_that_lead_nowhere_or_back_to_the_only_output_are_useless() -> None:
-    table = pd.DataFrame(
-        [("R", "A"), ("A", "g1"), ("A", "R"), ("A", "X"), ("Y", "A")], columns=["parent", "child"]
-    )
+    table = pd.DataFrame([("R", "A"), ("A", "g1"), ("A", "R"), ("A", "X"), ("Y", "A")], columns=["parent", "child"])
     reduced = presolve(Pkn.from_edges(table, inputs=["g1"], outputs=["R"]))
     assert reduced.report.edges_useless == 3
     assert reduced.report.nodes_useless == 2
@@ -63,7 +61,10 @@ def test_edges_that_lead_nowhere_or_back_to_the_only_output_are_useless() -> Non
 def test_acyclicity_concerns_only_edges_inside_strong_components() -> None:
     pairs = [("R", "A"), ("A", "B"), ("B", "C"), ("C", "A"), ("C", "D"), ("D", "E"), ("E", "g1")]
     reduced = presolve(pkn(*pairs))
-    on_cycle = {tuple(edge) for edge in reduced.pkn.edges.iloc[reduced.edge_ids[reduced.is_on_cycle]][["parent", "child"]].to_numpy()}
+    on_cycle = {
+        tuple(edge)
+        for edge in reduced.pkn.edges.iloc[reduced.edge_ids[reduced.is_on_cycle]][["parent", "child"]].to_numpy()
+    }
     assert on_cycle == {("A", "B"), ("B", "C"), ("C", "A")}
     assert (reduced.report.strong_components, reduced.report.largest_strong_component) == (1, 3)
     acyclic = presolve(pkn(("R", "A"), ("A", "B"), ("B", "g1")))

@@ -231,7 +231,8 @@ class _Solving:
             return
         kept = self.heuristic.nodes_of(search.best) > 0.5
         clock, in_vain = time.monotonic(), 0
-        while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
+        most_in_vain = _REPAIRS_IN_VAIN if search.statement.n_columns > _MANY_COLUMNS else _REPAIRS_IN_VAIN // 5
+        while in_vain < most_in_vain and not self.is_done:
             if time.monotonic() - clock > _REPAIR_SHARE * self.limits.time_limit:
                 return
             share = (0.02, 0.05, 0.1, 0.2)[in_vain % 4]

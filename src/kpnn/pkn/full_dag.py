@@ -7,29 +7,61 @@ import pandas as pd
 
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.presolve import presolve
+from kpnn.pkn.presolve import ReducedPkn, levels_below, node_codes, presolve
 
 
 def shortest_path_dag(pkn: Pkn) -> Dag:
     """Makes a DAG of a PKN: as it is where it has no cycle, else the edges on shortest paths from the outputs.
 
     As Fortelny and Bock (2020, doi:10.1186/s13059-020-02100-5) did: an edge stays where it leads from breadth-first
-    level k to level k + 1 and on to an input. Every input survives, with its parents of the highest level.
+    level k to level k + 1 and on to an input. Every input survives, with its parents of the highest level. With several
+    outputs one may have no such edge; it gets a shortest path to a node of the DAG.
 
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that).
 
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
-        PknError: with several outputs, an output lies on no shortest path to any input.
     """
     reduced = presolve(pkn)
     rows = reduced.edge_ids
     if not reduced.is_acyclic:
         level = reduced.distance_from_output
-        rows = rows[level[reduced.parent] + 1 == level[reduced.child]]
+        rows = _with_all_outputs(reduced, rows[level[reduced.parent] + 1 == level[reduced.child]])
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
+    return Dag.from_edges(edges, outputs=pkn.outputs)
+
+
+def _with_all_outputs(reduced: ReducedPkn, rows: np.ndarray) -> np.ndarray:
+    """Drops edges that lead to no input, then adds a shortest path down for every output that this cuts off.
+
+    The path leads over nodes that are not in the DAG until it meets one that is, so that no cycle can arise.
+    """
+    pkn = reduced.pkn
+    parent, child = pkn.parent_codes[rows], pkn.child_codes[rows]
+    in_dag = np.isfinite(levels_below(child, parent, np.flatnonzero(reduced.is_input), len(pkn.nodes)))
+    kept = [int(row) for row in rows[in_dag[child]]]
+    children: dict[int, list[tuple[int, int]]] = {}
+    for row in reduced.edge_ids:
+        children.setdefault(int(pkn.parent_codes[row]), []).append((int(pkn.child_codes[row]), int(row)))
+    for output in node_codes(pkn, pkn.outputs).tolist():
+        came: dict[int, tuple[int, int]] = {}
+        queue = [] if in_dag[output] else [output]
+        for node in queue:
+            goal = next(((below, row) for below, row in children.get(node, ()) if in_dag[below]), None)
+            if goal is not None:
+                kept.append(goal[1])
+                in_dag[node] = True
+                while node != output:
+                    node, row = came[node]
+                    kept.append(row)
+                    in_dag[node] = True
+                break
+            for below, row in children.get(node, ()):
+                if below not in came and below != output:
+                    came[below] = (node, row)
+                    queue.append(below)
+    return np.array(kept, dtype=np.int64)
 
 
 def induced_dag(pkn: Pkn, dag: Dag) -> Dag:

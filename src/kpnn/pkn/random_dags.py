@@ -135,7 +135,11 @@ def grown(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.ran
             if not above:
                 continue
             parent = above[rng.integers(len(above))]
-            spare = [name for name in sorted(parents[child]) if len(children[name]) > 1 and (name, child) not in fixed]
+            spare = [
+                name
+                for name in sorted(parents.get(child, ()))
+                if len(children[name]) > 1 and (name, child) not in fixed
+            ]
             if spare:
                 given_up = spare[rng.integers(len(spare))]
                 children[given_up].remove(child)

@@ -61,7 +61,20 @@ def realise(statement: Statement, x: np.ndarray, tie_break: str, seed: int, *, b
     served = [(code, position) for code, position, column in statement.serve if x[column] > 0.5]
     chosen |= is_base
     chosen[_input_edges(statement, kept, chosen, served, prefer, tie_break)] = True
+    if not statement.has_edge_form:
+        _drop_idle(reduced, chosen)
     return reduced.edge_ids[chosen]
+
+
+def _drop_idle(reduced: ReducedPkn, chosen: np.ndarray) -> None:
+    """Takes out hidden nodes that feed no one, which a solution that is not optimal may keep."""
+    while True:
+        busy = reduced.is_input.copy()
+        busy[reduced.parent[chosen]] = True
+        idle = chosen & ~busy[reduced.child]
+        if not idle.any():
+            return
+        chosen &= ~idle
 
 
 def _edges_of(reduced: ReducedPkn, base: Dag | None) -> np.ndarray:

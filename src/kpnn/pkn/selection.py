@@ -257,9 +257,9 @@ def as_selection(
         base: a DAG whose edges are kept.
     """
     statement, search = solved.statement, solved.search
-    objective = float(statement.cost @ x) + statement.constant
     sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
     rows = realise(statement, x, settings.tie_break, settings.seed, base=base)
+    objective = float(statement.reduced.pkn.edges["cost"].to_numpy()[rows].sum())
     seconds = solved.seconds | {"total": time.monotonic() - solved.started}
     return _selection(
         statement.reduced,

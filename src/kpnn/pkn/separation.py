@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,8 @@ from kpnn.pkn.statement import Statement
 _UNIT = 1_000_000
 """Capacity of a column at 1 in the integer flow problem."""
 _LEAST_VIOLATION = 0.01
-_MOST_FLOWS = 2_000
+_MOST_SECONDS = 5.0
+"""Seconds of maximum flows in one round; a cut missed now is found in a later round."""
 
 
 class Separator:
@@ -58,17 +60,17 @@ class Separator:
             covered |= side
             self._add(rows, side, position)
             self._add(rows, ~reached, position)
-        if len(rows):
+        if len(rows) or not (np.abs(x - np.round(x)) > 1e-6).any():
+            # Along whole numbers, what is reached at all is reached in full.
             return rows
+        deadline = time.monotonic() + _MOST_SECONDS
         graph = self._graph(capacity, slice(None))
-        n_flows = 0
         for position in order:
-            if len(rows) >= most or n_flows >= _MOST_FLOWS:
+            if len(rows) >= most or time.monotonic() > deadline:
                 break
             target = net.targets[position]
             if covered[target]:
                 continue
-            n_flows += 1
             result = maximum_flow(graph, net.source, target, method="dinic")
             if result.flow_value >= (wanted[position] - _LEAST_VIOLATION) * _UNIT:
                 continue

@@ -1,0 +1,233 @@
+"""DAG selection side by side: kpnn's compact statement, and CORNETO's AcyclicFlow called as its tutorial does.
+
+Each measurement runs in a process of its own, so that memory is its own. Instances: a TCR-sized DAG, PBMC68k, the human
+PKN (signalling plus every TRRUST target reachable from eight T cell receptors), and seeded synthetic PKNs with a large
+cyclic core. `python benchmarks/dag_selection.py --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kpnn.pkn import Pkn, select_dag
+
+RECEPTORS = ("CD247", "CD3E", "CD3D", "CD3G", "LCK", "ZAP70", "CD4", "CD8A")
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def tcr_sized(seed: int = 0, n_hidden: int = 297, n_genes: int = 12_459, n_edges: int = 25_898) -> Pkn:
+    """A DAG as large as the TCR study's PKN: six levels of hidden nodes; 5,000 or so different sets of regulators."""
+    rng = np.random.default_rng(seed)
+    names = np.array(["TCR", *(f"P{i:03d}" for i in range(1, n_hidden + 1))], dtype=object)
+    level = np.concatenate([[0], np.sort(rng.integers(1, 7, n_hidden))])
+    pairs: list[tuple[str, str]] = []
+    for child in range(1, n_hidden + 1):
+        above = np.flatnonzero(level == level[child] - 1)
+        chosen = rng.choice(above, min(len(above), 1 + int(rng.geometric(0.35))), replace=False)
+        pairs += [(names[parent], names[child]) for parent in chosen]
+    regulators = 1 + np.flatnonzero(level[1:] >= 2)
+    popularity = rng.lognormal(0, 1.6, len(regulators))
+    n_further = rng.multinomial(n_edges - len(pairs) - n_genes, rng.dirichlet(np.ones(n_genes)))
+    for gene in range(n_genes):
+        n_parents = min(1 + int(n_further[gene]), 40)
+        chosen = rng.choice(regulators, n_parents, replace=False, p=popularity / popularity.sum())
+        pairs += [(names[parent], f"G{gene:05d}_gene") for parent in chosen]
+    return _pkn(pd.DataFrame(pairs, columns=["parent", "child"]), ["TCR"])
+
+
+def pbmc68k() -> Pkn:
+    """The PKN of the 700 reduced PBMC68k cells: 1,203 nodes, one strongly connected component of 902."""
+    return Pkn.from_edges(pd.read_csv(DATA / "pbmc68k" / "edges.csv"), outputs=["T_cell"]).pruned()
+
+
+def pbmc68k_outputs() -> Pkn:
+    """The same with three outputs."""
+    edges = pd.read_csv(DATA / "pbmc68k" / "edges_multi_output.csv")
+    return Pkn.from_edges(edges, outputs=["T_cell", "B_cell", "Monocyte"]).pruned()
+
+
+def human() -> Pkn:
+    """Human signalling plus every TRRUST target: 3,401 nodes, 10,603 edges."""
+    signalling = pd.read_csv(DATA / "signalling_human.csv.gz")[["parent", "child"]]
+    trrust = pd.read_csv(DATA / "trrust_human.csv.gz")
+    targets = pd.DataFrame({"parent": trrust["tf"], "child": trrust["target"] + "_gene"})
+    roots = pd.DataFrame({"parent": "T_cell", "child": RECEPTORS})
+    return _pkn(pd.concat([signalling, targets, roots]).drop_duplicates(), ["T_cell"])
+
+
+def synthetic(n_hidden: int, *, seed: int = 0, is_hard: bool = False) -> Pkn:
+    """A PKN with a large cyclic core, twice as many genes as hidden nodes and about ten edges per node.
+
+    Args:
+        n_hidden: hidden nodes; some reach no gene and are pruned away.
+        seed: of everything.
+        is_hard: every gene has five regulators, so that presolve forces none: a random set covering problem on top of
+            a connection problem. Otherwise the number is geometric with mean five, as a few genes know one regulator
+            only, in real PKNs as well.
+    """
+    rng = np.random.default_rng(seed)
+    hidden = np.array([f"P{i:05d}" for i in range(n_hidden)], dtype=object)
+    genes = np.array([f"G{i:05d}_gene" for i in range(2 * n_hidden)], dtype=object)
+    popularity = rng.lognormal(0, 1, n_hidden)
+    parents = rng.choice(n_hidden, 10 * n_hidden, p=popularity / popularity.sum())
+    children = rng.integers(0, n_hidden, 10 * n_hidden)
+    factors = rng.choice(n_hidden, int(0.3 * n_hidden), replace=False)
+    weight = rng.lognormal(0, 1, len(factors))
+    n_regulators = np.full(len(genes), 5) if is_hard else rng.geometric(0.2, len(genes))
+    regulated = np.repeat(genes, n_regulators)
+    regulators = hidden[rng.choice(factors, len(regulated), p=weight / weight.sum())]
+    receptors = hidden[rng.choice(n_hidden, 10, replace=False)]
+    table = pd.DataFrame(
+        {
+            "parent": np.concatenate([hidden[parents], regulators, np.full(10, "root", dtype=object)]),
+            "child": np.concatenate([hidden[children], regulated, receptors]),
+        }
+    )
+    return _pkn(table[table["parent"] != table["child"]].drop_duplicates(), ["root"])
+
+
+def _pkn(table: pd.DataFrame, outputs: list[str]) -> Pkn:
+    genes = sorted(set(table["child"][table["child"].str.endswith("_gene")]))
+    return Pkn.from_edges(table, inputs=genes, outputs=outputs).pruned()
+
+
+def instance(name: str) -> Pkn:
+    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N` or `hard_N`."""
+    kind, _, size = name.rpartition("_")
+    if kind in ("synthetic", "hard"):
+        return synthetic(int(size), is_hard=kind == "hard")
+    return {"tcr": tcr_sized, "pbmc68k": pbmc68k, "pbmc68k_outputs": pbmc68k_outputs, "human": human}[name]()
+
+
+def measure(name: str, peer: str, time_limit: float, threads: int) -> dict[str, Any]:
+    """Selects a DAG once; seconds count from the PKN in memory to the DAG."""
+    pkn = instance(name)
+    base = _peak_megabytes()
+    sizes = {"nodes": len(pkn.nodes), "edges_pkn": len(pkn.edges), "genes": len(pkn.inputs)}
+    start, cpu_start = time.perf_counter(), time.process_time()
+    if peer == "corneto":
+        found = _corneto(pkn, time_limit)
+    else:
+        selection = select_dag(pkn, time_limit=time_limit, threads=threads)
+        found = {
+            "edges": selection.objective,
+            "bound": selection.bound,
+            "gap": selection.gap,
+            "neurons": len(selection.dag.neurons),
+            "status": selection.status,
+        }
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    if peer == "kpnn":
+        selection.verify()
+    memory = {"peak_megabytes": _peak_megabytes(), "loaded_megabytes": base}
+    return {"instance": name, "by": peer, **sizes, **found, "seconds": seconds, "cpu_seconds": cpu_seconds, **memory}
+
+
+def _corneto(pkn: Pkn, time_limit: float) -> dict[str, Any]:
+    """The tutorial's call, with HiGHS; its extra edges into the inputs and out of the output are taken off."""
+    import corneto as cn
+
+    graph = cn.Graph.from_sif_tuples(
+        [(child, 1, parent) for parent, child in zip(pkn.edges["parent"], pkn.edges["child"], strict=True)]
+    )
+    extra = [graph.add_edge((), name) for name in pkn.inputs] + [graph.add_edge(name, ()) for name in pkn.outputs]
+    problem = cn.opt.AcyclicFlow(graph)
+    problem += problem.expr.with_flow[extra] == 1
+    problem.add_objectives(sum(problem.expr.with_flow), weights=1)
+    solved = problem.solve(solver="HIGHS", max_seconds=int(time_limit))
+    edges = float(np.round(problem.expr.with_flow.value).sum()) - len(extra)
+    bound = float(solved.solver_stats.extra_stats.mip_dual_bound) - len(extra)
+    return {
+        "edges": edges,
+        "bound": bound,
+        "gap": (edges - bound) / edges,
+        "neurons": None,
+        "status": "optimal" if edges - bound < 1 - 1e-6 else "time_limit",
+    }
+
+
+def _peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> str:
+    """What a reader must know to compare: processor, cores, versions."""
+    packages = ("highspy", "cvxpy", "corneto", "scipy", "numpy")
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, " + ", ".join(
+        f"{name} {version(name)}" for name in packages
+    )
+
+
+def as_markdown(results: list[dict[str, Any]]) -> str:
+    """The results as a table; the ratio compares CPU seconds with kpnn's on the same instance."""
+    own = {row["instance"]: row["cpu_seconds"] for row in results if row["by"] == "kpnn" and "cpu_seconds" in row}
+    lines = [
+        "| instance | PKN nodes / edges / genes | by | edges | bound | gap | neurons | seconds | CPU seconds | ratio "
+        "| peak MB |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in results:
+        if "error" in row:
+            lines.append(f"| {row['instance']} | | {row['by']} | {row['error']} | | | | | | | |")
+            continue
+        ratio = row["cpu_seconds"] / own[row["instance"]] if row["instance"] in own else float("nan")
+        lines.append(
+            f"| {row['instance']} | {row['nodes']:,} / {row['edges_pkn']:,} / {row['genes']:,} | {row['by']} | "
+            f"{row['edges']:,.0f} | {row['bound']:,.1f} | {100 * row['gap']:.2f} % | {row['neurons'] or ''} | "
+            f"{row['seconds']:.2f} | {row['cpu_seconds']:.2f} | {ratio:,.0f} | {row['peak_megabytes']:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--instances",
+        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,hard_10000",
+    )
+    parser.add_argument("--corneto", default="tcr,pbmc68k", help="instances on which corneto runs as well")
+    parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")
+    parser.add_argument("--corneto-time-limit", type=float, default=300.0, help="seconds of corneto's solver")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--markdown", type=Path, help="where to write the table")
+    parser.add_argument("--one", nargs=2, metavar=("INSTANCE", "BY"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        limit = arguments.corneto_time_limit if arguments.one[1] == "corneto" else arguments.time_limit
+        print("RESULT", json.dumps(measure(*arguments.one, limit, arguments.threads), default=float))
+        return
+    results = []
+    for name in arguments.instances.split(","):
+        for peer in ("kpnn", "corneto") if name in arguments.corneto.split(",") else ("kpnn",):
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", name, peer]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+            if line is None:
+                reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+                results.append({"instance": name, "by": peer, "error": reason})
+            else:
+                results.append(json.loads(line.removeprefix("RESULT ")))
+            print(results[-1], flush=True)
+    print(f"\n{machine()}\n\n{as_markdown(results)}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=2), encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(f"{machine()}\n\n{as_markdown(results)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""PKNs to and from CORNETO's and networkx's graphs, and the DAG for the full arm."""
+
+from __future__ import annotations
+
+import networkx as nx
+import pandas as pd
+import pytest
+from brute_force import Case
+from hypothesis import given, settings
+from pkn_strategies import cases, pkn_of
+
+from kpnn.errors import PknError
+from kpnn.pkn import Pkn, shortest_path_dag
+from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_networkx
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases(with_rules=False))
+def test_a_pkn_survives_the_way_through_other_graphs(case: Case) -> None:
+    pkn = pkn_of(case)
+    for there_and_back in (from_networkx(to_networkx(pkn)), from_corneto(to_corneto(pkn))):
+        pd.testing.assert_frame_equal(there_and_back.edges, pkn.edges)
+        assert there_and_back.inputs == pkn.inputs
+        assert sorted(there_and_back.outputs) == sorted(pkn.outputs)
+
+
+def test_signs_and_the_computing_direction_survive() -> None:
+    table = pd.DataFrame({"parent": ["R", "A"], "child": ["A", "g"], "sign": [1, -1], "cost": [1.0, 2.5]})
+    pkn = Pkn.from_edges(table)
+    assert to_networkx(pkn).edges["A", "g"] == {"sign": -1, "cost": 2.5}
+    graph = to_corneto(pkn)
+    assert [(set(a), set(b)) for a, b in graph.E] == [({"g"}, {"A"}), ({"A"}, {"R"}), (set(), {"g"}), ({"R"}, set())]
+    assert from_corneto(graph).edges["sign"].tolist() == [-1, 1]
+
+
+def test_an_undirected_graph_or_a_hyperedge_is_refused() -> None:
+    import corneto as cn
+
+    with pytest.raises(PknError, match="undirected"):
+        from_networkx(nx.Graph([("R", "g")]))
+    graph = cn.Graph()
+    graph.add_edge(("g1", "g2"), "R")
+    with pytest.raises(PknError, match="more than two nodes"):
+        from_corneto(graph)
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases(with_rules=False))
+def test_the_full_dag_keeps_every_input_and_output_and_all_of_an_acyclic_pkn(case: Case) -> None:
+    pkn = pkn_of(case)
+    full = shortest_path_dag(pkn)
+    assert full.inputs == pkn.inputs
+    assert full.outputs == pkn.outputs
+    pairs = set(zip(full.edges["parent"], full.edges["child"], strict=True))
+    assert pairs <= set(case.edges)
+    if nx.is_directed_acyclic_graph(nx.DiGraph(case.edges)):
+        assert pairs == set(case.edges)
+
+
+def test_the_full_dag_of_a_cyclic_pkn_has_the_edges_from_one_level_to_the_next() -> None:
+    pairs = [("R", "A"), ("R", "B"), ("A", "B"), ("B", "A"), ("A", "C"), ("B", "C"), ("C", "R"), ("C", "g"), ("A", "g")]
+    pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g"], outputs=["R"])
+    full = shortest_path_dag(pkn)
+    assert sorted(zip(full.edges["parent"], full.edges["child"], strict=True)) == [("A", "g"), ("R", "A")]
