@@ -126,8 +126,15 @@ def summarise_stability(weights: ArmWeights, extent: Extent) -> pd.DataFrame:
             if len(runs):
                 own = runs[runs["output"] == output]
                 rankings = {str(run): table.set_index("node")["gradient"] for run, table in own.groupby("run")}
+                rankings["this one"] = _first_fold(of_output)
                 rows.append(_stability_row(between, "gradient", output, rankings, extent.top))
     return pd.DataFrame(rows)
+
+
+def _first_fold(of_output: pd.DataFrame) -> pd.Series:
+    """Gradient weights of the first fold's network, on whose cells the others were trained."""
+    _, first = next(iter(of_output.groupby(["repeat", "fold"], sort=True)))
+    return first.set_index("node")["gradient"]
 
 
 def _stability_row(

@@ -1,0 +1,113 @@
+"""A headless Chromium that tests can steer, over its debugging protocol on the loopback interface."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+WITHOUT = "Chromium is not installed (apt-get install chromium)"
+
+
+class Browser:
+    """One window; ends its process when left."""
+
+    def __init__(self, folder: Path, width: int = 1440, height: int = 1000) -> None:
+        self._log = (folder / "chromium.log").open("w+")
+        command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        command += ["--no-first-run", f"--user-data-dir={folder / 'profile'}", "--remote-debugging-port=0"]
+        command += [f"--window-size={width},{height}", "about:blank"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log)
+        address = self._wait(self._address)
+        self._socket = connect(address, max_size=None)
+        self._number = 0
+        targets = self._ask("Target.getTargets")["targetInfos"]
+        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        self._session: str | None = None
+        self._session = self._ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+        self._ask("Page.enable")
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait(timeout=20)
+        self._log.close()
+
+    def open(self, url: str) -> None:
+        """Goes to an address."""
+        self._ask("Page.navigate", url=url)
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression."""
+        return self._ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def wait_for(self, expression: str, seconds: float = 60) -> None:
+        """Waits until a JavaScript expression is true."""
+        self._wait(lambda: self.evaluate(expression) or None, seconds, expression)
+
+    def screenshot(self, path: Path) -> None:
+        """Writes what is seen as PNG."""
+        path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
+
+    def _address(self) -> str | None:
+        found = re.search(r"ws://\S+", Path(self._log.name).read_text())
+        return found.group() if found else None
+
+    def _wait(self, look: Any, seconds: float = 60, what: str = "Chromium") -> Any:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = look()
+            if found is not None:
+                return found
+            time.sleep(0.2)
+        raise TimeoutError(f"{what} is not there after {seconds:.0f} s")
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._number = getattr(self, "_number", 0) + 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if getattr(self, "_session", None):
+            message["sessionId"] = self._session
+        self._socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=60))
+            if answer.get("id") == self._number:
+                return answer["result"]
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Waits until a server that was started answers."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with exit code {process.returncode}")
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.5)
+    raise TimeoutError(f"{url} does not answer")

@@ -1,0 +1,123 @@
+"""MLflow's UI and kedro-viz as the user sees them: real servers on the loopback interface, a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from browser import CHROMIUM, WITHOUT, Browser, free_port, wait_until_it_answers
+from matplotlib.image import imread
+from mlflow import MlflowClient
+
+from kpnn.pipelines.reporting.logging_report import log_report
+from kpnn.reporting import write_report
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "reporting"))
+from fabricated import make_study  # noqa: E402 - made for the report's tests, used here too
+
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """A study's runs in a database of their own."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = mlflow.create_experiment("kpnn", artifact_location=(folder / "artifacts").as_uri())
+    client, runs = MlflowClient(), {}
+    with mlflow.start_run(experiment_id=experiment, run_name="study") as parent:
+        runs["parent"] = parent.info.run_id
+        for arm, auc in (("full", 0.95), ("pruned", 0.94)):
+            tags = {"mlflow.parentRunId": parent.info.run_id, "kpnn.level": "arm", "kpnn.arm": arm}
+            runs[arm] = client.create_run(experiment, tags=tags, run_name=arm).info.run_id
+            client.log_metric(runs[arm], "roc_auc", auc)
+            client.log_param(runs[arm], "n_edges", len(arm))
+            client.set_terminated(runs[arm])
+        study = make_study()
+        log_report(study, write_report(study, n_bootstrap=20))
+    mlflow.set_tracking_uri(before)
+    return folder, experiment, runs
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tracked):
+    folder, experiment, runs = tracked
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = os.environ | {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            wait_until_it_answers(f"{address}/health", process)
+            yield address, experiment, runs
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(tracked):
+    folder, _, runs = tracked
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    names = {
+        arm: sorted(entry.path for top in ("figures", "tables") for entry in client.list_artifacts(runs[arm], top))
+        for arm in ("full", "pruned")
+    }
+    assert names["full"] == names["pruned"]
+    assert {"figures/roc.png", "figures/top_nodes.png", "tables/node_weights.json"} <= set(names["full"])
+    parent = client.get_run(runs["parent"])
+    assert {"report.html", "figures", "tables"} <= {entry.path for entry in client.list_artifacts(runs["parent"])}
+    assert "report.html" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["kpnn.dag_status"] == "optimal"
+    assert {"parameter_compression_percent", "edge_compression_percent", "roc_auc_degradation_percent"} <= set(
+        parent.data.metrics
+    )
+
+
+def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_server, tmp_path):
+    address, experiment, runs = mlflow_server
+    with Browser(tmp_path) as browser:
+        browser.open(f"{address}/#/experiments/{experiment}/runs")
+        browser.wait_for("document.body.innerText.includes('study')")
+        chosen = json.dumps([runs["full"], runs["pruned"]]).replace(" ", "").replace('"', "%22")
+        browser.open(f"{address}/#/compare-runs?runs={chosen}&experiments=[%22{experiment}%22]")
+        browser.evaluate("location.reload()")
+        browser.wait_for("document.body.innerText.includes('Comparing 2 Runs')")
+        browser.wait_for("['full', 'pruned', 'roc_auc'].every((word) => document.body.innerText.includes(word))")
+        browser.screenshot(tmp_path / "compare.png")
+        assert imread(tmp_path / "compare.png")[..., :3].std() > 0.02
+        browser.open(f"{address}/#/experiments/{experiment}/runs/{runs['parent']}/artifacts/report.html")
+        browser.evaluate("location.reload()")
+        browser.wait_for("[...document.querySelectorAll('iframe')].some((frame) => frame.offsetHeight > 100)")
+        browser.screenshot(tmp_path / "report.png")
+        assert imread(tmp_path / "report.png")[..., :3].std() > 0.02
+
+
+def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "kedro", "viz", "run", "--host", "127.0.0.1", "--port", str(port), "--no-browser"]
+    environment = os.environ | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
+        try:
+            wait_until_it_answers(address, process)
+            with Browser(tmp_path) as browser:
+                browser.open(address)
+                browser.wait_for("document.querySelectorAll('.pipeline-node').length > 20")
+                words = browser.evaluate("document.body.innerText")
+                for name in ("full", "pruned", "write_report", "select_dag", "log_report"):
+                    assert name in words, name
+                # The arms' own nodes are folded into them.
+                assert "weigh_nodes" not in words
+                browser.screenshot(tmp_path / "viz.png")
+                assert imread(tmp_path / "viz.png")[..., :3].std() > 0.02
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
