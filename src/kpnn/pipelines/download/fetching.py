@@ -55,7 +55,6 @@ class Patience:
 
 def effective_address(address: str, patience: Patience) -> str:
     """The address after all redirects, ending in a slash, so that file names can be appended."""
-
     if not address.startswith(("http://", "https://")):
         raise DownloadError(f"download.address must begin with http:// or https://, found {address!r}")
 
