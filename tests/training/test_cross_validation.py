@@ -11,6 +11,7 @@ import kpnn.training.cross_validation as cross_validation_module
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import cross_validate
+from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, wide_predictions
 
 
@@ -164,3 +165,26 @@ def test_fewer_folds_than_before_leave_no_old_ones_behind(dag, cells, folds, set
     run(dag, cells, folds, untuned, tmp_path)
     run(dag, cells, folds.assign(fold=folds["fold"] % 2), untuned, tmp_path)
     assert sorted(p.name for p in tmp_path.glob("repeat_*")) == ["repeat_0_fold_0", "repeat_0_fold_1"]
+
+
+def test_cells_streamed_from_disk_train_as_well_as_in_memory(dag, cells, folds, settings, tmp_path):
+    from anndata import AnnData, read_h5ad
+
+    obs = pd.DataFrame({"TCR": cells.labels[:, 0].astype("int8")}, index=cells.barcodes)
+    var = pd.DataFrame({"node": list(cells.nodes)}, index=[node.removesuffix("_gene") for node in cells.nodes])
+    AnnData(cells.expression, obs=obs, var=var).write_h5ad(tmp_path / "cells.h5ad")
+    streamed = LabelledCells.from_anndata(read_h5ad(tmp_path / "cells.h5ad", backed="r"), ["TCR"])
+    assert streamed.is_streamed
+    longer = settings.model_copy(
+        update={
+            "fit": settings.fit.model_copy(update={"max_epochs": 80, "patience": 20}),
+            "tuning": settings.tuning.model_copy(update={"n_trials": 2}),
+        }
+    )
+    result = run(dag, streamed, folds, longer, tmp_path / "streamed")
+    in_memory = run(dag, cells, folds, longer, tmp_path / "memory")
+    assert sorted(result.predictions()["barcode"]) == sorted(cells.barcodes)
+    assert result.pooled_metrics()["roc_auc"] > 0.85
+    assert result.pooled_metrics()["roc_auc"] == pytest.approx(in_memory.pooled_metrics()["roc_auc"], abs=0.05)
+    shuffled = Arm("permuted_labels_0", dag, permute_labels=3).cells_seen(streamed)
+    assert np.array_equal(shuffled.expression.labels, shuffled.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import h5py
 from kedro.io import AbstractDataset, DatasetError
 
 from kpnn.files import written_whole
@@ -14,16 +15,21 @@ if TYPE_CHECKING:
 
 
 class MatchedCellsDataset(AbstractDataset[Any, Any]):
-    """Keeps an AnnData as `.h5ad`."""
+    """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
+    def __init__(
+        self, *, filepath: str, stream_above_entries: int = 500_000_000, metadata: dict[str, Any] | None = None
+    ):
         """Names the file.
 
         Args:
             filepath: where the file lies; relative paths are relative to the project.
+            stream_above_entries: with more non-zero entries in `X` (8 bytes each) it is loaded backed by its file, and
+                networks are trained on a stream of it.
             metadata: anything for other tools, such as kedro-viz; not used here.
         """
         self._filepath = PurePosixPath(filepath)
+        self._stream_above_entries = stream_above_entries
         self.metadata = metadata
 
     def load(self) -> AnnData:
@@ -32,7 +38,9 @@ class MatchedCellsDataset(AbstractDataset[Any, Any]):
 
         if not Path(self._filepath).is_file():
             raise DatasetError(f"{self._filepath}: no such file; `kedro run --pipeline data_engineering` writes it")
-        return read_h5ad(str(self._filepath))
+        with h5py.File(str(self._filepath)) as file:
+            entries = len(file["X/data"]) if "X/data" in file else 0
+        return read_h5ad(str(self._filepath), backed="r" if entries > self._stream_above_entries else None)
 
     def save(self, data: AnnData) -> None:
         """Writes the cells; the file appears only when it is complete."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -42,11 +42,10 @@ class Arm:
         """
         seen = cells.restricted_to(self.dag.inputs)
         if self.permute_genes is not None:
-            order = np.random.default_rng(self.permute_genes).permutation(seen.expression.shape[1])
-            seen = replace(seen, expression=seen.expression[:, order])
+            seen = seen.with_genes_in_places(np.random.default_rng(self.permute_genes).permutation(len(seen.nodes)))
         if self.permute_labels is not None:
             order = np.random.default_rng(self.permute_labels).permutation(len(seen.labels))
-            seen = replace(seen, labels=seen.labels[order])
+            seen = seen.with_labels(seen.labels[order])
         return seen
 
 

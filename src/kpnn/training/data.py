@@ -13,8 +13,10 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from kpnn.cells import CellStream, TopGenes
 from kpnn.cells.folds import strata
 from kpnn.errors import CellsError, some_names
+from kpnn.files import sha256_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +27,7 @@ class LabelledCells:
     """Cells with their classes.
 
     Attributes:
-        expression: transformed expression, CSR float32, shape (n_cells, n_genes).
+        expression: transformed expression, shape (n_cells, n_genes): CSR float32 in memory, or a stream from disk.
         labels: 0/1, shape (n_cells, n_outputs), float32.
         barcodes: names of the rows, shape (n_cells,).
         nodes: input node names of the columns.
@@ -33,7 +35,7 @@ class LabelledCells:
         groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
     """
 
-    expression: csr_matrix
+    expression: csr_matrix | CellStream
     labels: np.ndarray
     barcodes: np.ndarray
     nodes: tuple[str, ...]
@@ -45,12 +47,14 @@ class LabelledCells:
         """Takes the matched cells as `data_engineering` leaves them.
 
         Args:
-            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output.
+            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output. If it is
+                backed by its file, expression stays there and is streamed.
             outputs: output node names.
             group_by: column of `obs` whose values stay together in every split.
         """
+        on_disk = CellStream.open(cells.filename, outputs) if cells.isbacked else None
         return cls(
-            csr_matrix(cells.X, dtype=np.float32),
+            csr_matrix(cells.X, dtype=np.float32) if on_disk is None else on_disk,
             cells.obs[list(outputs)].to_numpy(dtype=np.float32),
             cells.obs_names.to_numpy().astype(str),
             tuple(cells.var["node"].astype(str)),
@@ -78,7 +82,64 @@ class LabelledCells:
         """
         if tuple(inputs) == self.nodes:
             return self
-        return replace(self, expression=self.expression[:, self.columns_of(inputs)], nodes=tuple(inputs))
+        columns = self.columns_of(inputs)
+        stream = self.expression
+        chosen = stream.restricted_to(inputs) if isinstance(stream, CellStream) else stream[:, columns]
+        return replace(self, expression=chosen, nodes=tuple(inputs))
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether expression stays on disk."""
+        return isinstance(self.expression, CellStream)
+
+    @property
+    def matrix(self) -> csr_matrix:
+        """Expression in memory, for what cannot work on a stream.
+
+        Raises:
+            CellsError: expression stays on disk.
+        """
+        if isinstance(self.expression, CellStream):
+            raise CellsError(
+                "baselines and control inputs need the cells in memory, but these are streamed from disk; switch them "
+                "off, or raise stream_above_entries of matched_cells in the catalog"
+            )
+        return self.expression
+
+    def with_genes_in_places(self, order: np.ndarray) -> LabelledCells:
+        """The same cells with gene `order[i]` standing where gene i is named: knowledge shuffled.
+
+        Args:
+            order: a permutation of the columns.
+        """
+        if isinstance(self.expression, CellStream):
+            moved = self.expression.restricted_to([self.nodes[column] for column in order])
+            return replace(self, expression=replace(moved, nodes=self.nodes))
+        return replace(self, expression=self.expression[:, order])
+
+    def with_labels(self, labels: np.ndarray) -> LabelledCells:
+        """The same cells with other labels.
+
+        Args:
+            labels: 0/1, shape (n_cells, n_outputs), float32.
+        """
+        if isinstance(self.expression, CellStream):
+            return replace(self, expression=replace(self.expression, labels=labels), labels=labels)
+        return replace(self, labels=labels)
+
+    def top_genes(self, rows: np.ndarray, n: int) -> list[str]:
+        """The input nodes of the genes of highest variance over some cells.
+
+        Args:
+            rows: positions of the cells: a training part.
+            n: how many genes.
+        """
+        chosen = TopGenes(n)
+        if isinstance(self.expression, CellStream):
+            kept = chosen.of_variances(self.expression.part(rows).moments()[1])
+        else:
+            kept = chosen.fit(self.expression[rows])
+        return [self.nodes[column] for column in kept]
 
     def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
         """Positions of barcodes among the cells, ascending, shape (n,).
@@ -97,9 +158,12 @@ class LabelledCells:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit could see, in hexadecimal."""
-        digest = hashlib.sha256()
-        for array in (self.expression.indptr, self.expression.indices, self.expression.data, self.labels):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        digest = hashlib.sha256(np.ascontiguousarray(self.labels).tobytes())
+        if isinstance(self.expression, CellStream):
+            digest.update(f"{sha256_of(self.expression.path)} {self.expression.columns}".encode())
+        else:
+            for array in (self.expression.indptr, self.expression.indices, self.expression.data):
+                digest.update(np.ascontiguousarray(array).tobytes())
         for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
             digest.update("\t".join(names).encode())
         return digest.hexdigest()

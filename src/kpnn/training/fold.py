@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kpnn.cells import TopGenes
+from kpnn.cells import CellStream
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
     from kpnn.nn import History
+    from kpnn.nn import TrainingSettings as NetworkTraining
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +188,11 @@ def fit_networks(
         )
         for h in tuned
     ]
+    if isinstance(cells.expression, CellStream):
+        return [
+            (model, _fit_from_disk(model, cells.expression, job, setting, position, on_epoch))
+            for position, (model, job, setting) in enumerate(zip(models, jobs, how, strict=True))
+        ]
     histories = fit_kpnns(
         models,
         cells.expression,
@@ -198,6 +204,23 @@ def fit_networks(
         n_threads=settings.execution.threads_per_fit,
     )
     return list(zip(models, histories, strict=True))
+
+
+def _fit_from_disk(
+    model: keras.Model,
+    stream: CellStream,
+    job: Job,
+    settings: NetworkTraining,
+    position: int,
+    on_epoch: OnEpoch | None,
+) -> History:
+    from kpnn.nn.streaming import fit_stream
+
+    _, train, validate = job
+    watch = None if on_epoch is None else lambda epoch, loss: on_epoch(position, epoch, loss)
+    return fit_stream(
+        model, stream.part(train), validation_cells=stream.part(validate), settings=settings, callback=watch
+    )
 
 
 def _tuning_splits(
@@ -237,8 +260,7 @@ def _search_fingerprint(dag: Dag, cells: LabelledCells, task: FoldTask, settings
 
 def _with_top_genes(dag: Dag, cells: LabelledCells, training: np.ndarray, top_genes: int) -> tuple[Dag, LabelledCells]:
     """The DAG below which only the genes of highest variance over the training cells are left."""
-    kept = TopGenes(top_genes).fit(cells.expression[training])
-    pruned = Pkn(dag.edges, dag.inputs, dag.outputs).pruned([cells.nodes[column] for column in kept])
+    pruned = Pkn(dag.edges, dag.inputs, dag.outputs).pruned(cells.top_genes(training, top_genes))
     smaller = Dag(pruned.edges, pruned.inputs, pruned.outputs)
     return smaller, cells.restricted_to(smaller.inputs)
 
@@ -247,6 +269,9 @@ def _predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) ->
     """Predicted probabilities, shape (n_rows, n_outputs)."""
     from kpnn.nn import predict
 
+    if isinstance(cells.expression, CellStream):
+        parts = [predict(model, part) for part, _ in cells.expression.part(rows).in_order()]
+        return pd.concat(parts)[list(cells.outputs)].to_numpy()
     return predict(model, cells.expression[rows])[list(cells.outputs)].to_numpy()
 
 
