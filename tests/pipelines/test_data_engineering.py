@@ -197,6 +197,19 @@ def test_real_cells_of_scanpy_with_the_users_network(folder, shared_data):
     np.testing.assert_allclose(ours, reference, rtol=1e-6)
 
 
+def test_several_outputs_are_one_column_each(folder, shared_data):
+    raw = folder / "data" / "01_raw" / "pbmc68k"
+    raw.mkdir()
+    shutil.copy(shared_data / "pbmc68k" / "edges_multi_output.csv", raw / "edges.csv")
+    shutil.copy(shared_data / "pbmc68k" / "class_labels_multi_output.csv", raw / "class_labels.csv")
+    data = Study("pbmc68k").engineer()
+    outputs = ("T_cell", "B_cell", "Monocyte")
+    assert data["pkn"].outputs == data["full_dag"].outputs == tuple(data["matched_cells"].obs.columns) == outputs
+    two = Study("pbmc68k").engineer(data_engineering={"outputs": ["Monocyte", "T_cell"]})
+    assert two["pkn"].outputs == ("Monocyte", "T_cell")
+    assert "B_cell" not in two["pkn"].nodes
+
+
 def change_labels(demo, change):
     labels = pd.read_csv(demo / "ClassLabels.csv")
     change(labels).to_csv(demo / "ClassLabels.csv", index=False)

@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from kedro.config import OmegaConfigLoader
 
+from kedro_project import REPOSITORY
 from kpnn.cells.tenx_writing import write_tenx_h5
 from kpnn.errors import KpnnError, SettingsError
 from kpnn.pipelines.download.fetching import DownloadError
 from kpnn.pipelines.download.nodes import LOCK, download_study
+from kpnn.pipelines.download.settings import DownloadSettings
 
 EDGES = b"parent,child\nTCR,ZAP70\n" + b"".join(b"ZAP70,G%05d_gene\n" % n for n in range(8000))
 LABELS = b"barcode,TCR\nc1,0\nc2,1\nc3,1\n"
@@ -282,8 +285,18 @@ def test_expression_files_are_opened_and_measured(server, parameters, tmp_path):
     (tmp_path / "study" / "Data.h5").unlink()
     server.files["Data.h5"] = server.files["Data.h5"][:-200]
     (tmp_path / "study" / LOCK).unlink()
-    with pytest.raises(DownloadError, match="Data.h5: is not what it should be"):
+    with pytest.raises(DownloadError, match=r"Data.h5: is not what it should be"):
         download_study(parameters)
+
+
+@pytest.mark.parametrize(("env", "n_files"), [("base", 0), ("tcr", 3), ("sim1", 3), ("sim2", 3)])
+def test_the_studies_that_the_project_knows_have_valid_settings(env, n_files):
+    config = OmegaConfigLoader(str(REPOSITORY / "conf"), base_env="base", default_run_env=env)
+    settings = DownloadSettings(**config["parameters"]["download"])
+    assert len(settings.files) == n_files
+    if n_files:
+        raw = {entry: config["catalog"][entry]["filepath"] for entry in ("raw_expression", "class_labels", "edges")}
+        assert sorted(raw.values()) == sorted(f"{settings.folder}/{name}" for name in settings.files)
 
 
 def test_without_a_study_the_pipeline_says_how_to_choose_one():
