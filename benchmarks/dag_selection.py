@@ -207,8 +207,9 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("INSTANCE", "BY"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        limit = arguments.corneto_time_limit if arguments.one[1] == "corneto" else arguments.time_limit
-        print("RESULT", json.dumps(measure(*arguments.one, limit, arguments.threads), default=float))
+        name, peer = arguments.one
+        limit = arguments.corneto_time_limit if peer == "corneto" else arguments.time_limit
+        print("RESULT", json.dumps(measure(name, peer, limit, arguments.threads), default=float))
         return
     results = []
     for name in arguments.instances.split(","):

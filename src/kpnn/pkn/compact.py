@@ -31,6 +31,8 @@ _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
 _MANY_COLUMNS = 3_000
 """Undecided columns beyond which neighbourhoods are searched before the whole."""
+_SMALL_GAP = 0.003
+"""Gap below which the whole is likely to be solved at once."""
 _NEIGHBOURHOOD_SECONDS = 5.0
 _LIKELY = 1e-3
 """Value in the relaxation from which a column takes part in neighbourhoods."""
@@ -188,9 +190,10 @@ class _Solving:
             clock = time.monotonic()
             outcome = relaxation.solve(self.left)
             search.is_infeasible = outcome.is_infeasible
+            if not outcome.is_infeasible:
+                search.raise_bound(outcome.bound)
             if outcome.x is None:
                 return
-            search.raise_bound(outcome.bound)
             bounds.append(outcome.bound + search.statement.constant)
             self.build_from(outcome.x)
             search.relaxed = outcome
@@ -248,13 +251,14 @@ class _Solving:
         """Large statements only: frees a random share of the kept nodes and solves what is left exactly."""
         search, statement, heuristic = self.search, self.search.statement, self.heuristic
         self.fix_columns()
-        if heuristic is None or search.best is None or int((self.high > statement.low).sum()) < _MANY_COLUMNS:
+        n_undecided = int((self.high > statement.low).sum())
+        if heuristic is None or search.best is None or n_undecided < _MANY_COLUMNS:
             return
         likely = np.zeros(statement.n_columns, dtype=bool)
         if search.relaxed is not None and search.relaxed.x is not None:
             likely = search.relaxed.x > _LIKELY
         share, in_vain = 0.3, 0
-        while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
+        while in_vain < _REPAIRS_IN_VAIN and search.gap > _SMALL_GAP and not self.is_done:
             best = search.best
             freed = self.rng.random(statement.n_columns) < share
             clock = time.monotonic()

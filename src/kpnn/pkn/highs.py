@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,10 +74,17 @@ class Relaxation:
 
     def solve(self, time_limit: float) -> MilpOutcome:
         """Solves the relaxation; without `x` where it was not solved to the end."""
+        start = time.monotonic()
         # HiGHS counts the time limit over all runs of one instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit, 0.01))
         self._highs.run()
         status = self._highs.getModelStatus()
+        if self._is_large and status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+            # Without crossover the interior point method may end imprecisely, and then does so in every round.
+            self._is_large = False
+            self._highs.setOptionValue("solver", "simplex")
+            self._highs.clearSolver()
+            return self.solve(time_limit - (time.monotonic() - start))
         if status == highspy.HighsModelStatus.kInfeasible:
             return MilpOutcome(None, np.inf, True, False)
         solution = self._highs.getSolution()
