@@ -139,17 +139,20 @@ def measure(scenario: str, seeds: range, n_cells: int, n_folds: int, arms: tuple
     rows = []
     for seed in seeds:
         study = draw(scenario, seed, n_cells)
+        known: dict[str, list[dict[str, Any]]] = {}
         for arm in arms:
             dag = study.dags[arm]
+            if dag.fingerprint in known:  # nothing to prune: both arms are the same network
+                rows += [row | {"arm": arm} for row in known[dag.fingerprint]]
+                continue
             begun = time.perf_counter()
             folds = train(study, dag, 1000 * seed, n_folds, SETTINGS[scenario])
             extent = Extent(control_inputs=1, permuted_labels=0, seeds=0, alternative_dags=0, seed=seed)
             weights = weigh_arm(folds, study.cells, extent)
             table = summarise_nodes(weights, dag, extent)
-            for row in judge(study, dag, table, weights.per_fold):
-                rows.append(
-                    {"scenario": scenario, "arm": arm, "seed": seed, **row, "seconds": time.perf_counter() - begun}
-                )
+            seconds = {"scenario": scenario, "arm": arm, "seed": seed, "seconds": time.perf_counter() - begun}
+            known[dag.fingerprint] = [seconds | row for row in judge(study, dag, table, weights.per_fold)]
+            rows += known[dag.fingerprint]
         print(f"{scenario}: {seed - seeds.start + 1} of {len(seeds)} studies", flush=True)
     return pd.DataFrame(rows)
 
@@ -196,12 +199,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every study's figures here")
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    parts = [measure(name, seeds, given.cells, given.folds, tuple(given.arms)) for name in given.scenarios]
-    results = pd.concat(parts, ignore_index=True)
-    if given.json:
-        given.json.write_text(json.dumps(results.to_dict("records")), encoding="utf-8")
-    table = summary(results).round(3)
-    print(f"\n{platform.machine()}, {os.cpu_count()} cores, {results['seconds'].mean():.1f} s a study and arm\n")
+    results = pd.DataFrame()
+    for name in given.scenarios:
+        results = pd.concat(
+            [results, measure(name, seeds, given.cells, given.folds, tuple(given.arms))], ignore_index=True
+        )
+        if given.json:
+            given.json.write_text(json.dumps(results.to_dict("records")), encoding="utf-8")
+        show(summary(results).round(3))
+    print(f"\n{platform.machine()}, {os.cpu_count()} cores, {results['seconds'].mean():.1f} s a study and arm")
+
+
+def show(table: pd.DataFrame) -> None:
+    """Prints a table as Markdown."""
     columns = list(table)
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in table.itertuples(index=False, name=None):
