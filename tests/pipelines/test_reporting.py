@@ -1,11 +1,140 @@
-"""The reporting pipeline: what it reads and writes, and how it is named."""
+"""The reporting pipeline: made from what is there, and from saved models fold by fold."""
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from kedro.io import DatasetError
+
+from kpnn.datasets.optional import OptionalDataset
+from kpnn.errors import SettingsError
+from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.reporting import create_pipeline
+from kpnn.pipelines.reporting.nodes import gather_study, gathering_of, write_report
+from kpnn.pipelines.reporting.weighing import weigh_nodes
+from kpnn.pkn import Dag, Pkn
+from kpnn.training.results import FoldResult, FoldStore, predictions_table
+
+PARAMETERS = {"permutations": 200, "seeds": 1, "alternative_dags": 2}
+EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Three folds of a small network in which only A's genes tell the class, kept in a fold store."""
+    rng = np.random.default_rng(0)
+    dag = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
+    labels = np.arange(150) % 2
+    X = rng.normal(size=(150, 9)).astype(np.float32)
+    X[:, [0, 3, 6]] += 1.5 * labels[:, None]
+    obs = pd.DataFrame({"OUT": labels}, index=[f"cell{number}" for number in range(150)])
+    var = pd.DataFrame({"node": dag.inputs}, index=[node.removesuffix("_gene") for node in dag.inputs])
+    cells = AnnData(X, obs=obs, var=var)
+    folds = pd.DataFrame({"repeat": 0, "fold": np.arange(150) // 2 % 3, "barcode": obs.index})
+    store = FoldStore(tmp_path_factory.mktemp("store"))
+    for fold in range(3):
+        held_out = (folds["fold"] == fold).to_numpy()
+        model = build_kpnn(dag, seed=fold, hidden_activation="tanh")
+        fit_kpnn(model, X[~held_out], labels[~held_out].astype(float), max_epochs=30, learning_rate=0.02)
+        path = store.root / f"m{fold}.keras"
+        model.save(path)
+        y = labels[held_out][:, None]
+        result = FoldResult(
+            arm="full", repeat=0, fold=fold, protocol="nested", seed=fold,
+            predictions=predictions_table(obs.index[held_out].to_numpy(), ["OUT"], y, np.full(y.shape, 0.5)),
+            metrics={"roc_auc": 0.5}, hyperparameters={"batch_size": 32, "learning_rate": 0.02},
+            history=pd.DataFrame(), trials=pd.DataFrame(), n_edges=12, n_neurons=4, n_parameters=16, seconds=1.0,
+            model=path.read_bytes(),
+        )  # fmt: skip
+        store.save(result, "x")
+    models = {f"repeat_0_fold_{fold}": {} for fold in range(3)}
+    return dag, cells, folds, store, models
+
+
+def weigh(study, **changes):
+    dag, cells, folds, store, models = study
+    given = {"store": store, "models": models, "modelling": {"fit": {"max_epochs": 20}}, "interpretation": PARAMETERS}
+    return weigh_nodes(dag, cells, folds, **(given | changes))
+
+
+def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):
+    nodes, per_fold, biases, genes, edges, stability, retrained, account = weigh(study)
+    assert nodes.sort_values("contribution")["node"].iloc[-1] == "A"
+    assert nodes.set_index("node").loc["A", "called"] and not nodes.set_index("node").loc[["B", "C"], "called"].any()
+    assert set(genes.head(3)["gene"]) == {"G0", "G3", "G6"}
+    assert per_fold.groupby("fold").size().tolist() == [3, 3, 3]
+    assert len(biases) == 12 and len(edges) == 12
+    assert set(stability["between"]) == {"folds", "seeds"}
+    assert set(retrained["kind"]) == {"control inputs", "permuted labels"}
+    assert account == {"notes": [], "n_folds": 3}
+
+
+def test_the_same_settings_give_the_same_weights(study):
+    first, second = weigh(study)[0], weigh(study)[0]
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_fold_without_a_model_is_named_and_the_others_are_weighed(study):
+    nodes, *_, account = weigh(study, models={name: {} for name in list(study[4])[:2]})
+    assert "repeat_0_fold_2 has no model" in account["notes"][0]
+    assert nodes["n_folds"].unique().tolist() == [2]
+
+
+def test_an_arm_without_any_model_gives_empty_tables_with_their_columns(study):
+    *tables, account = weigh(study, models=None)
+    assert [len(table) for table in tables] == [0] * 7 and all(len(table.columns) for table in tables)
+    assert len(account["notes"]) == 3
+
+
+def test_a_parameter_that_makes_no_sense_is_named(study):
+    with pytest.raises(SettingsError, match=r"interpretation\.seeds"):
+        weigh(study, interpretation={"seeds": -1})
+
+
+def test_a_missing_arm_is_said_in_the_report(study):
+    dag, _, _folds, store, _ = study
+    *tables, account = weigh(study)
+    weights = dict(
+        zip(
+            ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability"),
+            tables,
+            strict=False,
+        )
+    )
+    results = [store.load(0, fold) for fold in range(3)]
+    predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
+    scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)
+    metrics = pd.DataFrame([{"repeat": 0, "fold": fold, "roc_auc": 0.5, **scores, "n_edges": 12} for fold in range(3)])
+    full = gathering_of("full")(predictions, metrics, None, None, dag, **weights, interpretation=account)
+    pruned = gathering_of("pruned")(None, None, None, None, dag, **weights, interpretation=account)
+    assert pruned[0] is None
+    pkn = Pkn.from_edges(dag.edges, outputs=dag.outputs)
+    gathered = gather_study(full, pruned, account, account, None, None, pkn, dag, dag, None, None, {})
+    _report, page, comparison, answer, *_ = write_report(gathered, {"n_bootstrap": 20})
+    assert "The arm <code>pruned</code> has no results" in page
+    assert set(comparison["arm"]) == {"full"}
+    assert answer["sentence"].startswith("There is no comparison")
+    json.dumps(answer)
+
+
+def test_what_is_not_on_disk_loads_as_none(tmp_path):
+    entry = {"type": "pandas.CSVDataset", "filepath": str(tmp_path / "table.csv"), "save_args": {"index": False}}
+    dataset = OptionalDataset(dataset=entry)
+    assert dataset.exists() and dataset.load() is None
+    dataset.save(pd.DataFrame({"a": [1]}))
+    assert dataset.load()["a"].tolist() == [1]
+    (tmp_path / "table.csv").write_bytes(b"")
+    with pytest.raises(DatasetError):
+        dataset.load()
 
 
 def test_reporting_reads_both_arms_and_writes_the_report_and_the_comparison():
     reporting = create_pipeline()
-    assert {"full.predictions", "pruned.predictions"} <= reporting.inputs()
+    assert {"full.predictions", "pruned.predictions", "controls.summary"} <= reporting.inputs()
     assert {"report", "comparison", "comparison_test", "roc_figure"} <= reporting.all_outputs()
+    for node in reporting.nodes:
+        assert node.namespace in (None, "full", "pruned") and len(node.name) < 32
