@@ -90,7 +90,7 @@ def build_kpnn2(dag: Any, X: np.ndarray, y: np.ndarray) -> Callable[[], float]:
     return epoch
 
 
-def measure_peers(backend: str, rounds: int) -> dict[str, Any]:
+def measure_peers(backend: str, rounds: int, with_build_dagnn: bool = True) -> dict[str, Any]:
     """Build and epochs of all networks that run on a backend; in each round every network trains in turn."""
     from _instances import sparse_cells, tcr_twin
 
@@ -119,7 +119,7 @@ def measure_peers(backend: str, rounds: int) -> dict[str, Any]:
             networks["kpnn2, no dropout"] = epoch
         except ImportError:
             print("kpnn2 is not installed: left out", file=sys.stderr)
-    for dropout, name in ((0.0, "no dropout"), (0.2, "dropout")):
+    for dropout, name in ((0.0, "no dropout"), (0.2, "dropout")) if with_build_dagnn else ():
         start = time.perf_counter()
         model = build_peer(dag, dropout)
         result["build"][f"build_dagnn, {name}"] = time.perf_counter() - start
@@ -130,10 +130,14 @@ def measure_peers(backend: str, rounds: int) -> dict[str, Any]:
         first[f"build_dagnn, {name}"] = epoch()
         networks[f"build_dagnn, {name}"] = epoch
     times: dict[str, list[float]] = {name: [] for name in networks}
+    cpu: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(rounds):
         for name, train in networks.items():
+            start = time.process_time()
             times[name].append(train())
-    return {**result, "first_epoch": first, "epochs": times}
+            epochs = 5 if name.startswith("kpnn,") else 1
+            cpu[name].append((time.process_time() - start) / epochs)
+    return {**result, "first_epoch": first, "epochs": times, "cpu": cpu}
 
 
 def measure_batch(rounds: int) -> dict[str, Any]:
@@ -145,38 +149,43 @@ def measure_batch(rounds: int) -> dict[str, Any]:
     X, y = sparse_cells(CELLS, len(dag.inputs))
     generator = np.random.default_rng(0)
     rows = [np.sort(generator.choice(CELLS, int(0.8 * CELLS), replace=False)) for _ in range(8)]
-    settings = [TrainingSettings(max_epochs=10, seed=place, batch_size=BATCH_SIZE) for place in range(8)]
+    settings = [TrainingSettings(max_epochs=4, seed=place, batch_size=BATCH_SIZE) for place in range(8)]
 
     def build() -> list[Any]:
         return [build_kpnn(dag, seed=place, dropout=0.05 * place, kernel_l2=1e-4 * place) for place in range(8)]
 
     fit_kpnns(build(), X, y, training_rows=rows, settings=TrainingSettings(max_epochs=1))
-    alone_seconds, batch_seconds, same = [], [], True
+    found: dict[str, Any] = {"alone": [], "batch": [], "same_bits": True}
     for _ in range(rounds):
         alone, batch = build(), build()
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         for place, model in enumerate(alone):
             fit_kpnns([model], X, y, training_rows=[rows[place]], settings=settings[place])
-        alone_seconds.append(time.perf_counter() - start)
-        start = time.perf_counter()
+        middle = time.perf_counter(), time.process_time()
         fit_kpnns(batch, X, y, training_rows=rows, settings=settings)
-        batch_seconds.append(time.perf_counter() - start)
-        same &= all(edge_weights(a).equals(edge_weights(b)) for a, b in zip(alone, batch, strict=True))
-    ratios = [b / a for a, b in zip(alone_seconds, batch_seconds, strict=True)]
-    return {"alone": alone_seconds, "batch": batch_seconds, "ratios": ratios, "same_bits": bool(same)}
+        end = time.perf_counter(), time.process_time()
+        found["alone"].append([middle[0] - start[0], middle[1] - start[1]])
+        found["batch"].append([end[0] - middle[0], end[1] - middle[1]])
+        found["same_bits"] &= all(edge_weights(a).equals(edge_weights(b)) for a, b in zip(alone, batch, strict=True))
+    return found
 
 
 def measure_growth(rounds: int) -> dict[str, Any]:
-    """Seconds of an epoch by number of edges, number of cells, and depth."""
+    """CPU seconds of a fit of one epoch (it runs on one core) by number of edges, number of cells, and depth."""
     from _instances import layered_dag, sparse_cells, tcr_twin
 
     result: dict[str, Any] = {"edges": {}, "cells": {}, "depth": {}}
 
     def epoch(dag: Any, X: Any, y: np.ndarray, **settings: Any) -> float:
         fit = our_fit(dag, X, y, **settings)
-        return min(fit() for _ in range(1 + rounds))
+        times = []
+        for _ in range(1 + rounds):
+            start = time.process_time()
+            fit()
+            times.append(time.process_time() - start)
+        return min(times)
 
-    for size in (10_000, 30_000, 100_000, 300_000, 1_000_000):
+    for size in (10_000, 30_000, 100_000, 300_000, 1_350_000):
         dag = layered_dag(
             n_neurons=1000, n_genes=min(20_000, size // 2), n_gene_edges=size, n_neuron_edges=size // 10, depth=7
         )
@@ -251,22 +260,17 @@ def brief(seconds: float) -> str:
 
 
 def peers_report(backend: str, found: dict[str, Any]) -> str:
-    medians = {name: float(np.median(times)) for name, times in found["epochs"].items()}
+    """Times by the least disturbed round, and how many times faster than each peer."""
+    least = {name: min(times) for name, times in found["epochs"].items()}
     rows = []
-    for name, median in medians.items():
+    for name, seconds in least.items():
         dropout = "no dropout" if "no dropout" in name else "dropout"
-        peer = medians[f"build_dagnn, {dropout}"]
-        first = found["first_epoch"].get(name)
-        first_peer = found["first_epoch"][f"build_dagnn, {dropout}"]
-        ratio = "" if first is None else f"{first_peer / first:.0f}x"
-        rows.append([name, "" if first is None else brief(first), ratio, brief(median), f"{peer / median:.1f}x"])
-    header = [
-        "network",
-        "first epoch, s",
-        "faster than build_dagnn",
-        "later epochs, s (median)",
-        "faster than build_dagnn",
-    ]
+        row = [name, brief(found["first_epoch"][name]) if name in found["first_epoch"] else "", brief(seconds)]
+        row.append(brief(min(found["cpu"][name])))
+        for peer in (f"build_dagnn, {dropout}", "kpnn2, no dropout"):
+            row.append(f"{least[peer] / seconds:.1f}x" if peer in least else "")
+        rows.append(row)
+    header = ["network", "first epoch, s", "later epochs, s", "CPU s", "faster than build_dagnn", "than kpnn2"]
     builds = ", ".join(f"{name} {brief(seconds)} s" for name, seconds in found["build"].items())
     size = f"{found['neurons']} neurons, {found['edges']:,} edges"
     return f"Keras on {backend}; {size}.\n\nBuild: {builds}.\n\n{table(header, rows)}"
@@ -276,12 +280,17 @@ def report(part: str, found: dict[str, Any]) -> str:
     if part in ("torch", "jax"):
         return peers_report(part, found)
     if part == "batch":
-        rows = [
-            [brief(a), brief(b), f"{r:.2f}"]
-            for a, b, r in zip(found["alone"], found["batch"], found["ratios"], strict=True)
-        ]
-        header = ["eight alone, s", "batch of eight, s", "ratio"]
-        return table(header, rows) + f"\n\nSame weights bit for bit: {found['same_bits']}."
+        # A round counts as undisturbed where the process got the cores that it asked for.
+        rows = []
+        for (alone, alone_cpu), (batch, batch_cpu) in zip(found["alone"], found["batch"], strict=True):
+            shares = alone_cpu / alone, batch_cpu / batch
+            rows.append([brief(alone), brief(batch), f"{batch / alone:.2f}", *(f"{share:.2f}" for share in shares)])
+        free = [float(row[2]) for row in rows if float(row[3]) > 0.95 and float(row[4]) > 1.8]
+        cpu = np.sum(found["batch"], axis=0)[1] / np.sum(found["alone"], axis=0)[1]
+        header = ["eight alone, s", "batch of eight, s", "ratio", "cores used alone", "cores used by the batch"]
+        ratio = f"median ratio {np.median(free):.2f} of {len(free)}" if free else "none"
+        summary = f"Undisturbed rounds: {ratio}. CPU time of the batch by that of the eight: {cpu:.2f}."
+        return table(header, rows) + f"\n\n{summary} Same weights bit for bit: {found['same_bits']}."
     if part == "growth":
         tables = []
         for name in ("edges", "cells", "depth"):
@@ -290,7 +299,7 @@ def report(part: str, found: dict[str, Any]) -> str:
                 for size, times in found[name].items()
             ]
             unit = "" if name == "depth" else f", and microseconds an epoch per {name[:-1]}"
-            header = [name, "epoch, s", "with dropout, s", "us each" if unit else "-"]
+            header = [name, "epoch, CPU s", "with dropout, CPU s", "us each" if unit else "-"]
             tables.append(table(header, rows if unit else [[*row[:3], ""] for row in rows]))
         return "\n\n".join(tables)
     return table(["what", "value"], [[name, f"{value:.1f}"] for name, value in found.items()])
@@ -301,6 +310,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3, help="how often every network takes its turn")
     parser.add_argument("--out", type=Path, help="folder for a .md and a .json file of each part")
+    parser.add_argument("--without-build-dagnn", action="store_true", help="leave that peer out: it takes minutes")
     parser.add_argument("--here", action="store_true", help="measure in this process (one part)")
     arguments = parser.parse_args()
     for part in arguments.parts:
@@ -308,11 +318,12 @@ def main() -> None:
             environment = {**os.environ, "KERAS_BACKEND": "jax" if part == "jax" else "torch"}
             command = [sys.executable, __file__, "--here", "--parts", part, "--rounds", str(arguments.rounds)]
             command += ["--out", str(arguments.out)] if arguments.out else []
+            command += ["--without-build-dagnn"] if arguments.without_build_dagnn else []
             subprocess.run(command, env=environment, check=True)
             continue
         measured = {
-            "torch": lambda: measure_peers("torch", arguments.rounds),
-            "jax": lambda: measure_peers("jax", arguments.rounds),
+            "torch": lambda: measure_peers("torch", arguments.rounds, not arguments.without_build_dagnn),
+            "jax": lambda: measure_peers("jax", arguments.rounds, not arguments.without_build_dagnn),
             "batch": lambda: measure_batch(arguments.rounds),
             "growth": lambda: measure_growth(arguments.rounds),
             "memory": measure_memory,
