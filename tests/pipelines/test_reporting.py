@@ -98,13 +98,8 @@ def test_a_parameter_that_makes_no_sense_is_named(study):
 def test_a_missing_arm_is_said_in_the_report(study):
     dag, _, _folds, store, _ = study
     *tables, account = weigh(study)
-    weights = dict(
-        zip(
-            ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability"),
-            tables,
-            strict=False,
-        )
-    )
+    names = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
+    weights = dict(zip(names, tables, strict=False))
     results = [store.load(0, fold) for fold in range(3)]
     predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
     scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mlflow
@@ -96,8 +97,22 @@ def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_ser
         browser.open(f"{address}/#/experiments/{experiment}/runs/{runs['parent']}/artifacts/report.html")
         browser.evaluate("location.reload()")
         browser.wait_for("[...document.querySelectorAll('iframe')].some((frame) => frame.offsetHeight > 100)")
-        browser.screenshot(tmp_path / "report.png")
-        assert imread(tmp_path / "report.png")[..., :3].std() > 0.02
+        assert spread_within(browser, "iframe", tmp_path / "report.png") > 0.05, "the report is not shown"
+
+
+def spread_within(browser: Browser, selector: str, path: Path, seconds: float = 60) -> float:
+    """Spread of the colours inside an element, once something is drawn there; 0 where it stays blank."""
+    edges = "(({left, top, right, bottom}) => [left, top, right, bottom])"
+    box = browser.evaluate(f"{edges}(document.querySelector('{selector}').getBoundingClientRect())")
+    left, top, right, bottom = (int(edge) for edge in box)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        browser.screenshot(path)
+        spread = float(imread(path)[top + 5 : bottom - 5, left + 5 : right - 5, :3].std())
+        if spread > 0.05:
+            return spread
+        time.sleep(1)
+    return 0.0
 
 
 def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
