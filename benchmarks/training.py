@@ -12,6 +12,7 @@ that trains from CSR).
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -64,9 +65,9 @@ def build_peer(dag: Any, dropout: float) -> Any:
 
 def build_kpnn2(dag: Any, X: np.ndarray, y: np.ndarray) -> Callable[[], float]:
     """Returns a function that trains kpnn2's layers for one epoch and returns its time."""
-    import kpnn2
     import torch
 
+    kpnn2: Any = importlib.import_module("kpnn2")  # not among the project's dependencies
     spec = kpnn2.parse_layered(dag.edges[["child", "parent"]].set_axis(["source", "target"], axis=1))
     layers = torch.nn.ModuleList([kpnn2.PackedLinear.from_hop(hop) for hop in spec.hops])
     features, labels = torch.as_tensor(X), torch.as_tensor(y)[:, None]
