@@ -29,7 +29,7 @@ def pairs_of(dag: Dag) -> set[tuple[str, str]]:
     return set(zip(dag.edges["parent"], dag.edges["child"], strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(most_edges=11), st.sampled_from([0.0, 0.0, 1.0]))
 def test_enumeration_finds_exactly_the_neuron_sets_that_brute_force_finds(case: Case, tolerance: float) -> None:
     truth = AllSubsets(case)
@@ -117,7 +117,7 @@ def test_each_step_of_a_size_path_is_the_cheapest_dag_that_contains_the_one_befo
     assert path[-1].status == "full"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(with_rules=False))
 def test_the_induced_dag_has_every_edge_that_closes_no_cycle(case: Case) -> None:
     pkn = pkn_of(case)
@@ -132,7 +132,7 @@ def test_the_induced_dag_has_every_edge_that_closes_no_cycle(case: Case) -> None
         assert _reaches(induced, edge[1], edge[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(with_rules=False))
 def test_the_extended_dag_contains_the_selected_one_and_all_of_an_acyclic_pkn(case: Case) -> None:
     pkn = pkn_of(case)

@@ -29,19 +29,19 @@ def check(case: Case, **options: object) -> None:
     assert selection.dag.edges["cost"].sum() == pytest.approx(truth)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_objective_equals_brute_force_with_demands(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases(with_rules=False))
 def test_the_objective_equals_brute_force_without_demands(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases(with_rules=False, unit_costs=True), st.sampled_from([2, 3]))
 def test_the_objective_equals_brute_force_with_coverage(case: Case, coverage: int) -> None:
     check(replace(case, coverage=coverage))
@@ -68,7 +68,7 @@ def test_cornetos_statement_has_the_same_optimum(case: Case) -> None:
     assert flow.objective == pytest.approx(AllSubsets(case).optimum)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases(with_rules=False), st.data())
 def test_a_further_edge_never_raises_the_optimum(case: Case, data: st.DataObject) -> None:
     nodes = sorted({name for edge in case.edges for name in edge})
@@ -91,7 +91,7 @@ def test_the_order_of_the_edge_list_changes_nothing(case: Case, seed: int, tie_b
     assert one.dag.fingerprint == other.dag.fingerprint
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(cases())
 def test_solvers_and_threads_choose_the_same_dag(case: Case) -> None:
     pytest.importorskip("pyscipopt")

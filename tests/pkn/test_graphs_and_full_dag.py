@@ -44,7 +44,7 @@ def test_an_undirected_graph_or_a_hyperedge_is_refused() -> None:
         from_corneto(graph)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases(with_rules=False))
 def test_the_full_dag_keeps_every_input_and_output_and_all_of_an_acyclic_pkn(case: Case) -> None:
     pkn = pkn_of(case)

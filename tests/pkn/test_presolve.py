@@ -79,7 +79,7 @@ def test_edges_on_paths_longer_than_the_depth_limit_are_useless() -> None:
         presolve(pkn(*pairs), SelectionRules(max_depth=1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases())
 def test_what_presolve_forces_or_discards_agrees_with_every_feasible_dag(case: Case) -> None:
     truth = AllSubsets(case)

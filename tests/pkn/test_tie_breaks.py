@@ -14,7 +14,7 @@ from kpnn.pkn import Pkn, select_dag
 from kpnn.pkn.realise import spread_evenly
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(with_rules=False))
 def test_support_keeps_the_nodes_with_most_edges_to_inputs(case: Case) -> None:
     truth = AllSubsets(case)
