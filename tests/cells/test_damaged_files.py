@@ -263,13 +263,19 @@ def test_any_bytes_in_the_place_of_a_text_matrix_give_values_or_a_clear_error(tm
         assert np.isfinite(cells.X.data).all()
 
 
-def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path):
+@pytest.mark.parametrize("where", ["its free space", "beyond its free space"])
+def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, where):
     raw = bytearray(h5ad(tmp_path / "a.h5ad").read_bytes())
     start = raw.find(b"GCOL")
     at = start + 16
     while raw[at : at + 2] != b"\0\0":  # up to the free space
         at += 16 + -(-int.from_bytes(raw[at + 8 : at + 16], "little") // 8) * 8
-    raw[at + 8 : at + 16] = bytes(8)
+    if where == "its free space":
+        raw[at + 8 : at + 16] = bytes(8)
+    else:  # the heap claims to be longer than it is, and zeros follow its free space
+        raw[start + 8 : start + 16] = (1 << 20).to_bytes(8, "little")
+        raw[at + 8 : at + 16] = (16).to_bytes(8, "little")
+        raw[at + 16 : at + 40] = bytes(24)
     (tmp_path / "b.h5ad").write_bytes(raw)
     with pytest.raises(CellsError, match=r"b.h5ad: damaged HDF5: a heap of names does not end"):
         open_expression(tmp_path / "b.h5ad")

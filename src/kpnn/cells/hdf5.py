@@ -51,8 +51,8 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
 def _has_endless_heap(path: str, size: int, _modified: int) -> bool:
     """Whether a heap of variable-length text is damaged in the way that libhdf5 (2.0, 1.14) reads for ever.
 
-    A heap is a row of objects; the last one, number 0, is the free space. One of size 0 is read again and again. Of
-    very large files only the beginning and the end are searched.
+    A heap is a row of objects; number 0 is free space, and one of size 0 is read again and again. Of very large files
+    only the beginning and the end are searched.
     """
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         for first, last in {(0, min(size, _HEAPS_WITHIN)), (max(0, size - _HEAPS_WITHIN), size)}:
@@ -70,9 +70,9 @@ def _is_endless(raw: mmap.mmap, start: int, size: int) -> bool:
     while at + 16 <= end:
         number = int.from_bytes(raw[at : at + 2], "little")
         length = int.from_bytes(raw[at + 8 : at + 16], "little")
-        if number == 0:
-            return length == 0
-        at += 16 + -(-length // 8) * 8
+        if number == 0 and length == 0:
+            return True
+        at += length if number == 0 else 16 + -(-length // 8) * 8
     return False
 
 
