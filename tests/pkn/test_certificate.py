@@ -118,3 +118,10 @@ def test_too_many_parents_are_noticed(selection: DagSelection) -> None:
     crowded.verify()
     with pytest.raises(SelectionError, match="g2 has more than 1 parents"):
         replace(crowded, rules=replace(selection.rules, max_parents=1)).verify()
+
+
+def test_a_regulator_that_no_output_reaches_does_not_count_as_available() -> None:
+    table = pd.DataFrame([("R", "A"), ("A", "g"), ("R", "g")], columns=["parent", "child"])
+    selection = select_dag(Pkn.from_edges(table), forbid_edges=[("R", "A")], coverage=2)
+    selection.verify()
+    assert selection.objective == 1

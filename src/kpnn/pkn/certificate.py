@@ -106,7 +106,7 @@ def _available_parents(pkn: Pkn, rules: SelectionRules) -> Counter[str]:
     return Counter(
         child
         for parent, found in children.items()
-        if distance.get(parent, math.inf) <= deepest
+        if parent in distance and distance[parent] <= deepest
         for child in found
         if child in inputs
     )
