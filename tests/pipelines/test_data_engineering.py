@@ -103,7 +103,7 @@ def test_the_summary_tells_what_was_dropped_and_fingerprints_the_files(demo):
     summary = Study().engineer()["data_summary"]
     steps = {step["name"]: step for step in summary["steps"]}
     assert steps["in the expression file"]["cells"] == 1_000
-    assert steps["labelled cells"]["cells"] == 800
+    assert steps["labelled cells"]["cells"] == 3000
     unmeasured = steps["columns of genes in the network"]
     assert (unmeasured["dropped"], len(unmeasured["examples"])) == (12, 5)
     assert steps["repeated genes joined (max)"]["dropped"] == 5
@@ -248,7 +248,7 @@ BAD = {
     ),
     "no cell in common": (
         lambda demo: change_labels(demo, lambda table: table.assign(barcode=["x" + name for name in table["barcode"]])),
-        "Data.h5: has none of the 800 labelled cells",
+        "Data.h5: has none of the 3,000 labelled cells",
     ),
     "a truncated file": (
         lambda demo: (demo / "Data.h5").write_bytes((demo / "Data.h5").read_bytes()[:50_000]),

@@ -30,7 +30,7 @@ class SimulationSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scenario: Scenario = "cyclic"
-    n_cells: int = Field(default=800, ge=4)
+    n_cells: int = Field(default=3000, ge=4)
     n_unlabelled: int = Field(default=0, ge=0)
     fold_change: float = Field(default=2.0, gt=1)
     seed: int = Field(default=42, ge=0)
