@@ -53,6 +53,8 @@ def weigh_nodes(
     optimal_neuron_sets: pd.DataFrame | None = None,
 ) -> ArmTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
+    if matched_cells.isbacked:  # ablation and control inputs look at all cells again and again
+        matched_cells = matched_cells.to_memory()
     settings = validated(InterpretationSettings, interpretation, "interpretation")
     evaluation = validated(EvaluationSettings, modelling, "modelling")
     trained, notes = _trained_folds(matched_cells, folds, store, models or {}, evaluation)
@@ -103,7 +105,7 @@ def _trained_folds(
     import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
     # isort: split
-    import keras
+    from kpnn.nn import load_kpnn
 
     rows_of = pd.Index(cells.obs_names.astype(str))
     trained: list[TrainedFold] = []
@@ -116,8 +118,8 @@ def _trained_folds(
             continue
         others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
         try:
-            model = keras.models.load_model(path)
-        except (ModelError, ValueError, OSError) as error:
+            model = load_kpnn(path)
+        except ModelError as error:
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
         training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
