@@ -33,7 +33,9 @@ def demo(tmp_path_factory) -> Project:
 def runs(demo):
     """All MLflow runs of the demo, as a table."""
     mlflow.set_tracking_uri(demo.tracking_uri)
-    return mlflow.search_runs(experiment_names=["kpnn"], max_results=1000)
+    found = mlflow.search_runs(experiment_names=["kpnn"], max_results=1000)
+    mlflow.set_tracking_uri(None)  # it is an environment variable too, which later tests' runs would inherit
+    return found
 
 
 def of_level(runs, level):

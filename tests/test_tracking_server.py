@@ -77,4 +77,4 @@ def test_a_server_that_dies_in_mid_run_costs_no_result(server, project, monkeypa
     runs = mlflow.search_runs(experiment_names=["kpnn"])
     assert (runs["tags.kpnn.level"] == "fold").sum() == 4
     assert (runs["tags.kpnn.level"] == "arm").sum() == 2
-    mlflow.set_tracking_uri("")
+    mlflow.set_tracking_uri(None)

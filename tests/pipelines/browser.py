@@ -88,12 +88,18 @@ class Browser:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """A port that nothing listens on, below 49,152: kedro-viz takes no other."""
+    import random
     import socket
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        port = random.randint(20_000, 49_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:

@@ -102,7 +102,7 @@ def test_everything_fits_together(demo):
 def test_the_summary_tells_what_was_dropped_and_fingerprints_the_files(demo):
     summary = Study().engineer()["data_summary"]
     steps = {step["name"]: step for step in summary["steps"]}
-    assert steps["in the expression file"]["cells"] == 1_000
+    assert steps["in the expression file"]["cells"] == 3_200
     assert steps["labelled cells"]["cells"] == 3000
     unmeasured = steps["columns of genes in the network"]
     assert (unmeasured["dropped"], len(unmeasured["examples"])) == (12, 5)

@@ -29,7 +29,6 @@ pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT), pytest.mark.
 def tracked(tmp_path_factory):
     """A study's runs in a database of their own."""
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = mlflow.create_experiment("kpnn", artifact_location=(folder / "artifacts").as_uri())
     client, runs = MlflowClient(), {}
@@ -43,7 +42,7 @@ def tracked(tmp_path_factory):
             client.set_terminated(runs[arm])
         study = make_study()
         log_report(study, write_report(study, n_bootstrap=20))
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
     return folder, experiment, runs
 
 

@@ -25,7 +25,7 @@ def tracking(tmp_path, monkeypatch, database):
     yield mlflow.MlflowClient()
     while mlflow.active_run():
         mlflow.end_run()
-    mlflow.set_tracking_uri("")
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="module")
