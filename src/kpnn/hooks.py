@@ -33,7 +33,9 @@ class ForgivingMlflowHook(MlflowHook):
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
         """Logs the node's parameters, if the server takes them."""
-        self._try(super().before_node_run, node=node, catalog=catalog, inputs=inputs, is_async=is_async)
+        # All parameters at once are those of every group again, under longer names.
+        named = {name: value for name, value in inputs.items() if name != "parameters"}
+        self._try(super().before_node_run, node=node, catalog=catalog, inputs=named, is_async=is_async)
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

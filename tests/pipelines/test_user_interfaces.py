@@ -15,7 +15,8 @@ from browser import CHROMIUM, WITHOUT, Browser, free_port, wait_until_it_answers
 from matplotlib.image import imread
 from mlflow import MlflowClient
 
-from kpnn.pipelines.reporting.logging_report import log_report
+from kpnn.datasets.files import FilesDataset
+from kpnn.pipelines.reporting.logging_report import draw_files, log_report
 from kpnn.reporting import write_report
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,10 @@ def tracked(tmp_path_factory):
             client.log_param(runs[arm], "n_edges", len(arm))
             client.set_terminated(runs[arm])
         study = make_study()
-        log_report(study, write_report(study, n_bootstrap=20))
+        report = write_report(study, n_bootstrap=20)
+        files = FilesDataset(filepath=str(folder / "report_files"))
+        files.save(draw_files(report))
+        log_report(study, report, files.load())
     mlflow.set_tracking_uri(None)
     return folder, experiment, runs
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from kpnn.errors import SettingsError
-from kpnn.training.executors import n_threads, run_tasks
+from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.settings import ExecutionSettings
 
 
@@ -96,7 +96,15 @@ def test_a_scheduler_that_does_not_answer_is_named():
 
 def test_workers_times_threads_is_the_number_of_cores():
     cores = len(os.sched_getaffinity(0))
-    assert n_threads(ExecutionSettings(executor="sequential")) == cores
-    assert n_threads(ExecutionSettings(executor="processes", n_workers=-1)) == 1
-    assert n_threads(ExecutionSettings(executor="processes", n_workers=1)) == cores
-    assert n_threads(ExecutionSettings(executor="processes", n_workers=2, threads_per_fit=3)) == 3
+    assert threads_by_task(3, ExecutionSettings(executor="sequential")) == [cores] * 3
+    assert threads_by_task(2 * cores, ExecutionSettings(executor="processes", n_workers=-1)) == [1] * 2 * cores
+    assert threads_by_task(3, ExecutionSettings(executor="processes", n_workers=1)) == [cores] * 3
+    fixed = ExecutionSettings(executor="processes", n_workers=2, threads_per_fit=3)
+    assert threads_by_task(5, fixed) == [3] * 5
+
+
+def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
+    monkeypatch.setattr("kpnn.training.executors._n_cores", lambda: 4)
+    assert threads_by_task(5, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 4]
+    assert threads_by_task(6, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 2, 2]
+    assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5

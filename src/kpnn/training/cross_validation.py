@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pandas as pd
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
-from kpnn.training.executors import n_threads, run_tasks
+from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
@@ -46,7 +47,6 @@ def cross_validate(
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
     """
     cells = arm.cells_seen(cells)
-    settings = settings.with_threads(n_threads(settings.execution))
     tasks = _fold_tasks(cells, folds, settings)
     fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
     store.forget_others([task.name for task in tasks])
@@ -63,6 +63,8 @@ def cross_validate(
     if left and settings.protocol == "nested" and settings.tuning.n_trials > 0:
         # Before any training: an unreachable database is an error now, and workers find its tables made.
         open_storage(settings.tuning.storage)
+    threads = threads_by_task(len(left), settings.execution)
+    left = [replace(task, threads=n) for task, n in zip(left, threads, strict=True)]
     begun = time.monotonic()
     failed: list[tuple[FoldTask, Exception]] = []
     for position, outcome in run_tasks(train_fold, (arm, cells, settings), left, settings.execution):

@@ -48,19 +48,24 @@ def run_tasks(
     yield from run(function, shared, list(tasks), settings)
 
 
-def n_threads(settings: ExecutionSettings) -> int:
-    """Threads of one fit, so that workers x threads is the number of cores.
+def threads_by_task(n_tasks: int, settings: ExecutionSettings) -> list[int]:
+    """Threads of each task, so that workers x threads is the number of cores.
+
+    The last tasks, when fewer are left than there are workers, share the cores that would be idle.
 
     Args:
+        n_tasks: number of tasks, in the order in which they start.
         settings: which executor and how many workers; an explicit number of threads stands.
     """
     if settings.threads_per_fit is not None:
-        return settings.threads_per_fit
+        return [settings.threads_per_fit] * n_tasks
     if settings.executor == "sequential":
-        return _n_cores()
+        return [_n_cores()] * n_tasks
     if settings.scheduler is not None:
-        return 1
-    return max(1, _n_cores() // _n_workers(settings))
+        return [1] * n_tasks
+    workers = _n_workers(settings)
+    last = n_tasks % workers
+    return [max(1, _n_cores() // workers)] * (n_tasks - last) + [max(1, _n_cores() // max(last, 1))] * last
 
 
 def _n_cores() -> int:

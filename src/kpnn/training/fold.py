@@ -40,6 +40,7 @@ class FoldTask:
         training: positions of the cells to train on.
         held_out: positions of the cells to score.
         seed: of the study; the fold's own derives from it.
+        threads: that the fold's trials share.
     """
 
     repeat: int
@@ -47,6 +48,7 @@ class FoldTask:
     training: np.ndarray
     held_out: np.ndarray
     seed: int
+    threads: int = 1
 
     @property
     def name(self) -> str:
@@ -67,6 +69,7 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
         task: which cells.
     """
     arm, cells, settings = shared
+    settings = settings.with_threads(task.threads)
     begun = time.perf_counter()
     dag = arm.dag
     if settings.top_genes is not None:

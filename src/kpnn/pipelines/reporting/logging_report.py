@@ -15,21 +15,36 @@ from kpnn.tracking import log_study
 from kpnn.tracking.report_artifacts import log_arm_report, log_study_table
 
 
-def log_report(study: Study, report: Report) -> None:
+def draw_files(report: Report) -> dict[str, bytes]:
+    """Every figure as PNG and SVG and every table as CSV: content by path."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_pictures(report.figures, folder / "figures", report.network)
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    tables = {f"tables/{name}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()}
+    return files | tables
+
+
+def log_report(study: Study, report: Report, files: Path) -> None:
     """Logs the answer, the report, its figures and its tables on the study's run and on those of the arms."""
     answer = report.answer
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "report.html").write_text(report.page, encoding="utf-8")
-        save_pictures(report.figures, folder / "figures", report.network)
-        (folder / "tables").mkdir()
-        for table, data in report.tables.items():
-            data.to_csv(folder / "tables" / f"{table}.csv", index=False)
-        log_study(answer.metrics, {}, _tags(study, answer), sorted(folder.iterdir()), _description(study, answer))
+        page = Path(name) / "report.html"
+        page.write_text(report.page, encoding="utf-8")
+        artifacts = [page, *sorted(files.iterdir())]
+        log_study(answer.metrics, _record(study), _tags(study, answer), artifacts, _description(study, answer))
     if "comparison" in report.tables:
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:
         _log_arm(study, arm.name)
+
+
+def _record(study: Study) -> dict[str, str]:
+    """What the result was made from: SHA-256 of the raw files, and versions."""
+    hashes = {f"sha256.{Path(path).name}": digest for path, digest in study.data_summary.get("files", {}).items()}
+    return {name: str(value) for name, value in hashes.items() if value} | {
+        f"version.{name}": value for name, value in study.versions.items()
+    }
 
 
 def _log_arm(study: Study, name: str) -> None:
