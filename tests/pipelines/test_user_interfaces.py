@@ -136,6 +136,7 @@ def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
                 assert "weigh_nodes" not in words
                 browser.screenshot(tmp_path / "viz.png")
                 assert imread(tmp_path / "viz.png")[..., :3].std() > 0.02
+            assert "Layers visualisation is disabled" not in (tmp_path / "server.log").read_text()
         finally:
             process.terminate()
             process.wait(timeout=30)

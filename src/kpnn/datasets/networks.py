@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
 from kpnn.pkn import Dag, Pkn
 
@@ -51,10 +52,10 @@ class _NetworkDataset(AbstractDataset[Any, Any]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 
-    def preview(self, nrows: int = 20) -> dict[str, Any]:
+    def preview(self, nrows: int = 20) -> TablePreview:
         """The first edges, for kedro-viz."""
         edges, _ = self._read()
-        return edges.head(nrows).to_dict(orient="split")
+        return TablePreview(edges.head(nrows).to_dict(orient="split"))
 
 
 class PknDataset(_NetworkDataset):
