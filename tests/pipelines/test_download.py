@@ -185,9 +185,10 @@ def test_a_server_without_etags_is_continued_too(server, parameters, tmp_path):
     assert (tmp_path / "study" / "Edges.csv").read_bytes() == EDGES
 
 
-def test_a_server_that_is_busy_is_asked_again(server, parameters):
+def test_a_server_that_is_busy_is_asked_again(server, parameters, tmp_path):
     server.refuse = [503, 429]
     download_study(parameters)
+    assert (tmp_path / "study" / "Edges.csv").read_bytes() == EDGES
 
 
 def test_a_server_that_stays_busy_is_given_up_with_its_answer(server, parameters, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
@@ -11,16 +11,13 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FloatRange(_Settings):
-    """A number to tune between `low` and `high`, on a log scale if `log`."""
-
-    type: Literal["float"]
+class _Range(_Settings):
     low: float
     high: float
     log: bool = False
 
     @model_validator(mode="after")
-    def _ordered(self) -> FloatRange:
+    def _ordered(self) -> Self:
         if self.low > self.high:
             raise ValueError(f"low = {self.low:g} is above high = {self.high:g}")
         if self.log and self.low <= 0:
@@ -28,21 +25,18 @@ class FloatRange(_Settings):
         return self
 
 
-class IntRange(_Settings):
+class FloatRange(_Range):
+    """A number to tune between `low` and `high`, on a log scale if `log`."""
+
+    type: Literal["float"]
+
+
+class IntRange(_Range):
     """A whole number to tune between `low` and `high`, on a log scale if `log`."""
 
     type: Literal["int"]
     low: int
     high: int
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> IntRange:
-        if self.low > self.high:
-            raise ValueError(f"low = {self.low} is above high = {self.high}")
-        if self.log and self.low < 1:
-            raise ValueError(f"a log scale needs low of at least 1, got {self.low}")
-        return self
 
 
 class Choice(_Settings):
