@@ -140,6 +140,7 @@ def _corneto(pkn: Pkn, time_limit: float) -> dict[str, Any]:
     """The tutorial's call, with HiGHS; its extra edges into the inputs and out of the output are taken off."""
     import corneto as cn
 
+    _tell("building its statement")
     graph = cn.Graph.from_sif_tuples(
         [(child, 1, parent) for parent, child in zip(pkn.edges["parent"], pkn.edges["child"], strict=True)]
     )
@@ -147,6 +148,7 @@ def _corneto(pkn: Pkn, time_limit: float) -> dict[str, Any]:
     problem = cn.opt.AcyclicFlow(graph)
     problem += problem.expr.with_flow[extra] == 1
     problem.add_objectives(sum(problem.expr.with_flow), weights=1)
+    _tell("compiling and solving it")
     solved = problem.solve(solver="HIGHS", max_seconds=int(time_limit))
     value = problem.expr.with_flow.value
     # Stopped before it has any DAG, HiGHS hands back zeros.
@@ -160,6 +162,47 @@ def _corneto(pkn: Pkn, time_limit: float) -> dict[str, Any]:
         "neurons": None,
         "status": "optimal" if has_dag and edges - bound < 1 - 1e-6 else "time_limit",
     }
+
+
+def _tell(phase: str) -> None:
+    """Tells the process that waits what this one is at."""
+    print(f"PHASE {phase}", flush=True)
+
+
+def in_process(arguments: list[str], time_limit: float, gigabytes: float) -> dict[str, Any]:
+    """Runs this program for one measurement; says how far it came where that takes more time or memory than allowed."""
+    command = [sys.executable, __file__, *arguments]
+    most = int(gigabytes * 1e9)
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=time_limit)
+            reason = (errors.strip().splitlines() or [f"ended with {process.returncode} and said nothing"])[-1]
+        except subprocess.TimeoutExpired:
+            memory = _peak_of(process.pid)
+            process.kill()
+            output, _ = process.communicate()
+            reason = f"stopped after {time_limit:.0f} s with {memory:,.0f} MB"
+    for line in output.splitlines():
+        if line.startswith("RESULT "):
+            return dict(json.loads(line.removeprefix("RESULT ")))
+    phases = [line.removeprefix("PHASE ") for line in output.splitlines() if line.startswith("PHASE ")]
+    return {
+        "error": "; ".join([reason, *(f"while {phase}" for phase in phases[-1:])])[:300],
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _peak_of(pid: int) -> float:
+    """Largest memory so far of a process that runs, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
 
 
 def _peak_megabytes() -> float:
@@ -195,15 +238,25 @@ def as_markdown(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def write(results: list[dict[str, Any]], json_path: Path | None, markdown_path: Path | None) -> None:
+    """Writes what is known so far to the files asked for."""
+    if json_path:
+        json_path.write_text(json.dumps({"machine": machine(), "results": results}, indent=2), encoding="utf-8")
+    if markdown_path:
+        markdown_path.write_text(f"{machine()}\n\n{as_markdown(results)}\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--instances",
         default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,hard_10000",
     )
-    parser.add_argument("--corneto", default="tcr,pbmc68k", help="instances on which corneto runs as well")
+    parser.add_argument("--corneto", default="", help="instances on which corneto runs as well, or `all`")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")
     parser.add_argument("--corneto-time-limit", type=float, default=300.0, help="seconds of corneto's solver")
+    parser.add_argument("--process-limit", type=float, default=600.0, help="seconds of one measurement in all")
+    parser.add_argument("--process-gigabytes", type=float, default=20.0, help="address space of one measurement")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--markdown", type=Path, help="where to write the table")
@@ -215,22 +268,17 @@ def main() -> None:
         print("RESULT", json.dumps(measure(name, peer, limit, arguments.threads), default=float))
         return
     results = []
-    for name in arguments.instances.split(","):
-        for peer in ("kpnn", "corneto") if name in arguments.corneto.split(",") else ("kpnn",):
-            command = [sys.executable, __file__, *sys.argv[1:], "--one", name, peer]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-            if line is None:
-                reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
-                results.append({"instance": name, "by": peer, "error": reason})
-            else:
-                results.append(json.loads(line.removeprefix("RESULT ")))
+    names = arguments.instances.split(",")
+    beside = names if arguments.corneto == "all" else arguments.corneto.split(",")
+    for name in names:
+        for peer in ("kpnn", "corneto") if name in beside else ("kpnn",):
+            done = in_process(
+                [*sys.argv[1:], "--one", name, peer], arguments.process_limit, arguments.process_gigabytes
+            )
+            results.append({"instance": name, "by": peer} | done)
             print(results[-1], flush=True)
+            write(results, arguments.json, arguments.markdown)
     print(f"\n{machine()}\n\n{as_markdown(results)}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=2), encoding="utf-8")
-    if arguments.markdown:
-        arguments.markdown.write_text(f"{machine()}\n\n{as_markdown(results)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

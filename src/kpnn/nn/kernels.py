@@ -18,24 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, uint32, uint64
 
-FLAGS: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+from kpnn.compiled import FLAGS, entry
+
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
 LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
 
 BATCH = 2  # kind of normalization: 0 none, 1 standard, 2 batch
 LINEAR, SIGMOID = 0, 1  # codes of activations
-
-
-def entry(function: Any) -> Any:
-    """Compiles a function that Python calls: once for an installation, kept beside this file.
-
-    All that it calls stands in this file too, because kept code does not notice changes elsewhere, and needs no way in
-    from Python. Where nothing can be written, it is compiled in every process anew.
-    """
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no folder for its cache
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 class Plan(NamedTuple):

@@ -26,13 +26,21 @@ _LEAST_GAIN = 1e-4
 _LONG_ROUND = 1.0
 """Seconds from which each round must close a share of the gap."""
 _LEAST_SHARE = 0.02
-_REPAIRS_IN_VAIN = 40
+_REPAIRS_IN_VAIN = 8
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
+_SWAPS = 100_000
+"""Swaps of one local search, about half a second on ten thousand hidden nodes."""
+_SEARCHES_IN_VAIN = 10
+_SEARCH_SHARE = 0.25
+"""Most of the time limit that local search may take."""
+_WORTH_SWAPPING = 500
+"""Columns from which loading the compiled local search pays."""
 _MANY_COLUMNS = 3_000
 """Undecided columns beyond which neighbourhoods are searched before the whole."""
 _SMALL_GAP = 0.003
 """Gap below which the whole is likely to be solved at once."""
+_NEIGHBOURHOODS_IN_VAIN = 40
 _NEIGHBOURHOOD_SECONDS = 5.0
 _LIKELY = 1e-3
 """Value in the relaxation from which a column takes part in neighbourhoods."""
@@ -149,6 +157,7 @@ class _Solving:
         phases = (
             ("relaxation", self.cut_relaxation),
             ("repair", self.improve_best),
+            ("local_search", self.search_locally),
             ("neighbourhoods", self.search_neighbourhoods),
             ("integer", self.cut_integer),
         )
@@ -234,8 +243,7 @@ class _Solving:
             return
         kept = self.heuristic.nodes_of(search.best) > 0.5
         clock, in_vain = time.monotonic(), 0
-        most_in_vain = _REPAIRS_IN_VAIN if search.statement.n_columns > _MANY_COLUMNS else _REPAIRS_IN_VAIN // 5
-        while in_vain < most_in_vain and not self.is_done:
+        while in_vain < _REPAIRS_IN_VAIN and not self.is_done:
             if time.monotonic() - clock > _REPAIR_SHARE * self.limits.time_limit:
                 return
             share = (0.02, 0.05, 0.1, 0.2)[in_vain % 4]
@@ -246,6 +254,33 @@ class _Solving:
             if value <= search.objective + 1e-9:
                 kept = repaired
             search.offer(x)
+
+    def search_locally(self) -> None:
+        """Swaps nodes of the best solution for others, until many searches in a row gain nothing."""
+        search, statement, heuristic = self.search, self.search.statement, self.heuristic
+        if heuristic is None or search.best is None or search.gap <= _SMALL_GAP:
+            return
+        if statement.n_columns < _WORTH_SWAPPING:
+            return
+        # Here, because numba takes half a second to load, more than most selections need.
+        from kpnn.pkn.local_search import LocalSearch, is_cover
+
+        if not is_cover(statement.rows):
+            return
+        self.fix_columns()
+        local = LocalSearch(statement.cost, is_fixed=statement.low > 0.5, is_allowed=self.high > 0.5)
+        rows = Rows()
+        rows.extend(statement.rows)
+        kept, clock, in_vain = search.best > 0.5, time.monotonic(), 0
+        while in_vain < _SEARCHES_IN_VAIN and not self.is_done:
+            if time.monotonic() - clock > _SEARCH_SHARE * self.limits.time_limit:
+                return
+            kept = local.run(rows, kept, n_swaps=_SWAPS, seed=int(self.rng.integers(2**31)))
+            nodes = heuristic.nodes_of(kept.astype(float))
+            rows.extend(heuristic.rows_against_loops(nodes > 0.5))
+            before = search.objective
+            search.offer(heuristic.solution(heuristic.build(nodes)))
+            in_vain = in_vain + 1 if search.objective > before - 1e-9 else 0
 
     def search_neighbourhoods(self) -> None:
         """Large statements only: frees a random share of the kept nodes and solves what is left exactly."""
@@ -258,7 +293,7 @@ class _Solving:
         if search.relaxed is not None and search.relaxed.x is not None:
             likely = search.relaxed.x > _LIKELY
         share, in_vain = 0.3, 0
-        while in_vain < _REPAIRS_IN_VAIN and search.gap > _SMALL_GAP and not self.is_done:
+        while in_vain < _NEIGHBOURHOODS_IN_VAIN and search.gap > _SMALL_GAP and not self.is_done:
             best = search.best
             freed = self.rng.random(statement.n_columns) < share
             clock = time.monotonic()

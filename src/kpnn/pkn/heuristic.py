@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
-from kpnn.pkn.rows import FREE
+from kpnn.pkn.rows import FREE, Rows
 from kpnn.pkn.statement import Statement
 
 _LEAST_WEIGHT = 1e-6
@@ -112,6 +112,32 @@ class NodeHeuristic:
         values = np.where(column == FREE, 0.0, x[np.maximum(column, 0)])
         values[self._outputs] = 1.0
         return values
+
+    def rows_against_loops(self, kept: np.ndarray) -> Rows:
+        """Rows that kept nodes violate which form loops that hang on no output: a parent from outside is needed.
+
+        Args:
+            kept: shape (n_nodes,), bool; every node has a kept parent.
+        """
+        rows = Rows()
+        distance, _ = self._paths(np.where(kept, _LEAST_WEIGHT, np.inf), self._outputs)
+        adrift = kept & ~np.isfinite(distance)
+        if not adrift.any():
+            return rows
+        inside = adrift[self._tail] & adrift[self._head]
+        tails, heads = self._tail[inside], self._head[inside]
+        graph = csr_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(self._n, self._n))
+        _, label = connected_components(graph, directed=True, connection="strong")
+        has_kept_parent = np.zeros(self._n, dtype=bool)
+        has_kept_parent[label[heads[label[tails] != label[heads]]]] = True
+        column = self._statement.node_column
+        for loop in np.unique(label[adrift & ~has_kept_parent[label]]):
+            is_in = adrift & (label == loop)
+            ways_in = is_in[self._head] & ~is_in[self._tail]
+            parents = np.unique(column[self._tail[ways_in]])
+            for owner in column[is_in]:
+                rows.add(np.append(parents, owner), np.append(np.ones(len(parents)), -1.0), 0.0)
+        return rows
 
     def _paths(self, weight: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         graph = csr_array((weight[self._head], self._head.astype(np.int32), self._indptr), shape=(self._n, self._n))
