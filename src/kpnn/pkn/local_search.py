@@ -182,13 +182,15 @@ def search_swaps(cover: Cover, start: np.ndarray, weight: np.ndarray, n_swaps: i
                 best[:], best_total = state.kept, total
             removed = _least_missed(-1 if was_cover else added, changed, cover, state)
             if removed < 0:
-                return best
+                break
             _flip(removed, cover, state)
             total -= cover.cost[removed]
             changed[removed] = swap
             if not was_cover:
                 break
         if state.n_violated[0] == 0:
+            if removed < 0:
+                return best  # only columns that cannot be left out are kept
             continue
         row = state.violated[np.random.randint(state.n_violated[0])]  # noqa: NPY002
         added = _most_wanted(row, removed, changed, cover, state)
@@ -234,15 +236,20 @@ def _start(cover: Cover, start: np.ndarray, weight: np.ndarray) -> _State:
 
 @njit(**FLAGS)
 def _least_missed(spared: int, changed: np.ndarray, cover: Cover, state: _State) -> int:
-    """The kept column whose loss costs least weight for what it saves; of several the one kept longest."""
+    """The kept column whose loss costs least weight for what it saves; of several the dearest, kept longest."""
     found, least = -1, 0.0
     for position in range(state.n_movable[0]):
         column = state.movable[position]
         if column == spared:
             continue
-        value = (state.score[column] - state.burden[column]) / cover.cost[column]
-        if found < 0 or value < least or (value == least and changed[column] < changed[found]):
-            found, least = column, value
+        cost = cover.cost[column]
+        value = (state.score[column] - state.burden[column]) / cost
+        if found >= 0 and value == least:
+            if cost < cover.cost[found] or (cost == cover.cost[found] and changed[column] >= changed[found]):
+                continue
+        elif found >= 0 and value > least:
+            continue
+        found, least = column, value
     return found
 
 
