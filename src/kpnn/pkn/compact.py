@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from kpnn.errors import SelectionError
 from kpnn.pkn.heuristic import NodeHeuristic
 from kpnn.pkn.highs import MilpOutcome, Relaxation
 from kpnn.pkn.progress import progress
-from kpnn.pkn.rows import Rows
+from kpnn.pkn.rows import FREE, Rows
 from kpnn.pkn.separation import Separator, cycle_cuts
-from kpnn.pkn.statement import Statement
+from kpnn.pkn.statement import Statement, state
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ _LEAST_GAIN = 1e-4
 _LONG_ROUND = 1.0
 """Seconds from which each round must close a share of the gap."""
 _LEAST_SHARE = 0.02
+_START_SHARE = 0.25
+"""Most of the time limit that the node form, and the edge form among its nodes, may take each."""
 _REPAIRS_IN_VAIN = 8
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
@@ -115,13 +117,14 @@ class Search:
         return np.inf if self.best is None else max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
 
 
-def solve_compact(statement: Statement, milp: Milp, limits: Limits) -> Search:
+def solve_compact(statement: Statement, milp: Milp, limits: Limits, *, from_nodes: bool = True) -> Search:
     """Solves a statement with its cuts.
 
     Args:
         statement: the statement.
         milp: solves the statement with given rows to integrality (see `highs.solve_with_highs`).
         limits: when to stop.
+        from_nodes: an edge form starts from the DAG and the bound of its node form.
 
     Returns:
         The search; `best` is None where none was found in time or none exists.
@@ -135,8 +138,34 @@ def solve_compact(statement: Statement, milp: Milp, limits: Limits) -> Search:
             search.offer(np.empty(0))
             search.raise_bound(0.0)
         return search
+    if statement.has_edge_form and from_nodes:
+        start_from_nodes(search, milp, limits)
     _Solving(search, milp, limits, start).run()
     return search
+
+
+def start_from_nodes(search: Search, milp: Milp, limits: Limits) -> None:
+    """Gives the search of an edge form a bound and, in most cases, a DAG.
+
+    The node form asks for less, so that its bound holds, and it is solved far sooner. A cheapest DAG among the nodes
+    that it keeps is one of the cheapest of all or close to it.
+    """
+    statement, clock = search.statement, time.monotonic()
+    some = replace(limits, time_limit=_START_SHARE * limits.time_limit)
+    node_form = state(statement.reduced, edge_form=False)
+    nodes = solve_compact(node_form, milp, some)
+    if np.isfinite(nodes.bound):
+        search.raise_bound(nodes.bound - statement.constant)
+    if nodes.best is not None:
+        heuristic = NodeHeuristic(node_form)
+        kept = heuristic.with_ways_down(heuristic.nodes_of(nodes.best) > 0.5)
+        left_out = statement.node_column[(statement.node_column != FREE) & ~kept]
+        high = statement.high.copy()
+        high[left_out] = 0.0
+        among = solve_compact(replace(statement, high=high), milp, some, from_nodes=False)
+        if among.best is not None:
+            search.offer(among.best)
+    search.seconds["nodes"] = time.monotonic() - clock
 
 
 class _Solving:

@@ -25,8 +25,7 @@ class NodeHeuristic:
         self._tail, self._head = reduced.parent[order], reduced.child[order]
         self._indptr = np.searchsorted(self._tail, np.arange(self._n + 1)).astype(np.int32)
         self._outputs = np.flatnonzero(reduced.is_output)
-        column = statement.node_column
-        self._is_always = reduced.is_output | ((column != FREE) & (statement.low[np.maximum(column, 0)] > 0.5))
+        self._is_always = self.nodes_of(statement.low) > 0.5
         demands = [(reduced.classes[i].parents, reduced.classes[i].coverage) for i in reduced.open_classes]
         self._groups: list[np.ndarray] = []
         if len(reduced.priced_edges):
@@ -109,9 +108,27 @@ class NodeHeuristic:
     def nodes_of(self, x: np.ndarray) -> np.ndarray:
         """The x of every node, shape (n_nodes,); 1 for outputs, 0 for nodes without a column."""
         column = self._statement.node_column
-        values = np.where(column == FREE, 0.0, x[np.maximum(column, 0)])
+        values = np.zeros(len(column))
+        values[column != FREE] = x[column[column != FREE]]
         values[self._outputs] = 1.0
         return values
+
+    def with_ways_down(self, kept: np.ndarray) -> np.ndarray:
+        """Adds shortest paths to kept hidden nodes from each output, which another output may have served so far.
+
+        Args:
+            kept: shape (n_nodes,), bool.
+        """
+        kept = kept.copy()
+        for output in self._outputs:
+            distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, 1.0), np.array([output]))
+            distance[~kept] = np.inf
+            distance[self._outputs] = np.inf
+            code = int(distance.argmin())
+            while np.isfinite(distance.min()) and code >= 0:
+                kept[code] = True
+                code = int(before[code])
+        return kept
 
     def rows_against_loops(self, kept: np.ndarray) -> Rows:
         """Rows that kept nodes violate which form loops that hang on no output: a parent from outside is needed.

@@ -89,7 +89,8 @@ def state(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Statement:
 
     Args:
         reduced: the presolved PKN.
-        edge_form: whether edges between neurons are variables; by default only where they must be.
+        edge_form: whether edges between neurons are variables; by default only where they must be. Where they must,
+            the node form is a relaxation: no DAG costs less than its optimum.
     """
     return _Builder(reduced, not node_form_suffices(reduced) if edge_form is None else edge_form).build()
 
@@ -125,8 +126,9 @@ class _Builder:
                 "edges between neurons", reduced.cost[self.core], low=must[self.core].astype(float)
             )
         else:
-            node_cost = np.zeros(self.n_nodes)
-            node_cost[reduced.child[self.core]] = reduced.cost[self.core]
+            # Where parents differ in cost (no node form suffices then) the least keeps it a relaxation.
+            node_cost = np.full(self.n_nodes, np.inf)
+            np.minimum.at(node_cost, reduced.child[self.core], reduced.cost[self.core])
             self.cost[0] = node_cost[self.hidden]
         priced = reduced.priced_edges
         if len(priced):
@@ -137,10 +139,10 @@ class _Builder:
         self._connect_neurons()
         if self.edge_form:
             self._serve_classes()
-        if reduced.rules.max_parents is not None:
-            self._limit_parents(reduced.rules.max_parents)
-        if reduced.rules.max_depth is not None:
-            self._limit_depth(reduced.rules.max_depth)
+            if reduced.rules.max_parents is not None:
+                self._limit_parents(reduced.rules.max_parents)
+            if reduced.rules.max_depth is not None:
+                self._limit_depth(reduced.rules.max_depth)
         return Statement(
             reduced=reduced,
             cost=np.concatenate(self.cost),
