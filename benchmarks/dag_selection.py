@@ -99,14 +99,25 @@ def synthetic(n_hidden: int, *, seed: int = 0, is_hard: bool = False) -> Pkn:
     return _pkn(table[table["parent"] != table["child"]].drop_duplicates(), ["root"])
 
 
+def with_outputs(pkn: Pkn, n_outputs: int = 3) -> Pkn:
+    """The same PKN, the children of its only output shared out among several."""
+    table = pkn.edges[["parent", "child"]].copy()
+    is_first = (table["parent"] == pkn.outputs[0]).to_numpy()
+    outputs = [f"output{place}" for place in range(n_outputs)]
+    table.loc[is_first, "parent"] = [outputs[place % n_outputs] for place in range(int(is_first.sum()))]
+    return _pkn(table, outputs)
+
+
 def _pkn(table: pd.DataFrame, outputs: list[str]) -> Pkn:
     genes = sorted(set(table["child"][table["child"].str.endswith("_gene")]))
     return Pkn.from_edges(table, inputs=genes, outputs=outputs).pruned()
 
 
 def instance(name: str) -> Pkn:
-    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N` or `hard_N`."""
+    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N`, `outputs_N` or `hard_N`."""
     kind, _, size = name.rpartition("_")
+    if kind == "outputs":
+        return with_outputs(synthetic(int(size)))
     if kind in ("synthetic", "hard"):
         return synthetic(int(size), is_hard=kind == "hard")
     return {"tcr": tcr_sized, "pbmc68k": pbmc68k, "pbmc68k_outputs": pbmc68k_outputs, "human": human}[name]()
@@ -250,7 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--instances",
-        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,hard_10000",
+        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,outputs_3000,hard_10000",
     )
     parser.add_argument("--corneto", default="", help="instances on which corneto runs as well, or `all`")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")

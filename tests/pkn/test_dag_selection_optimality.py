@@ -30,13 +30,13 @@ def check(case: Case, **options: object) -> None:
     assert selection.dag.edges["cost"].sum() == pytest.approx(truth)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(cases())
 def test_the_objective_equals_brute_force_with_demands(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(cases(with_rules=False))
 def test_the_objective_equals_brute_force_without_demands(case: Case) -> None:
     check(case)
