@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.compact import Limits
 from kpnn.pkn.conversion import to_corneto
+from kpnn.pkn.milp import Limits
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.presolve import ReducedPkn
 from kpnn.pkn.rules import SelectionRules
@@ -75,7 +75,7 @@ def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> Flow
     problem += problem.expr.with_flow[forced] == 1
     weights = np.concatenate([usable.edges["cost"].to_numpy(), np.zeros(graph.num_edges - n_edges)])
     problem.add_objectives((problem.expr.with_flow.multiply(weights)).sum(), weights=1)
-    options = solver_options(solver, limits.time_limit, 1e-6, limits.gap, limits.threads, limits.seed)
+    options = solver_options(solver, limits, 1e-6)
     (options["scip_params"] if solver == "SCIP" else options).update(_TIGHT[solver])
     try:
         solved = problem.solve(solver=solver, max_seconds=max(1, math.ceil(limits.time_limit)), **options)

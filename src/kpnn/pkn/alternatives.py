@@ -63,8 +63,8 @@ def enumerate_dags(
     settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
     solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
     optimum = solved.search.objective
-    first, _ = preferred(Optima(solved.search, solved.milp, settings.limits, optimum), solved.search, tie_break, seed)
-    optima = Optima(solved.search, solved.milp, settings.limits, optimum + tolerance)
+    first, _ = preferred(Optima(solved.search, solved.solver, settings.limits, optimum), solved.search, tie_break, seed)
+    optima = Optima(solved.search, solved.solver, settings.limits, optimum + tolerance)
     membership = _membership(optima, solved, first)
     found, is_complete = [first], False
     objective = solved.statement.cost if tolerance else np.zeros(solved.statement.n_columns)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.heuristic import NodeHeuristic
-from kpnn.pkn.highs import MilpOutcome, Relaxation
+from kpnn.pkn.highs import Relaxation
+from kpnn.pkn.milp import Limits, Milp, MilpOutcome, Solver
 from kpnn.pkn.progress import progress
 from kpnn.pkn.rows import FREE, Rows
 from kpnn.pkn.separation import Separator, cycle_cuts
@@ -20,7 +20,6 @@ from kpnn.pkn.statement import Statement, state
 
 _log = logging.getLogger(__name__)
 
-Milp = Callable[..., MilpOutcome]
 _LEAST_GAIN = 1e-4
 """Share of the bound that ten rounds of cuts must add for more rounds on the relaxation."""
 _LONG_ROUND = 1.0
@@ -48,23 +47,6 @@ _LIKELY = 1e-3
 """Value in the relaxation from which a column takes part in neighbourhoods."""
 _LEAST_SLICE = 10.0
 """Seconds that an integer round may take in any case."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to stop, and with what.
-
-    Attributes:
-        time_limit: seconds in all.
-        gap: relative gap at which the search may stop; 0 asks for a proof.
-        threads: most threads; 0 leaves it to the solver.
-        seed: random seed of the solver.
-    """
-
-    time_limit: float = 60.0
-    gap: float = 0.0
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass
@@ -117,12 +99,12 @@ class Search:
         return np.inf if self.best is None else max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
 
 
-def solve_compact(statement: Statement, milp: Milp, limits: Limits, *, from_nodes: bool = True) -> Search:
+def solve_compact(statement: Statement, solver: Solver, limits: Limits, *, from_nodes: bool = True) -> Search:
     """Solves a statement with its cuts.
 
     Args:
         statement: the statement.
-        milp: solves the statement with given rows to integrality (see `highs.solve_with_highs`).
+        solver: solves programmes to integrality (see `highs.solve_with_highs`).
         limits: when to stop.
         from_nodes: an edge form starts from the DAG and the bound of its node form.
 
@@ -139,12 +121,12 @@ def solve_compact(statement: Statement, milp: Milp, limits: Limits, *, from_node
             search.raise_bound(0.0)
         return search
     if statement.has_edge_form and from_nodes:
-        start_from_nodes(search, milp, limits)
-    _Solving(search, milp, limits, start).run()
+        start_from_nodes(search, solver, limits)
+    _Solving(search, solver, limits, start).run()
     return search
 
 
-def start_from_nodes(search: Search, milp: Milp, limits: Limits) -> None:
+def start_from_nodes(search: Search, solver: Solver, limits: Limits) -> None:
     """Gives the search of an edge form a bound and, in most cases, a DAG.
 
     The node form asks for less, so that its bound holds, and it is solved far sooner. A cheapest DAG among the nodes
@@ -153,7 +135,7 @@ def start_from_nodes(search: Search, milp: Milp, limits: Limits) -> None:
     statement, clock = search.statement, time.monotonic()
     some = replace(limits, time_limit=_START_SHARE * limits.time_limit)
     node_form = state(statement.reduced, edge_form=False)
-    nodes = solve_compact(node_form, milp, some)
+    nodes = solve_compact(node_form, solver, some)
     if np.isfinite(nodes.bound):
         search.raise_bound(nodes.bound - statement.constant)
     if nodes.best is not None:
@@ -162,7 +144,7 @@ def start_from_nodes(search: Search, milp: Milp, limits: Limits) -> None:
         left_out = statement.node_column[(statement.node_column != FREE) & ~kept]
         high = statement.high.copy()
         high[left_out] = 0.0
-        among = solve_compact(replace(statement, high=high), milp, some, from_nodes=False)
+        among = solve_compact(replace(statement, high=high), solver, some, from_nodes=False)
         if among.best is not None:
             search.offer(among.best)
     search.seconds["nodes"] = time.monotonic() - clock
@@ -171,8 +153,8 @@ def start_from_nodes(search: Search, milp: Milp, limits: Limits) -> None:
 class _Solving:
     """The three phases of one search: relaxation with cuts, repair of the best solution, integer rounds with cuts."""
 
-    def __init__(self, search: Search, milp: Milp, limits: Limits, start: float) -> None:
-        self.search, self.milp, self.limits, self.start = search, milp, limits, start
+    def __init__(self, search: Search, solver: Solver, limits: Limits, start: float) -> None:
+        self.search, self.solver, self.limits, self.start = search, solver, limits, start
         statement = search.statement
         self.separators = [Separator(network) for network in statement.networks]
         self.heuristic = None if statement.has_edge_form else NodeHeuristic(statement)
@@ -214,6 +196,11 @@ class _Solving:
     @property
     def left(self) -> float:
         return self.limits.time_limit - (time.monotonic() - self.start)
+
+    @property
+    def absolute_gap(self) -> float:
+        """Where best and bound are this close, no solution between them can be cheaper."""
+        return max(1e-6, self.search.least_gain - 1e-3)
 
     @property
     def is_done(self) -> bool:
@@ -326,17 +313,16 @@ class _Solving:
             best = search.best
             freed = self.rng.random(statement.n_columns) < share
             clock = time.monotonic()
-            outcome = self.milp(
-                statement,
-                search.rows,
-                low=np.where((best > 0.5) & ~freed & statement.is_integer, 1.0, statement.low),
-                high=np.where(likely | (best > 0.5) | ~statement.is_integer, self.high, 0.0),
-                start=best,
-                time_limit=min(_NEIGHBOURHOOD_SECONDS, self.left),
-                absolute_gap=max(1e-6, search.least_gain - 1e-3),
-                relative_gap=0.0,
-                threads=self.limits.threads,
-                seed=self.limits.seed,
+            outcome = self.solver(
+                Milp(
+                    statement,
+                    search.rows,
+                    low=np.where((best > 0.5) & ~freed & statement.is_integer, 1.0, statement.low),
+                    high=np.where(likely | (best > 0.5) | ~statement.is_integer, self.high, 0.0),
+                    limits=replace(self.limits, time_limit=min(_NEIGHBOURHOOD_SECONDS, self.left), gap=0.0),
+                    absolute_gap=self.absolute_gap,
+                    start=best,
+                )
             )
             before = search.objective
             if outcome.x is not None:
@@ -351,18 +337,17 @@ class _Solving:
     def cut_integer(self) -> None:
         search, statement = self.search, self.search.statement
         while not self.is_done:
-            outcome = self.milp(
-                statement,
-                search.rows,
-                low=statement.low,
-                high=self.high,
-                start=search.best,
-                time_limit=max(self.left / 2, min(self.left, _LEAST_SLICE)),
-                absolute_gap=max(1e-6, search.least_gain - 1e-3),
-                relative_gap=self.limits.gap,
-                threads=self.limits.threads,
-                seed=self.limits.seed,
-                on_progress=self.note_bound,
+            outcome = self.solver(
+                Milp(
+                    statement,
+                    search.rows,
+                    low=statement.low,
+                    high=self.high,
+                    limits=replace(self.limits, time_limit=max(self.left / 2, min(self.left, _LEAST_SLICE))),
+                    absolute_gap=self.absolute_gap,
+                    start=search.best,
+                    on_progress=self.note_bound,
+                )
             )
             if outcome.is_infeasible:
                 # Columns are fixed so that only better solutions remain: there is none.

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import highspy
 import numpy as np
 
 from kpnn.errors import SelectionError
+from kpnn.pkn.milp import Milp, MilpOutcome
 from kpnn.pkn.rows import Rows
 from kpnn.pkn.statement import Statement
 
 _LARGE = 15_000
 """Rows and columns of a statement beyond which its relaxation is solved by the interior point method."""
-
-
-@dataclass(frozen=True)
-class MilpOutcome:
-    """What a solver found.
-
-    Attributes:
-        x: values of the columns of the best solution, or None.
-        reduced_cost: of each column, for a relaxation solved to the end, else None.
-        bound: no solution of the rows costs less than this (without the statement's constant).
-        is_infeasible: the rows are proven to have no solution.
-        is_optimal: x is proven optimal for the rows, within the gap asked for.
-    """
-
-    x: np.ndarray | None
-    bound: float
-    is_infeasible: bool
-    is_optimal: bool
-    reduced_cost: np.ndarray | None = None
 
 
 class Relaxation:
@@ -114,43 +94,17 @@ def dual_bound(statement: Statement, rows: Rows, duals: np.ndarray) -> tuple[flo
     return float(value), reduced_cost
 
 
-def solve_with_highs(
-    statement: Statement,
-    rows: Rows,
-    *,
-    low: np.ndarray,
-    high: np.ndarray,
-    start: np.ndarray | None,
-    time_limit: float,
-    absolute_gap: float,
-    relative_gap: float,
-    threads: int,
-    seed: int,
-    on_progress: Callable[[float], None] | None = None,
-) -> MilpOutcome:
-    """Solves the statement with these rows to integrality.
-
-    Args:
-        statement: gives objective, bounds and integrality.
-        rows: all rows, cuts among them.
-        low: lower bounds of the columns, at least the statement's.
-        high: upper bounds of the columns, at most the statement's.
-        start: values of the columns of a feasible solution, or None.
-        time_limit: seconds.
-        absolute_gap: stop where best and bound are this close.
-        relative_gap: stop where they are this close as a share of the best.
-        threads: most threads.
-        seed: random seed of the solver.
-        on_progress: is told the bound (without the statement's constant) as it rises.
-    """
-    solver = highs(threads, seed)
-    solver.setOptionValue("time_limit", max(time_limit, 0.01))
-    solver.setOptionValue("mip_abs_gap", absolute_gap)
-    solver.setOptionValue("mip_rel_gap", relative_gap)
-    _pass_model(solver, statement, rows, low, high, statement.is_integer)
-    if start is not None:
+def solve_with_highs(milp: Milp) -> MilpOutcome:
+    """Solves a programme to integrality with HiGHS."""
+    limits, on_progress = milp.limits, milp.on_progress
+    solver = highs(limits.threads, limits.seed)
+    solver.setOptionValue("time_limit", max(limits.time_limit, 0.01))
+    solver.setOptionValue("mip_abs_gap", milp.absolute_gap)
+    solver.setOptionValue("mip_rel_gap", limits.gap)
+    _pass_model(solver, milp.statement, milp.rows, milp.low, milp.high, milp.statement.is_integer)
+    if milp.start is not None:
         solution = highspy.HighsSolution()
-        solution.col_value = start.tolist()
+        solution.col_value = milp.start.tolist()
         solver.setSolution(solution)
     if on_progress is not None:
         # The statement's columns alone: a solution here may still be cut off.

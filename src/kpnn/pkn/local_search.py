@@ -175,7 +175,7 @@ def search_swaps(cover: Cover, start: np.ndarray, weight: np.ndarray, n_swaps: i
     changed = np.zeros(len(start), np.int64)  # the swap that changed a column last
     added = -1
     for swap in range(1, n_swaps + 1):
-        # A cover loses columns until it is none; one column more makes room for the one that is added.
+        # A cover loses columns until it is none; one column more makes room for those that are added.
         while True:
             was_cover = state.n_violated[0] == 0
             if was_cover and total < best_total - 1e-9:
@@ -192,14 +192,16 @@ def search_swaps(cover: Cover, start: np.ndarray, weight: np.ndarray, n_swaps: i
             if removed < 0:
                 return best  # only columns that cannot be left out are kept
             continue
-        row = state.violated[np.random.randint(state.n_violated[0])]  # noqa: NPY002
-        added = _most_wanted(row, removed, changed, cover, state)
-        if added >= 0 and total + cover.cost[added] < best_total - 1e-9:
+        added = -1
+        while state.n_violated[0] > 0:
+            row = state.violated[np.random.randint(state.n_violated[0])]  # noqa: NPY002
+            wanted = _most_wanted(row, removed, changed, cover, state)
+            if wanted < 0 or total + cover.cost[wanted] >= best_total - 1e-9:
+                break
+            added = wanted
             _flip(added, cover, state)
             total += cover.cost[added]
             changed[added] = swap
-        else:
-            added = -1
         for position in range(state.n_violated[0]):
             _weigh_up(state.violated[position], cover, state)
     return best

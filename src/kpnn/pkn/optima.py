@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpnn.pkn.compact import Limits, Milp, Search, violated_cuts
+from kpnn.pkn.compact import Search, violated_cuts
+from kpnn.pkn.milp import Limits, Milp, Solver
 from kpnn.pkn.realise import name_hash, support_of
 from kpnn.pkn.rows import FREE, Rows
 from kpnn.pkn.separation import Separator, cycle_cuts
@@ -33,17 +34,17 @@ class Found:
 class Optima:
     """The solutions of a solved statement that cost at most a given amount."""
 
-    def __init__(self, search: Search, milp: Milp, limits: Limits, most_cost: float) -> None:
+    def __init__(self, search: Search, solver: Solver, limits: Limits, most_cost: float) -> None:
         """Prepares questions about a solved search.
 
         Args:
             search: solved to optimality.
-            milp: the solver.
+            solver: the solver.
             limits: the time limit counts from now, for all questions together.
             most_cost: most cost of a solution, the statement's constant included.
         """
         statement = search.statement
-        self._search, self._milp, self._limits = search, milp, limits
+        self._search, self._solver, self._limits = search, solver, limits
         self._deadline = time.monotonic() + limits.time_limit
         self._separators = [Separator(network) for network in statement.networks]
         slack = 0.1 if statement.has_whole_costs else 1e-6 * max(1.0, abs(most_cost))
@@ -80,18 +81,8 @@ class Optima:
                 rows.extend(part)
             if not self.n_columns:
                 return Found(None if any(low > 0 for low in rows.low) else np.empty(0), True)
-            outcome = self._milp(
-                statement,
-                rows,
-                low=self._low,
-                high=self._high,
-                start=start,
-                time_limit=self.seconds_left,
-                absolute_gap=0.5,
-                relative_gap=0.0,
-                threads=self._limits.threads,
-                seed=self._limits.seed,
-            )
+            limits = replace(self._limits, time_limit=self.seconds_left, gap=0.0)
+            outcome = self._solver(Milp(statement, rows, self._low, self._high, limits, absolute_gap=0.5, start=start))
             if outcome.is_infeasible:
                 return Found(None, True)
             if outcome.x is None:

@@ -75,7 +75,7 @@ def random_dags(
     solved = solve_to_proof(pkn, rules, settings, edge_form=None)
     best = solved.search.best
     assert best is not None
-    optima = Optima(solved.search, solved.milp, settings.limits, solved.search.objective)
+    optima = Optima(solved.search, solved.solver, settings.limits, solved.search.objective)
     optimum = len(pkn.outputs) + int(np.round(best[optima.node_columns]).sum())
     wanted = optimum if n_neurons is None else n_neurons
     if wanted > optimum and (rules.max_depth is not None or rules.max_parents is not None):

@@ -12,8 +12,9 @@ import numpy as np
 from kpnn.errors import SelectionError
 from kpnn.pkn.acyclic_flow import solve_acyclic_flow
 from kpnn.pkn.certificate import check_selection
-from kpnn.pkn.compact import Limits, Milp, Search, require_solution, solve_compact
+from kpnn.pkn.compact import Search, require_solution, solve_compact
 from kpnn.pkn.dag import Dag
+from kpnn.pkn.milp import Limits, Solver
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima, preferred
 from kpnn.pkn.presolve import ReducedPkn, node_codes, presolve
@@ -185,7 +186,7 @@ class Solved:
     Attributes:
         statement: what was solved.
         search: the search, which has a solution.
-        milp: the solver.
+        solver: the solver.
         version: the solver's name and version.
         seconds: by phase.
         started: `time.monotonic()` at the start.
@@ -193,7 +194,7 @@ class Solved:
 
     statement: Statement
     search: Search
-    milp: Milp
+    solver: Solver
     version: str
     seconds: dict[str, float]
     started: float
@@ -217,7 +218,7 @@ def solve(
         base: a DAG that must be contained, feasible under the same rules but for a smaller coverage.
     """
     started = time.monotonic()
-    milp, version = find_solver(settings.solver)
+    solver, version = find_solver(settings.solver)
     statement = state(presolve(pkn, rules), edge_form=edge_form)
     if base is not None and statement.has_edge_form:
         kept = zip(base.edges["parent"], base.edges["child"], strict=True)
@@ -226,9 +227,9 @@ def solve(
         # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realise`).
         statement.low[statement.node_column[node_codes(pkn, base.hidden)]] = 1.0
     seconds = {"presolve": time.monotonic() - started}
-    search = solve_compact(statement, milp, settings.limits)
+    search = solve_compact(statement, solver, settings.limits)
     require_solution(search, settings.time_limit)
-    return Solved(statement, search, milp, version, seconds | search.seconds, started)
+    return Solved(statement, search, solver, version, seconds | search.seconds, started)
 
 
 def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
@@ -238,7 +239,9 @@ def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Da
     clock = time.monotonic()
     if solved.search.gap <= 1e-9:
         left = max(_LEAST_TIE_BREAK, settings.time_limit - (clock - solved.started))
-        optima = Optima(solved.search, solved.milp, replace(settings.limits, time_limit=left), solved.search.objective)
+        optima = Optima(
+            solved.search, solved.solver, replace(settings.limits, time_limit=left), solved.search.objective
+        )
         x, is_unique = preferred(optima, solved.search, settings.tie_break, settings.seed)
     solved.seconds["tie_break"] = time.monotonic() - clock
     return as_selection(solved, x, settings, is_unique=is_unique, base=base)

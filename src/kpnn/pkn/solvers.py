@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,8 +13,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.compact import Milp
-from kpnn.pkn.highs import MilpOutcome, solve_with_highs
+from kpnn.pkn.highs import solve_with_highs
+from kpnn.pkn.milp import Limits, Milp, MilpOutcome, Solver
 from kpnn.pkn.progress import log_lines
 from kpnn.pkn.rows import Rows
 from kpnn.pkn.statement import Statement
@@ -27,7 +26,7 @@ FREE_GUROBI = 2_000
 _PACKAGES = {"SCIP": ("pyscipopt", "PySCIPOpt"), "GUROBI": ("gurobipy", "gurobipy")}
 
 
-def find_solver(name: str) -> tuple[Milp, str]:
+def find_solver(name: str) -> tuple[Solver, str]:
     """The solver of this name, and its name with version.
 
     Raises:
@@ -43,33 +42,19 @@ def find_solver(name: str) -> tuple[Milp, str]:
     return partial(_solve_with_cvxpy, name), f"{name} ({package} {version(package)}, cvxpy {version('cvxpy')})"
 
 
-def _solve_with_cvxpy(
-    name: str,
-    statement: Statement,
-    rows: Rows,
-    *,
-    low: np.ndarray,
-    high: np.ndarray,
-    start: np.ndarray | None,
-    time_limit: float,
-    absolute_gap: float,
-    relative_gap: float,
-    threads: int,
-    seed: int,
-    on_progress: Callable[[float], None] | None = None,
-) -> MilpOutcome:
+def _solve_with_cvxpy(name: str, milp: Milp) -> MilpOutcome:
     """As `highs.solve_with_highs`, for a solver that cvxpy knows; progress is the solver's own."""
     import cvxpy as cp
 
-    del on_progress
-    small = shrink(statement, rows, low, high)
+    statement, limits = milp.statement, milp.limits
+    small = shrink(statement, milp.rows, milp.low, milp.high)
     free, matrix, row_low, row_high = small.free, small.matrix, small.row_low, small.row_high
     if small.is_infeasible or not len(free):
         return small.outcome(np.empty(0), 0.0, is_optimal=True)
     integer = np.flatnonzero(statement.is_integer[free])
-    x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[low[free], high[free]])
-    if start is not None:
-        x.value = start[free]
+    x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[milp.low[free], milp.high[free]])
+    if milp.start is not None:
+        x.value = milp.start[free]
     below, above = np.isfinite(row_high), np.isfinite(row_low)
     constraints = []
     if above.any():
@@ -77,11 +62,11 @@ def _solve_with_cvxpy(
     if below.any():
         constraints.append(matrix[below] @ x <= row_high[below])
     problem = cp.Problem(cp.Minimize(statement.cost[free] @ x), constraints)
-    options = solver_options(name, max(time_limit, 0.1), absolute_gap, relative_gap, threads, seed)
+    options = solver_options(name, replace(limits, time_limit=max(limits.time_limit, 0.1)), milp.absolute_gap)
     try:
         with log_lines(f"{name}: "), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # cvxpy's on reaching the time limit; the gap says it
-            problem.solve(solver=name, warm_start=start is not None, verbose=name == "SCIP", **options)
+            problem.solve(solver=name, warm_start=milp.start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
         _explain(name, len(free), len(row_low), error)
         return MilpOutcome(None, -np.inf, False, False)
@@ -170,33 +155,31 @@ def bound_of(name: str, problem: Any) -> float:
     return float(statistics.mip_dual_bound if name == "HIGHS" else statistics.ObjBound)
 
 
-def solver_options(
-    name: str, time_limit: float, absolute_gap: float, relative_gap: float, threads: int, seed: int
-) -> dict[str, Any]:
+def solver_options(name: str, limits: Limits, absolute_gap: float) -> dict[str, Any]:
     """What cvxpy passes on to a solver."""
     if name == "SCIP":
         parameters: dict[str, Any] = {
-            "limits/time": time_limit,
+            "limits/time": limits.time_limit,
             "limits/absgap": absolute_gap,
-            "limits/gap": relative_gap,
-            "randomization/randomseedshift": seed,
+            "limits/gap": limits.gap,
+            "randomization/randomseedshift": limits.seed,
         }
-        return {"scip_params": parameters | ({"lp/threads": threads} if threads else {})}
+        return {"scip_params": parameters | ({"lp/threads": limits.threads} if limits.threads else {})}
     if name == "GUROBI":
         import gurobipy
 
         return {
             "env": gurobipy.Env(params={"OutputFlag": 0}),
-            "TimeLimit": time_limit,
+            "TimeLimit": limits.time_limit,
             "MIPGapAbs": absolute_gap,
-            "MIPGap": relative_gap,
-            "Threads": threads,
-            "Seed": seed,
+            "MIPGap": limits.gap,
+            "Threads": limits.threads,
+            "Seed": limits.seed,
         }
     return {
-        "time_limit": time_limit,
+        "time_limit": limits.time_limit,
         "mip_abs_gap": absolute_gap,
-        "mip_rel_gap": relative_gap,
-        "threads": threads,
-        "random_seed": seed,
+        "mip_rel_gap": limits.gap,
+        "threads": limits.threads,
+        "random_seed": limits.seed,
     }

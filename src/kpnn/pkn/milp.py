@@ -1,0 +1,76 @@
+"""What a solver is asked and what it answers, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpnn.pkn.rows import Rows
+from kpnn.pkn.statement import Statement
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop, and with what.
+
+    Attributes:
+        time_limit: seconds in all.
+        gap: relative gap at which the search may stop; 0 asks for a proof.
+        threads: most threads; 0 leaves it to the solver.
+        seed: random seed of the solver.
+    """
+
+    time_limit: float = 60.0
+    gap: float = 0.0
+    threads: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Milp:
+    """A mixed-integer linear programme: a statement with more rows and tighter bounds.
+
+    Attributes:
+        statement: gives objective and integrality.
+        rows: all rows, cuts among them.
+        low: lower bounds of the columns, at least the statement's, shape (n_columns,).
+        high: upper bounds of the columns, at most the statement's, shape (n_columns,).
+        limits: when to stop.
+        absolute_gap: stop where best and bound are this close.
+        start: values of the columns of a feasible solution, or None.
+        on_progress: is told the bound (without the statement's constant) as it rises, by solvers that can.
+    """
+
+    statement: Statement
+    rows: Rows
+    low: np.ndarray
+    high: np.ndarray
+    limits: Limits
+    absolute_gap: float
+    start: np.ndarray | None = None
+    on_progress: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MilpOutcome:
+    """What a solver found.
+
+    Attributes:
+        x: values of the columns of the best solution, or None.
+        bound: no solution of the rows costs less than this (without the statement's constant).
+        is_infeasible: the rows are proven to have no solution.
+        is_optimal: x is proven optimal for the rows, within the gap asked for.
+        reduced_cost: of each column, for a relaxation solved to the end, else None.
+    """
+
+    x: np.ndarray | None
+    bound: float
+    is_infeasible: bool
+    is_optimal: bool
+    reduced_cost: np.ndarray | None = None
+
+
+Solver = Callable[[Milp], MilpOutcome]
+"""Solves a programme to integrality."""
