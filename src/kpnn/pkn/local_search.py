@@ -2,8 +2,8 @@
 
 It takes any statement whose rows say "of these columns at least so many" or "a kept column needs one of these", which
 the node form and its cuts are. The method is row weighting local search (Gao, Yao, Weise and Li 2015, European Journal
-of Operational Research 246:750-761), extended by rows that a column brings with it and by costs. One search of a
-second visits some hundred thousand covers, where an exact solver on a neighbourhood sees one.
+of Operational Research 246:750-761), extended by rows that a column brings with it and by costs. One second
+tries some hundred thousand swaps, where an exact solver looks into one neighbourhood.
 """
 
 from __future__ import annotations
