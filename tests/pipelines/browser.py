@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from websockets.sync.client import connect
 
@@ -102,11 +107,37 @@ def free_port() -> int:
             return port
 
 
+@contextmanager
+def server(command: list[str], url: str, log_path: Path, **options: Any) -> Iterator[None]:
+    """Starts a server and all that it starts, waits until it answers, and ends them all."""
+    environment = os.environ | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
+    with log_path.open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, **options)
+        try:
+            wait_until_it_answers(url, process)
+            yield
+        finally:
+            # kedro-viz serves from a child that would outlive it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=30)
+            wait_until_it_is_gone(url)
+
+
+def wait_until_it_is_gone(url: str, seconds: float = 30) -> None:
+    """Waits until nothing answers any more."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urlopen(url, timeout=5):
+                time.sleep(0.2)
+        except OSError:
+            return
+    raise TimeoutError(f"{url} still answers")
+
+
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     """Waits until a server that was started answers."""
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -114,6 +145,6 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], seconds: f
         try:
             with urlopen(url, timeout=5):
                 return
-        except (URLError, OSError):
+        except OSError:
             time.sleep(0.5)
     raise TimeoutError(f"{url} does not answer")

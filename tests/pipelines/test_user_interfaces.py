@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import mlflow
 import pytest
-from browser import CHROMIUM, WITHOUT, Browser, free_port, wait_until_it_answers
+from browser import CHROMIUM, WITHOUT, Browser, free_port, server
 from matplotlib.image import imread
 from mlflow import MlflowClient
 
@@ -56,15 +54,8 @@ def mlflow_server(tracked):
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        try:
-            wait_until_it_answers(f"{address}/health", process)
-            yield address, experiment, runs
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with server(command, f"{address}/health", folder / "server.log"):
+        yield address, experiment, runs
 
 
 def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(tracked):
@@ -121,22 +112,14 @@ def spread_within(browser: Browser, selector: str, path: Path, seconds: float = 
 def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "kedro", "viz", "run", "--host", "127.0.0.1", "--port", str(port), "--no-browser"]
-    environment = os.environ | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
-        try:
-            wait_until_it_answers(address, process)
-            with Browser(tmp_path) as browser:
-                browser.open(address)
-                browser.wait_for("document.querySelectorAll('.pipeline-node').length > 20")
-                words = browser.evaluate("document.body.innerText")
-                for name in ("full", "pruned", "write_report", "select_dag", "log_report"):
-                    assert name in words, name
-                # The arms' own nodes are folded into them.
-                assert "weigh_nodes" not in words
-                browser.screenshot(tmp_path / "viz.png")
-                assert imread(tmp_path / "viz.png")[..., :3].std() > 0.02
-            assert "Layers visualisation is disabled" not in (tmp_path / "server.log").read_text()
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with server(command, address, tmp_path / "server.log", cwd=ROOT), Browser(tmp_path) as browser:
+        browser.open(address)
+        browser.wait_for("document.querySelectorAll('.pipeline-node').length > 20")
+        words = browser.evaluate("document.body.innerText")
+        for name in ("full", "pruned", "write_report", "select_dag", "log_report"):
+            assert name in words, name
+        # The arms' own nodes are folded into them.
+        assert "weigh_nodes" not in words
+        browser.screenshot(tmp_path / "viz.png")
+        assert imread(tmp_path / "viz.png")[..., :3].std() > 0.02
+        assert "Layers visualisation is disabled" not in (tmp_path / "server.log").read_text()
