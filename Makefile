@@ -8,7 +8,6 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 KEDRO := $(BIN)/kedro
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
-export PYTHONWARNINGS := ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint mlflow viz clean setup setup-dev

@@ -119,6 +119,12 @@ def test_the_report_is_one_file_that_needs_no_network(demo):
     assert not re.search(r"<script\b[^>]*\bsrc\b", report)
 
 
+def test_the_terminal_shows_what_was_selected_and_no_warning_of_others(demo):
+    shown = demo.kedro("run", "--pipeline", "dag_pruning").stderr
+    assert re.search(r"selected DAG: \d+ neurons, [\d,]+ edges of [\d,]+, proven optimal", shown)
+    assert "Warning" not in shown
+
+
 def test_any_pipeline_runs_alone_from_what_is_on_disk(demo):
     before = fold_metrics(demo, "pruned")
     for pipeline in ("data_engineering", "dag_pruning", "modelling", "reporting"):

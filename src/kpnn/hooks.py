@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,13 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 from kpnn.errors import KpnnError, some_names
 from kpnn.tracking.runs import SERVER_ERRORS
+
+with warnings.catch_warnings(record=True):
+    # On import MLflow warns, past every filter, of a model class in kedro-mlflow that is not used here.
+    from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 _log = logging.getLogger(__name__)
 

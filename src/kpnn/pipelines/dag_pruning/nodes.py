@@ -44,6 +44,14 @@ def select(pkn: Pkn, full_dag: Dag, parameters: dict[str, Any]) -> DagSelection:
             100 * selection.gap,
             settings.time_limit,
         )
+    _log.info(
+        "selected DAG: %s neurons, %s edges of %s, %s, %.1f s",
+        f"{len(selection.dag.neurons):,}",
+        f"{len(selection.dag.edges):,}",
+        f"{len(source.edges):,}",
+        "proven optimal" if selection.status == "optimal" else f"gap {selection.gap:.2%}",
+        selection.seconds["total"],
+    )
     return selection
 
 
