@@ -151,7 +151,7 @@ def start_from_nodes(search: Search, solver: Solver, limits: Limits) -> None:
 
 
 class _Solving:
-    """The three phases of one search: relaxation with cuts, repair of the best solution, integer rounds with cuts."""
+    """The phases of one search, from the relaxation over ever better solutions to integer rounds with cuts."""
 
     def __init__(self, search: Search, solver: Solver, limits: Limits, start: float) -> None:
         self.search, self.solver, self.limits, self.start = search, solver, limits, start
