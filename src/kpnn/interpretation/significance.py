@@ -75,17 +75,3 @@ def _one_fold(fold: HeldOutEvidence, n_permutations: int, rng: np.random.Generat
         draws = rng.permuted(np.tile(contrast, (min(_AT_ONCE, n_permutations - start), 1)), axis=1)
         as_large += (draws @ signed >= least).sum(axis=0)
     return (1 + as_large) / (n_permutations + 1)
-
-
-def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Q-values: the smallest false discovery rate at which each is called (Benjamini & Hochberg 1995).
-
-    Args:
-        p_values: shape (n,); NaN stays NaN and does not count.
-    """
-    q_values = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    scaled = p_values[order] * len(order) / np.arange(1, len(order) + 1)
-    q_values[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q_values

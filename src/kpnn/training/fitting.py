@@ -1,4 +1,4 @@
-"""Networks on the same DAG are fitted together, in one batched program; a fitted network predicts by rows of the cells."""
+"""Networks on the same DAG are fitted together, in one batched program."""
 
 from __future__ import annotations
 

@@ -35,9 +35,10 @@ class Refit:
 
 
 def refit(refits: Sequence[Refit], cells: LabelledCells, settings: EvaluationSettings) -> list[keras.Model]:
-    """Trains networks as `cross_validate` trains a fold's: stopped on an inner split with classes spread, groups together.
+    """Trains networks as `cross_validate` trains a fold's.
 
-    Networks on the same DAG are trained together.
+    Each is stopped on an inner split of its own, classes spread and groups together; those on the same DAG are trained
+    together.
 
     Args:
         refits: which networks.

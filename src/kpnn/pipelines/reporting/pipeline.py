@@ -21,7 +21,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         dag: dataset of its DAG.
     """
     inputs = {"dag": dag, "matched_cells": "matched_cells", "folds": "folds"}
-    weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation"]
+    weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation", "params:cross_validation"]
     if arm == "pruned":  # the other optimal DAGs are rivals of the selected one only
         inputs |= {name: name for name in _RIVALS}
         weighed += _RIVALS
@@ -50,7 +50,13 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         namespace=arm,
         inputs=inputs,
         parameters={
-            name: name for name in ("params:modelling", "params:interpretation", "params:data_engineering.input_suffix")
+            name: name
+            for name in (
+                "params:modelling",
+                "params:interpretation",
+                "params:cross_validation",
+                "params:data_engineering.input_suffix",
+            )
         },
     )
 

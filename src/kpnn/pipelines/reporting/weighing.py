@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
-from scipy.sparse import csr_array
 
+from kpnn.cells.folds import FoldSettings
 from kpnn.errors import KpnnError, ModelError
-from kpnn.interpretation import Cells, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.summary import summarise_runs
-from kpnn.pipelines.reporting.settings import InterpretationSettings
+from kpnn.interpretation import (
+    InterpretationSettings,
+    TrainedFold,
+    summarise_nodes,
+    summarise_runs,
+    summarise_stability,
+    weigh_arm,
+)
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn, select_dag
-from kpnn.training.results import FoldResult, FoldStore, fold_name
-from kpnn.training.settings import EvaluationSettings
-
-if TYPE_CHECKING:
-    from kpnn.nn import TrainingSettings
+from kpnn.simulation import control_inputs
+from kpnn.training.data import LabelledCells
+from kpnn.training.results import FoldStore, fold_name
+from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,7 @@ def weigh_nodes(
     models: dict[str, Any] | None,
     modelling: dict[str, Any],
     interpretation: dict[str, Any],
+    cross_validation: dict[str, Any],
     pkn: Pkn | None = None,
     optimal_neuron_sets: pd.DataFrame | None = None,
 ) -> ArmTables:
@@ -57,27 +62,37 @@ def weigh_nodes(
         matched_cells = matched_cells.to_memory()
     settings = validated(InterpretationSettings, interpretation, "interpretation")
     evaluation = validated(EvaluationSettings, modelling, "modelling")
-    trained, notes = _trained_folds(matched_cells, folds, store, models or {}, evaluation)
+    group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
+    trained, notes = _trained_folds(matched_cells, folds, store, models or {})
     if not trained:
         nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
         return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": notes, "n_folds": 0}
-    labels = matched_cells.obs[list(dag.outputs)].to_numpy(dtype=float)
-    cells = Cells(csr_array(matched_cells.X), labels, tuple(matched_cells.var["node"].astype(str)))
+
+    def draw_control(seed: int) -> LabelledCells:
+        # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
+        control = control_inputs(matched_cells, dag.outputs, seed, flat_profile=True)
+        return LabelledCells.from_anndata(control, dag.outputs, group_by)
+
     weights = weigh_arm(
-        trained, cells, settings.extent(), _rivals(pkn, optimal_neuron_sets, dag, settings.alternative_dags)
+        trained,
+        LabelledCells.from_anndata(matched_cells, dag.outputs, group_by),
+        settings,
+        evaluation,
+        draw_control=draw_control,
+        alternatives=_rivals(pkn, optimal_neuron_sets, dag, settings.alternative_dags),
     )
     return (
-        summarise_nodes(weights, dag, settings.extent()),
+        summarise_nodes(weights, dag, settings),
         weights.per_fold,
         weights.biases,
         summarise_runs(weights.genes, ["gene", "node", "output"]),
         summarise_runs(weights.edges, ["parent", "child"]),
-        summarise_stability(weights, settings.extent()),
+        summarise_stability(weights, settings),
         pd.concat(
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
         ),
-        {"notes": notes, "n_folds": len(trained)},
+        {"notes": [*notes, *weights.notes], "n_folds": len(trained)},
     )
 
 
@@ -100,7 +115,7 @@ def _rivals(pkn: Pkn | None, neuron_sets: pd.DataFrame | None, selected: Dag, mo
 
 
 def _trained_folds(
-    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any], evaluation: EvaluationSettings
+    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any]
 ) -> tuple[list[TrainedFold], list[str]]:
     import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
@@ -123,20 +138,6 @@ def _trained_folds(
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
         training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
-        how = _how(result, evaluation)
-        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, how))
+        hyperparameters = Hyperparameters.model_validate(result.hyperparameters)
+        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, hyperparameters))
     return trained, notes
-
-
-def _how(result: FoldResult, evaluation: EvaluationSettings) -> TrainingSettings:
-    from kpnn.nn import TrainingSettings
-
-    chosen = result.hyperparameters
-    return TrainingSettings(
-        max_epochs=evaluation.fit.max_epochs,
-        patience=evaluation.fit.patience,
-        batch_size=int(chosen["batch_size"]),
-        learning_rate=float(chosen["learning_rate"]),
-        class_weight=evaluation.fit.class_weight,
-        seed=result.seed,
-    )
