@@ -141,8 +141,10 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOu
         weights, found = _weights_of(network, held_out, cells.labels[trained.held_out])
         place_of = {name: place for place, name in enumerate(network.dag.neurons)}
         places = [place_of[name] for name in neurons]
+        groups = None if cells.groups is None else cells.groups[trained.held_out]
         for output, one in zip(evidence, found, strict=True):
-            evidence[output].append(HeldOutEvidence(one.activations[:, places], one.gradient[places], one.labels))
+            shared = HeldOutEvidence(one.activations[:, places], one.gradient[places], one.labels, groups)
+            evidence[output].append(shared)
         of_fold = {
             "per_fold": weights,
             "biases": biases(trained.model).rename("bias").reset_index(),
