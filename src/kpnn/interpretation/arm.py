@@ -23,7 +23,7 @@ from kpnn.interpretation.controls import (
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.significance import HeldOutEvidence, contribution
-from kpnn.interpretation.trained_fold import TrainedFold
+from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
@@ -137,7 +137,7 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOu
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
     for trained in folds:
         network = FrozenNetwork.of(trained.model)
-        held_out = cells.restricted_to(network.dag.inputs).expression[trained.held_out]
+        held_out = expression_for(network.dag, cells, trained.held_out)
         weights, found = _weights_of(network, held_out, cells.labels[trained.held_out])
         place_of = {name: place for place, name in enumerate(network.dag.neurons)}
         places = [place_of[name] for name in neurons]

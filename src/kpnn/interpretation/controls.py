@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.interpretation.frozen import FrozenNetwork
-from kpnn.interpretation.trained_fold import TrainedFold
+from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import as_table, gradient_weights
 from kpnn.pkn import Dag
 from kpnn.training.controls import permuted_labels
@@ -155,7 +155,7 @@ def _runs(
 
 
 def _gradients(network: FrozenNetwork, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:
-    genes = network.genes_in(cells.restricted_to(network.dag.inputs).expression[rows])
+    genes = network.genes_in(expression_for(network.dag, cells, rows))
     return as_table(network, gradient_weights(network, genes), "gradient")
 
 

@@ -1,4 +1,4 @@
-"""A fold's network as interpretation takes it."""
+"""A fold's network and its cells as interpretation takes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from kpnn.pkn import Dag
+from kpnn.training.data import LabelledCells
 from kpnn.training.settings import Hyperparameters
 
 if TYPE_CHECKING:
@@ -40,3 +42,14 @@ class TrainedFold:
         from kpnn.nn import dag_of
 
         return dag_of(self.model)
+
+
+def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:
+    """Expression of some cells in the order of a DAG's inputs, n_rows x n_inputs.
+
+    Args:
+        dag: the network.
+        cells: with the genes of its inputs, in memory.
+        rows: positions of the cells.
+    """
+    return cells.expression[rows][:, cells.columns_of(dag.inputs)]
