@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.rows import FREE, Rows
-from kpnn.pkn.statement import Statement
+from kpnn.pkn.graph import strong_components
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 
 _LEAST_WEIGHT = 1e-6
 _REFRESHES = 25
 
 
 class NodeHeuristic:
-    """Finds sets of kept neurons that serve every input and hang together; prepared once per statement."""
+    """Finds sets of kept neurons that serve every input and hang together; prepared once per formulation."""
 
-    def __init__(self, statement: Statement) -> None:
-        reduced = statement.reduced
-        self._statement = statement
+    def __init__(self, formulation: Formulation) -> None:
+        reduced = formulation.reduced
+        self._statement = formulation
         self._n = len(reduced.pkn.nodes)
         core = np.flatnonzero(reduced.is_core)
         order = core[np.lexsort((reduced.child[core], reduced.parent[core]))]
         self._tail, self._head = reduced.parent[order], reduced.child[order]
         self._indptr = np.searchsorted(self._tail, np.arange(self._n + 1)).astype(np.int32)
         self._outputs = np.flatnonzero(reduced.is_output)
-        self._is_always = self.nodes_of(statement.low) > 0.5
+        self._is_always = self.nodes_of(formulation.low) > 0.5
         demands = [(reduced.classes[i].parents, reduced.classes[i].coverage) for i in reduced.open_classes]
         self._groups: list[np.ndarray] = []
         if len(reduced.priced_edges):
@@ -92,24 +93,24 @@ class NodeHeuristic:
         return self.build(guide)
 
     def solution(self, kept: np.ndarray) -> np.ndarray:
-        """Values of the statement's columns for a feasible set of kept nodes."""
-        statement, reduced = self._statement, self._statement.reduced
-        x = np.zeros(statement.n_columns)
-        nodes = np.flatnonzero(statement.node_column != FREE)
-        x[statement.node_column[nodes]] = kept[nodes]
+        """Values of the formulation's columns for a feasible set of kept nodes."""
+        formulation, reduced = self._statement, self._statement.reduced
+        x = np.zeros(formulation.n_columns)
+        nodes = np.flatnonzero(formulation.node_column != NO_COLUMN)
+        x[formulation.node_column[nodes]] = kept[nodes]
         for group in self._groups:
             usable = group[kept[reduced.parent[group]]]
-            must = statement.low[statement.edge_column[usable]] > 0.5
+            must = formulation.low[formulation.edge_column[usable]] > 0.5
             cheapest = usable[np.lexsort((reduced.cost[usable], ~must))]
             need = max(int(reduced.coverage[reduced.child[group[0]]]), int(must.sum()))
-            x[statement.edge_column[cheapest[:need]]] = 1.0
+            x[formulation.edge_column[cheapest[:need]]] = 1.0
         return x
 
     def nodes_of(self, x: np.ndarray) -> np.ndarray:
         """The x of every node, shape (n_nodes,); 1 for outputs, 0 for nodes without a column."""
         column = self._statement.node_column
         values = np.zeros(len(column))
-        values[column != FREE] = x[column[column != FREE]]
+        values[column != NO_COLUMN] = x[column[column != NO_COLUMN]]
         values[self._outputs] = 1.0
         return values
 
@@ -130,21 +131,20 @@ class NodeHeuristic:
                 code = int(before[code])
         return kept
 
-    def rows_against_loops(self, kept: np.ndarray) -> Rows:
+    def rows_against_loops(self, kept: np.ndarray) -> LinearRows:
         """Rows that kept nodes violate which form loops that hang on no output: a parent from outside is needed.
 
         Args:
             kept: shape (n_nodes,), bool; every node has a kept parent.
         """
-        rows = Rows()
+        rows = LinearRows()
         distance, _ = self._paths(np.where(kept, _LEAST_WEIGHT, np.inf), self._outputs)
         adrift = kept & ~np.isfinite(distance)
         if not adrift.any():
             return rows
         inside = adrift[self._tail] & adrift[self._head]
         tails, heads = self._tail[inside], self._head[inside]
-        graph = csr_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(self._n, self._n))
-        _, label = connected_components(graph, directed=True, connection="strong")
+        label = strong_components(tails, heads, self._n)
         has_kept_parent = np.zeros(self._n, dtype=bool)
         has_kept_parent[label[heads[label[tails] != label[heads]]]] = True
         column = self._statement.node_column

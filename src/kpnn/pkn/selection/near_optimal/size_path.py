@@ -10,7 +10,7 @@ from kpnn.errors import SelectionError
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.full_dag import extended_dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.select import select
+from kpnn.pkn.selection.dag_selection import select
 from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
 
 

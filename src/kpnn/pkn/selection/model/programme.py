@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpnn.pkn.rows import Rows
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.settings import SolveLimits
-from kpnn.pkn.statement import Statement
 
 
 @dataclass(frozen=True, eq=False)
-class Milp:
-    """A mixed-integer linear programme: a statement with more rows and tighter bounds.
+class IntegerProgramme:
+    """A mixed-integer linear programme: a formulation with more rows and tighter bounds.
 
     Attributes:
-        statement: gives objective and integrality.
+        formulation: gives objective and integrality.
         rows: all rows, cuts among them.
-        low: lower bounds of the columns, at least the statement's, shape (n_columns,).
-        high: upper bounds of the columns, at most the statement's, shape (n_columns,).
+        low: lower bounds of the columns, at least the formulation's, shape (n_columns,).
+        high: upper bounds of the columns, at most the formulation's, shape (n_columns,).
         limits: when to stop.
         absolute_gap: stop where best and bound are this close.
         start: values of the columns of a feasible solution, or None.
-        on_progress: is told the bound (without the statement's constant) as it rises, by solvers that can.
+        on_progress: is told the bound (without the formulation's constant) as it rises, by solvers that can.
     """
 
-    statement: Statement
-    rows: Rows
+    formulation: Formulation
+    rows: LinearRows
     low: np.ndarray
     high: np.ndarray
     limits: SolveLimits
@@ -38,12 +38,12 @@ class Milp:
 
 
 @dataclass(frozen=True, eq=False)
-class MilpOutcome:
+class SolverOutcome:
     """What a solver found.
 
     Attributes:
         x: values of the columns of the best solution, or None.
-        bound: no solution of the rows costs less than this (without the statement's constant).
+        bound: no solution of the rows costs less than this (without the formulation's constant).
         is_infeasible: the rows are proven to have no solution.
         is_optimal: x is proven optimal for the rows, within the gap asked for.
         reduced_cost: of each column, for a relaxation solved to the end, else None.
@@ -56,5 +56,5 @@ class MilpOutcome:
     reduced_cost: np.ndarray | None = None
 
 
-Solver = Callable[[Milp], MilpOutcome]
+Solver = Callable[[IntegerProgramme], SolverOutcome]
 """Solves a programme to integrality."""

@@ -1,6 +1,7 @@
 """The certificate check: whether a DAG is feasible, acyclic and costs what is said, from the PKN alone.
 
-Nothing here is shared with the solving side: plain dictionaries and searches, so that an error there shows here.
+Nothing here is shared with the solving side or with `kpnn.pkn.graph`: plain dictionaries and searches of its own, so
+that an error there shows here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from kpnn.compiled import FLAGS, entry
-from kpnn.pkn.rows import Rows
+from kpnn.pkn.selection.model.rows import LinearRows
 
 NO_OWNER = -1
 _LEAST_COST = 1e-9
@@ -95,7 +95,7 @@ class LocalSearch:
         self._is_fixed, self._is_allowed = is_fixed, is_allowed
         self._weight = np.empty(0, dtype=np.int64)
 
-    def run(self, rows: Rows, kept: np.ndarray, *, n_swaps: int, seed: int) -> np.ndarray:
+    def run(self, rows: LinearRows, kept: np.ndarray, *, n_swaps: int, seed: int) -> np.ndarray:
         """Searches for a cheaper cover.
 
         Args:
@@ -113,7 +113,7 @@ class LocalSearch:
         return search_swaps(cover, kept, self._weight, n_swaps, seed)
 
 
-def is_cover(rows: Rows) -> bool:
+def is_cover(rows: LinearRows) -> bool:
     """Whether every row says "of these columns at least so many" or "a kept column needs one of these"."""
     for values, low, high in zip(rows.values, rows.low, rows.high, strict=True):
         n_negative = int((values == -1.0).sum())
@@ -124,7 +124,7 @@ def is_cover(rows: Rows) -> bool:
     return True
 
 
-def cover_of(rows: Rows, cost: np.ndarray, is_fixed: np.ndarray, is_allowed: np.ndarray) -> Cover:
+def cover_of(rows: LinearRows, cost: np.ndarray, is_fixed: np.ndarray, is_allowed: np.ndarray) -> Cover:
     """The covering problem that these rows state (see `is_cover`)."""
     n_columns = len(cost)
     matrix = rows.matrix(n_columns)

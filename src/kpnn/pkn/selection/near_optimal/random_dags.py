@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Unpack
 
 import numpy as np
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.alternatives import solve_to_proof
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.heuristic import NodeHeuristic
+from kpnn.pkn.graph import reached_names
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.optima import Optima
-from kpnn.pkn.realise import name_hash
-from kpnn.pkn.rows import FREE
-from kpnn.pkn.select import Solved, as_selection
+from kpnn.pkn.selection.dag_selection import Solved, as_selection
+from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
+from kpnn.pkn.selection.model.rows import NO_COLUMN
+from kpnn.pkn.selection.near_optimal.alternatives import solve_to_proof
+from kpnn.pkn.selection.realization import name_hash
+from kpnn.pkn.selection.search.heuristic import NodeHeuristic
 from kpnn.pkn.selection.settings import SelectionRules, SolveOptions, SolveSettings, settings_from
 
 _DRAW_RANGE = 1000
@@ -71,8 +71,8 @@ def random_dags(
     solved = solve_to_proof(pkn, rules, settings, edge_form=None)
     best = solved.search.best
     assert best is not None
-    optima = Optima(solved.search, solved.solver, settings.limits, solved.search.objective)
-    optimum = len(pkn.outputs) + int(np.round(best[optima.node_columns]).sum())
+    optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, solved.search.objective)
+    optimum = len(pkn.outputs) + int(np.round(best[optimal.node_columns]).sum())
     wanted = optimum if n_neurons is None else n_neurons
     if wanted > optimum and (rules.max_depth is not None or rules.max_parents is not None):
         raise SelectionError("random DAGs larger than the optimum know no max_depth and no max_parents")
@@ -80,10 +80,10 @@ def random_dags(
     for draw in range(n_dags):
         salt = name_hash(settings.seed, str(draw))
         dag = None
-        if wanted > optimum and solved.statement.n_columns and not solved.statement.has_edge_form:
+        if wanted > optimum and solved.formulation.n_columns and not solved.formulation.has_edge_form:
             dag = _built(solved, wanted, salt, settings)
         if dag is None:
-            found = optima.cheapest(_random_prices(solved, salt), start=best)
+            found = optimal.cheapest(_random_prices(solved, salt), start=best)
             if found.x is None:
                 raise SelectionError(
                     f"{draw} of {n_dags} random DAGs drawn within time_limit={settings.time_limit:g} s"
@@ -128,7 +128,7 @@ def grown(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.ran
                 continue
             child = below[rng.integers(len(below))]
             # A parent below the child would close a cycle.
-            under = _below(children, child)
+            under = reached_names(children, child)
             above = [name for name in above if name not in under]
             if not above:
                 continue
@@ -153,43 +153,31 @@ def grown(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.ran
     return Dag.from_edges(pkn.edges[rows].reset_index(drop=True), outputs=pkn.outputs)
 
 
-def _below(children: dict[str, set[str]], start: str) -> set[str]:
-    reached, queue = {start}, deque([start])
-    while queue:
-        for child in children.get(queue.popleft(), ()):
-            if child not in reached:
-                reached.add(child)
-                queue.append(child)
-    return reached
-
-
 def _built(solved: Solved, most: int, salt: int, settings: SolveSettings) -> Dag | None:
     """A DAG along randomly priced paths with at most this many neurons, if one of a few tries yields it."""
-    heuristic = NodeHeuristic(solved.statement)
-    reduced = solved.statement.reduced
+    heuristic = NodeHeuristic(solved.formulation)
+    reduced = solved.formulation.reduced
     assert solved.search.best is not None
     optimum = heuristic.nodes_of(solved.search.best)
     rng = np.random.default_rng(salt)
+    columns = solved.formulation.node_column[solved.formulation.node_column != NO_COLUMN]
     for attempt in range(_TRIES):
         # Ever more of the optimum is made likely, so that small sizes are reached as well.
         guide = np.maximum(rng.random(len(reduced.pkn.nodes)), optimum * (rng.random(len(optimum)) < attempt / _TRIES))
         x = heuristic.solution(heuristic.build(guide))
-        if (
-            len(reduced.pkn.outputs) + int(x[solved.statement.node_column[solved.statement.node_column != FREE]].sum())
-            <= most
-        ):
+        if len(reduced.pkn.outputs) + int(x[columns].sum()) <= most:
             return as_selection(solved, x, settings.model_copy(update={"seed": salt})).dag
     return None
 
 
 def _random_prices(solved: Solved, seed: int) -> np.ndarray:
     """A price for every node and edge that depends on names and seed alone, shape (n_columns,)."""
-    statement, reduced = solved.statement, solved.statement.reduced
+    formulation, reduced = solved.formulation, solved.formulation.reduced
     names = reduced.pkn.nodes
-    price = np.zeros(statement.n_columns)
-    for code in np.flatnonzero(statement.node_column != FREE):
-        price[statement.node_column[code]] = 1 + name_hash(seed, names[code]) % _DRAW_RANGE
-    for edge in np.flatnonzero(statement.edge_column != FREE):
+    price = np.zeros(formulation.n_columns)
+    for code in np.flatnonzero(formulation.node_column != NO_COLUMN):
+        price[formulation.node_column[code]] = 1 + name_hash(seed, names[code]) % _DRAW_RANGE
+    for edge in np.flatnonzero(formulation.edge_column != NO_COLUMN):
         pair = names[reduced.parent[edge]], names[reduced.child[edge]]
-        price[statement.edge_column[edge]] = 1 + name_hash(seed, *pair) % _DRAW_RANGE
+        price[formulation.edge_column[edge]] = 1 + name_hash(seed, *pair) % _DRAW_RANGE
     return price

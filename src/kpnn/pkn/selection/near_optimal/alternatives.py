@@ -10,8 +10,9 @@ import pandas as pd
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.select import DagSelection, Solved, as_selection, solve
+from kpnn.pkn.selection.dag_selection import DagSelection, Solved, as_selection, solve
+from kpnn.pkn.selection.exactness.tie_break import preferred_solution
+from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
 from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
 
 
@@ -57,15 +58,15 @@ def enumerate_dags(
     settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
     solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
     optimum = solved.search.objective
-    optimal = Optima(solved.search, solved.solver, settings.limits, optimum)
-    first, _ = preferred(optimal, solved.search, settings.tie_break, settings.seed)
-    optima = Optima(solved.search, solved.solver, settings.limits, optimum + tolerance)
-    membership = _membership(optima, solved, first)
+    optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum)
+    first, _ = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
+    within = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum + tolerance)
+    membership = _membership(within, solved, first)
     found, is_complete = [first], False
-    objective = solved.statement.cost if tolerance else np.zeros(solved.statement.n_columns)
+    objective = solved.formulation.cost if tolerance else np.zeros(solved.formulation.n_columns)
     while True:
-        optima.forbid_node_set(found[-1])
-        other = optima.cheapest(objective)
+        within.forbid_node_set(found[-1])
+        other = within.cheapest(objective)
         if other.x is None:
             is_complete = other.is_proven
             break
@@ -87,21 +88,21 @@ def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, 
     return solved
 
 
-def _membership(optima: Optima, solved: Solved, first: np.ndarray) -> pd.DataFrame:
+def _membership(within: SolutionsWithinCost, solved: Solved, first: np.ndarray) -> pd.DataFrame:
     """Whether each hidden node is in all, some or none of the solutions within the cost, by questions that cover many
     nodes at once: which of those kept so far can be left out together, which of the others can be had.
     """
-    pkn = solved.statement.reduced.pkn
-    columns, codes = optima.node_columns, optima.node_codes
+    pkn = solved.formulation.reduced.pkn
+    columns, codes = within.node_columns, within.node_codes
     seen, missed = first[columns] > 0.5, first[columns] < 0.5
     settled = {}
     for wanted in (0, 1):
         # wanted 0: leave out nodes that every solution so far keeps; 1: keep nodes that none so far keeps.
         while True:
             doubtful = seen & ~missed if wanted == 0 else missed & ~seen
-            price = np.zeros(solved.statement.n_columns)
+            price = np.zeros(solved.formulation.n_columns)
             price[columns[doubtful]] = 1.0 if wanted == 0 else -1.0
-            found = optima.cheapest(price) if doubtful.any() else None
+            found = within.cheapest(price) if doubtful.any() else None
             settled[wanted] = found is None or (found.x is not None and found.is_proven)
             if found is None or found.x is None:
                 break

@@ -1,4 +1,4 @@
-"""The compact statement of DAG selection as a mixed-integer linear programme.
+"""The compact formulation of DAG selection as a mixed-integer linear programme.
 
 Variables: x_v for a usable hidden node v kept. Where the inputs and outputs are such that a cheapest DAG is an
 arborescence (one output, every edge into a hidden node at the same cost, no demand that needs edges) nothing else is
@@ -6,7 +6,7 @@ needed: the *node form*. Otherwise the *edge form* adds y_a for each usable edge
 neuron v may need an input of class C for itself, and w_C for edges that this costs beyond the coverage.
 
 Rows: every class of inputs is covered, every kept hidden node has a kept parent and a kept child, an edge needs both
-ends. Acyclic connection is left to cuts (see `separation`): for a node t and a set of nodes S around it that holds no
+ends. Acyclic connection is left to cuts (see `bounds.cuts`): for a node t and a set of nodes S around it that holds no
 output, the variables on the arcs into S sum up to at least x_t.
 
 The directed cuts are those of the Steiner arborescence problem (Wong 1984, doi:10.1007/BF02612335; their
@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpnn.pkn.presolve import ReducedPkn
-from kpnn.pkn.rows import FREE, Network, Rows
+from kpnn.pkn.selection.model.flow_network import FlowNetwork, network_from_inputs, network_from_outputs
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
+from kpnn.pkn.selection.presolve import ReducedPkn
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
+class Formulation:
     """A mixed-integer linear programme and the networks that its cuts come from.
 
     Attributes:
@@ -35,8 +36,8 @@ class Statement:
         is_integer: shape (n_columns,), bool.
         rows: the rows, without cuts.
         networks: where cuts are separated; none where the rows alone are exact.
-        node_column: column of each node's x, shape (n_nodes,); FREE for other nodes.
-        edge_column: column of each usable edge's y, shape (n_usable,); FREE where it has none.
+        node_column: column of each node's x, shape (n_nodes,); NO_COLUMN for other nodes.
+        edge_column: column of each usable edge's y, shape (n_usable,); NO_COLUMN where it has none.
         serve: (node, class, column) of each u.
         has_edge_form: the edges between neurons are variables of their own.
         names: what the kinds of columns are called in reports, with their counts.
@@ -48,8 +49,8 @@ class Statement:
     low: np.ndarray
     high: np.ndarray
     is_integer: np.ndarray
-    rows: Rows
-    networks: tuple[Network, ...]
+    rows: LinearRows
+    networks: tuple[FlowNetwork, ...]
     node_column: np.ndarray
     edge_column: np.ndarray
     serve: tuple[tuple[int, int, int], ...]
@@ -84,7 +85,7 @@ def node_form_suffices(reduced: ReducedPkn) -> bool:
     return bool((low[high > 0] == high[high > 0]).all())
 
 
-def state(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Statement:
+def formulate(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Formulation:
     """States DAG selection on a presolved PKN.
 
     Args:
@@ -100,7 +101,7 @@ class _Builder:
         self.reduced = reduced
         self.edge_form = edge_form
         self.n_nodes = len(reduced.pkn.nodes)
-        self.rows = Rows()
+        self.rows = LinearRows()
         self.cost: list[np.ndarray] = []
         self.low: list[np.ndarray] = []
         self.high: list[np.ndarray] = []
@@ -112,11 +113,11 @@ class _Builder:
         on_path = np.zeros(self.n_nodes, dtype=bool)
         on_path[reduced.parent] = on_path[reduced.child] = True
         self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
-        self.node_column = np.full(self.n_nodes, FREE)
-        self.edge_column = np.full(len(reduced.edge_ids), FREE)
+        self.node_column = np.full(self.n_nodes, NO_COLUMN)
+        self.edge_column = np.full(len(reduced.edge_ids), NO_COLUMN)
         self.core = np.flatnonzero(reduced.is_core)
 
-    def build(self) -> Statement:
+    def build(self) -> Formulation:
         reduced = self.reduced
         forced = reduced.is_forced[self.hidden]
         self.node_column[self.hidden] = self._columns("hidden nodes", np.zeros(len(forced)), low=forced.astype(float))
@@ -143,7 +144,7 @@ class _Builder:
                 self._limit_parents(reduced.rules.max_parents)
             if reduced.rules.max_depth is not None:
                 self._limit_depth(reduced.rules.max_depth)
-        return Statement(
+        return Formulation(
             reduced=reduced,
             cost=np.concatenate(self.cost),
             constant=self.constant,
@@ -174,7 +175,7 @@ class _Builder:
     def _kept_sum(self, codes: np.ndarray) -> tuple[np.ndarray, int]:
         """Columns of nodes, and how many of them are outputs, which are always kept."""
         columns = self.node_column[codes]
-        return columns[columns != FREE], int((columns == FREE).sum())
+        return columns[columns != NO_COLUMN], int((columns == NO_COLUMN).sum())
 
     def _cover_inputs(self) -> None:
         reduced = self.reduced
@@ -193,7 +194,7 @@ class _Builder:
         for ends in (self.reduced.parent, self.reduced.child):
             for edge in edges:
                 node = self.node_column[ends[edge]]
-                if node != FREE:
+                if node != NO_COLUMN:
                     self.rows.add(np.array([self.edge_column[edge], node]), np.array([-1.0, 1.0]), 0.0)
 
     def _connect_neurons(self) -> None:
@@ -239,7 +240,7 @@ class _Builder:
             for code, column in zip(codes, columns, strict=True):
                 self.serve.append((int(code), position, int(column)))
                 serve_of.setdefault(int(code), []).append(int(column))
-                if self.node_column[code] != FREE:
+                if self.node_column[code] != NO_COLUMN:
                     self.rows.add(np.array([column, self.node_column[code]]), np.array([-1.0, 1.0]), 0.0)
             widest = len(gene_class.parents) if most is None else min(most, len(gene_class.parents))
             room = len(gene_class.genes) * (widest - gene_class.coverage)
@@ -259,13 +260,13 @@ class _Builder:
                 ]
             )
             node = self.node_column[code]
-            if node == FREE:
+            if node == NO_COLUMN:
                 self.rows.add(columns, np.ones(len(columns)), 1.0)
             else:
                 self.rows.add(np.append(columns, node), np.append(np.ones(len(columns)), -1.0), 0.0)
 
     def _limit_parents(self, most: int) -> None:
-        edges = np.flatnonzero(self.edge_column != FREE)
+        edges = np.flatnonzero(self.edge_column != NO_COLUMN)
         for into in _by(self.reduced.child, edges):
             if len(into) > most:
                 self.rows.add(self.edge_column[into], np.ones(len(into)), -np.inf, float(most))
@@ -275,7 +276,7 @@ class _Builder:
         reduced = self.reduced
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
         down, up = reduced.distance_from_output[neurons], reduced.distance_to_input[neurons]
-        level = np.full(self.n_nodes, FREE)
+        level = np.full(self.n_nodes, NO_COLUMN)
         level[neurons] = self._columns("levels", np.zeros(len(neurons)), low=down, integer=False)
         self.high[-1] = most - up
         lowest, highest = np.zeros(self.n_nodes), np.zeros(self.n_nodes)
@@ -287,78 +288,18 @@ class _Builder:
                 columns = np.array([level[below], level[above], self.edge_column[edge]])
                 self.rows.add(columns, np.array([1.0, -1.0, -slack]), 1.0 - slack)
 
-    def _networks(self) -> tuple[Network, ...]:
+    def _networks(self) -> tuple[FlowNetwork, ...]:
         """Downwards from the outputs and, in edge form, upwards from the inputs; only where there are cycles."""
+        reduced, columns = self.reduced, (self.node_column, self.edge_column)
         # The order variables of a depth limit exclude cycles, but their relaxation is weak: cuts stay.
-        if self.reduced.is_acyclic and self.reduced.rules.max_depth is None:
-            return (self._downwards(),) if self.edge_form else ()
-        return (self._downwards(), self._upwards()) if self.edge_form else (self._downwards(),)
-
-    def _downwards(self) -> Network:
-        """Node v enters as arc v -> v' with capacity x_v; a class is reached through any of its parents."""
-        reduced, n = self.reduced, self.n_nodes
-        source = 2 * n
-        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
-        tails = [np.full(len(outputs), source), outputs, hidden, n + reduced.parent[self.core]]
-        heads = [outputs, n + outputs, n + hidden, reduced.child[self.core]]
-        columns = [
-            np.full(2 * len(outputs), FREE),
-            self.node_column[hidden],
-            self.edge_column[self.core],
-        ]
-        targets, target_columns = [], []
-        for position, class_index in enumerate(reduced.open_classes):
-            parents = reduced.classes[class_index].parents
-            tails.append(n + parents)
-            heads.append(np.full(len(parents), source + 1 + position))
-            columns.append(np.full(len(parents), FREE))
-            targets.append(source + 1 + position)
-        priced = reduced.priced_edges
-        tails.append(n + reduced.parent[priced])
-        heads.append(reduced.child[priced])
-        columns.append(self.edge_column[priced])
-        inputs = np.unique(reduced.child[priced])
-        target_columns = [FREE] * len(targets) + [FREE] * len(inputs) + self.node_column[hidden].tolist()
-        return Network(
-            n_nodes=source + 1 + len(reduced.open_classes),
-            source=source,
-            tail=np.concatenate(tails),
-            head=np.concatenate(heads),
-            column=np.concatenate(columns),
-            targets=np.concatenate([np.array(targets, dtype=np.int64), inputs, hidden]),
-            target_column=np.array(target_columns, dtype=np.int64),
-        )
-
-    def _upwards(self) -> Network:
-        """From the inputs to the outputs and kept hidden nodes, against the edges; v enters as v' -> v."""
-        reduced, n = self.reduced, self.n_nodes
-        source = 2 * n
-        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
-        served = np.flatnonzero(self.always_served)
-        codes = np.array([code for code, _, _ in self.serve], dtype=np.int64)
-        serve_columns = np.array([column for _, _, column in self.serve], dtype=np.int64)
-        priced = reduced.priced_edges
-        tails = [outputs + n, hidden + n, reduced.child[self.core], np.full(len(served), source)]
-        heads = [outputs, hidden, n + reduced.parent[self.core], n + served]
-        columns = [
-            np.full(len(outputs), FREE),
-            self.node_column[hidden],
-            self.edge_column[self.core],
-            np.full(len(served), FREE),
-            serve_columns,
-            self.edge_column[priced],
-        ]
-        tails += [np.full(len(codes), source), np.full(len(priced), source)]
-        heads += [n + codes, n + reduced.parent[priced]]
-        return Network(
-            n_nodes=source + 1,
-            source=source,
-            tail=np.concatenate(tails),
-            head=np.concatenate(heads),
-            column=np.concatenate(columns),
-            targets=n + np.concatenate([outputs, hidden]),
-            target_column=np.concatenate([np.full(len(outputs), FREE), self.node_column[hidden]]),
-        )
+        has_cycles = not reduced.is_acyclic or reduced.rules.max_depth is not None
+        networks = []
+        if has_cycles or self.edge_form:
+            networks.append(network_from_outputs(reduced, *columns))
+        if has_cycles and self.edge_form:
+            served = np.flatnonzero(self.always_served)
+            networks.append(network_from_inputs(reduced, *columns, serve=self.serve, always_served=served))
+        return tuple(networks)
 
 
 def _must_rows(reduced: ReducedPkn) -> np.ndarray:
