@@ -46,10 +46,10 @@ def _with_all_outputs(pkn: Pkn, paths: PathEdges, rows: np.ndarray) -> np.ndarra
     """
     parent, child = pkn.parent_codes[rows], pkn.child_codes[rows]
     in_dag = reachable(child, parent, np.flatnonzero(paths.is_input), len(pkn.nodes))
-    kept = [int(row) for row in rows[in_dag[child]]]
+    kept = rows[in_dag[child]].tolist()
     children: dict[int, list[tuple[int, int]]] = {}
-    for row in np.flatnonzero(paths.usable):
-        children.setdefault(int(pkn.parent_codes[row]), []).append((int(pkn.child_codes[row]), int(row)))
+    for row in np.flatnonzero(paths.usable).tolist():
+        children.setdefault(int(pkn.parent_codes[row]), []).append((int(pkn.child_codes[row]), row))
     for output in node_codes(pkn, pkn.outputs).tolist():
         came: dict[int, tuple[int, int]] = {}
         queue = [] if in_dag[output] else [output]
@@ -105,10 +105,10 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
 
 
 def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
-    """A DAG that contains another and nearly all of the PKN: every edge that runs down one order of all nodes.
+    """Extends a DAG by nearly all of the PKN: every edge that runs down one order of all nodes.
 
     Nodes of the DAG are ordered by the longest path from an output, the others stand half a step below their
-    breadth-first level; nodes on a par are ordered by name. An acyclic PKN is kept whole.
+    breadth-first level; ties are broken by name. An acyclic PKN is kept whole.
 
     Args:
         pkn: the PKN that the DAG was selected from.
@@ -131,7 +131,7 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:
-    """Bit sets of the nodes below each node; bits count the nodes by name."""
+    """The nodes below each node, as bits of a whole number; the bits follow the nodes' names."""
     names = [name for level in dag.levels for name in level]
     bit = {name: 1 << number for number, name in enumerate(sorted(names))}
     children = edges.groupby("parent")["child"].agg(list).to_dict()

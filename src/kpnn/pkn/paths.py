@@ -72,3 +72,16 @@ def edges_on_paths(
 def node_codes(pkn: Pkn, names: Iterable[str]) -> np.ndarray:
     """Positions of names in `pkn.nodes`."""
     return pd.Index(pkn.nodes).get_indexer(pd.Index(list(names))).astype(np.int64)
+
+
+def edge_rows(pkn: Pkn, edges: Iterable[tuple[str, str]]) -> np.ndarray:
+    """Rows of `pkn.edges` that hold these (parent, child) edges, all of which must be there."""
+    pairs = list(edges)
+    if not pairs:
+        return np.empty(0, dtype=np.int64)
+    # One number for each pair, so that all are looked up in one sorted search.
+    keys = pkn.parent_codes.astype(np.int64) * len(pkn.nodes) + pkn.child_codes
+    parents, children = zip(*pairs, strict=True)
+    wanted = node_codes(pkn, parents) * len(pkn.nodes) + node_codes(pkn, children)
+    order = np.argsort(keys, kind="stable")
+    return order[np.searchsorted(keys[order], wanted)]

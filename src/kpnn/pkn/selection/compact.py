@@ -86,7 +86,7 @@ def start_from_nodes(state: SearchState, solver: Solver, limits: SolveLimits) ->
         state.raise_bound(nodes.bound - formulation.constant)
     if nodes.best is not None:
         heuristic = NodeHeuristic(node_form)
-        kept = heuristic.with_ways_down(heuristic.nodes_of(nodes.best) > 0.5)
+        kept = heuristic.with_paths_from_every_output(heuristic.nodes_of(nodes.best) > 0.5)
         left_out = formulation.node_column[(formulation.node_column != NO_COLUMN) & ~kept]
         high = formulation.high.copy()
         high[left_out] = 0.0

@@ -164,7 +164,7 @@ def select_dag(
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
+class SolvedFormulation:
     """A formulation, its search, and what it took.
 
     Attributes:
@@ -184,14 +184,14 @@ class Solved:
     started: float
 
 
-def solve(
+def solve_pkn(
     pkn: Pkn,
     rules: SelectionRules,
     settings: SolveSettings,
     *,
     edge_form: bool | None = None,
     base: Dag | None = None,
-) -> Solved:
+) -> SolvedFormulation:
     """Presolves, formulates and solves.
 
     Args:
@@ -216,12 +216,12 @@ def solve(
     seconds = {"presolve": time.monotonic() - started}
     search = solve_compact(formulation, solver, settings.limits)
     search.require_best(settings.time_limit)
-    return Solved(formulation, search, solver, version, seconds | search.seconds, started)
+    return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started)
 
 
 def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
-    """As `select_dag`, by the compact formulation, with the arguments in two groups; for `base` see `solve`."""
-    solved = solve(pkn, rules, settings, base=base)
+    """As `select_dag`, by the compact formulation, with the arguments in two groups; for `base` see `solve_pkn`."""
+    solved = solve_pkn(pkn, rules, settings, base=base)
     x, is_unique = solved.search.require_best(settings.time_limit), False
     clock = time.monotonic()
     if solved.search.gap <= 1e-9:
@@ -234,9 +234,14 @@ def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Da
 
 
 def as_selection(
-    solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_unique: bool = False, base: Dag | None = None
+    solved: SolvedFormulation,
+    x: np.ndarray,
+    settings: SolveSettings,
+    *,
+    is_unique: bool = False,
+    base: Dag | None = None,
 ) -> DagSelection:
-    """The selection that a solution of a solved formulation stands for.
+    """Turns a solution of a solved formulation into a selection.
 
     Args:
         solved: gives formulation, bound and what it took.

@@ -31,7 +31,7 @@ def spread_evenly(choices: list[tuple[int, list[int], int]], fixed: list[tuple[i
     settled: set[int] = set()
     for start in sorted(load, key=lambda code: (-load[code], code)):
         while start not in settled:
-            path = _lighter(start, load, options, taken, of)
+            path = _moves_to_lighter(start, load, options, taken, of)
             if path is None:
                 settled.add(start)
                 break
@@ -45,7 +45,7 @@ def spread_evenly(choices: list[tuple[int, list[int], int]], fixed: list[tuple[i
     return [(parent, gene) for gene in sorted(taken) for parent in sorted(taken[gene])]
 
 
-def _lighter(
+def _moves_to_lighter(
     start: int,
     load: dict[int, int],
     options: dict[int, list[int]],

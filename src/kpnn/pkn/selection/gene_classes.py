@@ -1,4 +1,4 @@
-"""Classes of inputs with the same parents, and which of them still ask for something once nodes are forced.
+"""Classes of inputs with the same parents, and which of them remain open once nodes are forced.
 
 Thousands of inputs share a few hundred sets of parents. One row for each set is enough, and none where the parents that
 serve another set serve this one too: 12,459 genes of the TCR study leave about 150 rows.

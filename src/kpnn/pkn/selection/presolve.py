@@ -20,14 +20,14 @@ import numpy as np
 from kpnn.errors import SelectionError, some_names
 from kpnn.pkn.graph import strong_components
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.paths import PathEdges, edges_on_paths, node_codes
+from kpnn.pkn.paths import PathEdges, edge_rows, edges_on_paths, node_codes
 from kpnn.pkn.selection.gene_classes import GeneClass, group_inputs, open_classes
-from kpnn.pkn.selection.settings import Edge, SelectionRules, arrow
+from kpnn.pkn.selection.settings import SelectionRules, arrow
 
 
 @dataclass(frozen=True)
 class PresolveReport:
-    """Sizes of the PKN before and after presolve."""
+    """Sizes of the PKN before and after presolve, as the selection reports them."""
 
     nodes_before: int
     edges_before: int
@@ -54,6 +54,7 @@ class ReducedPkn:
         pkn: the PKN as given.
         rules: the demands on the DAG.
         edge_ids: rows of `pkn.edges` that may be used, ascending.
+        must_edges: rows of `pkn.edges` that must be kept, ascending.
         parent, child: node codes of those edges, shape (n_usable,).
         cost: their costs, shape (n_usable,).
         is_input, is_output: roles, shape (n_nodes,), bool.
@@ -71,6 +72,7 @@ class ReducedPkn:
     pkn: Pkn
     rules: SelectionRules
     edge_ids: np.ndarray
+    must_edges: np.ndarray
     parent: np.ndarray
     child: np.ndarray
     cost: np.ndarray
@@ -109,7 +111,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     # Without the rules first, so that the error tells a PKN with loose ends from rules that cut too much.
     edges_on_paths(pkn)
     paths = edges_on_paths(pkn, _permitted(pkn, rules), advice=" left once the forbidden nodes and edges are gone")
-    must_edges = np.sort(_edge_rows(pkn, rules.keep_edges))
+    must_edges = np.sort(edge_rows(pkn, rules.keep_edges))
     edge_ids = np.flatnonzero(_within_depth(pkn, paths, rules.max_depth))
     _require_usable(pkn, rules, must_edges, edge_ids)
     parent, child = pkn.parent_codes[edge_ids], pkn.child_codes[edge_ids]
@@ -133,6 +135,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
         pkn=pkn,
         rules=rules,
         edge_ids=edge_ids,
+        must_edges=must_edges,
         parent=parent,
         child=child,
         cost=cost,
@@ -167,20 +170,8 @@ def _permitted(pkn: Pkn, rules: SelectionRules) -> np.ndarray:
     forbidden_nodes = np.zeros(len(pkn.nodes), dtype=bool)
     forbidden_nodes[node_codes(pkn, rules.forbid_nodes)] = True
     permitted = ~(forbidden_nodes[pkn.parent_codes] | forbidden_nodes[pkn.child_codes])
-    permitted[_edge_rows(pkn, rules.forbid_edges)] = False
+    permitted[edge_rows(pkn, rules.forbid_edges)] = False
     return permitted
-
-
-def _edge_rows(pkn: Pkn, edges: tuple[Edge, ...]) -> np.ndarray:
-    """Rows of `pkn.edges` that hold these edges."""
-    if not edges:
-        return np.empty(0, dtype=np.int64)
-    # One number for each pair, so that all are looked up in one sorted search.
-    keys = pkn.parent_codes.astype(np.int64) * len(pkn.nodes) + pkn.child_codes
-    parents, children = zip(*edges, strict=True)
-    wanted = node_codes(pkn, parents) * len(pkn.nodes) + node_codes(pkn, children)
-    order = np.argsort(keys, kind="stable")
-    return order[np.searchsorted(keys[order], wanted)]
 
 
 def _within_depth(pkn: Pkn, paths: PathEdges, max_depth: int | None) -> np.ndarray:
@@ -201,7 +192,7 @@ def _within_depth(pkn: Pkn, paths: PathEdges, max_depth: int | None) -> np.ndarr
 
 
 def _require_usable(pkn: Pkn, rules: SelectionRules, must_edges: np.ndarray, edge_ids: np.ndarray) -> None:
-    """What must be kept has to be among the usable edges."""
+    """Checks that what must be kept is among the usable edges."""
     on_path = np.zeros(len(pkn.nodes), dtype=bool)
     on_path[pkn.parent_codes[edge_ids]] = on_path[pkn.child_codes[edge_ids]] = True
     lost = [pkn.nodes[code] for code in node_codes(pkn, rules.keep_nodes) if not on_path[code]]
@@ -234,7 +225,7 @@ def _forced(
 ) -> np.ndarray:
     """Adds every hidden parent that an input or a forced node cannot do without, until nothing changes."""
     n_parents = np.bincount(child, minlength=len(forced))
-    # Every kept hidden node needs one parent, an input as many as its coverage; who has no more needs them all.
+    # Every kept hidden node needs one parent, an input as many as its coverage; one that has no more needs them all.
     needs_all = np.where(paths.is_input, coverage, 1) == n_parents
     forced = forced.copy()
     while True:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.graph import fewest_edges
+from kpnn.pkn.paths import edge_rows
 from kpnn.pkn.selection.even_spread import spread_evenly
 from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.rows import NO_COLUMN
@@ -41,7 +42,6 @@ def realize_edges(
     """
     reduced = formulation.reduced
     is_base = _edges_of(reduced, base)
-    n_nodes = len(reduced.pkn.nodes)
     kept = reduced.is_output.copy()
     hidden = formulation.node_column != NO_COLUMN
     kept[hidden] = x[formulation.node_column[hidden]] > 0.5
@@ -50,26 +50,38 @@ def realize_edges(
     chosen[has_column] = x[formulation.edge_column[has_column]] > 0.5
     prefer = _preference(reduced, tie_break, seed)
     if not formulation.has_edge_form:
-        usable = np.flatnonzero(reduced.is_core & kept[reduced.parent] & kept[reduced.child])
-        level = fewest_edges(reduced.parent[usable], reduced.child[usable], np.flatnonzero(reduced.is_output), n_nodes)
-        is_tree = level[reduced.parent[usable]] + 1 == level[reduced.child[usable]]
-        is_tree &= ~np.isin(reduced.child[usable], reduced.child[is_base & reduced.is_core])
-        tree = usable[is_tree]
-        order = sorted(
-            tree.tolist(), key=lambda e: (reduced.child[e], *prefer(int(reduced.parent[e]), int(reduced.child[e])))
-        )
-        _, first = np.unique(reduced.child[np.array(order, dtype=np.int64)], return_index=True)
-        chosen[np.array(order, dtype=np.int64)[first]] = True
-    served = [(code, position) for code, position, column in formulation.serve if x[column] > 0.5]
+        chosen[_tree_edges(reduced, kept, is_base, prefer)] = True
     chosen |= is_base
+    served = [(code, position) for code, position, column in formulation.serve if x[column] > 0.5]
     chosen[_input_edges(formulation, kept, chosen, served, prefer, tie_break)] = True
     if not formulation.has_edge_form:
         _drop_idle(reduced, chosen)
     return reduced.edge_ids[chosen]
 
 
+def _tree_edges(
+    reduced: ReducedPkn, kept: np.ndarray, is_base: np.ndarray, prefer: Callable[[int, int], tuple[int, int]]
+) -> np.ndarray:
+    """Positions (in `edge_ids`) of one edge into each kept hidden node: from the preferred parent one level above.
+
+    Levels are counted among the kept nodes, so that no cycle arises. A node that the base has edges into needs none.
+    """
+    usable = np.flatnonzero(reduced.is_core & kept[reduced.parent] & kept[reduced.child])
+    parent, child = reduced.parent[usable], reduced.child[usable]
+    level = fewest_edges(parent, child, np.flatnonzero(reduced.is_output), len(reduced.pkn.nodes))
+    is_tree = level[parent] + 1 == level[child]
+    is_tree &= ~np.isin(child, reduced.child[is_base & reduced.is_core])
+    ranked = sorted(
+        usable[is_tree].tolist(),
+        key=lambda edge: (reduced.child[edge], *prefer(int(reduced.parent[edge]), int(reduced.child[edge]))),
+    )
+    edges = np.array(ranked, dtype=np.int64)
+    _, first = np.unique(reduced.child[edges], return_index=True)
+    return edges[first]
+
+
 def _drop_idle(reduced: ReducedPkn, chosen: np.ndarray) -> None:
-    """Takes out hidden nodes that feed no one, which a solution that is not optimal may keep."""
+    """Takes out hidden nodes that feed nothing; a solution that is not optimal may keep such."""
     while True:
         busy = reduced.is_input.copy()
         busy[reduced.parent[chosen]] = True
@@ -83,9 +95,8 @@ def _edges_of(reduced: ReducedPkn, base: Dag | None) -> np.ndarray:
     """Which usable edges a DAG has, shape (n_usable,), bool."""
     if base is None:
         return np.zeros(len(reduced.edge_ids), dtype=bool)
-    kept = set(zip(base.edges["parent"], base.edges["child"], strict=True))
-    edges = reduced.pkn.edges.iloc[reduced.edge_ids]
-    return np.array([pair in kept for pair in zip(edges["parent"], edges["child"], strict=True)], dtype=bool)
+    kept = edge_rows(reduced.pkn, zip(base.edges["parent"], base.edges["child"], strict=True))
+    return np.isin(reduced.edge_ids, kept)
 
 
 def _preference(reduced: ReducedPkn, tie_break: str, seed: int) -> Callable[[int, int], tuple[int, int]]:
@@ -105,7 +116,19 @@ def _input_edges(
     prefer: Callable[[int, int], tuple[int, int]],
     tie_break: str,
 ) -> np.ndarray:
-    """Positions (in `edge_ids`) of the edges from kept neurons to the inputs of all classes."""
+    """Positions (in `edge_ids`) of the edges from kept neurons to the inputs of all classes.
+
+    Inputs first go to the neurons that need one for themselves, so that no kept neuron is left without a child; what an
+    input then lacks is chosen by the tie-break rule.
+
+    Args:
+        formulation: the formulation.
+        kept: nodes, shape (n_nodes,), bool.
+        chosen: edges chosen so far, shape (n_usable,), bool.
+        served: (neuron, class) pairs: an input of the class must be kept for the neuron.
+        prefer: sort key of a parent for a child.
+        tie_break: see `realize_edges`.
+    """
     reduced = formulation.reduced
     n_nodes = len(reduced.pkn.nodes)
     key = reduced.parent.astype(np.int64) * n_nodes + reduced.child
@@ -122,6 +145,7 @@ def _input_edges(
     fed_by: dict[int, list[int]] = {}
     for edge in np.flatnonzero(chosen & ~reduced.is_core):
         fed_by.setdefault(int(reduced.child[edge]), []).append(int(reduced.parent[edge]))
+    # (input, parents that it may have, how many of them it lacks)
     open_choices: list[tuple[int, list[int], int]] = []
     for position, gene_class in enumerate(reduced.classes):
         parents = gene_class.parents[kept[gene_class.parents]].tolist()
@@ -131,6 +155,7 @@ def _input_edges(
             own = own + [code for code in parents if not busy[code] and code not in own]
             busy[own] = True
         for rank, gene in enumerate(gene_class.genes.tolist()):
+            # Neurons take turns; where there are more of them than inputs, the first input also serves the next.
             first = own[rank :: len(gene_class.genes)]
             first += [code for code in fed_by.get(gene, ()) if code not in first]
             pairs += [(code, gene) for code in first]

@@ -115,7 +115,7 @@ class SelectionRules(BaseModel):
 
 @dataclass(frozen=True)
 class SolveLimits:
-    """When a solver has to stop, and with what it works.
+    """When a solver has to stop, and what it may use.
 
     Attributes:
         time_limit: seconds in all.
@@ -131,7 +131,7 @@ class SolveLimits:
 
 
 class SolveSettings(BaseModel):
-    """How a DAG is selected, not which one.
+    """How a DAG is searched for; what it must satisfy is in `SelectionRules`.
 
     Attributes:
         method: `compact`, or `acyclic_flow`: CORNETO's own formulation, for comparison.

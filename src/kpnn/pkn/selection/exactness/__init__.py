@@ -1,1 +1,1 @@
-"""Proofs: integer rounds, exact answers about the solutions within a cost, and the certificate check."""
+"""Proofs: integer rounds, exact questions about all solutions within a cost, and the certificate."""

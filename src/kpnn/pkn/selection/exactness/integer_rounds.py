@@ -19,7 +19,7 @@ _LEAST_SLICE = 10.0
 
 
 def solve_in_integer_rounds(problem: SearchProblem, state: SearchState) -> None:
-    """Solves with the rows so far, cuts off what is not connected or cyclic, and solves again, until nothing is."""
+    """Solves with the rows so far, cuts off a solution that is cyclic or not connected, and solves again."""
     formulation = problem.formulation
 
     def note_bound(value: float) -> None:

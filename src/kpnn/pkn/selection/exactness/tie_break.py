@@ -11,16 +11,18 @@ from kpnn.pkn.selection.search.state import SearchState
 
 _HASH_RANGE = 1 << 16
 _MOST_TIES = 20
+"""Node sets with equal draws that are compared; more is all but impossible, as draws go up to 65,536 a node."""
 _LEVELS = 64
+"""Steps of support between parents, few enough for sums that stay exact in a solver's arithmetic."""
 
 
 def preferred_solution(
     optimal: SolutionsWithinCost, search: SearchState, tie_break: str, seed: int
 ) -> tuple[np.ndarray, bool]:
-    """The optimum that a tie-break rule chooses, and whether no other node set satisfies it as well.
+    """The optimum that a tie-break rule prefers, and whether it is the only node set that satisfies the rule so well.
 
-    `support` and `balanced` keep the nodes with most PKN edges to inputs; what is then still open, and all of
-    `random`, is decided by the least sum of numbers drawn from the names (and, for `random`, the seed).
+    `support` and `balanced` keep the nodes with most PKN edges to inputs; what is still open then (with `random`: all)
+    is decided by the least sum of numbers drawn from the names (and, for `random`, the seed).
     """
     formulation, reduced = search.formulation, search.formulation.reduced
     assert search.best is not None

@@ -16,7 +16,7 @@ from kpnn.pkn.selection.settings import SolveLimits
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer to one question about the solutions within the cost.
+    """The answer to one question about the solutions within the cost.
 
     Attributes:
         x: values of the columns, or None.
@@ -31,7 +31,7 @@ class SolutionsWithinCost:
     """The solutions of a solved formulation that cost at most a given amount."""
 
     def __init__(self, search: SearchState, solver: Solver, limits: SolveLimits, most_cost: float) -> None:
-        """Prepares questions about a solved search.
+        """Prepares questions about the formulation of a finished search.
 
         Args:
             search: solved to optimality.
@@ -49,7 +49,7 @@ class SolutionsWithinCost:
         priced = np.flatnonzero(formulation.cost)
         if len(priced) and np.isfinite(most_cost):
             self._rows.add(priced, formulation.cost[priced], -np.inf, most_cost - formulation.constant + slack)
-        self._low, self._high = self._decided(most_cost)
+        self._low, self._high = self._tightened_bounds(most_cost)
         self.node_columns = formulation.node_column[formulation.node_column != NO_COLUMN]
         self.node_codes = np.flatnonzero(formulation.node_column != NO_COLUMN)
 
@@ -59,11 +59,11 @@ class SolutionsWithinCost:
         return self._deadline - time.monotonic()
 
     def forbid_node_set(self, x: np.ndarray) -> None:
-        """Leaves out the solutions that keep exactly these nodes, from now on."""
+        """From now on, leaves out the solutions that keep exactly these nodes."""
         self._rows.extend(self.other_node_set(x))
 
     def cheapest(self, cost: np.ndarray, extra: LinearRows | None = None, start: np.ndarray | None = None) -> Answer:
-        """The solution within the cost that is least by another objective.
+        """The solution within the cost that is cheapest by another objective.
 
         Args:
             cost: the objective, shape (n_columns,), whole numbers.
@@ -95,8 +95,8 @@ class SolutionsWithinCost:
             self._search.rows.extend(cuts)
         return Answer(None, False)
 
-    def _decided(self, most_cost: float) -> tuple[np.ndarray, np.ndarray]:
-        """Bounds of the columns: what the reduced costs of the relaxation exclude within the cost."""
+    def _tightened_bounds(self, most_cost: float) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the columns, after what the relaxation's reduced costs exclude for this cost."""
         formulation, relaxed = self._search.formulation, self._search.relaxed
         if relaxed is None or relaxed.reduced_cost is None or not np.isfinite(most_cost):
             return formulation.low, formulation.high
@@ -106,7 +106,7 @@ class SolutionsWithinCost:
         return np.where(always, 1.0, formulation.low), np.where(out, 0.0, formulation.high)
 
     def other_node_set(self, x: np.ndarray) -> LinearRows:
-        """A row that only other node sets satisfy."""
+        """One row, which every other node set satisfies and this one does not."""
         rows = LinearRows()
         kept = x[self.node_columns] > 0.5
         rows.add(self.node_columns, np.where(kept, -1.0, 1.0), 1.0 - float(kept.sum()))

@@ -29,7 +29,7 @@ class Formulation:
     """A mixed-integer linear programme and the networks that its cuts come from.
 
     Attributes:
-        reduced: the presolved PKN that it states.
+        reduced: the presolved PKN that it is about.
         cost: objective coefficients, shape (n_columns,).
         constant: cost of what is kept in any case.
         low, high: bounds, shape (n_columns,).
@@ -40,7 +40,6 @@ class Formulation:
         edge_column: column of each usable edge's y, shape (n_usable,); NO_COLUMN where it has none.
         serve: (node, class, column) of each u.
         has_edge_form: the edges between neurons are variables of their own.
-        names: what the kinds of columns are called in reports, with their counts.
     """
 
     reduced: ReducedPkn
@@ -55,7 +54,6 @@ class Formulation:
     edge_column: np.ndarray
     serve: tuple[tuple[int, int, int], ...]
     has_edge_form: bool
-    names: dict[str, int]
 
     @property
     def n_columns(self) -> int:
@@ -86,7 +84,7 @@ def node_form_suffices(reduced: ReducedPkn) -> bool:
 
 
 def formulate(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Formulation:
-    """States DAG selection on a presolved PKN.
+    """Formulates DAG selection on a presolved PKN.
 
     Args:
         reduced: the presolved PKN.
@@ -109,7 +107,6 @@ class _Builder:
         self.n_columns = 0
         self.constant = 0.0
         self.serve: list[tuple[int, int, int]] = []
-        self.names: dict[str, int] = {}
         on_path = np.zeros(self.n_nodes, dtype=bool)
         on_path[reduced.parent] = on_path[reduced.child] = True
         self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
@@ -120,12 +117,10 @@ class _Builder:
     def build(self) -> Formulation:
         reduced = self.reduced
         forced = reduced.is_forced[self.hidden]
-        self.node_column[self.hidden] = self._columns("hidden nodes", np.zeros(len(forced)), low=forced.astype(float))
-        must = np.isin(reduced.edge_ids, _must_rows(reduced))
+        self.node_column[self.hidden] = self._columns(np.zeros(len(forced)), low=forced.astype(float))
+        must = np.isin(reduced.edge_ids, reduced.must_edges)
         if self.edge_form:
-            self.edge_column[self.core] = self._columns(
-                "edges between neurons", reduced.cost[self.core], low=must[self.core].astype(float)
-            )
+            self.edge_column[self.core] = self._columns(reduced.cost[self.core], low=must[self.core].astype(float))
         else:
             # Where parents differ in cost (no node form suffices then) the least keeps it a relaxation.
             node_cost = np.full(self.n_nodes, np.inf)
@@ -133,9 +128,7 @@ class _Builder:
             self.cost[0] = node_cost[self.hidden]
         priced = reduced.priced_edges
         if len(priced):
-            self.edge_column[priced] = self._columns(
-                "edges to inputs", reduced.cost[priced], low=must[priced].astype(float)
-            )
+            self.edge_column[priced] = self._columns(reduced.cost[priced], low=must[priced].astype(float))
         self._cover_inputs()
         self._connect_neurons()
         if self.edge_form:
@@ -157,18 +150,16 @@ class _Builder:
             edge_column=self.edge_column,
             serve=tuple(self.serve),
             has_edge_form=self.edge_form,
-            names=self.names,
         )
 
     def _columns(
-        self, name: str, cost: np.ndarray, *, low: np.ndarray | None = None, high: float = 1.0, integer: bool = True
+        self, cost: np.ndarray, *, low: np.ndarray | None = None, high: float = 1.0, integer: bool = True
     ) -> np.ndarray:
         n = len(cost)
         self.cost.append(np.asarray(cost, dtype=float))
         self.low.append(np.zeros(n) if low is None else low)
         self.high.append(np.full(n, high))
         self.integer.append(np.full(n, integer))
-        self.names[name] = self.names.get(name, 0) + n
         self.n_columns += n
         return np.arange(self.n_columns - n, self.n_columns)
 
@@ -184,7 +175,7 @@ class _Builder:
             gene_class = reduced.classes[position]
             columns, always = self._kept_sum(gene_class.parents)
             self.rows.add(columns, np.ones(len(columns)), gene_class.coverage - always)
-        for edges in _by(reduced.child, reduced.priced_edges):
+        for _, edges in _grouped_by(reduced.child, reduced.priced_edges):
             columns = self.edge_column[edges]
             self.rows.add(columns, np.ones(len(columns)), reduced.coverage[reduced.child[edges[0]]])
         self._need_ends(reduced.priced_edges)
@@ -201,7 +192,7 @@ class _Builder:
         """Every kept hidden node has a kept parent and, counting inputs, a kept child."""
         reduced = self.reduced
         ones = np.ones
-        parents_of = dict(_keyed(reduced.child, self.core))
+        parents_of = dict(_grouped_by(reduced.child, self.core))
         if self.edge_form:
             self._need_ends(self.core)
             for code in self.hidden.tolist():
@@ -210,7 +201,7 @@ class _Builder:
             return
         has_input = np.zeros(self.n_nodes, dtype=bool)
         has_input[reduced.parent[~reduced.is_core]] = True
-        children_of = dict(_keyed(reduced.parent, self.core))
+        children_of = dict(_grouped_by(reduced.parent, self.core))
         for code in self.hidden.tolist():
             columns, always = self._kept_sum(reduced.parent[parents_of[code]])
             if not always:
@@ -220,7 +211,7 @@ class _Builder:
                 self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
 
     def _serve_classes(self) -> None:
-        """A kept neuron without kept hidden child needs an input of its own; inputs may run short."""
+        """A kept neuron without a kept hidden child needs an input of its own; there may be too few to go round."""
         reduced = self.reduced
         most = reduced.rules.max_parents
         self.always_served = np.zeros(self.n_nodes, dtype=bool)
@@ -236,7 +227,7 @@ class _Builder:
             codes = gene_class.parents[~self.always_served[gene_class.parents]]
             if not len(codes):
                 continue
-            columns = self._columns("inputs kept for a neuron", np.zeros(len(codes)))
+            columns = self._columns(np.zeros(len(codes)))
             for code, column in zip(codes, columns, strict=True):
                 self.serve.append((int(code), position, int(column)))
                 serve_of.setdefault(int(code), []).append(int(column))
@@ -244,11 +235,11 @@ class _Builder:
                     self.rows.add(np.array([column, self.node_column[code]]), np.array([-1.0, 1.0]), 0.0)
             widest = len(gene_class.parents) if most is None else min(most, len(gene_class.parents))
             room = len(gene_class.genes) * (widest - gene_class.coverage)
-            extra = self._columns("extra edges to inputs", np.array([gene_class.cost]), high=float(room))
+            extra = self._columns(np.array([gene_class.cost]), high=float(room))
             slots = len(gene_class.genes) * gene_class.coverage
             self.rows.add(np.append(columns, extra), np.append(-np.ones(len(columns)), 1.0), -float(slots))
-        children_of = dict(_keyed(reduced.parent, self.core))
-        priced_of = dict(_keyed(reduced.parent, reduced.priced_edges))
+        children_of = dict(_grouped_by(reduced.parent, self.core))
+        priced_of = dict(_grouped_by(reduced.parent, reduced.priced_edges))
         nothing = np.empty(0, dtype=np.int64)
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
         for code in neurons[~self.always_served[neurons]].tolist():
@@ -267,7 +258,7 @@ class _Builder:
 
     def _limit_parents(self, most: int) -> None:
         edges = np.flatnonzero(self.edge_column != NO_COLUMN)
-        for into in _by(self.reduced.child, edges):
+        for _, into in _grouped_by(self.reduced.child, edges):
             if len(into) > most:
                 self.rows.add(self.edge_column[into], np.ones(len(into)), -np.inf, float(most))
 
@@ -277,7 +268,7 @@ class _Builder:
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
         down, up = reduced.distance_from_output[neurons], reduced.distance_to_input[neurons]
         level = np.full(self.n_nodes, NO_COLUMN)
-        level[neurons] = self._columns("levels", np.zeros(len(neurons)), low=down, integer=False)
+        level[neurons] = self._columns(np.zeros(len(neurons)), low=down, integer=False)
         self.high[-1] = most - up
         lowest, highest = np.zeros(self.n_nodes), np.zeros(self.n_nodes)
         lowest[neurons], highest[neurons] = down, most - up
@@ -302,23 +293,10 @@ class _Builder:
         return tuple(networks)
 
 
-def _must_rows(reduced: ReducedPkn) -> np.ndarray:
-    if not reduced.rules.keep_edges:
-        return np.empty(0, dtype=np.int64)
-    kept = set(reduced.rules.keep_edges)
-    edges = reduced.pkn.edges.iloc[reduced.edge_ids]
-    chosen = [pair in kept for pair in zip(edges["parent"], edges["child"], strict=True)]
-    return reduced.edge_ids[np.array(chosen, dtype=bool)]
-
-
-def _keyed(keys: np.ndarray, edges: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Groups edges by the node at one end."""
+def _grouped_by(keys: np.ndarray, edges: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Groups edges by the node at one end, ascending."""
     if not len(edges):
         return []
     order = edges[np.argsort(keys[edges], kind="stable")]
     values, starts = np.unique(keys[order], return_index=True)
     return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
-
-
-def _by(keys: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
-    return [group for _, group in _keyed(keys, edges)]

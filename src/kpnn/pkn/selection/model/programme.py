@@ -1,4 +1,4 @@
-"""What a solver is asked and what it answers, whichever it is."""
+"""What every solver is asked, and what it answers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Other DAGs than the one selected: alternatives, random ones of a size, larger ones."""
+"""DAGs beside the selected one: equally good ones, random ones of its size, and larger ones."""

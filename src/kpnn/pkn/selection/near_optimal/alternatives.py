@@ -10,7 +10,7 @@ import pandas as pd
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.selection.dag_selection import DagSelection, Solved, as_selection, solve
+from kpnn.pkn.selection.dag_selection import DagSelection, SolvedFormulation, as_selection, solve_pkn
 from kpnn.pkn.selection.exactness.tie_break import preferred_solution
 from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
 from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
@@ -77,9 +77,11 @@ def enumerate_dags(
     return Alternatives(selections, is_complete, membership)
 
 
-def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None) -> Solved:
-    """As `selection.solve`, but what is not proven optimal in time is an error."""
-    solved = solve(pkn, rules, settings, edge_form=edge_form)
+def solve_to_proof(
+    pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None
+) -> SolvedFormulation:
+    """As `solve_pkn`, but what is not proven optimal in time is an error."""
+    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form)
     if solved.search.gap > 1e-9:
         raise SelectionError(
             f"the optimum is not proven within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "
@@ -88,9 +90,11 @@ def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, 
     return solved
 
 
-def _membership(within: SolutionsWithinCost, solved: Solved, first: np.ndarray) -> pd.DataFrame:
-    """Whether each hidden node is in all, some or none of the solutions within the cost, by questions that cover many
-    nodes at once: which of those kept so far can be left out together, which of the others can be had.
+def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: np.ndarray) -> pd.DataFrame:
+    """Whether each hidden node is in all, some or none of the solutions within the cost.
+
+    Each question covers many nodes at once: how many of those kept so far can be left out together, and how many of
+    those left out so far can be kept.
     """
     pkn = solved.formulation.reduced.pkn
     columns, codes = within.node_columns, within.node_codes

@@ -1,4 +1,4 @@
-"""Random feasible DAGs of one size: the null against which a selection is judged."""
+"""Random feasible DAGs of one size: what a selection is compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kpnn.errors import SelectionError
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.graph import reached_names
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.selection.dag_selection import Solved, as_selection
+from kpnn.pkn.selection.dag_selection import SolvedFormulation, as_selection
 from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
 from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.near_optimal.alternatives import solve_to_proof
@@ -50,7 +50,7 @@ def random_dags(
 
     At the optimum's size each draw gives every node a random price and takes the cheapest optimal DAG, with random
     parents for its inputs. For more neurons a DAG is built along randomly priced paths and then grown: random nodes are
-    hung between a kept parent and a kept child. The draws are diverse, not uniform.
+    inserted between a kept parent and a kept child. The draws are diverse, not uniform.
 
     Args:
         pkn: a PKN, as for `select_dag`.
@@ -75,13 +75,13 @@ def random_dags(
     optimum = len(pkn.outputs) + int(np.round(best[optimal.node_columns]).sum())
     wanted = optimum if n_neurons is None else n_neurons
     if wanted > optimum and (rules.max_depth is not None or rules.max_parents is not None):
-        raise SelectionError("random DAGs larger than the optimum know no max_depth and no max_parents")
+        raise SelectionError("random DAGs larger than the optimum cannot obey max_depth or max_parents")
     dags = []
     for draw in range(n_dags):
         salt = name_hash(settings.seed, str(draw))
         dag = None
         if wanted > optimum and solved.formulation.n_columns and not solved.formulation.has_edge_form:
-            dag = _built(solved, wanted, salt, settings)
+            dag = _build_dag(solved, wanted, salt, settings)
         if dag is None:
             found = optimal.cheapest(_random_prices(solved, salt), start=best)
             if found.x is None:
@@ -89,14 +89,14 @@ def random_dags(
                     f"{draw} of {n_dags} random DAGs drawn within time_limit={settings.time_limit:g} s"
                 )
             dag = as_selection(solved, found.x, settings.model_copy(update={"seed": salt})).dag
-        dags.append(grown(pkn, dag, wanted, rules, np.random.default_rng(salt)))
+        dags.append(grow_dag(pkn, dag, wanted, rules, np.random.default_rng(salt)))
     return RandomDags(tuple(dags), wanted, tuple(len(dag.neurons) for dag in dags))
 
 
-def grown(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.random.Generator) -> Dag:
+def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.random.Generator) -> Dag:
     """Adds random hidden nodes to a DAG until it has this many neurons or none can be added.
 
-    Each is hung below a kept parent. Where it has a kept child that another parent feeds as well as other children,
+    Each is attached below a kept parent. Where it has a kept child that another parent feeds as well as other children,
     it takes that child over, which costs no further edge; else it gets a further edge to the child.
     """
     forbidden, barred = set(rules.forbid_nodes), set(rules.forbid_edges)
@@ -153,8 +153,8 @@ def grown(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.ran
     return Dag.from_edges(pkn.edges[rows].reset_index(drop=True), outputs=pkn.outputs)
 
 
-def _built(solved: Solved, most: int, salt: int, settings: SolveSettings) -> Dag | None:
-    """A DAG along randomly priced paths with at most this many neurons, if one of a few tries yields it."""
+def _build_dag(solved: SolvedFormulation, most: int, salt: int, settings: SolveSettings) -> Dag | None:
+    """Builds a DAG of at most `most` neurons along randomly priced paths; None where a few tries yield none."""
     heuristic = NodeHeuristic(solved.formulation)
     reduced = solved.formulation.reduced
     assert solved.search.best is not None
@@ -170,7 +170,7 @@ def _built(solved: Solved, most: int, salt: int, settings: SolveSettings) -> Dag
     return None
 
 
-def _random_prices(solved: Solved, seed: int) -> np.ndarray:
+def _random_prices(solved: SolvedFormulation, seed: int) -> np.ndarray:
     """A price for every node and edge that depends on names and seed alone, shape (n_columns,)."""
     formulation, reduced = solved.formulation, solved.formulation.reduced
     names = reduced.pkn.nodes

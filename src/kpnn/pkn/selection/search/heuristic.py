@@ -82,7 +82,7 @@ class NodeHeuristic:
                     self._add_path(int(code), before, kept, count)
         return self._pruned(kept, weight)
 
-    def improve(self, kept: np.ndarray, likely: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
+    def perturb(self, kept: np.ndarray, likely: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
         """Takes a random share of the kept nodes out and repairs what that breaks."""
         out = kept & ~self._is_always & (rng.random(self._n) < share)
         # What was kept is nearly free, what was taken out is dear; noise makes every repair another one.
@@ -114,8 +114,8 @@ class NodeHeuristic:
         values[self._outputs] = 1.0
         return values
 
-    def with_ways_down(self, kept: np.ndarray) -> np.ndarray:
-        """Adds shortest paths to kept hidden nodes from each output, which another output may have served so far.
+    def with_paths_from_every_output(self, kept: np.ndarray) -> np.ndarray:
+        """Adds a shortest path from each output to a kept hidden node; so far one output may have served for all.
 
         Args:
             kept: shape (n_nodes,), bool.

@@ -1,4 +1,4 @@
-"""Phases of a search: cuts tighten the relaxation, then ever better solutions are built, repaired and swapped together.
+"""Phases of a search: cuts tighten the relaxation, then solutions are built, repaired and improved by swaps.
 
 Each phase is a function of the problem and the state, and changes the state alone. What decides is measured: most PKNs
 are proven optimal after the relaxation, so that the later phases are for those with thousands of undecided nodes.
@@ -87,7 +87,7 @@ def _has_stalled(bounds: list[float], objective: float, seconds: float) -> bool:
 
 
 def repair_best(problem: SearchProblem, state: SearchState) -> None:
-    """Takes nodes out and repairs, with ever other shares, until many repairs in a row gain nothing."""
+    """Takes a random share of the nodes out and repairs, until many repairs in a row gain nothing."""
     heuristic = problem.heuristic
     if heuristic is None or state.best is None:
         return
@@ -97,7 +97,7 @@ def repair_best(problem: SearchProblem, state: SearchState) -> None:
         if time.monotonic() - clock > _REPAIR_SHARE * problem.limits.time_limit:
             return
         share = (0.02, 0.05, 0.1, 0.2)[in_vain % 4]
-        repaired = heuristic.improve(kept, state.guide, state.rng, share)
+        repaired = heuristic.perturb(kept, state.guide, state.rng, share)
         x = heuristic.solution(repaired)
         # One that costs the same is a new place to start from, though no gain.
         if state.cost_of(x) <= state.objective + 1e-9:

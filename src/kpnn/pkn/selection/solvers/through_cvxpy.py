@@ -46,7 +46,7 @@ def solve_with_cvxpy(name: str, milp: IntegerProgramme) -> SolverOutcome:
             warnings.simplefilter("ignore", UserWarning)  # cvxpy's on reaching the time limit; the gap says it
             problem.solve(solver=name, warm_start=milp.start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
-        _explain(name, len(free), len(row_low), error)
+        _explain_licence(name, len(free), len(row_low), error)
         return SolverOutcome(None, -np.inf, False, False)
     if problem.status in ("infeasible", "infeasible_or_unbounded"):
         return SolverOutcome(None, np.inf, True, False)
@@ -114,8 +114,8 @@ def shrink(formulation: Formulation, rows: LinearRows, low: np.ndarray, high: np
     )
 
 
-def _explain(name: str, columns: int, n_rows: int, error: Exception) -> None:
-    """Says what to do where the reason is known."""
+def _explain_licence(name: str, columns: int, n_rows: int, error: Exception) -> None:
+    """Says what to do where the programme is too large for Gurobi's free licence."""
     if name == "GUROBI" and max(columns, n_rows) > FREE_GUROBI:
         raise SelectionError(
             f"Gurobi rejects a formulation of {columns:,} variables and {n_rows:,} constraints; its free licence takes "
