@@ -18,6 +18,7 @@ from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 _UNIT = 1_000_000
 """Capacity of a column at 1 in the integer flow problem."""
 _LEAST_VIOLATION = 0.01
+"""Cuts that are violated by less move the bound too little to be worth a row."""
 _MOST_SECONDS = 5.0
 """Seconds of maximum flows in one round; a cut missed now is found in a later round."""
 
@@ -41,6 +42,7 @@ class Separator:
             most: stop after this many cuts.
         """
         net = self.network
+        # No target wants more than 1, so that 10 is as good as unlimited.
         value = np.where(self._column == NO_COLUMN, 10.0, x[np.maximum(self._column, 0)])
         # Rounding up the capacities only hides violations, it never invents one.
         capacity = np.ceil(np.clip(value, 0.0, 10.0) * _UNIT).astype(np.int32)
@@ -50,6 +52,7 @@ class Separator:
         in_use = capacity > _UNIT * 1e-6
         support = self._graph(in_use.astype(np.int8), in_use)
         reached = self._reached(support, net.source)
+        # What is kept most is cut off first: those cuts are violated most.
         order = np.lexsort((np.arange(len(wanted)), -wanted))
         order = order[wanted[order] > _LEAST_VIOLATION]
         covered = np.zeros(net.n_nodes, dtype=bool)
@@ -60,6 +63,7 @@ class Separator:
             if reached[target] or covered[target]:
                 continue
             side = self._reached(self._reverse(in_use), target)
+            # Targets inside are cut off by the same arcs; their turn comes once these are mended.
             covered |= side
             self._add(rows, side, position)
             self._add(rows, ~reached, position)
@@ -105,7 +109,7 @@ class Separator:
         """The columns of the arcs into `side` sum up to at least the target's."""
         columns = np.unique(self._column[side[self._head] & ~side[self._tail]])
         if len(columns) and columns[0] == NO_COLUMN:
-            return
+            return  # an arc of unlimited capacity leads in: nothing is violated
         target = self.network.target_column[position]
         if target == NO_COLUMN:
             rows.add(columns, np.ones(len(columns)), 1.0)

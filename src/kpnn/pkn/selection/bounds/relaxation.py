@@ -25,7 +25,7 @@ class Relaxation:
     """
 
     def __init__(self, formulation: Formulation, *, threads: int, seed: int) -> None:
-        self._statement = formulation
+        self._formulation = formulation
         self._rows = LinearRows()
         self._rows.extend(formulation.rows)
         self._is_large = len(formulation.rows) + formulation.n_columns > _LARGE
@@ -76,7 +76,7 @@ class Relaxation:
             return SolverOutcome(None, np.inf, True, False)
         solution = self._highs.getSolution()
         if self._is_large and len(solution.row_dual) == len(self._rows):
-            bound, reduced_cost = dual_bound(self._statement, self._rows, np.array(solution.row_dual))
+            bound, reduced_cost = dual_bound(self._formulation, self._rows, np.array(solution.row_dual))
         elif status == highspy.HighsModelStatus.kOptimal:
             bound, reduced_cost = self._highs.getInfo().objective_function_value, np.array(solution.col_dual)
         else:

@@ -170,6 +170,7 @@ class _Builder:
 
     def _cover_inputs(self) -> None:
         reduced = self.reduced
+        # Every input of a class costs the same, whatever parents it gets.
         self.constant += sum(c.coverage * c.cost * len(c.genes) for c in reduced.classes)
         for position in reduced.open_classes:
             gene_class = reduced.classes[position]
@@ -218,6 +219,7 @@ class _Builder:
         contested = []
         for position, gene_class in enumerate(reduced.classes):
             if gene_class.coverage * len(gene_class.genes) >= len(gene_class.parents):
+                # As many edges to inputs as parents: each kept parent can have one.
                 self.always_served[gene_class.parents] = True
             else:
                 contested.append(position)
@@ -233,6 +235,7 @@ class _Builder:
                 serve_of.setdefault(int(code), []).append(int(column))
                 if self.node_column[code] != NO_COLUMN:
                     self.rows.add(np.array([column, self.node_column[code]]), np.array([-1.0, 1.0]), 0.0)
+            # Edges beyond the coverage cost extra; without a limit an input may have all of its parents.
             widest = len(gene_class.parents) if most is None else min(most, len(gene_class.parents))
             room = len(gene_class.genes) * (widest - gene_class.coverage)
             extra = self._columns(np.array([gene_class.cost]), high=float(room))
@@ -274,6 +277,7 @@ class _Builder:
         lowest[neurons], highest[neurons] = down, most - up
         for edge in self.core:
             above, below = reduced.parent[edge], reduced.child[edge]
+            # Switched off where the edge is not kept; the least such constant keeps the relaxation strong.
             slack = highest[above] + 1 - lowest[below]
             if slack > 0:
                 columns = np.array([level[below], level[above], self.edge_column[edge]])

@@ -11,7 +11,9 @@ from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 
 _LEAST_WEIGHT = 1e-6
+"""Weight of a node that is kept or certain: nearly free, but of such paths the shorter one is taken."""
 _REFRESHES = 25
+"""Parts of all demands; distances are computed anew whenever four of these are served."""
 
 
 class NodeHeuristic:
@@ -19,7 +21,7 @@ class NodeHeuristic:
 
     def __init__(self, formulation: Formulation) -> None:
         reduced = formulation.reduced
-        self._statement = formulation
+        self._formulation = formulation
         self._n = len(reduced.pkn.nodes)
         core = np.flatnonzero(reduced.is_core)
         order = core[np.lexsort((reduced.child[core], reduced.parent[core]))]
@@ -61,6 +63,7 @@ class NodeHeuristic:
         weight = np.clip(1.0 - likely, _LEAST_WEIGHT, 1.0)
         wanted = self._is_always.copy() if kept is None else kept | self._is_always
         kept = self._connect(wanted, weight)
+        # Of demands that are equally near, those with fewer choices come first.
         waiting = np.argsort(np.array([len(parents) for parents in self._choices]), kind="stable")
         count = self._serves @ kept.astype(np.int64)
         batch = max(1, len(waiting) // _REFRESHES)
@@ -68,6 +71,7 @@ class NodeHeuristic:
             waiting = waiting[count[waiting] < self._need[waiting]]
             if not len(waiting):
                 break
+            # Paths along kept nodes have become nearly free, so that distances are taken anew for every few demands.
             distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, weight), self._outputs)
             # Nearest demands first: what is close to the tree is cheap now and serves others on the way.
             nearest = np.array([distance[self._choices[row]].min() for row in waiting])
@@ -77,6 +81,7 @@ class NodeHeuristic:
                     continue
                 parents = self._choices[row]
                 parents = parents[~kept[parents]]
+                # As in greedy set cover: a longer path is worth it where it serves more.
                 gain = np.array([self._gain(code, count) for code in parents])
                 for code in parents[np.argsort(distance[parents] / gain, kind="stable")][:missing]:
                     self._add_path(int(code), before, kept, count)
@@ -94,7 +99,7 @@ class NodeHeuristic:
 
     def solution(self, kept: np.ndarray) -> np.ndarray:
         """Values of the formulation's columns for a feasible set of kept nodes."""
-        formulation, reduced = self._statement, self._statement.reduced
+        formulation, reduced = self._formulation, self._formulation.reduced
         x = np.zeros(formulation.n_columns)
         nodes = np.flatnonzero(formulation.node_column != NO_COLUMN)
         x[formulation.node_column[nodes]] = kept[nodes]
@@ -108,7 +113,7 @@ class NodeHeuristic:
 
     def nodes_of(self, x: np.ndarray) -> np.ndarray:
         """The x of every node, shape (n_nodes,); 1 for outputs, 0 for nodes without a column."""
-        column = self._statement.node_column
+        column = self._formulation.node_column
         values = np.zeros(len(column))
         values[column != NO_COLUMN] = x[column[column != NO_COLUMN]]
         values[self._outputs] = 1.0
@@ -147,7 +152,7 @@ class NodeHeuristic:
         label = strong_components(tails, heads, self._n)
         has_kept_parent = np.zeros(self._n, dtype=bool)
         has_kept_parent[label[heads[label[tails] != label[heads]]]] = True
-        column = self._statement.node_column
+        column = self._formulation.node_column
         for loop in np.unique(label[adrift & ~has_kept_parent[label]]):
             is_in = adrift & (label == loop)
             ways_in = is_in[self._head] & ~is_in[self._tail]
@@ -176,6 +181,7 @@ class NodeHeuristic:
         kept = np.zeros(self._n, dtype=bool)
         kept[self._outputs] = True
         count = np.zeros(len(self._need), dtype=np.int64)
+        # Later rounds lead through what the first ones kept.
         for _ in range(3):
             _, before = self._paths(np.where(wanted | kept, _LEAST_WEIGHT, weight), self._outputs)
             missing = np.flatnonzero(wanted & ~kept)
@@ -195,6 +201,8 @@ class NodeHeuristic:
             distance, before, _ = dijkstra(graph, indices=self._outputs, min_only=True, return_predecessors=True)
             kept &= np.isfinite(distance)
             count = self._serves @ kept.astype(np.int64)
+            # Only leaves of the tree of shortest paths are dropped, so that all others stay connected; a node that
+            # becomes a leaf by that is looked at as well.
             children = np.bincount(before[kept & (before >= 0)], minlength=self._n)
             leaves = [int(code) for code in np.flatnonzero(kept & (children == 0) & ~self._is_always)]
             leaves.sort(key=lambda code: (-weight[code], len(self._rows_of[code]), code))
