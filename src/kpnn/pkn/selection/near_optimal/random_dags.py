@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Unpack
 
 import numpy as np
+import pandas as pd
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.dag import Dag
@@ -17,7 +19,7 @@ from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.near_optimal.alternatives import solve_to_proof
 from kpnn.pkn.selection.realization import name_hash
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
-from kpnn.pkn.selection.settings import SelectionRules, SolveOptions, SolveSettings, settings_from
+from kpnn.pkn.selection.settings import Edge, SelectionRules, SolveOptions, SolveSettings, settings_from
 
 _DRAW_RANGE = 1000
 _TRIES = 20
@@ -100,24 +102,15 @@ def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.
     it takes that child over, which costs no further edge; else it gets a further edge to the child.
     """
     forbidden, barred = set(rules.forbid_nodes), set(rules.forbid_edges)
-    all_children: dict[str, list[str]] = {}
-    all_parents: dict[str, list[str]] = {}
-    for edge in zip(pkn.edges["parent"], pkn.edges["child"], strict=True):
-        if edge not in barred and not forbidden & set(edge):
-            all_children.setdefault(edge[0], []).append(edge[1])
-            all_parents.setdefault(edge[1], []).append(edge[0])
+    permitted = [edge for edge in _pairs(pkn.edges) if edge not in barred and not forbidden & set(edge)]
+    all_children, all_parents = _neighbours(permitted)
+    children, parents = ({name: set(found) for name, found in one.items()} for one in _neighbours(_pairs(dag.edges)))
     inputs, only_output = set(pkn.inputs), set(pkn.outputs) if len(pkn.outputs) == 1 else set()
-    fixed = set(rules.keep_edges)
-    edges = set(zip(dag.edges["parent"], dag.edges["child"], strict=True))
-    children: dict[str, set[str]] = {}
-    parents: dict[str, set[str]] = {}
-    for parent, child in edges:
-        children.setdefault(parent, set()).add(child)
-        parents.setdefault(child, set()).add(parent)
     kept = set(children)
     missing = n_neurons - len(kept)
     waiting = sorted(set(pkn.hidden) - kept - forbidden)
     has_grown = True
+    # A node that finds no place now may find one beside those that are added after it.
     while missing > 0 and has_grown:
         has_grown = False
         for position in rng.permutation(len(waiting)):
@@ -133,15 +126,7 @@ def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.
             if not above:
                 continue
             parent = above[rng.integers(len(above))]
-            spare = [
-                name
-                for name in sorted(parents.get(child, ()))
-                if len(children[name]) > 1 and (name, child) not in fixed
-            ]
-            if spare:
-                given_up = spare[rng.integers(len(spare))]
-                children[given_up].remove(child)
-                parents[child].remove(given_up)
+            _free_of_one_parent(child, children, parents, set(rules.keep_edges), rng)
             for upper, lower in ((parent, node), (node, child)):
                 children.setdefault(upper, set()).add(lower)
                 parents.setdefault(lower, set()).add(upper)
@@ -149,8 +134,37 @@ def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.
             missing -= 1
             has_grown = True
     chosen = {(parent, child) for parent, found in children.items() for child in found}
-    rows = [edge in chosen for edge in zip(pkn.edges["parent"], pkn.edges["child"], strict=True)]
+    rows = [edge in chosen for edge in _pairs(pkn.edges)]
     return Dag.from_edges(pkn.edges[rows].reset_index(drop=True), outputs=pkn.outputs)
+
+
+def _pairs(edges: pd.DataFrame) -> list[Edge]:
+    return list(zip(edges["parent"], edges["child"], strict=True))
+
+
+def _neighbours(edges: Iterable[Edge]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Children and parents of each node, in the order of the edges."""
+    children: dict[str, list[str]] = {}
+    parents: dict[str, list[str]] = {}
+    for parent, child in edges:
+        children.setdefault(parent, []).append(child)
+        parents.setdefault(child, []).append(parent)
+    return children, parents
+
+
+def _free_of_one_parent(
+    child: str,
+    children: dict[str, set[str]],
+    parents: dict[str, set[str]],
+    fixed: set[Edge],
+    rng: np.random.Generator,
+) -> None:
+    """Takes a child away from one of the parents that have others, if there is such a parent."""
+    spare = [name for name in sorted(parents.get(child, ())) if len(children[name]) > 1 and (name, child) not in fixed]
+    if spare:
+        given_up = spare[rng.integers(len(spare))]
+        children[given_up].remove(child)
+        parents[child].remove(given_up)
 
 
 def _build_dag(solved: SolvedFormulation, most: int, salt: int, settings: SolveSettings) -> Dag | None:
