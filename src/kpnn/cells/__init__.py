@@ -3,7 +3,7 @@
 from kpnn.cells.expression import Expression
 from kpnn.cells.in_memory import InMemory
 from kpnn.cells.labels import check_class_labels, read_class_labels
-from kpnn.cells.matching import Limits, Matched, gene_of, match
+from kpnn.cells.matching import Limits, Matched, match
 from kpnn.cells.opening import open_expression
 from kpnn.cells.selection import TopGenes, keep_genes
 from kpnn.cells.steps import Step
@@ -22,7 +22,6 @@ __all__ = [
     "TopGenes",
     "Transform",
     "check_class_labels",
-    "gene_of",
     "keep_genes",
     "match",
     "open_expression",

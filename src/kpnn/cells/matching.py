@@ -92,11 +92,6 @@ class Matched:
         return adata
 
 
-def gene_of(node: str, suffix: str) -> str:
-    """The gene that an input node stands for: the node's name without the suffix."""
-    return node.removesuffix(suffix) if suffix else node
-
-
 @overload
 def match(
     expression: Expression, labels: pd.DataFrame, genes: Iterable[str], *, join: Join = ..., limits: Limits | None = ...
