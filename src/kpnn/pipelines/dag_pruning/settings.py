@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from kpnn.pkn import SelectionRules
+from kpnn.settings_base import Settings
 
 
-class AlternativeSettings(BaseModel):
+class AlternativeSettings(Settings):
     """Other optimal DAGs to look for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     most: int = Field(default=3, ge=1)
     tolerance: float = Field(default=0.0, ge=0)
 
 
-class DagSelectionSettings(BaseModel):
+class DagSelectionSettings(Settings):
     """What DAG to select and how; see `conf/base/parameters_dag_pruning.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     select_from: Literal["pkn", "full_dag"] = "pkn"
     edges: Literal["selected", "induced"] = "selected"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from kpnn.settings_base import Settings
 
 if TYPE_CHECKING:
     from kpnn.interpretation import Extent
 
 
-class ReportingSettings(BaseModel):
+class ReportingSettings(Settings):
     """How arms are compared and the report is written; see `conf/base/parameters_reporting.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = ""
     margin: float = Field(0.01, gt=0, lt=0.5)
@@ -21,10 +21,8 @@ class ReportingSettings(BaseModel):
     top: int = Field(20, ge=1)
 
 
-class InterpretationSettings(BaseModel):
+class InterpretationSettings(Settings):
     """How much is trained again to tell what node weights mean; see `conf/base/parameters_reporting.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     control_inputs: int = Field(1, ge=0)
     permuted_labels: int = Field(1, ge=0)
