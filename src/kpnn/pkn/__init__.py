@@ -5,8 +5,8 @@ from kpnn.pkn.dag import Dag
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.network import CleanUp, Pkn
 from kpnn.pkn.random_dags import RandomDags, random_dags
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import DagSelection, select_dag
+from kpnn.pkn.select import DagSelection, select_dag
+from kpnn.pkn.selection.settings import SelectionRules, SolveSettings
 from kpnn.pkn.size_path import SizeStep, size_path
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "RandomDags",
     "SelectionRules",
     "SizeStep",
+    "SolveSettings",
     "enumerate_dags",
     "extended_dag",
     "induced_dag",

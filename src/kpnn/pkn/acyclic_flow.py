@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.conversion import to_corneto
-from kpnn.pkn.milp import Limits
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.presolve import ReducedPkn
-from kpnn.pkn.rules import SelectionRules
+from kpnn.pkn.selection.settings import SelectionRules, SolveLimits
 from kpnn.pkn.solvers import bound_of, solver_options
 
 _TIGHT: dict[str, dict[str, float]] = {
@@ -42,7 +41,7 @@ class FlowSolution:
     n_rows: int
 
 
-def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> FlowSolution:
+def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: SolveLimits) -> FlowSolution:
     """Solves `AcyclicFlow` with every input and output edge forced, at least cost of the other edges.
 
     The statement is CORNETO's; only its objective is given as one product instead of a sum of expressions, which
@@ -60,7 +59,8 @@ def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> Flow
     import cvxpy as cp
 
     rules = reduced.rules
-    if replace(rules, forbid_nodes=(), forbid_edges=(), keep_edges=()) != SelectionRules():
+    unknown = set(SelectionRules.model_fields) - {"forbid_nodes", "forbid_edges", "keep_edges"}
+    if rules.model_dump(include=unknown) != SelectionRules().model_dump(include=unknown):
         raise SelectionError(
             "method acyclic_flow knows forbid_nodes, forbid_edges and keep_edges only; use method compact"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,8 @@ import pandas as pd
 from kpnn.errors import SelectionError
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import DagSelection, Solved, SolveSettings, as_selection, solve
+from kpnn.pkn.select import DagSelection, Solved, as_selection, solve
+from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,7 @@ def enumerate_dags(
     *,
     tolerance: float = 0.0,
     rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
+    **options: Unpack[TieBreakOptions],
 ) -> Alternatives:
     """Finds different optimal neuron sets and says for every hidden node whether all, some or none hold it.
 
@@ -49,21 +46,19 @@ def enumerate_dags(
         most: stop after this many neuron sets.
         tolerance: a neuron set counts if its cheapest DAG costs at most this much more than the optimum.
         rules: the demands on the DAG.
-        solver: see `select_dag`.
-        time_limit: seconds for finding the optimum, and again for everything after it.
-        threads: see `select_dag`.
-        seed: see `select_dag`.
-        tie_break: see `select_dag`.
+        **options: `solver`, `threads`, `seed` and `tie_break` of `select_dag`, and `time_limit`: seconds for finding
+            the optimum, and again for everything after it.
 
     Raises:
         SelectionError: as `select_dag`; or the optimum is not proven in time.
     """
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
+    settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
     solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
     optimum = solved.search.objective
-    first, _ = preferred(Optima(solved.search, solved.solver, settings.limits, optimum), solved.search, tie_break, seed)
+    optimal = Optima(solved.search, solved.solver, settings.limits, optimum)
+    first, _ = preferred(optimal, solved.search, settings.tie_break, settings.seed)
     optima = Optima(solved.search, solved.solver, settings.limits, optimum + tolerance)
     membership = _membership(optima, solved, first)
     found, is_complete = [first], False

@@ -12,9 +12,10 @@ import numpy as np
 from kpnn.errors import SelectionError
 from kpnn.pkn.heuristic import NodeHeuristic
 from kpnn.pkn.highs import Relaxation
-from kpnn.pkn.milp import Limits, Milp, MilpOutcome, Solver
+from kpnn.pkn.milp import Milp, MilpOutcome, Solver
 from kpnn.pkn.progress import progress
 from kpnn.pkn.rows import FREE, Rows
+from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.separation import Separator, cycle_cuts
 from kpnn.pkn.statement import Statement, state
 
@@ -99,7 +100,7 @@ class Search:
         return np.inf if self.best is None else max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
 
 
-def solve_compact(statement: Statement, solver: Solver, limits: Limits, *, from_nodes: bool = True) -> Search:
+def solve_compact(statement: Statement, solver: Solver, limits: SolveLimits, *, from_nodes: bool = True) -> Search:
     """Solves a statement with its cuts.
 
     Args:
@@ -126,7 +127,7 @@ def solve_compact(statement: Statement, solver: Solver, limits: Limits, *, from_
     return search
 
 
-def start_from_nodes(search: Search, solver: Solver, limits: Limits) -> None:
+def start_from_nodes(search: Search, solver: Solver, limits: SolveLimits) -> None:
     """Gives the search of an edge form a bound and, in most cases, a DAG.
 
     The node form asks for less, so that its bound holds, and it is solved far sooner. A cheapest DAG among the nodes
@@ -153,7 +154,7 @@ def start_from_nodes(search: Search, solver: Solver, limits: Limits) -> None:
 class _Solving:
     """The phases of one search, from the relaxation over ever better solutions to integer rounds with cuts."""
 
-    def __init__(self, search: Search, solver: Solver, limits: Limits, start: float) -> None:
+    def __init__(self, search: Search, solver: Solver, limits: SolveLimits, start: float) -> None:
         self.search, self.solver, self.limits, self.start = search, solver, limits, start
         statement = search.statement
         self.separators = [Separator(network) for network in statement.networks]

@@ -8,24 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kpnn.pkn.rows import Rows
+from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.statement import Statement
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to stop, and with what.
-
-    Attributes:
-        time_limit: seconds in all.
-        gap: relative gap at which the search may stop; 0 asks for a proof.
-        threads: most threads; 0 leaves it to the solver.
-        seed: random seed of the solver.
-    """
-
-    time_limit: float = 60.0
-    gap: float = 0.0
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +31,7 @@ class Milp:
     rows: Rows
     low: np.ndarray
     high: np.ndarray
-    limits: Limits
+    limits: SolveLimits
     absolute_gap: float
     start: np.ndarray | None = None
     on_progress: Callable[[float], None] | None = None

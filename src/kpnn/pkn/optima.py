@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpnn.pkn.compact import Search, violated_cuts
-from kpnn.pkn.milp import Limits, Milp, Solver
+from kpnn.pkn.milp import Milp, Solver
 from kpnn.pkn.realise import name_hash, support_of
 from kpnn.pkn.rows import FREE, Rows
+from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.separation import Separator, cycle_cuts
 
 _HASH_RANGE = 1 << 16
@@ -34,7 +35,7 @@ class Found:
 class Optima:
     """The solutions of a solved statement that cost at most a given amount."""
 
-    def __init__(self, search: Search, solver: Solver, limits: Limits, most_cost: float) -> None:
+    def __init__(self, search: Search, solver: Solver, limits: SolveLimits, most_cost: float) -> None:
         """Prepares questions about a solved search.
 
         Args:

@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from kpnn.errors import SelectionError, some_names
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.rules import SelectionRules
+from kpnn.pkn.selection.settings import SelectionRules
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima
 from kpnn.pkn.realise import name_hash
 from kpnn.pkn.rows import FREE
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import Solved, SolveSettings, as_selection
+from kpnn.pkn.select import Solved, as_selection
+from kpnn.pkn.selection.settings import SelectionRules, SolveOptions, SolveSettings, settings_from
 
 _DRAW_RANGE = 1000
 _TRIES = 20
@@ -43,10 +44,7 @@ def random_dags(
     *,
     n_neurons: int | None = None,
     rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
+    **options: Unpack[SolveOptions],
 ) -> RandomDags:
     """Draws feasible DAGs with a given number of neurons.
 
@@ -59,10 +57,8 @@ def random_dags(
         n_dags: number of draws.
         n_neurons: neurons of each; by default as many as the optimum has.
         rules: the demands on the optimum; those on nodes, edges and coverage hold for each draw.
-        solver: see `select_dag`.
-        time_limit: seconds for finding the optimum, and again for the draws.
-        threads: see `select_dag`.
-        seed: of the draws.
+        **options: `solver` and `threads` of `select_dag`, `time_limit`: seconds for finding the optimum, and again for
+            the draws, and the `seed` of the draws.
 
     Raises:
         SelectionError: as `select_dag`; the time is up before the last draw; or more neurons than the optimum's are
@@ -71,7 +67,7 @@ def random_dags(
     if n_dags < 1:
         raise SelectionError(f"n_dags must be at least 1, found {n_dags!r}")
     rules = rules or SelectionRules()
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, "random")
+    settings = settings_from(SolveSettings, method="compact", gap=0.0, tie_break="random", **options)
     solved = solve_to_proof(pkn, rules, settings, edge_form=None)
     best = solved.search.best
     assert best is not None
@@ -82,15 +78,17 @@ def random_dags(
         raise SelectionError("random DAGs larger than the optimum know no max_depth and no max_parents")
     dags = []
     for draw in range(n_dags):
-        salt = name_hash(seed, str(draw))
+        salt = name_hash(settings.seed, str(draw))
         dag = None
         if wanted > optimum and solved.statement.n_columns and not solved.statement.has_edge_form:
             dag = _built(solved, wanted, salt, settings)
         if dag is None:
             found = optima.cheapest(_random_prices(solved, salt), start=best)
             if found.x is None:
-                raise SelectionError(f"{draw} of {n_dags} random DAGs drawn within time_limit={time_limit:g} s")
-            dag = as_selection(solved, found.x, replace(settings, seed=salt)).dag
+                raise SelectionError(
+                    f"{draw} of {n_dags} random DAGs drawn within time_limit={settings.time_limit:g} s"
+                )
+            dag = as_selection(solved, found.x, settings.model_copy(update={"seed": salt})).dag
         dags.append(grown(pkn, dag, wanted, rules, np.random.default_rng(salt)))
     return RandomDags(tuple(dags), wanted, tuple(len(dag.neurons) for dag in dags))
 
@@ -180,7 +178,7 @@ def _built(solved: Solved, most: int, salt: int, settings: SolveSettings) -> Dag
             len(reduced.pkn.outputs) + int(x[solved.statement.node_column[solved.statement.node_column != FREE]].sum())
             <= most
         ):
-            return as_selection(solved, x, replace(settings, seed=salt)).dag
+            return as_selection(solved, x, settings.model_copy(update={"seed": salt})).dag
     return None
 
 

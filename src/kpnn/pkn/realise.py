@@ -12,8 +12,6 @@ from kpnn.pkn.presolve import ReducedPkn, levels_below
 from kpnn.pkn.rows import FREE
 from kpnn.pkn.statement import Statement
 
-TIE_BREAKS = ("support", "balanced", "random")
-
 
 def support_of(reduced: ReducedPkn) -> np.ndarray:
     """Number of PKN edges to inputs of every node, shape (n_nodes,)."""

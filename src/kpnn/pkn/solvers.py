@@ -14,12 +14,12 @@ from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.highs import solve_with_highs
-from kpnn.pkn.milp import Limits, Milp, MilpOutcome, Solver
+from kpnn.pkn.milp import Milp, MilpOutcome, Solver
 from kpnn.pkn.progress import log_lines
 from kpnn.pkn.rows import Rows
+from kpnn.pkn.selection.settings import SOLVERS, SolveLimits
 from kpnn.pkn.statement import Statement
 
-SOLVERS = ("HIGHS", "SCIP", "GUROBI")
 FREE_GUROBI = 2_000
 """Variables, and constraints, that Gurobi's free licence takes."""
 
@@ -155,7 +155,7 @@ def bound_of(name: str, problem: Any) -> float:
     return float(statistics.mip_dual_bound if name == "HIGHS" else statistics.ObjBound)
 
 
-def solver_options(name: str, limits: Limits, absolute_gap: float) -> dict[str, Any]:
+def solver_options(name: str, limits: SolveLimits, absolute_gap: float) -> dict[str, Any]:
     """What cvxpy passes on to a solver."""
     if name == "SCIP":
         parameters: dict[str, Any] = {

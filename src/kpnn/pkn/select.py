@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from kpnn.errors import SelectionError
 from kpnn.pkn.acyclic_flow import solve_acyclic_flow
 from kpnn.pkn.certificate import check_selection
 from kpnn.pkn.compact import Search, require_solution, solve_compact
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.milp import Limits, Solver
+from kpnn.pkn.milp import Solver
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.optima import Optima, preferred
 from kpnn.pkn.presolve import ReducedPkn, node_codes, presolve
-from kpnn.pkn.realise import TIE_BREAKS, realise
-from kpnn.pkn.rules import Edge, SelectionRules
-from kpnn.pkn.solvers import SOLVERS, find_solver
+from kpnn.pkn.realise import realise
+from kpnn.pkn.selection.settings import Edge, SelectionRules, SolveSettings, settings_from
+from kpnn.pkn.solvers import find_solver
 from kpnn.pkn.statement import Statement, state
 
-METHODS = ("compact", "acyclic_flow")
+_RULES, _SOLVE = SelectionRules(), SolveSettings()
 _LEAST_TIE_BREAK = 2.0
 """Seconds for the tie-break rule even where the search took all of the time limit."""
 
@@ -92,20 +91,20 @@ class DagSelection:
 def select_dag(
     pkn: Pkn,
     *,
-    method: str = "compact",
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    gap: float = 0.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
-    keep_nodes: Iterable[str] = (),
-    forbid_nodes: Iterable[str] = (),
-    keep_edges: Iterable[Edge] = (),
-    forbid_edges: Iterable[Edge] = (),
-    max_depth: int | None = None,
-    max_parents: int | None = None,
-    coverage: int = 1,
+    method: str = _SOLVE.method,
+    solver: str = _SOLVE.solver,
+    time_limit: float = _SOLVE.time_limit,
+    gap: float = _SOLVE.gap,
+    threads: int = _SOLVE.threads,
+    seed: int = _SOLVE.seed,
+    tie_break: str = _SOLVE.tie_break,
+    keep_nodes: Iterable[str] = _RULES.keep_nodes,
+    forbid_nodes: Iterable[str] = _RULES.forbid_nodes,
+    keep_edges: Iterable[Edge] = _RULES.keep_edges,
+    forbid_edges: Iterable[Edge] = _RULES.forbid_edges,
+    max_depth: int | None = _RULES.max_depth,
+    max_parents: int | None = _RULES.max_parents,
+    coverage: int = _RULES.coverage,
 ) -> DagSelection:
     """Selects the cheapest DAG in which every input reaches an output and every output is reached by an input.
 
@@ -136,47 +135,29 @@ def select_dag(
         >>> select_dag(Pkn.from_edges(edges)).dag.hidden
         ('A',)
     """
-    settings = SolveSettings(method, solver, time_limit, gap, threads, seed, tie_break)
-    rules = SelectionRules(
-        tuple(keep_nodes),
-        tuple(forbid_nodes),
-        tuple(keep_edges),
-        tuple(forbid_edges),
-        max_depth,
-        max_parents,
-        coverage,
+    settings = settings_from(
+        SolveSettings,
+        method=method,
+        solver=solver,
+        time_limit=time_limit,
+        gap=gap,
+        threads=threads,
+        seed=seed,
+        tie_break=tie_break,
+    )
+    rules = settings_from(
+        SelectionRules,
+        keep_nodes=tuple(keep_nodes),
+        forbid_nodes=tuple(forbid_nodes),
+        keep_edges=tuple(keep_edges),
+        forbid_edges=tuple(forbid_edges),
+        max_depth=max_depth,
+        max_parents=max_parents,
+        coverage=coverage,
     )
     if method == "acyclic_flow":
         return _select_by_flow(pkn, rules, settings)
     return select(pkn, rules, settings)
-
-
-@dataclass(frozen=True)
-class SolveSettings:
-    """The arguments of `select_dag` that say how to solve, not what."""
-
-    method: str = "compact"
-    solver: str = "HIGHS"
-    time_limit: float = 60.0
-    gap: float = 0.0
-    threads: int = 0
-    seed: int = 0
-    tie_break: str = "support"
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("method", METHODS), ("tie_break", TIE_BREAKS), ("solver", SOLVERS)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise SelectionError(f"{name} must be one of {', '.join(allowed)}, found {value!r}")
-        if not self.time_limit > 0:
-            raise SelectionError(f"time_limit must be above 0 seconds, found {self.time_limit!r}")
-        if not 0 <= self.gap < 1:
-            raise SelectionError(f"gap must be at least 0 and below 1, found {self.gap!r}")
-
-    @property
-    def limits(self) -> Limits:
-        """When to stop."""
-        return Limits(self.time_limit, self.gap, self.threads, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +203,8 @@ def solve(
     statement = state(presolve(pkn, rules), edge_form=edge_form)
     if base is not None and statement.has_edge_form:
         kept = zip(base.edges["parent"], base.edges["child"], strict=True)
-        statement = state(presolve(pkn, replace(rules, keep_edges=(*rules.keep_edges, *kept))), edge_form=True)
+        with_base = rules.model_copy(update={"keep_edges": (*rules.keep_edges, *kept)})
+        statement = state(presolve(pkn, with_base), edge_form=True)
     elif base is not None:
         # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realise`).
         statement.low[statement.node_column[node_codes(pkn, base.hidden)]] = 1.0
