@@ -61,7 +61,7 @@ def test_all_that_is_wrong_is_named_in_one_message_whichever_pipeline_it_belongs
     for start in (
         "reportng: no such group; did you mean reporting?",
         "reporting.margin: Input should be greater than 0 (found -1)",
-        "dag_selection.solver: Input should be 'HIGHS', 'SCIP' or 'GUROBI' (found 'CPLEX')",
+        "dag_selection.solver: must be one of HIGHS, SCIP, GUROBI (found 'CPLEX')",
         "dag_selection.alternatives.mosst: no such parameter; did you mean most?",
         "controls.random: Input should be greater than or equal to 0 (found -1)",
         "interpretation.sedes: no such parameter; did you mean seeds?",
