@@ -21,6 +21,10 @@ from kpnn.errors import KpnnError, SettingsError
 from kpnn.pipelines.validation import near_names
 
 
+class _WrongSettings(click.ClickException):
+    exit_code = 2  # as of a wrong option
+
+
 def _explanation(error: BaseException) -> KpnnError | DatasetError | None:
     """The innermost error whose message is meant for the user in a chain of exceptions, or None if there is none."""
     found: KpnnError | DatasetError | None = None
@@ -48,10 +52,8 @@ def _run(**options: Any) -> Any:
             raise
         if _debugging():
             click.secho(traceback.format_exc(), nl=False, err=True)
-        shown = click.ClickException(str(explanation))
-        if isinstance(explanation, SettingsError):
-            shown.exit_code = 2  # as of a wrong option
-        raise shown from error
+        kind = _WrongSettings if isinstance(explanation, SettingsError) else click.ClickException
+        raise kind(str(explanation)) from error
 
 
 def _check_environment(options: dict[str, Any]) -> None:

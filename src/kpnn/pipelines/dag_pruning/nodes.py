@@ -24,6 +24,7 @@ from kpnn.pkn import (
     select_dag,
     size_path,
 )
+from kpnn.pkn.selection.settings import SolveOptions
 from kpnn.training.controls import ControlSettings
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _draw(selection: DagSelection, settings: DagSelectionSettings, controls: Con
     # DAGs are grown to the selected one's size without regard to these two; random optimal ones obey them.
     is_limited = rules.max_depth is not None or rules.max_parents is not None
     n_neurons = None if is_limited else len(selection.dag.neurons)
-    options = {**settings.solve_options, "seed": controls.seed}
+    options: SolveOptions = {**settings.solve_options, "seed": controls.seed}
     return random_dags(selection.pkn, controls.random, n_neurons=n_neurons, rules=rules, **options).dags
 
 
