@@ -17,11 +17,11 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 
 from kpnn.errors import SelectionError, SettingsError
+from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning import create_pipeline, nodes
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.modelling.controls import list_controls
 from kpnn.pipelines.parameters import all_settings
-from kpnn.pipelines.reporting.settings import InterpretationSettings
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag, DagSelection, Pkn, induced_dag, select_dag, shortest_path_dag
 from kpnn.reporting.dag_drawing import draw_hidden_part

@@ -9,19 +9,21 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from kedro.io import DatasetError
+from scipy.sparse import csr_matrix
 
+from kpnn.cells import Transform
 from kpnn.datasets.optional import OptionalDataset
+from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.nodes import gather_study, gathering_of, write_report
-from kpnn.pipelines.reporting.settings import InterpretationSettings
 from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
 from kpnn.training.settings import EvaluationSettings
 
-PARAMETERS = {"permutations": 200, "seeds": 1, "alternative_dags": 2}
+PARAMETERS = {"permutations": 200, "control_inputs": 5, "seeds": 1, "alternative_dags": 2}
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
 
 
@@ -31,24 +33,26 @@ def study(tmp_path_factory):
     rng = np.random.default_rng(0)
     dag = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
     labels = np.arange(150) % 2
-    X = rng.normal(size=(150, 9)).astype(np.float32)
-    X[:, [0, 3, 6]] += 1.5 * labels[:, None]
+    counts = rng.poisson(3.0, size=(150, 9)).astype(np.float32)
+    counts[:, [0, 3, 6]] += rng.poisson(4.0 * labels[:, None], size=(150, 3))
+    X = np.log1p(counts)
     obs = pd.DataFrame({"OUT": labels}, index=[f"cell{number}" for number in range(150)])
     var = pd.DataFrame({"node": dag.inputs}, index=[node.removesuffix("_gene") for node in dag.inputs])
-    cells = AnnData(X, obs=obs, var=var)
+    cells = AnnData(csr_matrix(X), obs=obs, var=var, layers={"counts": csr_matrix(counts)})
+    cells.uns["transform"] = Transform().as_dict()
     folds = pd.DataFrame({"repeat": 0, "fold": np.arange(150) // 2 % 3, "barcode": obs.index})
     store = FoldStore(tmp_path_factory.mktemp("store"))
     for fold in range(3):
         held_out = (folds["fold"] == fold).to_numpy()
-        model = build_kpnn(dag, seed=fold, hidden_activation="tanh")
-        fit_kpnn(model, X[~held_out], labels[~held_out].astype(float), max_epochs=30, learning_rate=0.02)
+        model = build_kpnn(dag, seed=fold, hidden_activation="tanh", input_normalization="standard")
+        fit_kpnn(model, X[~held_out], labels[~held_out].astype(float), max_epochs=60, learning_rate=0.02)
         path = store.root / f"m{fold}.keras"
         model.save(path)
         y = labels[held_out][:, None]
         result = FoldResult(
             arm="full", repeat=0, fold=fold, protocol="nested", seed=fold,
             predictions=predictions_table(obs.index[held_out].to_numpy(), ["OUT"], y, np.full(y.shape, 0.5)),
-            metrics={"roc_auc": 0.5}, hyperparameters={"batch_size": 32, "learning_rate": 0.02},
+            metrics={"roc_auc": 0.5}, hyperparameters={"batch_size": 32, "learning_rate": 0.02, "dropout": 0.0},
             history=pd.DataFrame(), trials=pd.DataFrame(), n_edges=12, n_neurons=4, n_parameters=16, seconds=1.0,
             model=path.read_bytes(),
         )  # fmt: skip

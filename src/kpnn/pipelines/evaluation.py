@@ -45,6 +45,15 @@ class Evaluation(HandedOn):
         genes = [node.removesuffix(self.settings.network.gene_suffix) for node in dag.inputs]
         return ArmTracker(arm, genes, dag.outputs, trial_runs=self.settings.tracking.trial_runs)
 
+    def labelled(self, dag: Dag, cells: AnnData | None = None) -> LabelledCells:
+        """The cells as fits read them.
+
+        Args:
+            dag: whose outputs the labels are.
+            cells: others in their place, with the same labels and groups.
+        """
+        return LabelledCells.from_anndata(self.cells if cells is None else cells, dag.outputs, self.group_by)
+
     def run(self, arm: Arm, store: FoldStore, tracker: ArmTracker) -> ArmResult:
         """Trains and scores an arm, and logs each fold as it is finished.
 
@@ -53,8 +62,7 @@ class Evaluation(HandedOn):
             store: where finished folds are kept.
             tracker: where they are logged.
         """
-        cells = LabelledCells.from_anndata(self.cells, arm.dag.outputs, self.group_by)
-        result = cross_validate(arm, cells, self.folds, self.settings, store, on_fold=tracker.log_fold)
+        result = cross_validate(arm, self.labelled(arm.dag), self.folds, self.settings, store, on_fold=tracker.log_fold)
         tracker.finish(result)
         return result
 

@@ -101,10 +101,8 @@ def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationS
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
-    lasting = settings.model_dump_json(
-        exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
-    )
-    for part in (arm.name, arm.estimator, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
+    networks = (arm.name, arm.estimator, arm.dag.fingerprint)
+    for part in (*networks, cells.fingerprint, settings.decisive(), code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())
     digest.update(task.held_out.tobytes())

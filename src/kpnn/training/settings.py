@@ -214,6 +214,12 @@ class EvaluationSettings(_Settings):
     execution: ExecutionSettings = ExecutionSettings()
     tracking: TrackingSettings = TrackingSettings()
 
+    def decisive(self) -> str:
+        """The settings on which a fold's result depends, as JSON: not where it runs or what is logged of it."""
+        return self.model_dump_json(
+            exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
+        )
+
     def with_threads(self, threads: int) -> EvaluationSettings:
         """The same settings with the number of threads per fit made explicit."""
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})

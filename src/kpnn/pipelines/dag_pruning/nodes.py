@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kpnn.errors import SelectionError
+from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
-from kpnn.pipelines.reporting.settings import InterpretationSettings
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import (
     Alternatives,

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
-from scipy.sparse import csr_array
 
 from kpnn.errors import ModelError
-from kpnn.interpretation import Cells, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.summary import summarise_runs
+from kpnn.interpretation import (
+    InterpretationSettings,
+    TrainedFold,
+    summarise_nodes,
+    summarise_runs,
+    summarise_stability,
+    weigh_arm,
+)
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.handing_on import HandedOn
-from kpnn.pipelines.reporting.settings import InterpretationSettings
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
-from kpnn.training.results import FoldResult, FoldStore, fold_name
-from kpnn.training.settings import EvaluationSettings
-
-if TYPE_CHECKING:
-    from kpnn.nn import TrainingSettings
+from kpnn.simulation import control_inputs
+from kpnn.training.data import LabelledCells
+from kpnn.training.results import FoldStore, fold_name
+from kpnn.training.settings import Hyperparameters
 
 NodeTables = tuple[
     pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]
@@ -61,7 +64,7 @@ def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: di
     """Loads an arm's networks from disk, and says which are not there."""
     if evaluation.cells.isbacked:  # ablation and control inputs look at all cells again and again
         evaluation = replace(evaluation, cells=evaluation.cells.to_memory())
-    folds, notes = _trained_folds(evaluation.cells, evaluation.folds, store, models or {}, evaluation.settings)
+    folds, notes = _trained_folds(evaluation.cells, evaluation.folds, store, models or {})
     return TrainedArm(dag, evaluation, folds, notes)
 
 
@@ -72,28 +75,38 @@ def weigh_nodes(
     if not arm.folds:
         nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
         return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": arm.notes, "n_folds": 0}
-    matched, dag = arm.evaluation.cells, arm.dag
-    labels = matched.obs[list(dag.outputs)].to_numpy(dtype=float)
-    cells = Cells(csr_array(matched.X), labels, tuple(matched.var["node"].astype(str)))
+    dag, evaluation = arm.dag, arm.evaluation
+
+    def draw_control(seed: int) -> LabelledCells:
+        # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
+        return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
+
     rivals = [] if rival_dags is None else rivals_of_kind(rival_dags, "alternative", dag.outputs)
-    weights = weigh_arm(arm.folds, cells, settings.extent(), rivals[: settings.alternative_dags])
+    weights = weigh_arm(
+        arm.folds,
+        evaluation.labelled(dag),
+        settings,
+        evaluation.settings,
+        draw_control=draw_control,
+        alternatives=rivals[: settings.alternative_dags],
+    )
     return (
-        summarise_nodes(weights, dag, settings.extent()),
+        summarise_nodes(weights, dag, settings),
         weights.per_fold,
         weights.biases,
         summarise_runs(weights.genes, ["gene", "node", "output"]),
         summarise_runs(weights.edges, ["parent", "child"]),
-        summarise_stability(weights, settings.extent()),
+        summarise_stability(weights, settings),
         pd.concat(
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
         ),
-        {"notes": arm.notes, "n_folds": len(arm.folds)},
+        {"notes": [*arm.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
 
 
 def _trained_folds(
-    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any], evaluation: EvaluationSettings
+    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any]
 ) -> tuple[list[TrainedFold], list[str]]:
     import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
@@ -116,20 +129,6 @@ def _trained_folds(
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
         training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
-        how = _how(result, evaluation)
-        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, how))
+        hyperparameters = Hyperparameters.model_validate(result.hyperparameters)
+        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, hyperparameters))
     return trained, notes
-
-
-def _how(result: FoldResult, evaluation: EvaluationSettings) -> TrainingSettings:
-    from kpnn.nn import TrainingSettings
-
-    chosen = result.hyperparameters
-    return TrainingSettings(
-        max_epochs=evaluation.fit.max_epochs,
-        patience=evaluation.fit.patience,
-        batch_size=int(chosen["batch_size"]),
-        learning_rate=float(chosen["learning_rate"]),
-        class_weight=evaluation.fit.class_weight,
-        seed=result.seed,
-    )
