@@ -53,6 +53,7 @@ def test_wrong_parameters_of_any_pipeline_stop_any_other_before_mlflow_opens(roo
         (["--from-nodes", "select_dg"], "--from-nodes select_dg: no such name; did you mean select_dag?"),
         (["--nodes", "write_reprot"], "--nodes write_reprot: no such name; did you mean write_report?"),
         (["--to-outputs", "reprot"], "--to-outputs reprot: no such name; did you mean report?"),
+        (["--namespaces", "prunned"], "--namespaces prunned: no such name; did you mean pruned?"),
         (["--pipelines", "simulate", "--from-nodes", "select_dag"], "--from-nodes select_dag: no such name"),
     ],
 )

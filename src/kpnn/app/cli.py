@@ -82,6 +82,7 @@ def _check_names(options: dict[str, Any]) -> None:
             ("node_names", nodes),
             ("from_inputs", chosen.datasets()),
             ("to_outputs", chosen.datasets()),
+            ("namespaces", {node.namespace for node in chosen.nodes if node.namespace}),
         ):
             spelling = "--nodes" if option == "node_names" else f"--{option.replace('_', '-')}"
             problems += _unknown(spelling, options[option] or (), known)

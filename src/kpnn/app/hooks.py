@@ -77,6 +77,7 @@ class SettingsHook:
 
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
+        self._settings: dict[str, BaseModel] = {}
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -91,14 +92,12 @@ class SettingsHook:
             self._parameters = context.config_loader["parameters"]
         except MissingConfigException:
             self._parameters = {}
-        all_settings(self._parameters)
+        self._settings = all_settings(self._parameters)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
         """Puts settings where nodes look for groups of parameters; all parameters at once stay as they were written."""
-        from kpnn.pipelines.parameters import all_settings
-
-        for name, settings in all_settings(self._parameters).items():
+        for name, settings in self._settings.items():
             if f"params:{name}" in catalog:
                 catalog.save(f"params:{name}", settings)  # Kedro warns of an entry that is replaced
             else:
