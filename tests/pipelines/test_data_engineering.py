@@ -17,6 +17,7 @@ from kedro.runner import SequentialRunner
 from kpnn.cells import CellStream
 from kpnn.errors import KpnnError
 from kpnn.pipelines import data_engineering, simulate
+from kpnn.pipelines.parameters import all_settings
 
 OUTPUTS = ("matched_cells", "pkn", "full_dag", "folds", "data_summary")
 
@@ -34,9 +35,9 @@ class Study:
         self.parameters = config["parameters"]
 
     def run(self, pipeline, **changes):
-        for name, value in self.parameters.items():
-            changed = {**value, **changes.get(name, {})} if isinstance(value, dict) else value
-            self.catalog[f"params:{name}"] = changed
+        changed = {name: {**value, **changes.get(name, {})} for name, value in self.parameters.items()}
+        for name, settings in all_settings(changed).items():
+            self.catalog[f"params:{name}"] = settings
         SequentialRunner().run(pipeline, self.catalog)
 
     def load(self, name):
@@ -271,11 +272,16 @@ def test_bad_input_is_one_clear_error_before_anything_is_written(demo, case):
 @pytest.mark.parametrize(
     ("group", "changes", "message"),
     [
-        ("data_engineering", {"log2p": True}, "data_engineering.log2p: Extra inputs"),
+        ("data_engineering", {"log2p": True}, "data_engineering.log2p: no such parameter; did you mean log1p"),
         ("data_engineering", {"library_size": -1}, "data_engineering.library_size: Input should be greater than 0"),
         ("data_engineering", {"outputs": ["NONE"]}, "no label NONE .found: RECEPTOR"),
         ("cross_validation", {"n_splits": 1}, "cross_validation.n_splits"),
         ("cross_validation", {"group_by": "donor"}, "group_by: the class labels have no column donor"),
+        (
+            "data_engineering",
+            {"control_inputs": True, "in_memory_cells": 9},
+            "control_inputs needs the cells in memory",
+        ),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_named(demo, group, changes, message):

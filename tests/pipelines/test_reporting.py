@@ -13,13 +13,15 @@ from scipy.sparse import csr_matrix
 
 from kpnn.cells import Transform
 from kpnn.datasets.optional import OptionalDataset
-from kpnn.errors import SettingsError
+from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
+from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.nodes import gather_study, gathering_of, write_report
-from kpnn.pipelines.reporting.weighing import weigh_nodes
+from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
+from kpnn.training.settings import EvaluationSettings
 
 PARAMETERS = {"permutations": 200, "control_inputs": 5, "seeds": 1, "alternative_dags": 2}
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
@@ -59,11 +61,11 @@ def study(tmp_path_factory):
     return dag, cells, folds, store, models
 
 
-def weigh(study, **changes):
-    dag, cells, folds, store, models = study
-    given = {"store": store, "models": models, "modelling": {"fit": {"max_epochs": 20}}}
-    given |= {"interpretation": PARAMETERS, "cross_validation": {}}
-    return weigh_nodes(dag, cells, folds, **(given | changes))
+def weigh(study, models=None):
+    dag, cells, folds, store, of_all = study
+    evaluation = Evaluation(cells, folds, EvaluationSettings(fit={"max_epochs": 20}), None)
+    trained = load_networks(dag, evaluation, store, of_all if models is None else models)
+    return weigh_nodes(trained, InterpretationSettings(**PARAMETERS))
 
 
 def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):
@@ -90,14 +92,9 @@ def test_a_fold_without_a_model_is_named_and_the_others_are_weighed(study):
 
 
 def test_an_arm_without_any_model_gives_empty_tables_with_their_columns(study):
-    *tables, account = weigh(study, models=None)
+    *tables, account = weigh(study, models={})
     assert [len(table) for table in tables] == [0] * 7 and all(len(table.columns) for table in tables)
     assert len(account["notes"]) == 3
-
-
-def test_a_parameter_that_makes_no_sense_is_named(study):
-    with pytest.raises(SettingsError, match=r"interpretation\.seeds"):
-        weigh(study, interpretation={"seeds": -1})
 
 
 def test_a_missing_arm_is_said_in_the_report(study):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node, pipeline
 
+from kpnn.pipelines.evaluation import create_evaluation
+from kpnn.pipelines.handing_on import for_arm
 from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
 _WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
-_RIVALS = ("pkn", "optimal_neuron_sets")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
 
@@ -20,12 +21,18 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         arm: name of the arm.
         dag: dataset of its DAG.
     """
-    inputs = {"dag": dag, "matched_cells": "matched_cells", "folds": "folds"}
-    weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation", "params:cross_validation"]
-    if arm == "pruned":  # the other optimal DAGs are rivals of the selected one only
-        inputs |= {name: name for name in _RIVALS}
-        weighed += _RIVALS
+    inputs = {"dag": dag, "evaluation": "evaluation"}
+    weighed = ["trained", "params:interpretation"]
+    if arm == "pruned":  # rivals are those of the selected DAG
+        inputs["rival_dags"] = "rival_dags"
+        weighed.append("rival_dags")
     template = [
+        node(
+            weighing.load_networks,
+            ["dag", "evaluation", "fold_store", "models"],
+            "trained",
+            name="load_networks",
+        ),
         node(
             weighing.weigh_nodes,
             weighed,
@@ -39,26 +46,14 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             name="gather",
         ),
         node(
-            arm_runs.logging_of(arm),
-            ["dag", "folds", "fold_store", "params:modelling", "params:data_engineering.input_suffix"],
+            for_arm(arm_runs.log_arm, arm),
+            ["dag", "evaluation", "fold_store"],
             "logged",
             name="log_arm",
         ),
     ]
-    return pipeline(
-        template,
-        namespace=arm,
-        inputs=inputs,
-        parameters={
-            name: name
-            for name in (
-                "params:modelling",
-                "params:interpretation",
-                "params:cross_validation",
-                "params:data_engineering.input_suffix",
-            )
-        },
-    )
+    parameters = {"params:interpretation": "params:interpretation"}
+    return pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
 
 
 def create_pipeline() -> Pipeline:
@@ -96,4 +91,5 @@ def create_pipeline() -> Pipeline:
             name="register_model",
         ),
     ]
-    return sum((create_arm(arm, dag) for arm, dag in _ARMS.items()), start=pipeline(study))
+    arms = (create_arm(arm, dag) for arm, dag in _ARMS.items())
+    return sum(arms, start=create_evaluation() + pipeline(study))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from kpnn.settings_base import Settings
 
 
-class ReportingSettings(BaseModel):
+class ReportingSettings(Settings):
     """How arms are compared and the report is written; see `conf/base/parameters_reporting.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = ""
     margin: float = Field(0.01, gt=0, lt=0.5)

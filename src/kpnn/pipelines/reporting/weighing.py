@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from anndata import AnnData
 
-from kpnn.cells.folds import FoldSettings
-from kpnn.errors import KpnnError, ModelError
+from kpnn.errors import ModelError
 from kpnn.interpretation import (
     InterpretationSettings,
     TrainedFold,
@@ -18,21 +17,20 @@ from kpnn.interpretation import (
     summarise_stability,
     weigh_arm,
 )
-from kpnn.pipelines.validation import validated
-from kpnn.pkn import Dag, Pkn, select_dag
+from kpnn.pipelines.evaluation import Evaluation
+from kpnn.pipelines.handing_on import HandedOn
+from kpnn.pipelines.rivals import rivals_of_kind
+from kpnn.pkn import Dag
 from kpnn.simulation import control_inputs
 from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, fold_name
-from kpnn.training.settings import EvaluationSettings, Hyperparameters
+from kpnn.training.settings import Hyperparameters
 
-logger = logging.getLogger(__name__)
-
-ArmTables = tuple[
+NodeTables = tuple[
     pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]
 ]
 
 
-_SECONDS_PER_RIVAL = 20.0
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
     ["repeat", "fold", "node", "output", "gradient"],
@@ -45,41 +43,52 @@ _COLUMNS = (
 """Columns of the tables of an arm without any model."""
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedArm(HandedOn):
+    """An arm as it was trained.
+
+    Attributes:
+        dag: its network.
+        evaluation: the cells, folds and settings under which it was trained; the cells in memory.
+        folds: its networks.
+        notes: which folds have none, in sentences.
+    """
+
+    dag: Dag
+    evaluation: Evaluation
+    folds: list[TrainedFold]
+    notes: list[str]
+
+
+def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: dict[str, Any] | None) -> TrainedArm:
+    """Loads an arm's networks from disk, and says which are not there."""
+    if evaluation.cells.isbacked:  # ablation and control inputs look at all cells again and again
+        evaluation = replace(evaluation, cells=evaluation.cells.to_memory())
+    folds, notes = _trained_folds(evaluation.cells, evaluation.folds, store, models or {})
+    return TrainedArm(dag, evaluation, folds, notes)
+
+
 def weigh_nodes(
-    dag: Dag,
-    matched_cells: AnnData,
-    folds: pd.DataFrame,
-    store: FoldStore,
-    models: dict[str, Any] | None,
-    modelling: dict[str, Any],
-    interpretation: dict[str, Any],
-    cross_validation: dict[str, Any],
-    pkn: Pkn | None = None,
-    optimal_neuron_sets: pd.DataFrame | None = None,
-) -> ArmTables:
+    arm: TrainedArm, settings: InterpretationSettings, rival_dags: pd.DataFrame | None = None
+) -> NodeTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
-    if matched_cells.isbacked:  # ablation and control inputs look at all cells again and again
-        matched_cells = matched_cells.to_memory()
-    settings = validated(InterpretationSettings, interpretation, "interpretation")
-    evaluation = validated(EvaluationSettings, modelling, "modelling")
-    group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
-    trained, notes = _trained_folds(matched_cells, folds, store, models or {})
-    if not trained:
+    if not arm.folds:
         nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
-        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": notes, "n_folds": 0}
+        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": arm.notes, "n_folds": 0}
+    dag, evaluation = arm.dag, arm.evaluation
 
     def draw_control(seed: int) -> LabelledCells:
         # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
-        control = control_inputs(matched_cells, dag.outputs, seed, flat_profile=True)
-        return LabelledCells.from_anndata(control, dag.outputs, group_by)
+        return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
 
+    rivals = [] if rival_dags is None else rivals_of_kind(rival_dags, "alternative", dag.outputs)
     weights = weigh_arm(
-        trained,
-        LabelledCells.from_anndata(matched_cells, dag.outputs, group_by),
+        arm.folds,
+        evaluation.labelled(dag),
         settings,
-        evaluation,
+        evaluation.settings,
         draw_control=draw_control,
-        alternatives=_rivals(pkn, optimal_neuron_sets, dag, settings.alternative_dags),
+        alternatives=rivals[: settings.alternative_dags],
     )
     return (
         summarise_nodes(weights, dag, settings),
@@ -92,26 +101,8 @@ def weigh_nodes(
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
         ),
-        {"notes": [*notes, *weights.notes], "n_folds": len(trained)},
+        {"notes": [*arm.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
-
-
-def _rivals(pkn: Pkn | None, neuron_sets: pd.DataFrame | None, selected: Dag, most: int) -> list[Dag]:
-    """DAGs on the other optimal neuron sets, each the smallest on its neurons."""
-    if pkn is None or neuron_sets is None or not len(neuron_sets):
-        return []
-    found: list[Dag] = []
-    for _, rows in neuron_sets.groupby("rank", sort=True):
-        neurons = {*rows["node"], *pkn.outputs}
-        if len(found) == most or neurons == set(selected.neurons):
-            continue
-        kept = pkn.edges[pkn.edges["parent"].isin(neurons) & pkn.edges["child"].isin(neurons | set(pkn.inputs))]
-        part = Pkn(kept.reset_index(drop=True), pkn.inputs, pkn.outputs)
-        try:
-            found.append(select_dag(part.pruned(), time_limit=_SECONDS_PER_RIVAL).dag)
-        except KpnnError as error:
-            logger.warning("An optimal DAG is left out of the node weights: %s", error)
-    return [dag for dag in found if dag.inputs == selected.inputs]
 
 
 def _trained_folds(
