@@ -9,18 +9,17 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-from keras import ops
 from scipy.sparse import csr_matrix
 
 from kpnn.errors import ModelError
-from kpnn.nn.engine import Engine
+from kpnn.nn.compiled_model import CompiledModel
+from kpnn.nn.engine.kernels import LabelledRows, loss_of, train_epoch
+from kpnn.nn.fit import _Fit
 from kpnn.nn.history import History
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.kernels import BATCH, loss_of, train_epoch
 from kpnn.nn.labels import class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
-from kpnn.nn.training import _Fit
 
 
 class Stream(Protocol):
@@ -104,7 +103,7 @@ class _StreamFit(_Fit):
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.engine = Engine.of(
+        self.compiled = CompiledModel.of(
             self.model,
             batch_size=min(settings.batch_size, self.training.n_cells),
             learning_rate=settings.learning_rate,
@@ -115,46 +114,32 @@ class _StreamFit(_Fit):
         self.label_weights = class_weights(settings.class_weight, self.training.labels)
         self.plain_weights = np.ones_like(self.label_weights)
         self.steps = 0
-        self.best = self.engine.snapshot()
+        self.best = self.compiled.snapshot()
         self.best_loss = float("inf")
         self.largest = 0.0
 
     def _adapt(self) -> None:
-        layer = self.engine.normalization
-        if layer is None or layer.kind != "standard" or int(ops.convert_to_numpy(layer.n_cells)) > 0:
+        layer = self.compiled.normalization
+        if layer is None or not layer.wants_moments():
             return
         means, variances = self.training.moments()
         variances[variances <= 1e-12 * means**2] = 0.0
-        layer.mean.assign(means.astype(layer.variable_dtype))
-        layer.variance.assign(variances.astype(layer.variable_dtype))
-        layer.n_cells.assign(self.training.n_cells)
-        self.engine.use_stored_normalization()
+        layer.set_moments(means, variances, self.training.n_cells)
+        self.compiled.use_stored_moments()
 
     def epoch(self) -> None:
-        engine, number = self.engine, len(self.losses) + 1
+        number = len(self.losses) + 1
         generator = np.random.default_rng([self.settings.seed, 1, number])
         loss = penalty = 0.0
         for expression, labels in self.training.buffers(generator):
             rows, names, _ = as_rows(self.model, expression)
             base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
-            each, penalty, self.steps = train_epoch(
-                engine.plan,
-                rows,
-                np.arange(len(names)),
-                self._labels(labels),
-                self.label_weights,
-                engine.state,
-                engine.rule,
-                engine.drops,
-                base,
-                self.steps,
-                engine.space,
-            )
+            part = LabelledRows(rows, np.arange(len(names)), self._labels(labels), self.label_weights)
+            each, penalty, self.steps = train_epoch(self.compiled.network, part, base, self.steps)
             loss += each * len(names) / self.training.n_cells
             self.largest = max(self.largest, float(np.abs(rows.data).max(initial=0)))
         val_loss = float("nan")
-        if engine.rule.normalization == BATCH:
-            engine.use_stored_normalization()
+        self.compiled.use_moving_moments()
         if self.validation is not None and np.isfinite(loss):
             val_loss = self._validation_loss()
         self.losses.append(loss)
@@ -162,25 +147,16 @@ class _StreamFit(_Fit):
         self.val_losses.append(val_loss)
 
     def _validation_loss(self) -> float:
-        engine, loss = self.engine, 0.0
+        loss = 0.0
         for expression, labels in self.validation.in_order():
             rows, names, _ = as_rows(self.model, expression)
-            each = loss_of(
-                engine.plan,
-                rows,
-                np.arange(len(names)),
-                self._labels(labels),
-                self.plain_weights,
-                engine.state,
-                engine.rule,
-                engine.no_drops,
-                engine.space,
-            )
+            part = LabelledRows(rows, np.arange(len(names)), self._labels(labels), self.plain_weights)
+            each = loss_of(self.compiled.predictor, part)
             loss += each * len(names) / self.validation.n_cells
         return loss
 
     def _labels(self, labels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(labels, dtype=self.engine.layer.variable_dtype)
+        return np.ascontiguousarray(labels, dtype=self.compiled.layer.variable_dtype)
 
     def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
         return (
@@ -189,7 +165,7 @@ class _StreamFit(_Fit):
         )
 
     def history(self) -> History:
-        self.engine.store(self.best, self.training.n_cells)
+        self.compiled.store(self.best, self.training.n_cells)
         return History(
             np.array(self.losses, dtype=np.float64),
             np.array(self.penalties, dtype=np.float64),

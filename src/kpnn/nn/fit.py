@@ -18,10 +18,10 @@ import keras
 import numpy as np
 
 from kpnn.errors import ModelError, SettingsError, some_names
-from kpnn.nn.engine import Engine
+from kpnn.nn.compiled_model import CompiledModel
+from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
 from kpnn.nn.history import History
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.kernels import BATCH, Rows, loss_of, train_epoch
 from kpnn.nn.labels import as_labels, class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
@@ -82,8 +82,8 @@ def fit_kpnn(
         class_weight=class_weight,
         seed=seed,
     )
-    training = _cells(model, X, y, "training")
-    validation = None if validation_data is None else _cells(model, *validation_data, "validation")
+    training = _labelled_rows(model, X, y, "training")
+    validation = None if validation_data is None else _labelled_rows(model, *validation_data, "validation")
     fit = _Fit(model, settings, training, validation, 0)
     return _run([fit], None if callback is None else lambda _, epoch, loss: callback(epoch, loss), 1)[0]
 
@@ -140,12 +140,12 @@ def fit_kpnns(
     dtypes = {sparse_dag(model).variable_dtype for model in models}
     if len(fingerprints) > 1 or len(dtypes) > 1 or len({id(model) for model in models}) < len(models):
         raise ModelError("models trained together must be different models of one dtype on one DAG")
-    cells = _cells(models[0], X, y, "given")
+    cells = _labelled_rows(models[0], X, y, "given")
     fits = []
     for place, model in enumerate(models):
-        training = cells.part(training_rows[place], f"training_rows[{place}]")
+        training = _part(cells, training_rows[place], f"training_rows[{place}]")
         rows = watched[place]
-        validation = None if rows is None else cells.part(rows, f"validation_rows[{place}]")
+        validation = None if rows is None else _part(cells, rows, f"validation_rows[{place}]")
         fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
     return _run(fits, callback, n_threads or _usable_cores())
 
@@ -160,35 +160,28 @@ def adapt_normalization(model: keras.Model, X: Any) -> None:
         X: the training cells, as for `fit_kpnn`.
     """
     rows, names, _ = as_rows(model, X)
-    Engine.of(model).adapt(rows, np.arange(len(names)))
+    CompiledModel.of(model).adapt(rows, np.arange(len(names)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Labelled cells: some rows of a matrix."""
-
-    rows: Rows
-    labels: np.ndarray
-    which: np.ndarray
-
-    def part(self, which: Any, name: str) -> _Cells:
-        chosen = np.asarray(which)
-        if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer) or len(chosen) == 0:
-            raise SettingsError(f"{name} must hold at least one row number and nothing else")
-        if chosen.min() < 0 or chosen.max() >= len(self.which):
-            raise SettingsError(
-                f"{name} names row {chosen.max() if chosen.min() >= 0 else chosen.min()} of {len(self.which)}"
-            )
-        return _Cells(self.rows, self.labels, chosen.astype(np.int64))
-
-
-def _cells(model: keras.Model, X: Any, y: Any, which: str) -> _Cells:
+def _labelled_rows(model: keras.Model, X: Any, y: Any, purpose: str) -> LabelledRows:
+    """All cells of X with their labels, both classes weighing the same."""
     rows, names, _ = as_rows(model, X)
     layer = sparse_dag(model)
     if len(names) == 0:
-        raise ModelError(f"no {which} cells")
+        raise ModelError(f"no {purpose} cells")
     labels = as_labels(y, names, layer.dag.outputs, np.dtype(layer.variable_dtype))
-    return _Cells(rows, labels, np.arange(len(names)))
+    return LabelledRows(rows, np.arange(len(names)), labels, class_weights(None, labels))
+
+
+def _part(cells: LabelledRows, which: Any, name: str) -> LabelledRows:
+    """Some of the cells, by their row numbers."""
+    chosen = np.asarray(which)
+    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer) or len(chosen) == 0:
+        raise SettingsError(f"{name} must hold at least one row number and nothing else")
+    if chosen.min() < 0 or chosen.max() >= len(cells.which):
+        stray = chosen.max() if chosen.min() >= 0 else chosen.min()
+        raise SettingsError(f"{name} names row {stray} of {len(cells.which)}")
+    return cells._replace(which=chosen.astype(np.int64))
 
 
 @dataclass(eq=False)
@@ -197,8 +190,8 @@ class _Fit:
 
     model: keras.Model
     settings: TrainingSettings
-    training: _Cells
-    validation: _Cells | None
+    training: LabelledRows
+    validation: LabelledRows | None
     place: int
     raising: bool = True
     losses: list[float] = field(default_factory=list)
@@ -210,59 +203,37 @@ class _Fit:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.engine = Engine.of(
+        self.compiled = CompiledModel.of(
             self.model,
-            batch_size=min(settings.batch_size, max(1, len(self.training.which))),
+            batch_size=min(settings.batch_size, len(self.training.which)),
             learning_rate=settings.learning_rate,
             optimizer=settings.optimizer,
             training=True,
         )
-        outputs, codes = self.engine.layer.dag.outputs, self.engine.plan.codes[self.engine.plan.outputs]
-        other = [name for name, code in zip(outputs, codes, strict=True) if code > 1]
+        layer = self.compiled.layer
+        codes = layer.activation_codes[layer.layout.outputs]
+        other = [name for name, code in zip(layer.dag.outputs, codes, strict=True) if code not in (LINEAR, SIGMOID)]
         if other:
             raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to be trained on labels")
-        self.engine.adapt(self.training.rows, self.training.which)
-        self.label_weights = class_weights(settings.class_weight, self.training.labels[self.training.which])
-        self.plain_weights = np.ones_like(self.label_weights)
+        self.compiled.adapt(self.training.rows, self.training.which)
+        labels = self.training.labels[self.training.which]
+        self.training = self.training._replace(label_weights=class_weights(settings.class_weight, labels))
         self.steps = 0
-        self.best = self.engine.snapshot()
+        self.best = self.compiled.snapshot()
         self.best_loss = float("inf")
 
     def epoch(self) -> None:
         """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
-        engine, data, number = self.engine, self.training, len(self.losses) + 1
+        which, number = self.training.which, len(self.losses) + 1
+        # Seeded by the epoch, not drawn on from the one before: no other fit and no thread can change the order.
         generator = np.random.default_rng([self.settings.seed, 1, number])
-        order = data.which[generator.permutation(len(data.which))]
+        shuffled = self.training._replace(which=which[generator.permutation(len(which))])
         base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
-        loss, penalty, self.steps = train_epoch(
-            engine.plan,
-            data.rows,
-            order,
-            data.labels,
-            self.label_weights,
-            engine.state,
-            engine.rule,
-            engine.drops,
-            base,
-            self.steps,
-            engine.space,
-        )
+        loss, penalty, self.steps = train_epoch(self.compiled.network, shuffled, base, self.steps)
+        self.compiled.use_moving_moments()
         val_loss = float("nan")
-        if engine.rule.normalization == BATCH:
-            engine.use_stored_normalization()
         if self.validation is not None and np.isfinite(loss):
-            data = self.validation
-            val_loss = loss_of(
-                engine.plan,
-                data.rows,
-                data.which,
-                data.labels,
-                self.plain_weights,
-                engine.state,
-                engine.rule,
-                engine.no_drops,
-                engine.space,
-            )
+            val_loss = loss_of(self.compiled.predictor, self.validation)
         self.losses.append(loss)
         self.penalties.append(penalty)
         self.val_losses.append(val_loss)
@@ -278,7 +249,7 @@ class _Fit:
             return
         watched = float("-inf") if self.validation is None else val_loss
         if self.validation is None or watched < self.best_loss - self.settings.min_delta:
-            self.best_loss, self.best_epoch, self.best = watched, number, self.engine.snapshot()
+            self.best_loss, self.best_epoch, self.best = watched, number, self.compiled.snapshot()
         patience = self.settings.patience
         if callback is not None and callback(self.place, number, val_loss) is False:
             self.stopped_by = "callback"
@@ -288,11 +259,11 @@ class _Fit:
             self.stopped_by = "max_epochs"
 
     def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
-        settings, state = self.settings, self.engine.state
+        settings, state = self.settings, self.compiled.network.state
         which = f"loss is {loss}" if not np.isfinite(loss) else f"validation loss is {val_loss}"
         largest = float(np.abs(self.training.rows.data).max(initial=0))
         cause = f"the learning rate {settings.learning_rate:g} is too high"
-        if largest > 1e3 and self.engine.normalization is None:
+        if largest > 1e3 and self.compiled.normalization is None:
             cause = f"expression reaches {largest:g} and is not normalized, or {cause}"
         if not np.isfinite(self.best[0]).all():
             cause = "the model's weights were not finite before training"
@@ -304,7 +275,7 @@ class _Fit:
 
     def history(self) -> History:
         """Writes the best weights into the model and returns the curve."""
-        self.engine.store(self.best, len(self.training.which))
+        self.compiled.store(self.best, len(self.training.which))
         return History(
             loss=np.array(self.losses),
             penalty=np.array(self.penalties),
