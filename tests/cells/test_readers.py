@@ -14,7 +14,7 @@ import scipy.io
 import scipy.sparse as sp
 
 from kpnn.cells import open_expression
-from kpnn.cells.tenx_writing import write_tenx_h5
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
 
 TENX = Path(__file__).parents[3] / "shared" / "data" / "tenx"

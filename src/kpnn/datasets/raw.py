@@ -84,7 +84,7 @@ class ExpressionDataset(_RawDataset):
 
     def save(self, data: AnnData) -> None:
         """Writes counts as a 10x `.h5` file."""
-        from kpnn.cells.tenx_writing import write_tenx_h5
+        from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 
         if self._filepath.suffix != ".h5":
             raise RawDataError(f"{self._filepath}: simulated expression is written as 10x .h5 only")
@@ -121,7 +121,7 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
         """Gives the cells as an expression handle."""
         import scanpy as sc
 
-        from kpnn.cells.in_memory import InMemory
+        from kpnn.cells.formats.in_memory import InMemory
 
         function = getattr(sc.datasets, self._name, None)
         if function is None:

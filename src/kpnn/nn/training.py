@@ -324,7 +324,7 @@ def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | 
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
         while going:
             start = time.perf_counter()
-            list(threads.map(_Fit.epoch, going))
+            list(threads.map(lambda fit: fit.epoch(), going))
             seconds = time.perf_counter() - start
             for fit in going:
                 fit.judge(callback, seconds)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kpnn.cells import CellStream
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import keras
 
     from kpnn.nn import History
-    from kpnn.nn import TrainingSettings as NetworkTraining
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +164,8 @@ def fit_networks(
         on_epoch: called with the job's position, the epoch and its validation loss; False ends that fit.
     """
     from kpnn.nn import TrainingSettings as NetworkTraining
-    from kpnn.nn import build_kpnn, fit_kpnns
+    from kpnn.nn import build_kpnn
+    from kpnn.nn.streaming import fit_cells
 
     tuned = [job[0] for job in jobs]
     models = [
@@ -191,14 +190,9 @@ def fit_networks(
         )
         for h in tuned
     ]
-    if isinstance(cells.expression, CellStream):
-        return [
-            (model, _fit_from_disk(model, cells.expression, job, setting, position, on_epoch))
-            for position, (model, job, setting) in enumerate(zip(models, jobs, how, strict=True))
-        ]
-    histories = fit_kpnns(
+    histories = fit_cells(
         models,
-        cells.expression,
+        cells.store,
         cells.labels,
         settings=how,
         training_rows=[job[1] for job in jobs],
@@ -207,23 +201,6 @@ def fit_networks(
         n_threads=settings.execution.threads_per_fit,
     )
     return list(zip(models, histories, strict=True))
-
-
-def _fit_from_disk(
-    model: keras.Model,
-    stream: CellStream,
-    job: Job,
-    settings: NetworkTraining,
-    position: int,
-    on_epoch: OnEpoch | None,
-) -> History:
-    from kpnn.nn.streaming import fit_stream
-
-    _, train, validate = job
-    watch = None if on_epoch is None else lambda epoch, loss: on_epoch(position, epoch, loss)
-    return fit_stream(
-        model, stream.part(train), validation_cells=stream.part(validate), settings=settings, callback=watch
-    )
 
 
 def _tuning_splits(
@@ -272,10 +249,11 @@ def _predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) ->
     """Predicted probabilities, shape (n_rows, n_outputs)."""
     from kpnn.nn import predict
 
-    if isinstance(cells.expression, CellStream):
-        parts = [predict(model, part) for part, _ in cells.expression.part(rows).in_order()]
-        return pd.concat(parts)[list(cells.outputs)].to_numpy()
-    return predict(model, cells.expression[rows])[list(cells.outputs)].to_numpy()
+    parts, places = [], []
+    for expression, positions in cells.store.rows(rows).buffers():
+        parts.append(predict(model, expression)[list(cells.outputs)].to_numpy())
+        places.append(positions)
+    return np.concatenate(parts)[np.argsort(np.concatenate(places))]
 
 
 def _keras_bytes(model: keras.Model) -> bytes:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, Matched, StreamedMatch, check_class_labels, gene_of, match
+from kpnn.cells import Expression, Matched, PendingCells, StreamedMatch, check_class_labels, gene_of, match
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.cells.streaming_match import PendingCells
 from kpnn.errors import CellsError, PknError, SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import state_pkn

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from kpnn.cells.anndata_file import AnnDataFile
 from kpnn.cells.expression import Expression
-from kpnn.cells.tenx_h5 import TenxH5
-from kpnn.cells.tenx_mtx import TenxMtx
-from kpnn.cells.text_matrix import TextMatrix
+from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.cells.formats.tenx_h5 import TenxH5
+from kpnn.cells.formats.tenx_mtx import TenxMtx
+from kpnn.cells.formats.text_matrix import TextMatrix
 from kpnn.errors import CellsError
 
 Format = Literal["tenx_h5", "tenx_mtx", "h5ad", "zarr", "table"]

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from kpnn.cells.chunks import ChunkedNumbers
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import dataset, find_names, open_hdf5, texts
-from kpnn.cells.sparse_rows import checked_indptr, select_rows
+from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
+from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
+from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
 from kpnn.errors import CellsError, some_names
 
 _OLD_LAYOUT = ("barcodes", "data", "indices", "indptr", "shape")
@@ -169,4 +169,5 @@ class TenxH5(Expression):
                 ChunkedNumbers(group["data"], self.source) as data,
                 ChunkedNumbers(group["indices"], self.source) as at,
             ):
-                return select_rows(data, at, self._indptr, cells, lookup, len(columns), self.source, is_gene)
+                matrix = CompressedMatrix(data, at, self._indptr, self.source)
+                return select_rows(matrix, cells, lookup, len(columns), is_gene)

@@ -13,8 +13,14 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import integers_attribute, open_hdf5, text_attribute
-from kpnn.cells.sparse_rows import checked_indptr, select_columns, select_dense_rows, select_rows
+from kpnn.cells.formats.storage.hdf5 import integers_attribute, open_hdf5, text_attribute
+from kpnn.cells.formats.storage.sparse_rows import (
+    CompressedMatrix,
+    checked_indptr,
+    select_columns,
+    select_dense_rows,
+    select_rows,
+)
 from kpnn.errors import CellsError, KpnnError, some_names
 
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError)
@@ -152,11 +158,10 @@ class AnnDataFile(Expression):
             lookup = np.full(len(self._var_names), -1, dtype=np.int32)
             lookup[columns] = np.arange(len(columns), dtype=np.int32)
             assert self.indptr is not None
+            matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source)
             if self.layout == "csr":
-                return select_rows(node["data"], node["indices"], self.indptr, cells, lookup, len(columns), self.source)
-            return select_columns(
-                node["data"], node["indices"], self.indptr, cells, lookup, len(self._obs_names), self.source
-            )
+                return select_rows(matrix, cells, lookup, len(columns))
+            return select_columns(matrix, cells, lookup, len(self._obs_names))
 
 
 def _index(root: Any, table: str, source: str) -> pd.Index:
