@@ -69,7 +69,9 @@ def fit_cells(
         )
     fits: list[_Fit] = []
     for place, model in enumerate(models):
-        training, validation = (_Part.of(model, cells, labels, rows[place]) for rows in (training_rows, validation_rows))
+        training, validation = (
+            _Part.of(model, cells, labels, rows[place]) for rows in (training_rows, validation_rows)
+        )
         fits.append(_FitFromDisk(model, settings[place], training, validation, place))
     return _run(fits, callback, n_threads or _usable_cores())
 
