@@ -223,7 +223,7 @@ def test_a_table_whose_sides_cannot_be_told_apart_asks_for_its_orientation(tmp_p
     path = tmp_path / "a.csv"
     path.write_text(",g1,g2\nc1,1,2\nc2,3,4\n")
     with pytest.raises(CellsError, match="orientation: genes_by_cells"):
-        open_expression(path)
+        open_expression(path).read()
     cells = open_expression(path, orientation="genes_by_cells").read()
     assert list(cells.obs_names) == ["g1", "g2"]
 

@@ -58,6 +58,19 @@ class Expression(ABC):
         return True
 
     @property
+    def is_logged(self) -> bool:
+        """Whether the file says that a logarithm was taken of its values."""
+        return False
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """Names of further matrices in the same file, where the format can hold several."""
+        return ()
+
+    def settle(self, barcodes: Iterable[str], genes: Iterable[str]) -> None:  # noqa: B027
+        """Takes note of names that are to be looked for, where the file alone does not say which side holds cells."""
+
+    @property
     def n_cells(self) -> int:
         """Number of cells in the file."""
         return len(self.barcodes)
@@ -159,14 +172,30 @@ class Expression(ABC):
         wrong = ~(np.isfinite(values.data) & (values.data >= 0))
         if wrong.any():
             rows = np.unique(np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[wrong])
-            example = values.data[wrong][0]
+            kinds = [
+                f"{count} {kind}"
+                for kind, count in (
+                    ("missing or infinite", int((~np.isfinite(values.data)).sum())),
+                    ("negative", int((values.data < 0).sum())),
+                )
+                if count
+            ]
             raise CellsError(
-                f"{self.source}: negative or non-finite values ({wrong.sum()}, such as {example}) in cell "
-                f"{some_names(self.barcodes[cells[rows]])}; expression must be counts or normalized counts, unscaled"
+                f"{self.source}: negative or non-finite values ({' and '.join(kinds)}, such as "
+                f"{values.data[wrong][0]}) in cell {some_names(self.barcodes[cells[rows]])}; expression must be counts "
+                f"or normalized counts, unscaled{self._advice()}"
             )
         wrong = ~(np.isfinite(totals) & (totals >= 0))
         if wrong.any():
             raise CellsError(
                 f"{self.source}: the sum over all genes is {totals[wrong][0]} in cell "
                 f"{some_names(self.barcodes[cells[wrong]])}; there are negative or non-finite values in other genes"
+                f"{self._advice()}"
             )
+
+    def _advice(self) -> str:
+        """Which other matrix of the same file could be meant."""
+        if not self.other_values:
+            return ""
+        named = " or ".join(f"`values: {name}`" for name in self.other_values[:3])
+        return f"; the file also holds {some_names(self.other_values)}: say {named} if that is what you mean"

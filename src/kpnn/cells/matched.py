@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +22,56 @@ from kpnn.cells.transforms import Transform
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_log = logging.getLogger(__name__)
+
 CELLS_AT_ONCE = 4_096
+_ENOUGH_VALUES = 1_000_000
+_FEW = 0.01
+# log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
+_LARGEST_LOGARITHM = 16.2
 _CHUNK = (1 << 18,)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where counts were read, and whether a logarithm was taken of them there.
+
+    Attributes:
+        source: the file.
+        is_logged: whether the file says that a logarithm was taken.
+        has_counts: whether some values are whole numbers; logarithms of counts are none.
+        largest: the largest value.
+    """
+
+    source: str
+    is_logged: bool = False
+    has_counts: bool = False
+    largest: float = 0.0
+
+    def with_values(self, values: np.ndarray) -> Origin:
+        """After some more of the values were seen."""
+        if not len(values):
+            return self
+        some = values[:_ENOUGH_VALUES]
+        has_counts = self.has_counts or bool((some == np.rint(some)).mean() > _FEW)
+        return replace(self, has_counts=has_counts, largest=max(self.largest, float(values.max())))
+
+    def warn_of_second_logarithm(self, transform: Transform) -> None:
+        """Warns where `log1p` would be taken of logarithms."""
+        if not transform.log1p:
+            return
+        if self.is_logged:
+            why = "its `uns` says that log1p was taken already"
+        elif not self.has_counts and 0 < self.largest < _LARGEST_LOGARITHM:
+            why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
+        else:
+            return
+        _log.warning(
+            "%s: %s, and data_engineering.log1p takes it again: set log1p to false, or name a matrix of counts with "
+            "`values:` if the file holds one",
+            self.source,
+            why,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +83,14 @@ class _MatchedCells(ABC):
         labels: int8, index the barcodes, one column per output.
         genes: gene names, shape (genes,).
         steps: what was done, in order.
+        origin: where the counts were read, and what the file says of them.
     """
 
     totals: np.ndarray
     labels: pd.DataFrame
     genes: pd.Index
     steps: tuple[Step, ...]
+    origin: Origin
 
     @abstractmethod
     def of_cells(self, kept: np.ndarray, step: str) -> Self:
@@ -116,6 +167,7 @@ class Matched(_MatchedCells):
         """The cells as training wants them."""
         from anndata import AnnData
 
+        self.origin.warn_of_second_logarithm(transform)
         adata = AnnData(transform.apply(self.counts, self.totals), obs=self._obs(more_obs), var=self._var(nodes))
         adata.layers["counts"] = self.counts
         adata.uns["transform"] = transform.as_dict()
@@ -154,6 +206,7 @@ class StreamedMatch(_MatchedCells):
         self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None
     ) -> PendingCells:
         """What `write_h5ad` writes."""
+        self.origin.warn_of_second_logarithm(transform)
         return PendingCells(self, transform, self._obs(more_obs), self._var(nodes))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar, overload
@@ -13,10 +15,18 @@ import scipy.sparse as sp
 from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
-from kpnn.cells.matched import Matched, StreamedMatch, parts_of
+from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
 from kpnn.errors import CellsError, SettingsError, some_names
 
 _M = TypeVar("_M", Matched, StreamedMatch)
+
+_log = logging.getLogger(__name__)
+
+# Labels are made for the cells of one file, but networks know many genes that an assay does not measure.
+_MOST_LOST_CELLS = 0.1
+_MOST_LOST_GENES = 0.5
+
+_SEQUENCE = re.compile(r"[ACGTN]{8,}")
 
 
 @dataclass(frozen=True)
@@ -92,18 +102,21 @@ def match(
         CellsError: no cell or no gene in common, nothing left, or the expression is not usable.
     """
     limits = limits or CountLimits()
+    genes = list(dict.fromkeys(genes))
+    expression.settle(labels["barcode"], genes)
     at, indexed, steps = _labelled(expression, labels)
-    known, columns, step = _known_genes(expression, pd.Index(list(dict.fromkeys(genes))), len(indexed))
+    known, columns, step = _known_genes(expression, pd.Index(genes), len(indexed))
     joined = Step(f"repeated genes joined ({join})", len(indexed), len(known), columns - len(known))
     account = (*steps, step, joined)
     if in_memory_cells is not None and len(indexed) > in_memory_cells:
         order = np.argsort(at, kind="stable")
         at, indexed = at[order], indexed.iloc[order]
-        totals, seen_in = _counted(expression, at, known, join, limits)
-        return _within(StreamedMatch(totals, indexed, known, account, expression, at, join), seen_in, limits)
+        totals, seen_in, origin = _counted(expression, at, known, join, limits)
+        return _within(StreamedMatch(totals, indexed, known, account, origin, expression, at, join), seen_in, limits)
     counts, totals = expression.counts(at, known, join=join)
     seen_in = _seen_in(counts, totals, limits)
-    return _within(Matched(totals, indexed, known, account, counts), seen_in, limits)
+    origin = Origin(expression.source, expression.is_logged).with_values(counts.data)
+    return _within(Matched(totals, indexed, known, account, origin, counts), seen_in, limits)
 
 
 def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame, list[Step]]:
@@ -115,6 +128,17 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         raise CellsError(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
+            f"{_otherwise_named(expression, unknown)}"
+        )
+    if len(unknown) > _MOST_LOST_CELLS * len(indexed):
+        _log.warning(
+            "%s of %s labelled cells are not in %s and are left out: %s; the file names %s%s",
+            f"{len(unknown):,}",
+            f"{len(indexed):,}",
+            expression.source,
+            some_names(unknown, 3),
+            some_names(expression.barcodes[:3]),
+            _otherwise_named(expression, unknown),
         )
     found = at >= 0
     steps = [
@@ -122,6 +146,19 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         dropped_step("labelled cells", int(found.sum()), len(expression.genes), unknown),
     ]
     return at[found], indexed[found], steps
+
+
+def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:
+    """How many of the cells that were not found the file has under the same sequence with another prefix or suffix."""
+    asked = [found[0] for found in map(_SEQUENCE.findall, map(str, unknown)) if len(found) == 1]
+    there = {found[0] for found in map(_SEQUENCE.findall, map(str, expression.barcodes)) if len(found) == 1}
+    n_there = sum(sequence in there for sequence in asked)
+    if not n_there:
+        return ""
+    return (
+        f"; {n_there:,} of them differ from a cell of the file only in what stands before or after the sequence: give "
+        "the cells the same names in both files"
+    )
 
 
 def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tuple[pd.Index, int, Step]:
@@ -134,19 +171,31 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
             f"{some_names(wanted, 3)}, the file {some_names(expression.genes[:3])} "
             f"(gene_names: {expression.gene_names})"
         )
+    unknown = wanted[~is_known]
+    if len(unknown) > _MOST_LOST_GENES * len(wanted):
+        _log.warning(
+            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s",
+            f"{len(unknown):,}",
+            f"{len(wanted):,}",
+            expression.source,
+            some_names(unknown, 3),
+            some_names(expression.genes[:3]),
+        )
     columns = int(expression.genes.isin(known).sum())
-    return known, columns, dropped_step("columns of genes in the network", n_cells, columns, wanted[~is_known])
+    return known, columns, dropped_step("columns of genes in the network", n_cells, columns, unknown)
 
 
 def _counted(
     expression: Expression, cells: np.ndarray, genes: pd.Index, join: Join, limits: CountLimits
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each cell's sum over all genes, and in how many of the cells with enough counts each gene is seen."""
+) -> tuple[np.ndarray, np.ndarray, Origin]:
+    """Each cell's sum over all genes, in how many of the cells with enough counts each gene is seen, and the origin."""
+    origin = Origin(expression.source, expression.is_logged)
     totals, seen_in = np.zeros(len(cells)), np.zeros(len(genes), dtype=np.int64)
     for part in parts_of(expression, len(cells)):
         counts, totals[part] = expression.counts(cells[part], genes, join=join)
         seen_in += _seen_in(counts, totals[part], limits)
-    return totals, seen_in
+        origin = origin.with_values(counts.data)
+    return totals, seen_in, origin
 
 
 def _seen_in(counts: sp.csr_matrix, totals: np.ndarray, limits: CountLimits) -> np.ndarray:
@@ -170,6 +219,15 @@ def _within(matched: _M, seen_in: np.ndarray, limits: CountLimits) -> _M:
             raise CellsError(
                 f"no labelled cell has min_counts_per_cell = {limits.min_counts_per_cell:g} counts; "
                 f"the richest has {matched.totals.max():g}"
+            )
+        poor = matched.labels.index[~enough]
+        if len(poor) > _MOST_LOST_CELLS * len(enough):
+            _log.warning(
+                "%s of %s labelled cells have fewer than min_counts_per_cell = %g counts and are left out: %s",
+                f"{len(poor):,}",
+                f"{len(enough):,}",
+                limits.min_counts_per_cell,
+                some_names(poor, 3),
             )
         matched = matched.of_cells(enough, f"cells with at least {limits.min_counts_per_cell:g} counts")
     kept = seen_in >= limits.min_cells_per_gene
