@@ -8,8 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from kpnn.cells import CellsInMemory, CellsOnDisk
 from kpnn.errors import ModelError
-from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, predict
-from kpnn.nn.streaming import fit_cells
+from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, fit_kpnns, predict
 from kpnn.pkn import Dag
 from kpnn.simulation import CountModel, simulate
 
@@ -35,7 +34,7 @@ def study(tmp_path_factory):
 
 def fitted(models, cells, study, seed, **options):
     _, _, _, y, train, validate, _ = study
-    return fit_cells(
+    return fit_kpnns(
         models,
         cells,
         y,

@@ -12,8 +12,8 @@ from scipy import stats
 
 from kpnn.nn import build_kpnn, edge_weights, fit_kpnn, set_edge_weights
 from kpnn.nn.dropout import Dropout
-from kpnn.nn.kernels import random_number
-from kpnn.nn.layout import Layout
+from kpnn.nn.engine.kernels import random_number
+from kpnn.nn.engine.layout import Layout
 from kpnn.pkn import Dag
 
 RATE = 0.3

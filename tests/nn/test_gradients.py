@@ -19,8 +19,8 @@ from kpnn.nn import (
     set_edge_weights,
 )
 from kpnn.nn.activations import ACTIVATIONS
+from kpnn.nn.engine.products import gene_product, plain_gene_product
 from kpnn.nn.layer import sparse_dag
-from kpnn.nn.products import gene_product, plain_gene_product
 
 CASES = {
     "plain": {},

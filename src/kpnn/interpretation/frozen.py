@@ -6,7 +6,6 @@ neurons that can be set, and more digits than training does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
+from scipy.special import expit
 
 from kpnn.errors import ModelError
 from kpnn.pkn import Dag
@@ -21,37 +21,7 @@ from kpnn.pkn import Dag
 if TYPE_CHECKING:
     import keras
 
-_SELU_ALPHA, _SELU_SCALE, _LEAK = 1.6732632423543772, 1.0507009873554805, 0.2
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -700, 700)))
-
-
-def _exp(z: np.ndarray) -> np.ndarray:
-    return np.exp(np.minimum(z, 0.0))
-
-
-_FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
-    "linear": (lambda z: z, np.ones_like),
-    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z))),
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
-    "leaky_relu": (lambda z: np.where(z >= 0, z, _LEAK * z), lambda z: np.where(z >= 0, 1.0, _LEAK)),
-    "elu": (lambda z: np.where(z > 0, z, _exp(z) - 1), lambda z: np.where(z > 0, 1.0, _exp(z))),
-    "selu": (
-        lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * (_exp(z) - 1)),
-        lambda z: _SELU_SCALE * np.where(z > 0, 1.0, _SELU_ALPHA * _exp(z)),
-    ),
-    "silu": (lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1 + z * (1 - _sigmoid(z)))),
-    "softplus": (lambda z: np.logaddexp(0, z), _sigmoid),
-    "softsign": (lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2),
-    "hard_sigmoid": (
-        lambda z: np.clip(z + 3, 0, 6) / 6,
-        lambda z: ((z > -3) & (z < 3)).astype(float) / 6,
-    ),
-}
-"""Each activation by Keras's name, with its derivative."""
+    from kpnn.nn.activations import Activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +47,7 @@ class FrozenNetwork:
         offset: bias of each neuron less what the normalization subtracts, shape (n_neurons,).
         between: weights from neurons to neurons, row = parent, shape (n_neurons, n_neurons).
         levels: positions of the neurons of each level, in computing order.
-        activations: activation of each neuron, by Keras's name.
+        activations: activation of each neuron.
     """
 
     dag: Dag
@@ -85,7 +55,7 @@ class FrozenNetwork:
     offset: np.ndarray
     between: csr_array
     levels: tuple[np.ndarray, ...]
-    activations: tuple[str, ...]
+    activations: tuple[Activation, ...]
 
     @classmethod
     def of(cls, model: keras.Model) -> FrozenNetwork:
@@ -98,7 +68,6 @@ class FrozenNetwork:
             ModelError: `build_kpnn` did not make the model.
         """
         from kpnn.nn import biases, edge_weights
-        from kpnn.nn.activations import ACTIVATIONS
         from kpnn.nn.layer import sparse_dag
         from kpnn.nn.normalization import input_normalization
 
@@ -118,8 +87,7 @@ class FrozenNetwork:
         between = csr_array((weights[~is_gene], (rows, columns)), shape=(layout.n_neurons, layout.n_neurons))
         starts = layout.level_starts
         levels = tuple(layout.order[start:end] for start, end in pairwise(starts))
-        activations = tuple(ACTIVATIONS[code] for code in layer.activation_codes)
-        return cls(dag, from_genes, offset, between, levels, activations)
+        return cls(dag, from_genes, offset, between, levels, layer.neuron_activations)
 
     def genes_in(self, cells: csr_array | np.ndarray) -> np.ndarray:
         """What genes and biases add to each neuron, shape (n_cells, n_neurons).
@@ -181,7 +149,7 @@ class FrozenNetwork:
         """
         gradient = np.zeros_like(values.act)
         gradient[:, output] = 1.0
-        if self.activations[output] == "linear":
+        if self.activations[output].name == "linear":
             p = self._probability(values, output)
             gradient[:, output] = p * (1 - p)
         for level, weights in zip(self.levels[::-1], self._rows_by_level[::-1], strict=True):
@@ -196,7 +164,7 @@ class FrozenNetwork:
 
     def _probability(self, values: Values, output: int) -> np.ndarray:
         column = values.act[:, output]
-        return _sigmoid(column) if self.activations[output] == "linear" else column
+        return expit(column) if self.activations[output].name == "linear" else column
 
     @cached_property
     def _rows_by_level(self) -> list[csr_array]:
@@ -217,11 +185,12 @@ class FrozenNetwork:
         return found
 
     def _activate(self, pre: np.ndarray, neurons: np.ndarray, derivative: bool) -> np.ndarray:
-        names = [self.activations[neuron] for neuron in neurons]
-        if len(set(names)) == 1:
-            return _FUNCTIONS[names[0]][int(derivative)](pre)
-        columns = [_FUNCTIONS[name][int(derivative)](pre[:, place]) for place, name in enumerate(names)]
-        return np.column_stack(columns)
+        """Activations of some neurons, or their derivatives, by pre-activations: cells x those neurons."""
+        kinds = [self.activations[neuron] for neuron in neurons]
+        functions = [kind.derivative if derivative else kind.function for kind in kinds]
+        if len(set(functions)) == 1:
+            return functions[0](pre)
+        return np.column_stack([function(pre[:, place]) for place, function in enumerate(functions)])
 
 
 def expression_of(model: keras.Model, cells: Any) -> csr_array:

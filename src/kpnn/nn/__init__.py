@@ -8,13 +8,13 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from kpnn.nn.build import build_kpnn
+from kpnn.nn.fit import adapt_normalization, fit_kpnn, fit_kpnns
 from kpnn.nn.history import History
 from kpnn.nn.layer import SparseDag, dag_of
 from kpnn.nn.loading import load_kpnn
 from kpnn.nn.normalization import InputNormalization
 from kpnn.nn.prediction import node_activations, output_gradients, predict
 from kpnn.nn.settings import TrainingSettings
-from kpnn.nn.training import adapt_normalization, fit_kpnn, fit_kpnns
 from kpnn.nn.weights import biases, edge_weights, set_edge_weights
 
 __all__ = [

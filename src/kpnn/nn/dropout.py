@@ -17,15 +17,24 @@ or more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from kpnn.errors import SettingsError
-from kpnn.nn.layout import Layout
+from kpnn.nn.engine.layout import Layout
 
 RULES = ("edges", "nodes")
 LEAST_KEPT = {1: 1.0, 2: 0.9, 3: 0.7}
 """Least probability of keeping a node, by the number of its parents' children (rule `nodes`)."""
+
+
+class Kept(NamedTuple):
+    """Probability of keeping each input node, edge and neuron, float64; all 1 where the rule drops something else."""
+
+    inputs: np.ndarray
+    edges: np.ndarray
+    neurons: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,10 @@ class Dropout:
             rate = getattr(self, which)
             if not 0 <= rate < 1:
                 raise SettingsError(f"the dropout rate of {which} must be at least 0 and below 1, not {rate!r}")
+
+    def kept(self, layout: Layout) -> Kept:
+        """How likely everything is kept."""
+        return Kept(self.kept_inputs(layout), self.kept_edges(layout), self.kept_neurons(layout))
 
     def kept_edges(self, layout: Layout) -> np.ndarray:
         """Probability of keeping each edge, shape (n_edges,), float64; all 1 under rule `nodes`."""

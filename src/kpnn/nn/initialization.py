@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kpnn.errors import SettingsError
-from kpnn.nn.layout import Layout
+from kpnn.nn.engine.layout import Layout
 
 INITIALIZERS = ("glorot_uniform", "lecun_uniform", "he_uniform", "standard_normal")
 

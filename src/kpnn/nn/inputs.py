@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse import csr_array
 
 from kpnn.errors import ModelError, SettingsError, some_names
-from kpnn.nn.kernels import Rows
+from kpnn.nn.engine.kernels import Rows
 from kpnn.nn.layer import gene_of, sparse_dag
 
 logger = logging.getLogger(__name__)

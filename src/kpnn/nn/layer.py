@@ -11,12 +11,12 @@ import pandas as pd
 from keras import ops
 
 from kpnn.errors import ModelError
-from kpnn.nn.activations import ACTIVATIONS, activation_codes
+from kpnn.nn.activations import activations_of
 from kpnn.nn.dropout import Dropout
+from kpnn.nn.engine.layout import Layout
+from kpnn.nn.forward import Dropping, Parameters, forward
 from kpnn.nn.initialization import initial_weights
-from kpnn.nn.layout import Layout
 from kpnn.nn.penalty import Penalty
-from kpnn.nn.products import gene_product, segment_sum
 from kpnn.pkn import Dag
 
 
@@ -24,7 +24,7 @@ from kpnn.pkn import Dag
 class SparseDag(keras.layers.Layer):
     """Computes every neuron of a DAG, act(sum over children of weight * value + bias), and returns the outputs' values.
 
-    Contributions of genes to all neurons are one sparse product; then neurons follow level by level.
+    How it does so is `kpnn.nn.forward`.
 
     Args:
         dag: the DAG; its names and edges become part of the layer's config.
@@ -64,8 +64,10 @@ class SparseDag(keras.layers.Layer):
         self.layout = Layout.of(dag)
         self.hidden_activation, self.output_activation = hidden_activation, output_activation
         self.activations = dict(activations or {})
-        self.activation_codes = activation_codes(dag, hidden_activation, output_activation, self.activations)
+        self.neuron_activations = activations_of(dag, hidden_activation, output_activation, self.activations)
+        self.activation_codes = np.array([each.code for each in self.neuron_activations], dtype=np.int32)
         self.dropout = dropout or Dropout()
+        self.kept, self.all_kept = self.dropout.kept(self.layout), Dropout().kept(self.layout)
         self.penalty = penalty or Penalty()
         self.signed, self.initializer, self.gene_suffix, self.seed = bool(signed), initializer, gene_suffix, int(seed)
         self.random_numbers = keras.random.SeedGenerator(self.seed)
@@ -132,51 +134,9 @@ class SparseDag(keras.layers.Layer):
         Returns:
             Pre-activations and activations, both cells x neurons in the order of `dag.neurons`, differentiable.
         """
-        layout = self.layout
-        weights = self.weights_of(ops.convert_to_tensor(self.kernel))
-        bias = ops.convert_to_tensor(self.bias)
-        genes = ops.transpose(inputs)
-        dropping = training and (self.dropout.genes > 0 or self.dropout.nodes > 0)
-        kept_edges = self.dropout.kept_edges(layout) if dropping else None
-        if dropping and self.dropout.on == "nodes":
-            genes = self._dropped(genes, self.dropout.kept_inputs(layout))
-        gene_weights = ops.take(weights, layout.gene_edges)
-        gene_children, gene_parents = layout.children[layout.gene_edges], layout.parents[layout.gene_edges]
-        if kept_edges is not None and self.dropout.on == "edges" and self.dropout.genes > 0:
-            terms = ops.take(genes, gene_children, axis=0) * gene_weights[:, None]
-            terms = self._dropped(terms, kept_edges[layout.gene_edges])
-            sums = segment_sum(terms, gene_parents, layout.n_neurons)
-        else:
-            sums = gene_product(genes, gene_weights, gene_children, gene_parents, layout.n_neurons)
-        kept_neurons = self.dropout.kept_neurons(layout) if dropping else None
-        place = np.argsort(layout.order)
-        before: list[Any] = []  # pre-activations, level by level
-        passed: Any = None  # values as parents see them, in computing order
-        after: list[Any] = []  # activations, level by level
-        for first, last in zip(layout.level_starts[:-1], layout.level_starts[1:], strict=True):
-            neurons = layout.order[first:last]
-            z = ops.take(sums, neurons, axis=0) + ops.take(bias, neurons)[:, None]
-            edges = layout.neuron_edges[layout.neuron_starts[first] : layout.neuron_starts[last]]
-            if len(edges):
-                children = place[layout.children[edges] - layout.n_inputs]
-                terms = ops.take(passed, children, axis=0) * ops.take(weights, edges)[:, None]
-                if kept_edges is not None:
-                    terms = self._dropped(terms, kept_edges[edges])
-                z = z + segment_sum(terms, place[layout.parents[edges]] - first, int(last - first))
-            values = _activated(z, self.activation_codes[neurons])
-            before.append(z)
-            after.append(values)
-            seen = values if kept_neurons is None else self._dropped(values, kept_neurons[neurons])
-            passed = seen if passed is None else ops.concatenate([passed, seen], axis=0)
-        return tuple(ops.transpose(ops.take(ops.concatenate(rows, axis=0), place, axis=0)) for rows in (before, after))
-
-    def _dropped(self, values: Any, kept: np.ndarray) -> Any:
-        """Drops entries of `values` (rows x cells) that row i keeps with probability kept[i], and scales the rest."""
-        if np.all(kept == 1):
-            return values
-        chances = ops.convert_to_tensor(kept[:, None], dtype=self.compute_dtype)
-        drawn = keras.random.uniform(ops.shape(values), dtype=self.compute_dtype, seed=self.random_numbers)
-        return ops.where(drawn < chances, values / chances, ops.zeros_like(values))
+        parameters = Parameters(self.weights_of(ops.convert_to_tensor(self.kernel)), ops.convert_to_tensor(self.bias))
+        dropping = Dropping(self.kept if training else self.all_kept, self.random_numbers)
+        return forward(inputs, parameters, self.layout, self.activation_codes, dropping)
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, names included, as JSON."""
@@ -254,19 +214,6 @@ class SparseDag(keras.layers.Layer):
                 "build the model on the DAG that the weights were trained on"
             )
         super().load_own_variables({key: store[key] for key in keys if key != "fingerprint"})
-
-
-def _activated(z: Any, codes: np.ndarray) -> Any:
-    """Applies each row's activation to z, neurons x cells."""
-    present = np.unique(codes)
-    if len(present) == 1:
-        return keras.activations.get(ACTIVATIONS[present[0]])(z)
-    rows = [np.flatnonzero(codes == code) for code in present]
-    parts = [
-        keras.activations.get(ACTIVATIONS[code])(ops.take(z, at, axis=0))
-        for code, at in zip(present, rows, strict=True)
-    ]
-    return ops.take(ops.concatenate(parts, axis=0), np.argsort(np.concatenate(rows)), axis=0)
 
 
 def raw_weights(weights: np.ndarray, signs: np.ndarray) -> np.ndarray:

@@ -9,7 +9,14 @@ import numpy as np
 from keras import ops
 
 from kpnn.errors import SettingsError
-from kpnn.nn.kernels import Rows, add_moments, add_squared_deviations
+from kpnn.nn.engine.kernels import (
+    BY_BATCH,
+    BY_STORED_MOMENTS,
+    NOT_NORMALIZED,
+    Rows,
+    add_moments,
+    add_squared_deviations,
+)
 
 KINDS = ("standard", "batch")
 EPSILON = 1e-3
@@ -72,24 +79,34 @@ class InputNormalization(keras.layers.Layer):
             return mean, 1.0 / np.sqrt(variance + EPSILON)
         return mean, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0))
 
+    def wants_moments(self) -> bool:
+        """Whether it has yet to be given mean and variance of the training cells."""
+        return self.kind == "standard" and int(ops.convert_to_numpy(self.n_cells)) == 0
 
-def moments(rows: Rows, cells: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
+    def set_moments(self, mean: np.ndarray, variance: np.ndarray, n_cells: int) -> None:
+        """Stores mean and variance of each gene, and how many cells they come from."""
+        self.mean.assign(mean.astype(self.variable_dtype))
+        self.variance.assign(variance.astype(self.variable_dtype))
+        self.n_cells.assign(n_cells)
+
+
+def moments(rows: Rows, which: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each gene over some cells, in two passes over the stored values alone.
 
     Args:
         rows: cells x genes.
-        cells: which cells, int64.
+        which: which cells, int64.
         n_genes: number of genes.
 
     Returns:
         Mean and variance (divisor: number of cells), each shape (n_genes,), float64.
     """
     sums, squares = np.zeros(n_genes), np.zeros(n_genes)
-    add_moments(rows, cells, 0, len(cells), sums, squares)
-    means = sums / len(cells)
+    add_moments(rows, which, 0, len(which), sums, squares)
+    means = sums / len(which)
     deviations, stored = np.zeros(n_genes), np.zeros(n_genes)
-    add_squared_deviations(rows, cells, means, deviations, stored)
-    variances = (deviations + (len(cells) - stored) * means**2) / len(cells)
+    add_squared_deviations(rows, which, means, deviations, stored)
+    variances = (deviations + (len(which) - stored) * means**2) / len(which)
     # A gene with one value in all cells has variance 0, whatever rounding leaves of it.
     variances[variances <= 1e-12 * means**2] = 0.0
     return means, variances
@@ -98,3 +115,10 @@ def moments(rows: Rows, cells: np.ndarray, n_genes: int) -> tuple[np.ndarray, np
 def input_normalization(model: keras.Model) -> InputNormalization | None:
     """The model's normalization layer, if it has one."""
     return next((layer for layer in model.layers if isinstance(layer, InputNormalization)), None)
+
+
+def kernel_code(normalization: InputNormalization | None) -> int:
+    """How the compiled kernels call a kind of normalization."""
+    if normalization is None:
+        return NOT_NORMALIZED
+    return {"standard": BY_STORED_MOMENTS, "batch": BY_BATCH}[normalization.kind]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import ModelError, some_names
-from kpnn.nn.engine import Engine
+from kpnn.nn.compiled_model import CompiledModel
+from kpnn.nn.engine.kernels import LINEAR, output_gradients_of, values_of
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.kernels import LINEAR, output_gradients_of, values_of
 from kpnn.nn.layer import sparse_dag
 
 
@@ -80,13 +80,10 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
         itself (for a linear output p(1 - p), because its prediction is the sigmoid p of its value).
     """
     rows, names, _ = as_rows(model, cells, missing_genes)
-    engine = Engine.of(model)
-    shape = (len(engine.plan.outputs), len(names), engine.layer.layout.n_neurons)
-    gradients = np.zeros(shape, dtype=engine.state.kernel.dtype)
-    everyone = np.arange(len(names))
-    output_gradients_of(
-        engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, gradients
-    )
+    network = CompiledModel.of(model).predictor
+    shape = (len(network.topology.outputs), len(names), len(network.topology.order))
+    gradients = np.zeros(shape, dtype=network.state.kernel.dtype)
+    output_gradients_of(network, rows, np.arange(len(names)), gradients)
     return gradients
 
 
@@ -100,8 +97,7 @@ def _values(
     if stray:
         raise ModelError(f"{some_names(stray)} is no neuron of this model")
     rows, names, missing = as_rows(model, cells, missing_genes)
-    engine = Engine.of(model)
-    values = np.zeros((len(names), len(columns)), dtype=engine.state.kernel.dtype)
-    everyone = np.arange(len(names))
-    values_of(engine.plan, rows, everyone, engine.state, engine.rule, engine.no_drops, engine.space, neurons, values)
+    network = CompiledModel.of(model).predictor
+    values = np.zeros((len(names), len(columns)), dtype=network.state.kernel.dtype)
+    values_of(network, rows, np.arange(len(names)), neurons, values)
     return pd.DataFrame(values, index=names, columns=columns), missing

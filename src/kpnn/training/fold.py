@@ -164,8 +164,7 @@ def fit_networks(
         on_epoch: called with the job's position, the epoch and its validation loss; False ends that fit.
     """
     from kpnn.nn import TrainingSettings as NetworkTraining
-    from kpnn.nn import build_kpnn
-    from kpnn.nn.streaming import fit_cells
+    from kpnn.nn import build_kpnn, fit_kpnns
 
     tuned = [job[0] for job in jobs]
     models = [
@@ -190,7 +189,7 @@ def fit_networks(
         )
         for h in tuned
     ]
-    histories = fit_cells(
+    histories = fit_kpnns(
         models,
         cells.store,
         cells.labels,

@@ -23,7 +23,7 @@ def gene_product(genes: Any, weights: Any, children: np.ndarray, parents: np.nda
         Neurons x cells.
     """
     if keras.backend.backend() == "torch" and genes.device.type != "meta":
-        from kpnn.nn.products_torch import sparse_product
+        from kpnn.nn.engine.products_torch import sparse_product
 
         return sparse_product(genes, weights, children, parents, n_neurons)
     return plain_gene_product(genes, weights, children, parents, n_neurons)
@@ -47,7 +47,7 @@ def segment_sum(terms: Any, segments: np.ndarray, n_segments: int) -> Any:
         Segments x cells.
     """
     if keras.backend.backend() == "torch" and terms.device.type != "meta":
-        from kpnn.nn.products_torch import sum_rows
+        from kpnn.nn.engine.products_torch import sum_rows
 
         return sum_rows(terms, segments, n_segments)
     return ops.segment_sum(terms, segments, num_segments=n_segments)

@@ -15,7 +15,7 @@ EDGES_AT_ONCE = 1 << 22
 def sparse_product(
     genes: torch.Tensor, weights: torch.Tensor, children: np.ndarray, parents: np.ndarray, n_neurons: int
 ) -> torch.Tensor:
-    """Does what `kpnn.nn.products.gene_product` says."""
+    """Does what `kpnn.nn.engine.products.gene_product` says."""
     by_parent = np.argsort(parents, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(parents, minlength=n_neurons))])
     device = genes.device
@@ -30,7 +30,7 @@ def sparse_product(
 
 
 def sum_rows(terms: torch.Tensor, segments: np.ndarray, n_segments: int) -> torch.Tensor:
-    """Does what `kpnn.nn.products.segment_sum` says; Keras's own on torch goes through float32 and a scatter."""
+    """Does what `kpnn.nn.engine.products.segment_sum` says; Keras's own on torch goes through float32 and a scatter."""
     index = torch.as_tensor(segments.astype(np.int64), device=terms.device)
     return torch.zeros((n_segments, terms.shape[1]), dtype=terms.dtype, device=terms.device).index_add(0, index, terms)
 

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from kpnn.pkn import Dag
+
+
+class Level(NamedTuple):
+    """Neurons that can be computed at once, because their children have been.
+
+    Attributes:
+        neurons: which, shape (n,).
+        edges: the neuron edges into them, shape (m,).
+        children: place of each edge's child in computing order, shape (m,).
+        parents: place of each edge's parent within the level, shape (m,).
+    """
+
+    neurons: np.ndarray
+    edges: np.ndarray
+    children: np.ndarray
+    parents: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +76,7 @@ class Layout:
         children = nodes.get_indexer(dag.edges["child"]).astype(np.int32)
         levels = [neurons.get_indexer(list(names)) for names in dag.levels[1:]]
         order = np.concatenate(levels).astype(np.int32)
-        place = np.empty(n_neurons, dtype=np.int64)
-        place[order] = np.arange(n_neurons)
+        place = np.argsort(order)
         is_gene_edge = children < n_inputs
         gene_edges = np.flatnonzero(is_gene_edge)
         gene_edges = gene_edges[np.lexsort((parents[gene_edges], children[gene_edges]))]
@@ -84,6 +102,21 @@ class Layout:
     def fan_in(self) -> np.ndarray:
         """Number of children of each neuron, shape (N,)."""
         return np.bincount(self.parents, minlength=self.n_neurons)
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Place of each neuron in computing order, shape (N,), int64."""
+        return np.argsort(self.order)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """The neurons, level by level from the genes up."""
+        found = []
+        for first, last in pairwise(self.level_starts):
+            edges = self.neuron_edges[self.neuron_starts[first] : self.neuron_starts[last]]
+            children = self.place[self.children[edges] - self.n_inputs]
+            found.append(Level(self.order[first:last], edges, children, self.place[self.parents[edges]] - first))
+        return tuple(found)
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:

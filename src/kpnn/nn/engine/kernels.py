@@ -23,20 +23,12 @@ from kpnn.compiled import FLAGS, entry
 # Sums over the cells of a minibatch may be reordered into vector lanes: the same on every run of one machine.
 LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
 
-BATCH = 2  # kind of normalization: 0 none, 1 standard, 2 batch
-LINEAR, SIGMOID = 0, 1  # codes of activations
+# Kinds of normalization.
+NOT_NORMALIZED, BY_STORED_MOMENTS, BY_BATCH = 0, 1, 2
 
-
-class Plan(NamedTuple):
-    """What is fixed by the DAG and the activations; see `kpnn.nn.layout.Layout`."""
-
-    order: np.ndarray
-    outputs: np.ndarray
-    codes: np.ndarray
-    gene_starts: np.ndarray
-    gene_parents: np.ndarray
-    neuron_starts: np.ndarray
-    neuron_children: np.ndarray
+# Activations. Their formulas stand in `activate` and `back_through_activation` below: numba decides by this file alone
+# whether kept code is still good, so kernels that read the table of `kpnn.nn.activations` would go stale unnoticed.
+LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID = range(11)
 
 
 class Rows(NamedTuple):
@@ -45,6 +37,46 @@ class Rows(NamedTuple):
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
+
+
+class LabelledRows(NamedTuple):
+    """Some rows of a matrix, and the labels of all of its rows."""
+
+    rows: Rows
+    which: np.ndarray  # int64: the rows meant, in the order in which they are visited
+    labels: np.ndarray  # rows x outputs, from 0 to 1
+    label_weights: np.ndarray  # outputs x 2, float64: what a cell of label 0, and of label 1, weighs in the loss
+
+
+class Topology(NamedTuple):
+    """What is fixed by the DAG and the activations; see `kpnn.nn.engine.layout.Layout`."""
+
+    order: np.ndarray
+    outputs: np.ndarray
+    activations: np.ndarray  # codes, by neuron
+    gene_edges: np.ndarray
+    gene_starts: np.ndarray
+    gene_parents: np.ndarray
+    neuron_edges: np.ndarray
+    neuron_starts: np.ndarray
+    neuron_children: np.ndarray
+    signs: np.ndarray
+
+
+class Rule(NamedTuple):
+    """How a step is made."""
+
+    learning_rate: float
+    adam: bool
+    kernel_l1: float
+    kernel_l2: float
+    bias_l1: float
+    bias_l2: float
+    signed: bool
+    normalization: int
+    batch_size: int
+    epsilon: float  # of batch normalization
+    momentum: float  # of its moving averages
 
 
 class Drops(NamedTuple):
@@ -63,6 +95,21 @@ class Drops(NamedTuple):
     neuron_scales: np.ndarray
 
 
+class State(NamedTuple):
+    """What training changes: weights' arrays by edge, biases' by neuron, those of the normalization by gene."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    kernel_m: np.ndarray  # Adam's mean of the gradient
+    kernel_v: np.ndarray  # and of its square
+    bias_m: np.ndarray
+    bias_v: np.ndarray
+    means: np.ndarray  # float64: what is subtracted
+    scales: np.ndarray  # float64: what the difference is multiplied with
+    moving_mean: np.ndarray  # float64
+    moving_variance: np.ndarray
+
+
 class Space(NamedTuple):
     """Memory for the cells of a minibatch that are computed at once; neurons x cells unless said otherwise."""
 
@@ -75,6 +122,8 @@ class Space(NamedTuple):
     genes: np.ndarray  # input nodes x cells
     sums: np.ndarray  # float64, by gene, of x in a minibatch, where it is normalized by itself
     squares: np.ndarray  # likewise of x^2
+    weights: np.ndarray  # by edge: the signed weights, where `signed`
+    kernel_gradient: np.ndarray  # by edge
     gene_weights: np.ndarray  # by gene edge, with normalization and dropout's scale multiplied in
     gene_factors: np.ndarray  # those two factors, by gene edge
     gene_gradient: np.ndarray  # by gene edge
@@ -84,40 +133,14 @@ class Space(NamedTuple):
     keys: np.ndarray  # uint32, 2 x cells
 
 
-class State(NamedTuple):
-    """What training changes, and where it stands in the edges: weights' arrays by edge, biases' by neuron."""
+class Network(NamedTuple):
+    """One network, all that computing and training it needs but cells."""
 
-    kernel: np.ndarray
-    bias: np.ndarray
-    kernel_m: np.ndarray
-    kernel_v: np.ndarray
-    bias_m: np.ndarray
-    bias_v: np.ndarray
-    kernel_gradient: np.ndarray
-    weights: np.ndarray  # the signed weights, where `signed`
-    signs: np.ndarray
-    gene_edges: np.ndarray
-    neuron_edges: np.ndarray
-    means: np.ndarray  # float64, by gene: what is subtracted
-    scales: np.ndarray  # float64, by gene: what the difference is multiplied with
-    moving_mean: np.ndarray  # float64, by gene
-    moving_variance: np.ndarray
-
-
-class Rule(NamedTuple):
-    """How a step is made."""
-
-    learning_rate: float
-    adam: bool
-    kernel_l1: float
-    kernel_l2: float
-    bias_l1: float
-    bias_l2: float
-    signed: bool
-    normalization: int
-    batch_size: int
-    epsilon: float  # of batch normalization
-    momentum: float  # of its moving averages
+    topology: Topology
+    rule: Rule
+    drops: Drops
+    state: State
+    space: Space
 
 
 @entry
@@ -147,40 +170,42 @@ def fill_keys(keys: np.ndarray, base: np.uint64, first: int, n: int) -> None:
 
 @njit(**FLAGS)
 def activate(code: int, z: np.ndarray, a: np.ndarray, n: int) -> None:
-    """Writes the activations of one neuron; codes as in `kpnn.nn.activations.ACTIVATIONS`."""
+    """Writes the activations of one neuron; `code` is one of the codes above."""
+    # Constants of the network's own dtype: a float64 among them would turn a whole float32 loop into float64. One
+    # branch for a neuron and a loop in each, not the other way round, so that each loop is vector code.
     one = z.dtype.type(1)
     zero = z.dtype.type(0)
-    if code == 0:
+    if code == LINEAR:
         for b in range(n):
             a[b] = z[b]
-    elif code == 1:
+    elif code == SIGMOID:
         for b in range(n):
             a[b] = one / (one + np.exp(-z[b]))
-    elif code == 2:
+    elif code == TANH:
         for b in range(n):
             a[b] = np.tanh(z[b])
-    elif code == 3:
+    elif code == RELU:
         for b in range(n):
             a[b] = max(z[b], zero)
-    elif code == 4:
+    elif code == LEAKY_RELU:
         slope = z.dtype.type(0.2)
         for b in range(n):
             a[b] = z[b] if z[b] > zero else slope * z[b]
-    elif code == 5:
+    elif code == ELU:
         for b in range(n):
             a[b] = z[b] if z[b] > zero else np.expm1(z[b])
-    elif code == 6:
+    elif code == SELU:
         scale = z.dtype.type(1.0507009873554805)
         alpha = z.dtype.type(1.7580993408473766)
         for b in range(n):
             a[b] = scale * z[b] if z[b] > zero else alpha * np.expm1(z[b])
-    elif code == 7:
+    elif code == SILU:
         for b in range(n):
             a[b] = z[b] / (one + np.exp(-z[b]))
-    elif code == 8:
+    elif code == SOFTPLUS:
         for b in range(n):
             a[b] = max(z[b], zero) + np.log1p(np.exp(-abs(z[b])))
-    elif code == 9:
+    elif code == SOFTSIGN:
         for b in range(n):
             a[b] = z[b] / (one + abs(z[b]))
     else:
@@ -192,41 +217,44 @@ def activate(code: int, z: np.ndarray, a: np.ndarray, n: int) -> None:
 
 @njit(**FLAGS)
 def back_through_activation(code: int, z: np.ndarray, a: np.ndarray, da: np.ndarray, dz: np.ndarray, n: int) -> None:
-    """Adds da * act'(z) of one neuron to dz."""
+    """Adds da * act'(z) of one neuron to dz.
+
+    It adds because an output's dz already holds the gradient of the loss, taken from its logit.
+    """
     one = z.dtype.type(1)
     zero = z.dtype.type(0)
-    if code == 0:
+    if code == LINEAR:
         for b in range(n):
             dz[b] += da[b]
-    elif code == 1:
+    elif code == SIGMOID:
         for b in range(n):
             dz[b] += da[b] * a[b] * (one - a[b])
-    elif code == 2:
+    elif code == TANH:
         for b in range(n):
             dz[b] += da[b] * (one - a[b] * a[b])
-    elif code == 3:
+    elif code == RELU:
         for b in range(n):
             dz[b] += da[b] if z[b] > zero else zero
-    elif code == 4:
+    elif code == LEAKY_RELU:
         slope = z.dtype.type(0.2)
         for b in range(n):
             dz[b] += da[b] if z[b] > zero else slope * da[b]
-    elif code == 5:
+    elif code == ELU:
         for b in range(n):
             dz[b] += da[b] if z[b] > zero else da[b] * (a[b] + one)
-    elif code == 6:
+    elif code == SELU:
         scale = z.dtype.type(1.0507009873554805)
         alpha = z.dtype.type(1.7580993408473766)
         for b in range(n):
             dz[b] += da[b] * (scale if z[b] > zero else a[b] + alpha)
-    elif code == 7:
+    elif code == SILU:
         for b in range(n):
             s = one / (one + np.exp(-z[b]))
             dz[b] += da[b] * s * (one + z[b] * (one - s))
-    elif code == 8:
+    elif code == SOFTPLUS:
         for b in range(n):
             dz[b] += da[b] / (one + np.exp(-z[b]))
-    elif code == 9:
+    elif code == SOFTSIGN:
         for b in range(n):
             d = one + abs(z[b])
             dz[b] += da[b] / (d * d)
@@ -238,16 +266,16 @@ def back_through_activation(code: int, z: np.ndarray, a: np.ndarray, da: np.ndar
 
 
 @njit(**FLAGS)
-def fill_genes(
-    rows: Rows, cells: np.ndarray, first: int, n: int, means: np.ndarray, drops: Drops, space: Space
-) -> None:
+def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
     """Writes centred expression, input nodes x cells, with dropped genes at 0."""
-    genes = space.genes
+    genes, means, drops, space = network.space.genes, network.state.means, network.drops, network.space
+    # What is not stored is 0 before centring. Centring happens in float64: of a gene whose mean is far larger than its
+    # spread, float32 would leave little of the difference.
     for gene in range(len(means)):
         for b in range(n):
             genes[gene, b] = -means[gene]
     for b in range(n):
-        for t in range(rows.indptr[cells[first + b]], rows.indptr[cells[first + b] + 1]):
+        for t in range(rows.indptr[which[first + b]], rows.indptr[which[first + b] + 1]):
             gene = rows.indices[t]
             genes[gene, b] = np.float64(rows.data[t]) - means[gene]
     if drops.of_genes and not drops.on_edges:
@@ -260,7 +288,7 @@ def fill_genes(
 
 
 @njit(**LANES)
-def gene_sums(plan: Plan, n: int, biases: np.ndarray, drops: Drops, space: Space) -> None:
+def gene_sums(topology: Topology, n: int, biases: np.ndarray, drops: Drops, space: Space) -> None:
     """Computes z = biases + sums over gene edges."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
@@ -268,13 +296,14 @@ def gene_sums(plan: Plan, n: int, biases: np.ndarray, drops: Drops, space: Space
     for v in range(len(biases)):
         for b in range(n):
             space.z[v, b] = biases[v]
-    for gene in range(len(plan.gene_starts) - 1):
+    for gene in range(len(topology.gene_starts) - 1):
         x = space.genes[gene]
-        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
-            z = space.z[plan.gene_parents[k]]
+        for k in range(topology.gene_starts[gene], topology.gene_starts[gene + 1]):
+            z = space.z[topology.gene_parents[k]]
             w = space.gene_weights[k]
             if on_edges:
                 limit = drops.gene_limits[k]
+                # A choice between two values and no jump: lanes stay lanes, and drawing costs less than reading.
                 for b in range(n):
                     kept = random_number(k, first_keys[b], second_keys[b]) <= limit
                     z[b] += x[b] * w if kept else zero
@@ -284,17 +313,18 @@ def gene_sums(plan: Plan, n: int, biases: np.ndarray, drops: Drops, space: Space
 
 
 @njit(**LANES)
-def gene_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
+def gene_gradients(topology: Topology, n: int, drops: Drops, space: Space) -> None:
     """Adds x * dz, summed over the cells, to `space.gene_gradient`."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
-    for gene in range(len(plan.gene_starts) - 1):
+    for gene in range(len(topology.gene_starts) - 1):
         x = space.genes[gene]
-        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
-            dz = space.dz[plan.gene_parents[k]]
+        for k in range(topology.gene_starts[gene], topology.gene_starts[gene + 1]):
+            dz = space.dz[topology.gene_parents[k]]
             total = zero
             if on_edges:
+                # The same numbers as in `gene_sums`, drawn again: to keep them would be one per edge and cell.
                 limit = drops.gene_limits[k]
                 for b in range(n):
                     kept = random_number(k, first_keys[b], second_keys[b]) <= limit
@@ -319,15 +349,15 @@ def fill_neuron_factors(n: int, drops: Drops, space: Space) -> None:
 
 
 @njit(**LANES)
-def neuron_values(plan: Plan, n: int, drops: Drops, space: Space) -> None:
+def neuron_values(topology: Topology, n: int, drops: Drops, space: Space) -> None:
     """From z with the genes' part in it: z, a and seen of every neuron, in computing order."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
-    for place in range(len(plan.order)):
-        v = plan.order[place]
+    for place in range(len(topology.order)):
+        v = topology.order[place]
         z = space.z[v]
-        for k in range(plan.neuron_starts[place], plan.neuron_starts[place + 1]):
-            child = seen[plan.neuron_children[k]]
+        for k in range(topology.neuron_starts[place], topology.neuron_starts[place + 1]):
+            child = seen[topology.neuron_children[k]]
             w = space.neuron_weights[k]
             if on_edges:
                 factors = space.neuron_factors[k]
@@ -336,34 +366,35 @@ def neuron_values(plan: Plan, n: int, drops: Drops, space: Space) -> None:
             else:
                 for b in range(n):
                     z[b] += w * child[b]
-        activate(plan.codes[v], z, space.a[v], n)
+        activate(topology.activations[v], z, space.a[v], n)
         if on_neurons:
             for b in range(n):
                 seen[v, b] = space.a[v, b] * space.neuron_factors[v, b]
 
 
 @njit(**LANES)
-def neuron_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
+def neuron_gradients(topology: Topology, n: int, drops: Drops, space: Space) -> None:
     """From dz of the outputs (0 elsewhere): dz and da of all; adds to gradients of neuron edges and biases."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
     zero = space.z.dtype.type(0)
-    for v in range(len(plan.order)):
+    for v in range(len(topology.order)):
         for b in range(n):
             space.da[v, b] = zero
-    for place in range(len(plan.order) - 1, -1, -1):
-        v = plan.order[place]
+    # From the outputs down: when a neuron's turn comes, all of its parents have added to its da.
+    for place in range(len(topology.order) - 1, -1, -1):
+        v = topology.order[place]
         dz, da = space.dz[v], space.da[v]
         if on_neurons:
             for b in range(n):
                 da[b] *= space.neuron_factors[v, b]
-        back_through_activation(plan.codes[v], space.z[v], space.a[v], da, dz, n)
+        back_through_activation(topology.activations[v], space.z[v], space.a[v], da, dz, n)
         total = zero
         for b in range(n):
             total += dz[b]
         space.bias_gradient[v] += total
-        for k in range(plan.neuron_starts[place], plan.neuron_starts[place + 1]):
-            child, of_child = seen[plan.neuron_children[k]], space.da[plan.neuron_children[k]]
+        for k in range(topology.neuron_starts[place], topology.neuron_starts[place + 1]):
+            child, of_child = seen[topology.neuron_children[k]], space.da[topology.neuron_children[k]]
             w = space.neuron_weights[k]
             total = zero
             if on_edges:
@@ -379,9 +410,9 @@ def neuron_gradients(plan: Plan, n: int, drops: Drops, space: Space) -> None:
 
 
 @entry
-def add_moments(rows: Rows, cells: np.ndarray, first: int, n: int, sums: np.ndarray, squares: np.ndarray) -> None:
+def add_moments(rows: Rows, which: np.ndarray, first: int, n: int, sums: np.ndarray, squares: np.ndarray) -> None:
     """Adds x and x^2 of some cells, gene by gene, to two float64 arrays."""
-    for cell in cells[first : first + n]:
+    for cell in which[first : first + n]:
         for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
             x = np.float64(rows.data[t])
             sums[rows.indices[t]] += x
@@ -390,10 +421,10 @@ def add_moments(rows: Rows, cells: np.ndarray, first: int, n: int, sums: np.ndar
 
 @entry
 def add_squared_deviations(
-    rows: Rows, cells: np.ndarray, means: np.ndarray, deviations: np.ndarray, stored: np.ndarray
+    rows: Rows, which: np.ndarray, means: np.ndarray, deviations: np.ndarray, stored: np.ndarray
 ) -> None:
     """Adds (x - mean)^2 of the stored values of some cells, gene by gene, and counts them."""
-    for cell in cells:
+    for cell in which:
         for t in range(rows.indptr[cell], rows.indptr[cell + 1]):
             gene = rows.indices[t]
             deviations[gene] += (np.float64(rows.data[t]) - means[gene]) ** 2
@@ -401,10 +432,11 @@ def add_squared_deviations(
 
 
 @njit(**FLAGS)
-def load_weights(plan: Plan, state: State, rule: Rule, drops: Drops, space: Space) -> None:
+def load_weights(network: Network) -> None:
     """Brings the weights into the order of the kernels, normalization and dropout's scales multiplied in."""
-    kernel, weights, signs = state.kernel, state.weights, state.signs
-    if rule.signed:
+    topology, drops, state, space = network.topology, network.drops, network.state, network.space
+    kernel, weights, signs = state.kernel, space.weights, topology.signs
+    if network.rule.signed:  # sign * softplus(variable), in the form that does not overflow
         for e in range(len(kernel)):
             weights[e] = kernel[e]
             if signs[e] != 0:
@@ -412,30 +444,30 @@ def load_weights(plan: Plan, state: State, rule: Rule, drops: Drops, space: Spac
     else:
         for e in range(len(kernel)):
             weights[e] = kernel[e]
-    for gene in range(len(plan.gene_starts) - 1):
+    # Scales go into the weights once a step, not into the expression of every cell.
+    for gene in range(len(topology.gene_starts) - 1):
         scale = state.scales[gene]
         if drops.of_genes and not drops.on_edges:
             scale *= drops.gene_scales[gene]
-        for k in range(plan.gene_starts[gene], plan.gene_starts[gene + 1]):
+        for k in range(topology.gene_starts[gene], topology.gene_starts[gene + 1]):
             factor = scale
             if drops.of_genes and drops.on_edges:
                 factor *= drops.gene_scales[k]
             space.gene_factors[k] = factor
-            space.gene_weights[k] = weights[state.gene_edges[k]] * factor
-    for k in range(len(state.neuron_edges)):
-        space.neuron_weights[k] = weights[state.neuron_edges[k]]
+            space.gene_weights[k] = weights[topology.gene_edges[k]] * factor
+    for k in range(len(topology.neuron_edges)):
+        space.neuron_weights[k] = weights[topology.neuron_edges[k]]
 
 
 @njit(**FLAGS)
-def forward(
-    plan: Plan, rows: Rows, cells: np.ndarray, first: int, n: int, state: State, drops: Drops, space: Space
-) -> None:
+def forward(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
     """Computes every neuron for n cells, as many as the space holds or fewer."""
+    drops, space = network.drops, network.space
     if drops.of_neurons:
         fill_neuron_factors(n, drops, space)
-    fill_genes(rows, cells, first, n, state.means, drops, space)
-    gene_sums(plan, n, state.bias, drops, space)
-    neuron_values(plan, n, drops, space)
+    fill_genes(network, rows, which, first, n)
+    gene_sums(network.topology, n, network.state.bias, drops, space)
+    neuron_values(network.topology, n, drops, space)
 
 
 @njit(**FLAGS)
@@ -447,31 +479,23 @@ def zero_dz(n: int, space: Space) -> None:
 
 
 @njit(**FLAGS)
-def cross_entropy(
-    plan: Plan,
-    labels: np.ndarray,
-    label_weights: np.ndarray,
-    cells: np.ndarray,
-    first: int,
-    n: int,
-    of: int,
-    space: Space,
-    with_gradient: bool,
-) -> float:
+def cross_entropy(network: Network, cells: LabelledRows, first: int, n: int, of: int, with_gradient: bool) -> float:
     """Sums weight * cross-entropy over n cells, from logits, as their part of the mean over `of` cells and all outputs.
 
     Its gradient goes into dz of the outputs.
     """
+    space, outputs, label_weights = network.space, network.topology.outputs, cells.label_weights
     total = 0.0
-    n_outputs = len(plan.outputs)
+    n_outputs = len(outputs)
     if with_gradient:
         zero_dz(n, space)
     for o in range(n_outputs):
-        v = plan.outputs[o]
+        v = outputs[o]
         for b in range(n):
             z = np.float64(space.z[v, b])
-            y = np.float64(labels[cells[first + b], o])
+            y = np.float64(cells.labels[cells.which[first + b], o])
             weight = y * label_weights[o, 1] + (1.0 - y) * label_weights[o, 0]
+            # log(1 + exp(z)) - z * y by an exponential that is at most 1: no probability is ever rounded to 0 or 1.
             shrunk = np.exp(-abs(z))
             total += weight * (max(z, 0.0) - z * y + np.log1p(shrunk))
             if with_gradient:
@@ -507,6 +531,7 @@ def descend(values: np.ndarray, gradient: np.ndarray, m: np.ndarray, v: np.ndarr
     """Makes one step of Adam (as in Keras: beta 0.9 and 0.999, epsilon 1e-7) or of gradient descent."""
     dtype = values.dtype.type
     if rule.adam:
+        # Keras's order of operations: both bias corrections in the step size, epsilon added to the uncorrected root.
         alpha = dtype(rule.learning_rate * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step))
         first, second, epsilon = dtype(1.0 - 0.9), dtype(1.0 - 0.999), dtype(1e-7)
         for i in range(len(values)):
@@ -521,14 +546,15 @@ def descend(values: np.ndarray, gradient: np.ndarray, m: np.ndarray, v: np.ndarr
 
 
 @njit(**FLAGS)
-def normalize_batch(rows: Rows, cells: np.ndarray, first: int, n: int, state: State, rule: Rule, space: Space) -> None:
+def normalize_batch(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
     """Takes mean and variance of a minibatch for its normalization, and adds them to the moving averages."""
-    sums, squares = space.sums, space.squares
+    state, rule, sums, squares = network.state, network.rule, network.space.sums, network.space.squares
     for gene in range(len(sums)):
         sums[gene] = 0
         squares[gene] = 0
-    add_moments(rows, cells, first, n, sums, squares)
+    add_moments(rows, which, first, n, sums, squares)
     for gene in range(len(sums)):
+        # Of squares in float64: two passes would be exact, but read the minibatch twice.
         mean = sums[gene] / n
         variance = max(squares[gene] / n - mean * mean, 0.0)
         state.means[gene] = mean
@@ -539,169 +565,122 @@ def normalize_batch(rows: Rows, cells: np.ndarray, first: int, n: int, state: St
 
 @njit(**FLAGS)
 def gradient_of_minibatch(
-    plan: Plan,
-    rows: Rows,
-    cells: np.ndarray,
-    first: int,
-    n: int,
-    labels: np.ndarray,
-    label_weights: np.ndarray,
-    state: State,
-    rule: Rule,
-    drops: Drops,
-    base: np.uint64,
-    space: Space,
+    network: Network, cells: LabelledRows, first: int, n: int, base: np.uint64
 ) -> tuple[float, float]:
-    """Loss and penalty of a minibatch; their gradient into `state.kernel_gradient` and `space.bias_gradient`."""
-    load_weights(plan, state, rule, drops, space)
+    """Loss and penalty of a minibatch; their gradient into `kernel_gradient` and `bias_gradient` of the space."""
+    topology, rule, drops = network.topology, network.rule, network.drops
+    state, space = network.state, network.space
+    load_weights(network)
     for k in range(len(space.gene_gradient)):
         space.gene_gradient[k] = 0
     for k in range(len(space.neuron_gradient)):
         space.neuron_gradient[k] = 0
     for v in range(len(space.bias_gradient)):
         space.bias_gradient[v] = 0
+    # As many cells at a time as there are lanes; gradients add up, so a minibatch of any size is one step.
     loss, penalty, lanes = 0.0, 0.0, space.z.shape[1]
     for start in range(first, first + n, lanes):
         m = min(lanes, first + n - start)
         if drops.of_genes or drops.of_neurons:
             fill_keys(space.keys, base, start, m)
-        forward(plan, rows, cells, start, m, state, drops, space)
-        loss += cross_entropy(plan, labels, label_weights, cells, start, m, n, space, True)
-        neuron_gradients(plan, m, drops, space)
-        gene_gradients(plan, m, drops, space)
-    for k in range(len(state.gene_edges)):
-        state.kernel_gradient[state.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
-    for k in range(len(state.neuron_edges)):
-        state.kernel_gradient[state.neuron_edges[k]] = space.neuron_gradient[k]
+        forward(network, cells.rows, cells.which, start, m)
+        loss += cross_entropy(network, cells, start, m, n, True)
+        neuron_gradients(topology, m, drops, space)
+        gene_gradients(topology, m, drops, space)
+    # What a weight was multiplied with on its way in (`load_weights`), its gradient is on its way out.
+    for k in range(len(topology.gene_edges)):
+        space.kernel_gradient[topology.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
+    for k in range(len(topology.neuron_edges)):
+        space.kernel_gradient[topology.neuron_edges[k]] = space.neuron_gradient[k]
     if rule.kernel_l1 > 0 or rule.kernel_l2 > 0:
-        penalty += penalty_of(state.weights, rule.kernel_l1, rule.kernel_l2)
-        add_penalty_gradient(state.weights, state.kernel_gradient, rule.kernel_l1, rule.kernel_l2)
+        penalty += penalty_of(space.weights, rule.kernel_l1, rule.kernel_l2)
+        add_penalty_gradient(space.weights, space.kernel_gradient, rule.kernel_l1, rule.kernel_l2)
     if rule.bias_l1 > 0 or rule.bias_l2 > 0:
         penalty += penalty_of(state.bias, rule.bias_l1, rule.bias_l2)
         add_penalty_gradient(state.bias, space.bias_gradient, rule.bias_l1, rule.bias_l2)
-    if rule.signed:
+    if rule.signed:  # from the weight to its variable: the derivative of softplus is the sigmoid
         for e in range(len(state.kernel)):
-            if state.signs[e] != 0:
-                state.kernel_gradient[e] *= state.signs[e] / (1.0 + np.exp(-state.kernel[e]))
+            if topology.signs[e] != 0:
+                space.kernel_gradient[e] *= topology.signs[e] / (1.0 + np.exp(-state.kernel[e]))
     return loss, penalty
 
 
 @entry
-def train_epoch(
-    plan: Plan,
-    rows: Rows,
-    cells: np.ndarray,
-    labels: np.ndarray,
-    label_weights: np.ndarray,
-    state: State,
-    rule: Rule,
-    drops: Drops,
-    base: np.uint64,
-    steps_before: int,
-    space: Space,
-) -> tuple[float, float, int]:
-    """Makes one pass over `cells`, in their order, a minibatch a step.
+def train_epoch(network: Network, cells: LabelledRows, base: np.uint64, steps_before: int) -> tuple[float, float, int]:
+    """Makes one pass over the cells, in their order, a minibatch a step.
 
     Returns loss (penalty included) and penalty, averaged over cells, and the steps made; it ends where a loss is not
     finite.
     """
+    rule, state, space, n_cells = network.rule, network.state, network.space, len(cells.which)
     total, total_penalty, step = 0.0, 0.0, steps_before
-    for first in range(0, len(cells), rule.batch_size):
-        n = min(rule.batch_size, len(cells) - first)
-        if rule.normalization == BATCH:
-            normalize_batch(rows, cells, first, n, state, rule, space)
-        loss, penalty = gradient_of_minibatch(
-            plan, rows, cells, first, n, labels, label_weights, state, rule, drops, base, space
-        )
+    for first in range(0, n_cells, rule.batch_size):
+        n = min(rule.batch_size, n_cells - first)
+        if rule.normalization == BY_BATCH:
+            normalize_batch(network, cells.rows, cells.which, first, n)
+        loss, penalty = gradient_of_minibatch(network, cells, first, n, base)
+        # The last minibatch may be smaller: weighed by its cells, the mean is one over cells.
         total += (loss + penalty) * n
         total_penalty += penalty * n
         step += 1
-        if not abs(loss + penalty) < np.inf:
+        if not abs(loss + penalty) < np.inf:  # true of NaN too
             break
-        descend(state.kernel, state.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
+        descend(state.kernel, space.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
         descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
-    return total / len(cells), total_penalty / len(cells), step
+    return total / n_cells, total_penalty / n_cells, step
 
 
 @entry
-def loss_of(
-    plan: Plan,
-    rows: Rows,
-    cells: np.ndarray,
-    labels: np.ndarray,
-    label_weights: np.ndarray,
-    state: State,
-    rule: Rule,
-    drops: Drops,
-    space: Space,
-) -> float:
-    """Mean cross-entropy of cells without dropout and penalty."""
-    total, most = 0.0, space.z.shape[1]
-    load_weights(plan, state, rule, drops, space)
-    for first in range(0, len(cells), most):
-        n = min(most, len(cells) - first)
-        forward(plan, rows, cells, first, n, state, drops, space)
-        total += cross_entropy(plan, labels, label_weights, cells, first, n, len(cells), space, False)
+def loss_of(network: Network, cells: LabelledRows) -> float:
+    """Mean cross-entropy of cells without penalty, and without dropout where the network has none."""
+    total, most, n_cells = 0.0, network.space.z.shape[1], len(cells.which)
+    load_weights(network)
+    for first in range(0, n_cells, most):
+        n = min(most, n_cells - first)
+        forward(network, cells.rows, cells.which, first, n)
+        total += cross_entropy(network, cells, first, n, n_cells, False)
     return total
 
 
 @entry
-def values_of(
-    plan: Plan,
-    rows: Rows,
-    cells: np.ndarray,
-    state: State,
-    rule: Rule,
-    drops: Drops,
-    space: Space,
-    neurons: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    """Writes the activations of some neurons, cells x neurons, without dropout."""
-    most = space.z.shape[1]
-    load_weights(plan, state, rule, drops, space)
-    for first in range(0, len(cells), most):
-        n = min(most, len(cells) - first)
-        forward(plan, rows, cells, first, n, state, drops, space)
+def values_of(network: Network, rows: Rows, which: np.ndarray, neurons: np.ndarray, values: np.ndarray) -> None:
+    """Writes the activations of some neurons, cells x neurons, of a network without dropout."""
+    space, most = network.space, network.space.z.shape[1]
+    load_weights(network)
+    for first in range(0, len(which), most):
+        n = min(most, len(which) - first)
+        forward(network, rows, which, first, n)
         for b in range(n):
             for place in range(len(neurons)):
                 values[first + b, place] = space.a[neurons[place], b]
 
 
 @entry
-def output_gradients_of(
-    plan: Plan,
-    rows: Rows,
-    cells: np.ndarray,
-    state: State,
-    rule: Rule,
-    drops: Drops,
-    space: Space,
-    gradients: np.ndarray,
-) -> None:
-    """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, without dropout.
+def output_gradients_of(network: Network, rows: Rows, which: np.ndarray, gradients: np.ndarray) -> None:
+    """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, of a network without dropout.
 
     The prediction of an output is its activation, or the sigmoid of it where that is linear.
     """
-    most = space.z.shape[1]
-    load_weights(plan, state, rule, drops, space)
-    for first in range(0, len(cells), most):
-        n = min(most, len(cells) - first)
-        forward(plan, rows, cells, first, n, state, drops, space)
-        for o in range(len(plan.outputs)):
-            v = plan.outputs[o]
+    topology, space, most = network.topology, network.space, network.space.z.shape[1]
+    load_weights(network)
+    for first in range(0, len(which), most):
+        n = min(most, len(which) - first)
+        forward(network, rows, which, first, n)
+        for o in range(len(topology.outputs)):
+            v = topology.outputs[o]
             zero_dz(n, space)
+            # Without dropout nothing reads `seen`: it holds the gradient by the output's own activation.
             for b in range(n):
                 space.seen[v, b] = 1
-            if plan.codes[v] == LINEAR:
+            if topology.activations[v] == LINEAR:
                 activate(SIGMOID, space.z[v], space.seen[v], n)
                 for b in range(n):
                     space.seen[v, b] *= 1 - space.seen[v, b]
                     space.dz[v, b] = space.seen[v, b]
             else:
-                back_through_activation(plan.codes[v], space.z[v], space.a[v], space.seen[v], space.dz[v], n)
-            neuron_gradients(plan, n, drops, space)
+                back_through_activation(topology.activations[v], space.z[v], space.a[v], space.seen[v], space.dz[v], n)
+            neuron_gradients(topology, n, network.drops, space)
             for b in range(n):
-                for u in range(len(plan.order)):
+                for u in range(len(topology.order)):
                     gradients[o, first + b, u] = space.da[u, b]
                 gradients[o, first + b, v] = space.seen[v, b]

@@ -1,0 +1,143 @@
+"""A Keras model's numbers as the compiled kernels read them, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Rows, Rule
+from kpnn.nn.engine.state import CELLS_AT_ONCE, drops_of, initial_state, network_of, topology_of
+from kpnn.nn.layer import SparseDag, sparse_dag
+from kpnn.nn.normalization import EPSILON, MOMENTUM, InputNormalization, input_normalization, kernel_code, moments
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel:
+    """One model, ready for the functions of `kpnn.nn.engine.kernels`.
+
+    Training changes `network.state`; the Keras model changes by `store` and `adapt` alone.
+
+    Attributes:
+        model: the Keras model.
+        layer: its sparse DAG layer.
+        normalization: its normalization layer, if it has one.
+        network: what the kernels train: with dropout where it was asked for.
+        predictor: the same network, in the same memory, without dropout.
+    """
+
+    model: keras.Model
+    layer: SparseDag
+    normalization: InputNormalization | None
+    network: Network
+    predictor: Network
+
+    @classmethod
+    def of(
+        cls,
+        model: keras.Model,
+        *,
+        batch_size: int = CELLS_AT_ONCE,
+        learning_rate: float = 0.0,
+        optimizer: str = "adam",
+        training: bool = False,
+    ) -> CompiledModel:
+        """Reads a model's weights and makes space for its steps.
+
+        Args:
+            model: a model that `build_kpnn` made.
+            batch_size: cells per step.
+            learning_rate: step size.
+            optimizer: `adam` or `sgd`.
+            training: whether dropout is on.
+
+        Raises:
+            ModelError: `build_kpnn` did not make the model.
+        """
+        layer, normalization = sparse_dag(model), input_normalization(model)
+        penalty, dtype = layer.penalty, np.dtype(layer.variable_dtype)
+        rule = Rule(
+            learning_rate=float(learning_rate),
+            adam=optimizer == "adam",
+            kernel_l1=float(penalty.kernel_l1),
+            kernel_l2=float(penalty.kernel_l2),
+            bias_l1=float(penalty.bias_l1),
+            bias_l2=float(penalty.bias_l2),
+            signed=layer.signed,
+            normalization=kernel_code(normalization),
+            batch_size=int(batch_size),
+            epsilon=EPSILON,
+            momentum=MOMENTUM,
+        )
+        drops = _drops(layer, dtype)
+        no_drops = drops._replace(of_genes=False, of_neurons=False)
+        state = initial_state(
+            _copy(layer.kernel, dtype), _copy(layer.bias, dtype), *_normalization_arrays(layer, normalization)
+        )
+        topology = topology_of(layer.layout, layer.activation_codes)
+        network = network_of(topology, rule, drops if training else no_drops, state)
+        return cls(model, layer, normalization, network, network._replace(drops=no_drops))
+
+    def adapt(self, rows: Rows, which: np.ndarray) -> None:
+        """Computes mean and variance of the training cells, unless the model has some already (`standard` only)."""
+        layer = self.normalization
+        if layer is None or not layer.wants_moments():
+            return
+        layer.set_moments(*moments(rows, which, self.layer.layout.n_inputs), len(which))
+        self.use_stored_moments()
+
+    def use_moving_moments(self) -> None:
+        """Normalizes from here on as outside of training: by the moving averages (`batch` only)."""
+        state = self.network.state
+        if self.network.rule.normalization == BY_BATCH:
+            state.means[:] = state.moving_mean
+            state.scales[:] = 1.0 / np.sqrt(state.moving_variance + EPSILON)
+
+    def use_stored_moments(self) -> None:
+        """Normalizes from here on by the moments that the Keras layer holds."""
+        if self.normalization is not None:
+            self.network.state.means[:], self.network.state.scales[:] = self.normalization.shift_and_scale()
+
+    def snapshot(self) -> tuple[np.ndarray, ...]:
+        """Copies everything that training changes and the model keeps."""
+        state = self.network.state
+        return tuple(each.copy() for each in (state.kernel, state.bias, state.moving_mean, state.moving_variance))
+
+    def store(self, snapshot: tuple[np.ndarray, ...], n_cells: int) -> None:
+        """Writes a snapshot into the Keras model.
+
+        Args:
+            snapshot: what `snapshot` returned.
+            n_cells: number of training cells.
+        """
+        kernel, bias, mean, variance = snapshot
+        self.layer.kernel.assign(kernel)
+        self.layer.bias.assign(bias)
+        if self.normalization is not None and self.network.rule.normalization == BY_BATCH:
+            self.normalization.set_moments(mean, variance, n_cells)
+
+
+def _copy(variable: keras.Variable, dtype: np.dtype) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(variable), dtype=dtype)
+
+
+def _normalization_arrays(
+    layer: SparseDag, normalization: InputNormalization | None
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Shift and scale of each gene, and the moving moments."""
+    if normalization is None:
+        n_inputs = layer.layout.n_inputs
+        return (np.zeros(n_inputs), np.ones(n_inputs)), (np.zeros(0), np.zeros(0))
+    float64 = np.dtype(np.float64)
+    moving = _copy(normalization.mean, float64), _copy(normalization.variance, float64)
+    return normalization.shift_and_scale(), moving
+
+
+def _drops(layer: SparseDag, dtype: np.dtype) -> Drops:
+    kept, layout = layer.kept, layer.layout
+    if layer.dropout.on == "edges":
+        genes, neurons = kept.edges[layout.gene_edges], kept.edges[layout.neuron_edges]
+        return drops_of(genes, neurons, on_edges=True, dtype=dtype)
+    return drops_of(kept.inputs, kept.neurons, on_edges=False, dtype=dtype)
