@@ -294,15 +294,15 @@ def _corneto(path: Path, columns: dict[str, Any]) -> pd.DataFrame:
         raise PknError(f"{path}: is no JSON ({cause})") from None
     if not isinstance(graph, dict) or not isinstance(graph.get("edges"), list):
         raise PknError(f"{path}: holds no list of edges; this is no corneto graph")
-    rows = []
+    rows: list[tuple[str, str, str, dict[str, Any]]] = []
     for number, edge in enumerate(graph["edges"], 1):
-        ends = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]
-        if not all(ends):
+        source, target = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]
+        if not source or not target:
             raise PknError(f"{path}: edge {number} does not join one node to one node: {str(edge)[:80]}")
         attributes = edge.get("attributes")
         attributes = attributes if isinstance(attributes, dict) else {}
         is_undirected = attributes.get("__edge_type", "directed") != "directed"
-        rows.append((*ends, "no" if is_undirected else "", attributes))
+        rows.append((source, target, "no" if is_undirected else "", attributes))
     return _with_attributes(rows, columns, path)
 
 

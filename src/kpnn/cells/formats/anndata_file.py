@@ -142,7 +142,7 @@ class AnnDataFile(Expression):
         return self._var_names
 
     @cached_property
-    def gene_ids(self) -> pd.Index | None:  # type: ignore[override]
+    def gene_ids(self) -> pd.Index | None:
         """Gene identifiers, if `var` has them; read only when asked for. A gene without one has the empty name."""
         with self.opened() as root:
             return _column(root, self._var_key, self._id_column, self.source)
@@ -167,11 +167,11 @@ class AnnDataFile(Expression):
         with self.opened() as root:
             node = root[self._matrix_key]
             if self.layout == "dense":
-                return select_dense_rows(node, cells, columns, self.source)
+                return select_dense_rows(node, cells, columns, self.source, self.repair)
             lookup = np.full(len(self._var_names), -1, dtype=np.int32)
             lookup[columns] = np.arange(len(columns), dtype=np.int32)
             assert self.indptr is not None
-            matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source)
+            matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source, self.repair)
             if self.layout == "csr":
                 return select_rows(matrix, cells, lookup, len(columns))
             return select_columns(matrix, cells, lookup, len(self._obs_names))
@@ -246,9 +246,11 @@ def _elements(node: Any, where: str, missing: str | None = None) -> np.ndarray:
         return _decoded(np.asarray(node["codes"][:]), _elements(node["categories"], where), where, missing)
     if "values" in node and "mask" in node:
         values, is_missing = np.asarray(node["values"][:]), np.asarray(node["mask"][:]).astype(bool)
-        if is_missing.any() and missing is None:
+        if not is_missing.any():
+            return values
+        if missing is None:
             raise CellsError(f"{where}: has missing entries")
-        return np.where(is_missing, missing, values.astype(object)) if is_missing.any() else values
+        return np.where(is_missing, missing, values.astype(object))
     raise CellsError(f"{where}: is stored in a way that is not supported")
 
 

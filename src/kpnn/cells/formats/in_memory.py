@@ -66,6 +66,7 @@ class InMemory(Expression):
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
         """Takes some cells and columns."""
         rows = self._matrix[cells]
+        rows.data = self.repair(rows.data)
         return rows[:, columns], np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
 

@@ -167,7 +167,7 @@ class TenxH5(Expression):
                 ChunkedNumbers(group["data"], self.source) as data,
                 ChunkedNumbers(group["indices"], self.source) as at,
             ):
-                matrix = CompressedMatrix(data, at, self._indptr, self.source)
+                matrix = CompressedMatrix(data, at, self._indptr, self.source, self.repair)
                 return select_rows(matrix, cells, lookup, len(columns), is_gene)
 
 

@@ -92,7 +92,7 @@ class TenxMtx(Expression):
         for genes, barcodes, values in self._entries():
             rows = row_of[barcodes]
             wanted = (rows >= 0) & is_gene[genes]
-            rows, genes, values = rows[wanted], genes[wanted], values[wanted]
+            rows, genes, values = rows[wanted], genes[wanted], self.repair(values[wanted])
             totals += np.bincount(rows, weights=values, minlength=len(cells))
             inside = column_of[genes] >= 0
             kept.append((values[inside], rows[inside], column_of[genes[inside]]))

@@ -25,6 +25,7 @@ Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 _BARCODE = re.compile(r"[ACGTN]{8,}([-_.]\w+)?$|.*[-_#:][ACGTN]{10,}([-_.]\w+)?$")
 _VALUES_AT_ONCE = 4_000_000
 _LONGEST_LINE = 2**30
+_MISSING = ("", "na", "nan", "n/a", "null", "none")
 
 
 class TextMatrix(Expression):
@@ -277,19 +278,35 @@ class TextMatrix(Expression):
                 quotechar='"',
             )
         except ValueError:
-            raise self._not_a_number(texts, numbers) from None
+            if self.repair.fill is None:
+                raise self._not_a_number(texts, numbers) from None
+            values = self._with_gaps(texts, numbers)
         if values.shape != (len(texts), width):
             raise self._not_a_number(texts, numbers)
-        return values
+        return self.repair(values)
+
+    def _with_gaps(self, texts: list[bytes], numbers: list[int]) -> np.ndarray:
+        """Values some of which are missing, in one of the spellings of programs and people."""
+        rows = [[value.strip().strip('"') for value in text.decode("latin-1").split(self._separator)] for text in texts]
+        try:
+            return np.array(
+                [[np.nan if value.lower() in _MISSING else float(value) for value in row] for row in rows], np.float32
+            )
+        except ValueError:
+            raise self._not_a_number(texts, numbers) from None
 
     def _not_a_number(self, texts: list[bytes], numbers: list[int]) -> CellsError:
         for number, text in zip(numbers, texts, strict=True):
             for column, value in enumerate(text.decode("latin-1").split(self._separator)):
+                plain = value.strip().strip('"')
+                if plain.lower() in _MISSING and self.repair.fill is not None:
+                    continue
                 try:
-                    float(value.strip().strip('"'))
+                    float(plain)
                 except ValueError:
                     return CellsError(
                         f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is no number"
+                        + ("; `fill: 0` takes missing values for 0" if plain.lower() in _MISSING else "")
                     )
         return CellsError(
             f"{self.source}: values that are no numbers, around line {numbers[0] + self._header_line + 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +43,14 @@ class CompressedMatrix:
         indices: column of each value (row, where it is compressed by columns), sliceable, shape (n_entries,).
         indptr: checked pointers.
         source: what to call the matrix in errors.
+        repair: what is done to the values.
     """
 
     data: Any
     indices: Any
     indptr: np.ndarray
     source: str
+    repair: Callable[[np.ndarray], np.ndarray]
 
 
 def select_rows(
@@ -90,7 +93,7 @@ def select_rows(
                 f"{source}: column index {columns.max() if columns.max() >= len(lookup) else columns.min()} "
                 f"where there are {len(lookup):,} columns; damaged"
             )
-        values = values.astype(np.float32, copy=False)
+        values = matrix.repair(values.astype(np.float32, copy=False))
         row_of = np.repeat(np.arange(first, last), lengths)
         counted = values if is_gene is None else values * is_gene[columns]
         totals[first:last] = np.bincount(row_of - first, weights=counted, minlength=last - first)
@@ -138,7 +141,7 @@ def select_columns(
             raise CellsError(f"{source}: a row index is out of range, where there are {n_rows:,} rows; damaged")
         row = place[file_rows]
         wanted = row >= 0
-        values, row = values[wanted].astype(np.float32, copy=False), row[wanted]
+        values, row = matrix.repair(values[wanted].astype(np.float32, copy=False)), row[wanted]
         totals += np.bincount(row, weights=values, minlength=len(rows))
         column = lookup[(np.searchsorted(indptr, np.arange(begin, end)[wanted], side="right") - 1)]
         inside = column >= 0
@@ -151,7 +154,11 @@ def select_columns(
 
 
 def select_dense_rows(
-    node: Any, rows: np.ndarray, columns: np.ndarray, source: str
+    node: Any,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    source: str,
+    repair: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """As `select_rows`, from a dense matrix on disk.
 
@@ -160,6 +167,7 @@ def select_dense_rows(
         rows: rows to read, any order, shape (n,).
         columns: columns to read, any order, shape (m,).
         source: what to call the matrix in errors.
+        repair: what is done to the values.
     """
     if not len(rows):
         return sp.csr_matrix((0, len(columns)), dtype=np.float32), np.zeros(0)
@@ -171,7 +179,7 @@ def select_dense_rows(
     while first < len(rows):
         last = int(np.searchsorted(ascending, ascending[first] + at_once))
         block = np.asarray(node[int(ascending[first]) : int(ascending[last - 1]) + 1])
-        block = block[ascending[first:last] - ascending[first]].astype(np.float32, copy=False)
+        block = repair(block[ascending[first:last] - ascending[first]].astype(np.float32, copy=False))
         if block.shape != (last - first, node.shape[1]):
             raise CellsError(f"{source}: rows end early; cut short")
         totals[first:last] = block.sum(axis=1, dtype=np.float64)
