@@ -46,7 +46,8 @@ def make_tcr(folder: Path, **_: Any) -> dict[str, float]:
 def read_tcr_ours(folder: Path, **_: Any) -> dict[str, float]:
     import pandas as pd
 
-    from kpnn.cells import Transform, gene_of, match, open_expression, read_class_labels
+    from kpnn.cells import Transform, match, open_expression, read_class_labels
+    from kpnn.pkn import gene_of
 
     before, start = peak_megabytes(), time.perf_counter()
     labels, edges = read_class_labels(folder / "tcr_labels.csv"), pd.read_csv(folder / "tcr_edges.csv")

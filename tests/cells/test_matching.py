@@ -6,9 +6,10 @@ import pytest
 import scanpy as sc
 import scipy.sparse as sp
 
-from kpnn.cells import CountLimits, InMemory, Transform, gene_of, match, open_expression
+from kpnn.cells import CountLimits, InMemory, Transform, match, open_expression
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError, SettingsError
+from kpnn.pkn import gene_of
 from kpnn.simulation import TcrShape, simulate
 
 
@@ -78,13 +79,6 @@ def test_nothing_in_common_is_a_clear_error(handle, labels, genes, limits, messa
 def test_limits_below_zero_are_refused():
     with pytest.raises(SettingsError):
         CountLimits(min_counts_per_cell=-1)
-
-
-@pytest.mark.parametrize(
-    ("node", "gene"), [("CD69_gene", "CD69"), ("HLA_A_gene", "HLA_A"), ("X_gene_gene", "X_gene"), ("gene", "gene")]
-)
-def test_a_nodes_gene_is_its_name_without_the_suffix_whatever_underscores_it_holds(node, gene):
-    assert gene_of(node, "_gene") == gene
 
 
 def test_the_tutorials_steps_and_ours_agree_but_for_names_with_underscores(tmp_path):

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from pkn_strategies import cases, pkn_of
 
 from kpnn.errors import PknError
-from kpnn.pkn import Pkn, shortest_path_dag
-from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_networkx
+from kpnn.pkn import Pkn, from_corneto, from_networkx, shortest_path_dag, to_corneto, to_networkx
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,7 +6,7 @@ from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
 from kpnn.cells.labels import check_class_labels, read_class_labels
 from kpnn.cells.matched import Matched, PendingCells, StreamedMatch
-from kpnn.cells.matching import CountLimits, gene_of, match
+from kpnn.cells.matching import CountLimits, match
 from kpnn.cells.store import CellsInMemory, CellsOnDisk, CellStore
 from kpnn.cells.transforms import Transform
 
@@ -23,7 +23,6 @@ __all__ = [
     "StreamedMatch",
     "Transform",
     "check_class_labels",
-    "gene_of",
     "match",
     "open_expression",
     "read_class_labels",

@@ -47,11 +47,6 @@ class CountLimits:
             raise SettingsError(f"limits must not be negative, found {self}")
 
 
-def gene_of(node: str, suffix: str) -> str:
-    """The gene that an input node stands for: the node's name without the suffix."""
-    return node.removesuffix(suffix) if suffix else node
-
-
 @overload
 def match(
     expression: Expression,

@@ -141,7 +141,7 @@ class SparseDag(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, names included, as JSON."""
         dag = self.dag
-        genes = [gene_of(name, self.gene_suffix) for name in dag.inputs]
+        genes = list(dag.genes(self.gene_suffix))
         return {
             **super().get_config(),
             "inputs": list(dag.inputs),
@@ -220,11 +220,6 @@ def raw_weights(weights: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """Variables that give these weights under `signed`: the inverse of sign * softplus(variable)."""
     size = np.maximum(np.abs(weights), 1e-30)
     return np.where(signs == 0, weights, size + np.log(-np.expm1(-size)))
-
-
-def gene_of(node: str, suffix: str) -> str:
-    """Gene of an input node: its name without the suffix, if it has it."""
-    return node.removesuffix(suffix) if suffix else node
 
 
 def sparse_dag(model: keras.Model) -> SparseDag:

@@ -238,8 +238,8 @@ def _grouped_folds(
     n_possible = min(n_splits, int(groups_per_class(labels, groups).min()))
     if n_possible < 2:
         raise CellsError(
-            "a class is in one group only in a training part: an inner split cannot hold both classes on both sides; set "
-            "fewer folds"
+            "a class is in one group only in a training part: an inner split cannot hold both classes on both sides; "
+            "set fewer folds"
         )
     classes = strata(labels, n_possible)
     # The splitter spreads classes as well as it can, but does not promise it: where a part lacks one, shuffle anew.

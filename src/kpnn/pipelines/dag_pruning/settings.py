@@ -46,12 +46,4 @@ class DagSelectionSettings(BaseModel):
     @property
     def rules(self) -> SelectionRules:
         """The demands on the DAG."""
-        return SelectionRules(
-            self.keep_nodes,
-            self.forbid_nodes,
-            self.keep_edges,
-            self.forbid_edges,
-            self.max_depth,
-            self.max_parents,
-            self.coverage,
-        )
+        return SelectionRules(**self.model_dump(include=set(SelectionRules.model_fields)))

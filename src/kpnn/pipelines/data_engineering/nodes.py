@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, Matched, PendingCells, StreamedMatch, check_class_labels, gene_of, match
+from kpnn.cells import Expression, Matched, PendingCells, StreamedMatch, check_class_labels, match
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import CellsError, PknError, SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import state_pkn
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
-from kpnn.pkn import Dag, Pkn, shortest_path_dag
+from kpnn.pkn import Dag, Pkn, gene_of, shortest_path_dag
 from kpnn.pkn.assembly import assemble_edges
 from kpnn.simulation import control_inputs
 
@@ -90,7 +90,7 @@ def match_cells(
         in_memory_cells=settings.in_memory_cells,
     )
     pkn = stated_pkn.pruned(node_of[gene] for gene in matched.genes)
-    genes = [gene_of(node, settings.input_suffix) for node in pkn.inputs]
+    genes = list(pkn.genes(settings.input_suffix))
     return matched.restricted_to(genes, "genes that reach an output"), pkn
 
 

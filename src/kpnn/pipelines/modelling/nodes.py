@@ -41,7 +41,7 @@ def cross_validation_of(arm: str) -> Callable[..., ArmOutputs]:
         settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
         group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
         cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
-        genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
+        genes = list(dag.genes(gene_suffix))
         tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
         result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
         tracker.finish(result)

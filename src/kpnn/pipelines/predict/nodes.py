@@ -50,7 +50,7 @@ def predict_new_cells(
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != model["sha256"]:
             raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
         networks.append(load_kpnn(path))
-    genes = [node.removesuffix(raw.input_suffix) for node in dag_of(networks[0]).inputs]
+    genes = list(dag_of(networks[0]).genes(raw.input_suffix))
     batches = _batches(new_expression, genes, raw.transform, raw.repeated_genes, settings.cells_at_once)
     found = predict_ensemble(networks, batches, missing_genes=settings.missing_genes)
     summary = {

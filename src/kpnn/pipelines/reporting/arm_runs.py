@@ -31,7 +31,7 @@ def logging_of(arm: str) -> Callable[[Dag, pd.DataFrame, FoldStore, dict[str, An
         finished = tuple(result for result in results if result is not None)
         if not finished:
             return False
-        genes = [node.removesuffix(gene_suffix) for node in dag.inputs]
+        genes = list(dag.genes(gene_suffix))
         tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
         tracker.finish(ArmResult(arm, finished))
         return True

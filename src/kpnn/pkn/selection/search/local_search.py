@@ -1,6 +1,6 @@
-"""Local search among covers: swaps kept columns for others, and weighs up the rows that stay violated.
+"""Local search among covers: swaps kept columns for others, and raises the weight of rows that stay violated.
 
-It takes any statement whose rows say "of these columns at least so many" or "a kept column needs one of these", which
+It takes any formulation whose rows say "of these columns at least so many" or "a kept column needs one of these", which
 the node form and its cuts are. The method is row weighting local search (Gao, Yao, Weise and Li 2015, European Journal
 of Operational Research 246:750-761), extended by rows that a column brings with it and by costs. One second
 tries some hundred thousand swaps, where an exact solver looks into one neighbourhood.
@@ -15,7 +15,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from kpnn.compiled import FLAGS, entry
-from kpnn.pkn.rows import Rows
+from kpnn.pkn.selection.model.rows import LinearRows
 
 NO_OWNER = -1
 _LEAST_COST = 1e-9
@@ -95,7 +95,7 @@ class LocalSearch:
         self._is_fixed, self._is_allowed = is_fixed, is_allowed
         self._weight = np.empty(0, dtype=np.int64)
 
-    def run(self, rows: Rows, kept: np.ndarray, *, n_swaps: int, seed: int) -> np.ndarray:
+    def run(self, rows: LinearRows, kept: np.ndarray, *, n_swaps: int, seed: int) -> np.ndarray:
         """Searches for a cheaper cover.
 
         Args:
@@ -113,7 +113,7 @@ class LocalSearch:
         return search_swaps(cover, kept, self._weight, n_swaps, seed)
 
 
-def is_cover(rows: Rows) -> bool:
+def is_cover(rows: LinearRows) -> bool:
     """Whether every row says "of these columns at least so many" or "a kept column needs one of these"."""
     for values, low, high in zip(rows.values, rows.low, rows.high, strict=True):
         n_negative = int((values == -1.0).sum())
@@ -124,7 +124,7 @@ def is_cover(rows: Rows) -> bool:
     return True
 
 
-def cover_of(rows: Rows, cost: np.ndarray, is_fixed: np.ndarray, is_allowed: np.ndarray) -> Cover:
+def cover_of(rows: LinearRows, cost: np.ndarray, is_fixed: np.ndarray, is_allowed: np.ndarray) -> Cover:
     """The covering problem that these rows state (see `is_cover`)."""
     n_columns = len(cost)
     matrix = rows.matrix(n_columns)
@@ -203,7 +203,7 @@ def search_swaps(cover: Cover, start: np.ndarray, weight: np.ndarray, n_swaps: i
             total += cover.cost[added]
             changed[added] = swap
         for position in range(state.n_violated[0]):
-            _weigh_up(state.violated[position], cover, state)
+            _raise_weight(state.violated[position], cover, state)
     return best
 
 
@@ -229,7 +229,7 @@ def _start(cover: Cover, start: np.ndarray, weight: np.ndarray) -> _State:
         if owner >= 0:
             state.burden[owner] += weight[row]
         else:
-            _ask(row, cover.demand[row], cover, state)
+            _set_need(row, cover.demand[row], cover, state)
     for column in range(n_columns):
         if start[column]:
             _flip(column, cover, state)
@@ -270,7 +270,7 @@ def _most_wanted(row: int, spared: int, changed: np.ndarray, cover: Cover, state
 
 
 @njit(**FLAGS)
-def _weigh_up(row: int, cover: Cover, state: _State) -> None:
+def _raise_weight(row: int, cover: Cover, state: _State) -> None:
     """Adds one to the weight of a violated row, which is part of the score of all its members."""
     state.weight[row] += 1
     for position in range(cover.members_start[row], cover.members_start[row + 1]):
@@ -312,17 +312,17 @@ def _flip(flipped: int, cover: Cover, state: _State) -> None:
         if owner[row] >= 0 and (before == 0) != (after == 0):
             burden[owner[row]] += weight if after == 0 else -weight
         if lacked != lacks:
-            _list(row, lacks, state.violated, state.violated_place, state.n_violated)
+            _set_listed(row, lacks, state.violated, state.violated_place, state.n_violated)
     score[flipped] = own_score
     for position in range(cover.owned_start[flipped], cover.owned_start[flipped + 1]):
         row = cover.owned[position]
-        _ask(row, cover.demand[row] if step > 0 else 0, cover, state)
+        _set_need(row, cover.demand[row] if step > 0 else 0, cover, state)
     if not cover.is_fixed[flipped]:
-        _list(flipped, step > 0, state.movable, state.movable_place, state.n_movable)
+        _set_listed(flipped, step > 0, state.movable, state.movable_place, state.n_movable)
 
 
 @njit(**FLAGS)
-def _ask(row: int, need: int, cover: Cover, state: _State) -> None:
+def _set_need(row: int, need: int, cover: Cover, state: _State) -> None:
     """Sets how many members a row needs; changes the scores of its members."""
     before, count, weight = state.need[row], state.covered[row], state.weight[row]
     state.need[row] = need
@@ -333,12 +333,12 @@ def _ask(row: int, need: int, cover: Cover, state: _State) -> None:
         else:
             state.score[column] += weight * (int(count < need) - int(count < before))
     if (count < before) != (count < need):
-        _list(row, count < need, state.violated, state.violated_place, state.n_violated)
+        _set_listed(row, count < need, state.violated, state.violated_place, state.n_violated)
 
 
 @njit(**FLAGS)
-def _list(item: int, is_listed: bool, items: np.ndarray, place: np.ndarray, n_items: np.ndarray) -> None:
-    """Puts an item on a list, or takes it off and lets the last one have its place."""
+def _set_listed(item: int, is_listed: bool, items: np.ndarray, place: np.ndarray, n_items: np.ndarray) -> None:
+    """Puts an item on a list, or takes it off; then the last item moves to its place."""
     if is_listed:
         items[n_items[0]], place[item] = item, n_items[0]
         n_items[0] += 1

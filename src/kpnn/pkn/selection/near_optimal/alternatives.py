@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import DagSelection, Solved, SolveSettings, as_selection, solve
+from kpnn.pkn.selection.dag_selection import DagSelection, SolvedFormulation, as_selection, solve_pkn
+from kpnn.pkn.selection.exactness.tie_break import preferred_solution
+from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
+from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +38,7 @@ def enumerate_dags(
     *,
     tolerance: float = 0.0,
     rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
+    **options: Unpack[TieBreakOptions],
 ) -> Alternatives:
     """Finds different optimal neuron sets and says for every hidden node whether all, some or none hold it.
 
@@ -49,28 +47,26 @@ def enumerate_dags(
         most: stop after this many neuron sets.
         tolerance: a neuron set counts if its cheapest DAG costs at most this much more than the optimum.
         rules: the demands on the DAG.
-        solver: see `select_dag`.
-        time_limit: seconds for finding the optimum, and again for everything after it.
-        threads: see `select_dag`.
-        seed: see `select_dag`.
-        tie_break: see `select_dag`.
+        **options: `solver`, `threads`, `seed` and `tie_break` of `select_dag`, and `time_limit`: seconds for finding
+            the optimum, and again for everything after it.
 
     Raises:
         SelectionError: as `select_dag`; or the optimum is not proven in time.
     """
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
+    settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
     solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
     optimum = solved.search.objective
-    first, _ = preferred(Optima(solved.search, solved.solver, settings.limits, optimum), solved.search, tie_break, seed)
-    optima = Optima(solved.search, solved.solver, settings.limits, optimum + tolerance)
-    membership = _membership(optima, solved, first)
+    optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum)
+    first, _ = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
+    within = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum + tolerance)
+    membership = _membership(within, solved, first)
     found, is_complete = [first], False
-    objective = solved.statement.cost if tolerance else np.zeros(solved.statement.n_columns)
+    objective = solved.formulation.cost if tolerance else np.zeros(solved.formulation.n_columns)
     while True:
-        optima.forbid_node_set(found[-1])
-        other = optima.cheapest(objective)
+        within.forbid_node_set(found[-1])
+        other = within.cheapest(objective)
         if other.x is None:
             is_complete = other.is_proven
             break
@@ -81,9 +77,11 @@ def enumerate_dags(
     return Alternatives(selections, is_complete, membership)
 
 
-def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None) -> Solved:
-    """As `selection.solve`, but what is not proven optimal in time is an error."""
-    solved = solve(pkn, rules, settings, edge_form=edge_form)
+def solve_to_proof(
+    pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None
+) -> SolvedFormulation:
+    """As `solve_pkn`, but what is not proven optimal in time is an error."""
+    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form)
     if solved.search.gap > 1e-9:
         raise SelectionError(
             f"the optimum is not proven within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "
@@ -92,21 +90,23 @@ def solve_to_proof(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, 
     return solved
 
 
-def _membership(optima: Optima, solved: Solved, first: np.ndarray) -> pd.DataFrame:
-    """Whether each hidden node is in all, some or none of the solutions within the cost, by questions that cover many
-    nodes at once: which of those kept so far can be left out together, which of the others can be had.
+def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: np.ndarray) -> pd.DataFrame:
+    """Whether each hidden node is in all, some or none of the solutions within the cost.
+
+    Each question covers many nodes at once: how many of those kept so far can be left out together, and how many of
+    those left out so far can be kept.
     """
-    pkn = solved.statement.reduced.pkn
-    columns, codes = optima.node_columns, optima.node_codes
+    pkn = solved.formulation.reduced.pkn
+    columns, codes = within.node_columns, within.node_codes
     seen, missed = first[columns] > 0.5, first[columns] < 0.5
     settled = {}
     for wanted in (0, 1):
         # wanted 0: leave out nodes that every solution so far keeps; 1: keep nodes that none so far keeps.
         while True:
             doubtful = seen & ~missed if wanted == 0 else missed & ~seen
-            price = np.zeros(solved.statement.n_columns)
+            price = np.zeros(solved.formulation.n_columns)
             price[columns[doubtful]] = 1.0 if wanted == 0 else -1.0
-            found = optima.cheapest(price) if doubtful.any() else None
+            found = within.cheapest(price) if doubtful.any() else None
             settled[wanted] = found is None or (found.x is not None and found.is_proven)
             if found is None or found.x is None:
                 break

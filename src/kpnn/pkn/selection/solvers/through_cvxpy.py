@@ -1,57 +1,35 @@
-"""Solvers by name: HiGHS directly, which keeps its basis between rounds of cuts; SCIP and Gurobi through cvxpy."""
+"""SCIP and Gurobi, through cvxpy."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import partial
-from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.highs import solve_with_highs
-from kpnn.pkn.milp import Limits, Milp, MilpOutcome, Solver
-from kpnn.pkn.progress import log_lines
-from kpnn.pkn.rows import Rows
-from kpnn.pkn.statement import Statement
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome
+from kpnn.pkn.selection.model.rows import LinearRows
+from kpnn.pkn.selection.progress import log_lines
+from kpnn.pkn.selection.settings import SolveLimits
 
-SOLVERS = ("HIGHS", "SCIP", "GUROBI")
 FREE_GUROBI = 2_000
 """Variables, and constraints, that Gurobi's free licence takes."""
 
-_PACKAGES = {"SCIP": ("pyscipopt", "PySCIPOpt"), "GUROBI": ("gurobipy", "gurobipy")}
 
-
-def find_solver(name: str) -> tuple[Solver, str]:
-    """The solver of this name, and its name with version.
-
-    Raises:
-        SelectionError: there is no such solver, or it is not installed.
-    """
-    if name not in SOLVERS:
-        raise SelectionError(f"solver must be one of {', '.join(SOLVERS)}, found {name!r}")
-    if name == "HIGHS":
-        return solve_with_highs, f"HIGHS (highspy {version('highspy')})"
-    module, package = _PACKAGES[name]
-    if find_spec(module) is None:
-        raise SelectionError(f"solver {name} is not installed: `pip install {package}`, or choose HIGHS")
-    return partial(_solve_with_cvxpy, name), f"{name} ({package} {version(package)}, cvxpy {version('cvxpy')})"
-
-
-def _solve_with_cvxpy(name: str, milp: Milp) -> MilpOutcome:
+def solve_with_cvxpy(name: str, milp: IntegerProgramme) -> SolverOutcome:
     """As `highs.solve_with_highs`, for a solver that cvxpy knows; progress is the solver's own."""
     import cvxpy as cp
 
-    statement, limits = milp.statement, milp.limits
-    small = shrink(statement, milp.rows, milp.low, milp.high)
+    formulation, limits = milp.formulation, milp.limits
+    small = shrink(formulation, milp.rows, milp.low, milp.high)
     free, matrix, row_low, row_high = small.free, small.matrix, small.row_low, small.row_high
     if small.is_infeasible or not len(free):
         return small.outcome(np.empty(0), 0.0, is_optimal=True)
-    integer = np.flatnonzero(statement.is_integer[free])
+    integer = np.flatnonzero(formulation.is_integer[free])
     x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[milp.low[free], milp.high[free]])
     if milp.start is not None:
         x.value = milp.start[free]
@@ -61,25 +39,25 @@ def _solve_with_cvxpy(name: str, milp: Milp) -> MilpOutcome:
         constraints.append(matrix[above] @ x >= row_low[above])
     if below.any():
         constraints.append(matrix[below] @ x <= row_high[below])
-    problem = cp.Problem(cp.Minimize(statement.cost[free] @ x), constraints)
+    problem = cp.Problem(cp.Minimize(formulation.cost[free] @ x), constraints)
     options = solver_options(name, replace(limits, time_limit=max(limits.time_limit, 0.1)), milp.absolute_gap)
     try:
         with log_lines(f"{name}: "), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # cvxpy's on reaching the time limit; the gap says it
             problem.solve(solver=name, warm_start=milp.start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
-        _explain(name, len(free), len(row_low), error)
-        return MilpOutcome(None, -np.inf, False, False)
+        _explain_licence(name, len(free), len(row_low), error)
+        return SolverOutcome(None, -np.inf, False, False)
     if problem.status in ("infeasible", "infeasible_or_unbounded"):
-        return MilpOutcome(None, np.inf, True, False)
+        return SolverOutcome(None, np.inf, True, False)
     if x.value is None or problem.status == "infeasible_inaccurate":
-        return MilpOutcome(None, -np.inf, False, False)
+        return SolverOutcome(None, -np.inf, False, False)
     return small.outcome(np.array(x.value), bound_of(name, problem), is_optimal=problem.status == "optimal")
 
 
 @dataclass(frozen=True, eq=False)
 class Shrunk:
-    """A statement without the columns that are fixed and the rows that hold whatever the others are.
+    """A formulation without the columns that are fixed and the rows that hold whatever the others are.
 
     Attributes:
         fixed: values of all columns; those of free ones do not count.
@@ -97,25 +75,25 @@ class Shrunk:
     row_high: np.ndarray
     is_infeasible: bool
 
-    def outcome(self, values: np.ndarray, bound: float, *, is_optimal: bool) -> MilpOutcome:
+    def outcome(self, values: np.ndarray, bound: float, *, is_optimal: bool) -> SolverOutcome:
         """The outcome for all columns."""
         if self.is_infeasible:
-            return MilpOutcome(None, np.inf, True, False)
+            return SolverOutcome(None, np.inf, True, False)
         x = self.fixed.copy()
         x[self.free] = values
-        return MilpOutcome(x, bound + self.cost_of_fixed, False, is_optimal)
+        return SolverOutcome(x, bound + self.cost_of_fixed, False, is_optimal)
 
 
-def shrink(statement: Statement, rows: Rows, low: np.ndarray, high: np.ndarray) -> Shrunk:
+def shrink(formulation: Formulation, rows: LinearRows, low: np.ndarray, high: np.ndarray) -> Shrunk:
     """Leaves out fixed columns and redundant rows, so that small licences go further.
 
     Args:
-        statement: gives the objective.
+        formulation: gives the objective.
         rows: all rows.
         low: lower bounds of the columns.
         high: upper bounds of the columns.
     """
-    matrix = rows.matrix(statement.n_columns)
+    matrix = rows.matrix(formulation.n_columns)
     row_low, row_high = np.array(rows.low), np.array(rows.high)
     positive, negative = matrix.maximum(0), matrix.minimum(0)
     least = positive @ low + negative @ high
@@ -128,7 +106,7 @@ def shrink(statement: Statement, rows: Rows, low: np.ndarray, high: np.ndarray) 
     return Shrunk(
         fixed=np.where(is_fixed, low, 0.0),
         free=free,
-        cost_of_fixed=float(statement.cost[is_fixed] @ low[is_fixed]),
+        cost_of_fixed=float(formulation.cost[is_fixed] @ low[is_fixed]),
         matrix=csr_array(matrix[:, free])[np.flatnonzero(needed)],
         row_low=(row_low - shift)[needed],
         row_high=(row_high - shift)[needed],
@@ -136,11 +114,11 @@ def shrink(statement: Statement, rows: Rows, low: np.ndarray, high: np.ndarray) 
     )
 
 
-def _explain(name: str, columns: int, n_rows: int, error: Exception) -> None:
-    """Says what to do where the reason is known."""
+def _explain_licence(name: str, columns: int, n_rows: int, error: Exception) -> None:
+    """Says what to do where the programme is too large for Gurobi's free licence."""
     if name == "GUROBI" and max(columns, n_rows) > FREE_GUROBI:
         raise SelectionError(
-            f"Gurobi rejects a statement of {columns:,} variables and {n_rows:,} constraints; its free licence takes "
+            f"Gurobi rejects a formulation of {columns:,} variables and {n_rows:,} constraints; its free licence takes "
             f"{FREE_GUROBI:,} of each. Choose solver HIGHS or SCIP, or install a full licence ({error})"
         ) from error
 
@@ -155,7 +133,7 @@ def bound_of(name: str, problem: Any) -> float:
     return float(statistics.mip_dual_bound if name == "HIGHS" else statistics.ObjBound)
 
 
-def solver_options(name: str, limits: Limits, absolute_gap: float) -> dict[str, Any]:
+def solver_options(name: str, limits: SolveLimits, absolute_gap: float) -> dict[str, Any]:
     """What cvxpy passes on to a solver."""
     if name == "SCIP":
         parameters: dict[str, Any] = {

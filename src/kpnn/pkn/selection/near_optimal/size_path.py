@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Unpack
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.full_dag import extended_dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import SolveSettings, select
+from kpnn.pkn.selection.dag_selection import select
+from kpnn.pkn.selection.settings import SelectionRules, SolveSettings, TieBreakOptions, settings_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +38,7 @@ def size_path(
     budgets: Sequence[int] = (1, 2, 3),
     *,
     rules: SelectionRules | None = None,
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
+    **options: Unpack[TieBreakOptions],
 ) -> tuple[SizeStep, ...]:
     """Selects, for each budget, the cheapest DAG that contains the one before; ends with a full DAG.
 
@@ -52,22 +49,19 @@ def size_path(
         pkn: a PKN, as for `select_dag`.
         budgets: ascending numbers of parents per input, such as (1, 2, 3).
         rules: further demands on each DAG; their coverage is not used.
-        solver: see `select_dag`.
-        time_limit: seconds per step.
-        threads: see `select_dag`.
-        seed: see `select_dag`.
-        tie_break: see `select_dag`.
+        **options: `solver`, `time_limit` (for each step), `threads`, `seed` and `tie_break` of `select_dag`.
 
     Raises:
         SelectionError: as `select_dag`, or the budgets do not ascend.
     """
-    if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
+    are_whole = all(isinstance(budget, int) and budget >= 1 for budget in budgets)
+    if not budgets or not are_whole or list(budgets) != sorted(set(budgets)):
         raise SelectionError(f"budgets must be ascending whole numbers from 1 on, found {list(budgets)}")
     rules = rules or SelectionRules()
-    settings = SolveSettings("compact", solver, time_limit, 0.0, threads, seed, tie_break)
+    settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
     path: list[SizeStep] = []
     for budget in budgets:
-        within = replace(rules, coverage=budget)
+        within = rules.model_copy(update={"coverage": budget})
         base = path[-1].dag if path else None
         selection = select(pkn, within, settings, base=base)
         path.append(SizeStep(budget, selection.dag, selection.objective, selection.status, selection.gap))

@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from kpnn.errors import SelectionError
-from kpnn.pkn.acyclic_flow import solve_acyclic_flow
-from kpnn.pkn.certificate import check_selection
-from kpnn.pkn.compact import Search, require_solution, solve_compact
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.milp import Limits, Solver
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.optima import Optima, preferred
-from kpnn.pkn.presolve import ReducedPkn, node_codes, presolve
-from kpnn.pkn.realise import TIE_BREAKS, realise
-from kpnn.pkn.rules import Edge, SelectionRules
-from kpnn.pkn.solvers import SOLVERS, find_solver
-from kpnn.pkn.statement import Statement, state
+from kpnn.pkn.paths import node_codes
+from kpnn.pkn.selection.acyclic_flow import solve_acyclic_flow
+from kpnn.pkn.selection.compact import solve_compact
+from kpnn.pkn.selection.exactness.certificate import check_selection
+from kpnn.pkn.selection.exactness.tie_break import preferred_solution
+from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
+from kpnn.pkn.selection.model.formulation import Formulation, formulate
+from kpnn.pkn.selection.model.programme import Solver
+from kpnn.pkn.selection.presolve import ReducedPkn, presolve
+from kpnn.pkn.selection.realization import realize_edges
+from kpnn.pkn.selection.search.state import SearchState
+from kpnn.pkn.selection.settings import Edge, SelectionRules, SolveSettings, settings_from
+from kpnn.pkn.selection.solvers.by_name import find_solver
 
-METHODS = ("compact", "acyclic_flow")
+_RULES, _SOLVE = SelectionRules(), SolveSettings()
 _LEAST_TIE_BREAK = 2.0
 """Seconds for the tie-break rule even where the search took all of the time limit."""
 
@@ -45,7 +47,7 @@ class DagSelection:
         solver: name and version.
         tie_break: the rule that chose among optima.
         is_unique: whether the rule is known to leave one neuron set only.
-        sizes: columns and rows of the statement, and nodes, edges and input classes before and after presolve.
+        sizes: columns and rows of the formulation, and nodes, edges and input classes before and after presolve.
     """
 
     pkn: Pkn
@@ -92,32 +94,32 @@ class DagSelection:
 def select_dag(
     pkn: Pkn,
     *,
-    method: str = "compact",
-    solver: str = "HIGHS",
-    time_limit: float = 60.0,
-    gap: float = 0.0,
-    threads: int = 0,
-    seed: int = 0,
-    tie_break: str = "support",
-    keep_nodes: Iterable[str] = (),
-    forbid_nodes: Iterable[str] = (),
-    keep_edges: Iterable[Edge] = (),
-    forbid_edges: Iterable[Edge] = (),
-    max_depth: int | None = None,
-    max_parents: int | None = None,
-    coverage: int = 1,
+    method: str = _SOLVE.method,
+    solver: str = _SOLVE.solver,
+    time_limit: float = _SOLVE.time_limit,
+    gap: float = _SOLVE.gap,
+    threads: int = _SOLVE.threads,
+    seed: int = _SOLVE.seed,
+    tie_break: str = _SOLVE.tie_break,
+    keep_nodes: Iterable[str] = _RULES.keep_nodes,
+    forbid_nodes: Iterable[str] = _RULES.forbid_nodes,
+    keep_edges: Iterable[Edge] = _RULES.keep_edges,
+    forbid_edges: Iterable[Edge] = _RULES.forbid_edges,
+    max_depth: int | None = _RULES.max_depth,
+    max_parents: int | None = _RULES.max_parents,
+    coverage: int = _RULES.coverage,
 ) -> DagSelection:
     """Selects the cheapest DAG in which every input reaches an output and every output is reached by an input.
 
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that); cycles are welcome.
-        method: `compact`, or `acyclic_flow`: CORNETO's own statement, for comparison.
+        method: `compact`, or `acyclic_flow`: CORNETO's own formulation, for comparison.
         solver: `HIGHS`, `SCIP` or `GUROBI`.
         time_limit: seconds, all phases together. What is best by then is returned, with its gap.
         gap: relative gap at which the search may stop; 0 asks for a proof.
         threads: most threads; 0 leaves it to the solver.
         seed: of the solver, and of `tie_break="random"`.
-        tie_break: which of several optimal DAGs (see `realise.realise`).
+        tie_break: which of several optimal DAGs (see `SolveSettings`).
         keep_nodes: hidden nodes that must be kept.
         forbid_nodes: hidden nodes that must not be kept.
         keep_edges: (parent, child) edges that must be kept.
@@ -136,55 +138,37 @@ def select_dag(
         >>> select_dag(Pkn.from_edges(edges)).dag.hidden
         ('A',)
     """
-    settings = SolveSettings(method, solver, time_limit, gap, threads, seed, tie_break)
-    rules = SelectionRules(
-        tuple(keep_nodes),
-        tuple(forbid_nodes),
-        tuple(keep_edges),
-        tuple(forbid_edges),
-        max_depth,
-        max_parents,
-        coverage,
+    settings = settings_from(
+        SolveSettings,
+        method=method,
+        solver=solver,
+        time_limit=time_limit,
+        gap=gap,
+        threads=threads,
+        seed=seed,
+        tie_break=tie_break,
+    )
+    rules = settings_from(
+        SelectionRules,
+        keep_nodes=tuple(keep_nodes),
+        forbid_nodes=tuple(forbid_nodes),
+        keep_edges=tuple(keep_edges),
+        forbid_edges=tuple(forbid_edges),
+        max_depth=max_depth,
+        max_parents=max_parents,
+        coverage=coverage,
     )
     if method == "acyclic_flow":
         return _select_by_flow(pkn, rules, settings)
     return select(pkn, rules, settings)
 
 
-@dataclass(frozen=True)
-class SolveSettings:
-    """The arguments of `select_dag` that say how to solve, not what."""
-
-    method: str = "compact"
-    solver: str = "HIGHS"
-    time_limit: float = 60.0
-    gap: float = 0.0
-    threads: int = 0
-    seed: int = 0
-    tie_break: str = "support"
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("method", METHODS), ("tie_break", TIE_BREAKS), ("solver", SOLVERS)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise SelectionError(f"{name} must be one of {', '.join(allowed)}, found {value!r}")
-        if not self.time_limit > 0:
-            raise SelectionError(f"time_limit must be above 0 seconds, found {self.time_limit!r}")
-        if not 0 <= self.gap < 1:
-            raise SelectionError(f"gap must be at least 0 and below 1, found {self.gap!r}")
-
-    @property
-    def limits(self) -> Limits:
-        """When to stop."""
-        return Limits(self.time_limit, self.gap, self.threads, self.seed)
-
-
 @dataclass(frozen=True, eq=False)
-class Solved:
-    """A statement, its search, and what it took.
+class SolvedFormulation:
+    """A formulation, its search, and what it took.
 
     Attributes:
-        statement: what was solved.
+        formulation: what was solved.
         search: the search, which has a solution.
         solver: the solver.
         version: the solver's name and version.
@@ -192,88 +176,94 @@ class Solved:
         started: `time.monotonic()` at the start.
     """
 
-    statement: Statement
-    search: Search
+    formulation: Formulation
+    search: SearchState
     solver: Solver
     version: str
     seconds: dict[str, float]
     started: float
 
 
-def solve(
+def solve_pkn(
     pkn: Pkn,
     rules: SelectionRules,
     settings: SolveSettings,
     *,
     edge_form: bool | None = None,
     base: Dag | None = None,
-) -> Solved:
-    """Presolves, states and solves.
+) -> SolvedFormulation:
+    """Presolves, formulates and solves.
 
     Args:
         pkn: the PKN.
         rules: the demands on the DAG.
         settings: how to solve.
-        edge_form: see `statement.state`.
+        edge_form: see `formulate`.
         base: a DAG that must be contained, feasible under the same rules but for a smaller coverage.
     """
     started = time.monotonic()
     solver, version = find_solver(settings.solver)
-    statement = state(presolve(pkn, rules), edge_form=edge_form)
-    if base is not None and statement.has_edge_form:
+    formulation = formulate(presolve(pkn, rules), edge_form=edge_form)
+    if base is not None and formulation.has_edge_form:
         kept = zip(base.edges["parent"], base.edges["child"], strict=True)
-        statement = state(presolve(pkn, replace(rules, keep_edges=(*rules.keep_edges, *kept))), edge_form=True)
+        with_base = rules.model_copy(update={"keep_edges": tuple(dict.fromkeys((*rules.keep_edges, *kept)))})
+        formulation = formulate(presolve(pkn, with_base), edge_form=True)
     elif base is not None:
-        # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realise`).
-        statement.low[statement.node_column[node_codes(pkn, base.hidden)]] = 1.0
+        # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realize_edges`).
+        low = formulation.low.copy()
+        low[formulation.node_column[node_codes(pkn, base.hidden)]] = 1.0
+        formulation = replace(formulation, low=low)
     seconds = {"presolve": time.monotonic() - started}
-    search = solve_compact(statement, solver, settings.limits)
-    require_solution(search, settings.time_limit)
-    return Solved(statement, search, solver, version, seconds | search.seconds, started)
+    search = solve_compact(formulation, solver, settings.limits)
+    search.require_best(settings.time_limit)
+    return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started)
 
 
 def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
-    """As `select_dag`, by the compact statement, with the arguments in two groups; for `base` see `solve`."""
-    solved = solve(pkn, rules, settings, base=base)
-    x, is_unique = require_solution(solved.search, settings.time_limit), False
+    """As `select_dag`, by the compact formulation, with the arguments in two groups; for `base` see `solve_pkn`."""
+    solved = solve_pkn(pkn, rules, settings, base=base)
+    x, is_unique = solved.search.require_best(settings.time_limit), False
     clock = time.monotonic()
     if solved.search.gap <= 1e-9:
         left = max(_LEAST_TIE_BREAK, settings.time_limit - (clock - solved.started))
-        optima = Optima(
-            solved.search, solved.solver, replace(settings.limits, time_limit=left), solved.search.objective
-        )
-        x, is_unique = preferred(optima, solved.search, settings.tie_break, settings.seed)
+        limits = replace(settings.limits, time_limit=left)
+        optimal = SolutionsWithinCost(solved.search, solved.solver, limits, solved.search.objective)
+        x, is_unique = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
     solved.seconds["tie_break"] = time.monotonic() - clock
     return as_selection(solved, x, settings, is_unique=is_unique, base=base)
 
 
 def as_selection(
-    solved: Solved, x: np.ndarray, settings: SolveSettings, *, is_unique: bool = False, base: Dag | None = None
+    solved: SolvedFormulation,
+    x: np.ndarray,
+    settings: SolveSettings,
+    *,
+    is_unique: bool = False,
+    base: Dag | None = None,
 ) -> DagSelection:
-    """The selection that a solution of a solved statement stands for.
+    """Turns a solution of a solved formulation into a selection.
 
     Args:
-        solved: gives statement, bound and what it took.
-        x: values of the statement's columns.
+        solved: gives formulation, bound and what it took.
+        x: values of the formulation's columns.
         settings: how it was solved.
         is_unique: see `DagSelection`.
         base: a DAG whose edges are kept.
     """
-    statement, search = solved.statement, solved.search
-    sizes = {"columns": statement.n_columns, "rows": len(search.rows)}
-    rows = realise(statement, x, settings.tie_break, settings.seed, base=base)
-    objective = float(statement.reduced.pkn.edges["cost"].to_numpy()[rows].sum())
-    seconds = solved.seconds | {"total": time.monotonic() - solved.started}
-    return _selection(
-        statement.reduced,
-        rows,
-        (objective, search.bound),
-        settings,
-        seconds=seconds,
+    formulation, reduced = solved.formulation, solved.formulation.reduced
+    rows = realize_edges(formulation, x, settings.tie_break, settings.seed, base=base)
+    objective = float(reduced.pkn.edges["cost"].to_numpy()[rows].sum())
+    return DagSelection(
+        pkn=reduced.pkn,
+        rules=reduced.rules,
+        dag=_dag_of(reduced, rows),
+        **_quality(objective, solved.search.bound, settings.gap),
+        seconds=solved.seconds | {"total": time.monotonic() - solved.started},
+        method=settings.method,
         solver=solved.version,
         tie_break=settings.tie_break,
         is_unique=is_unique,
-        sizes=sizes,
+        sizes={"columns": formulation.n_columns, "rows": len(solved.search.rows), **reduced.report.as_dict()},
     )
 
 
@@ -284,47 +274,31 @@ def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) ->
     seconds = {"presolve": time.monotonic() - start}
     flow = solve_acyclic_flow(reduced, settings.solver, settings.limits)
     total = time.monotonic() - start
-    seconds |= {"solve": total - seconds["presolve"], "total": total}
-    return _selection(
-        reduced,
-        flow.rows,
-        (flow.objective, flow.bound),
-        settings,
-        seconds=seconds,
+    return DagSelection(
+        pkn=pkn,
+        rules=rules,
+        dag=_dag_of(reduced, flow.rows),
+        **_quality(flow.objective, flow.bound, settings.gap),
+        seconds=seconds | {"solve": total - seconds["presolve"], "total": total},
+        method=settings.method,
         solver=version,
         tie_break="solver",
-        is_unique=False,
-        sizes={"columns": flow.n_columns, "rows": flow.n_rows},
+        sizes={"columns": flow.n_columns, "rows": flow.n_rows, **reduced.report.as_dict()},
     )
 
 
-def _selection(
-    reduced: ReducedPkn,
-    rows: np.ndarray,
-    values: tuple[float, float],
-    settings: SolveSettings,
-    *,
-    seconds: dict[str, float],
-    solver: str,
-    tie_break: str,
-    is_unique: bool,
-    sizes: dict[str, int],
-) -> DagSelection:
-    objective, bound = values[0], min(values)
-    gap = (objective - bound) / objective
+def _dag_of(reduced: ReducedPkn, rows: np.ndarray) -> Dag:
     edges = reduced.pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    return DagSelection(
-        pkn=reduced.pkn,
-        rules=reduced.rules,
-        dag=Dag.from_edges(edges, outputs=reduced.pkn.outputs),
-        status="optimal" if gap <= 1e-6 else "gap_limit" if gap <= settings.gap else "time_limit",
-        objective=objective,
-        bound=bound,
-        gap=gap if gap > 1e-9 else 0.0,
-        seconds=seconds,
-        method=settings.method,
-        solver=solver,
-        tie_break=tie_break,
-        is_unique=is_unique,
-        sizes={**sizes, **reduced.report.as_dict()},
-    )
+    return Dag.from_edges(edges, outputs=reduced.pkn.outputs)
+
+
+def _quality(objective: float, bound: float, gap_limit: float) -> dict[str, Any]:
+    """What a selection says about its cost: `objective`, `bound`, `gap` and `status`."""
+    bound = min(objective, bound)
+    gap = (objective - bound) / objective
+    return {
+        "objective": objective,
+        "bound": bound,
+        "gap": gap if gap > 1e-9 else 0.0,
+        "status": "optimal" if gap <= 1e-6 else "gap_limit" if gap <= gap_limit else "time_limit",
+    }

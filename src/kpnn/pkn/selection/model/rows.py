@@ -1,4 +1,4 @@
-"""Parts of a statement: rows that are collected one by one, and the networks that cuts come from."""
+"""Rows of a formulation, collected one by one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_array
 
-FREE = -1
-"""Column of an arc that costs nothing to use: its capacity is unlimited."""
+NO_COLUMN = -1
+"""In place of a column: what has none is decided already, or costs nothing to use."""
 
 
 @dataclass
-class Rows:
+class LinearRows:
     """Rows `low <= sum of value * column <= high`, collected one by one."""
 
     columns: list[np.ndarray] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Rows:
         self.low.append(low)
         self.high.append(high)
 
-    def extend(self, other: Rows) -> None:
+    def extend(self, other: LinearRows) -> None:
         """Adds all rows of another collection."""
         self.columns += other.columns
         self.values += other.values
@@ -43,25 +43,3 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.columns)
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """Arcs along which a node must be connected to the source; each arc is a column, or free.
-
-    Attributes:
-        n_nodes: number of nodes, among them the source.
-        source: node that everything must be reached from.
-        tail, head: nodes of each arc.
-        column: column whose value is the arc's capacity, or FREE.
-        targets: nodes that must be reached.
-        target_column: column that says how much of the target is kept, or FREE: all of it.
-    """
-
-    n_nodes: int
-    source: int
-    tail: np.ndarray
-    head: np.ndarray
-    column: np.ndarray
-    targets: np.ndarray
-    target_column: np.ndarray

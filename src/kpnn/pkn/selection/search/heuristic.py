@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.rows import FREE, Rows
-from kpnn.pkn.statement import Statement
+from kpnn.pkn.graph import strong_components
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 
 _LEAST_WEIGHT = 1e-6
+"""Weight of a node that is kept or certain: nearly free, but of such paths the shorter one is taken."""
 _REFRESHES = 25
+"""Parts of all demands; distances are computed anew whenever four of these are served."""
 
 
 class NodeHeuristic:
-    """Finds sets of kept neurons that serve every input and hang together; prepared once per statement."""
+    """Finds sets of kept neurons that serve every input and hang together; prepared once per formulation."""
 
-    def __init__(self, statement: Statement) -> None:
-        reduced = statement.reduced
-        self._statement = statement
+    def __init__(self, formulation: Formulation) -> None:
+        reduced = formulation.reduced
+        self._formulation = formulation
         self._n = len(reduced.pkn.nodes)
         core = np.flatnonzero(reduced.is_core)
         order = core[np.lexsort((reduced.child[core], reduced.parent[core]))]
         self._tail, self._head = reduced.parent[order], reduced.child[order]
         self._indptr = np.searchsorted(self._tail, np.arange(self._n + 1)).astype(np.int32)
         self._outputs = np.flatnonzero(reduced.is_output)
-        self._is_always = self.nodes_of(statement.low) > 0.5
+        self._is_always = self.nodes_of(formulation.low) > 0.5
         demands = [(reduced.classes[i].parents, reduced.classes[i].coverage) for i in reduced.open_classes]
         self._groups: list[np.ndarray] = []
         if len(reduced.priced_edges):
@@ -60,6 +63,7 @@ class NodeHeuristic:
         weight = np.clip(1.0 - likely, _LEAST_WEIGHT, 1.0)
         wanted = self._is_always.copy() if kept is None else kept | self._is_always
         kept = self._connect(wanted, weight)
+        # Of demands that are equally near, those with fewer choices come first.
         waiting = np.argsort(np.array([len(parents) for parents in self._choices]), kind="stable")
         count = self._serves @ kept.astype(np.int64)
         batch = max(1, len(waiting) // _REFRESHES)
@@ -67,6 +71,7 @@ class NodeHeuristic:
             waiting = waiting[count[waiting] < self._need[waiting]]
             if not len(waiting):
                 break
+            # Paths along kept nodes have become nearly free, so that distances are taken anew for every few demands.
             distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, weight), self._outputs)
             # Nearest demands first: what is close to the tree is cheap now and serves others on the way.
             nearest = np.array([distance[self._choices[row]].min() for row in waiting])
@@ -76,12 +81,13 @@ class NodeHeuristic:
                     continue
                 parents = self._choices[row]
                 parents = parents[~kept[parents]]
+                # As in greedy set cover: a longer path is worth it where it serves more.
                 gain = np.array([self._gain(code, count) for code in parents])
                 for code in parents[np.argsort(distance[parents] / gain, kind="stable")][:missing]:
                     self._add_path(int(code), before, kept, count)
         return self._pruned(kept, weight)
 
-    def improve(self, kept: np.ndarray, likely: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
+    def perturb(self, kept: np.ndarray, likely: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
         """Takes a random share of the kept nodes out and repairs what that breaks."""
         out = kept & ~self._is_always & (rng.random(self._n) < share)
         # What was kept is nearly free, what was taken out is dear; noise makes every repair another one.
@@ -92,29 +98,29 @@ class NodeHeuristic:
         return self.build(guide)
 
     def solution(self, kept: np.ndarray) -> np.ndarray:
-        """Values of the statement's columns for a feasible set of kept nodes."""
-        statement, reduced = self._statement, self._statement.reduced
-        x = np.zeros(statement.n_columns)
-        nodes = np.flatnonzero(statement.node_column != FREE)
-        x[statement.node_column[nodes]] = kept[nodes]
+        """Values of the formulation's columns for a feasible set of kept nodes."""
+        formulation, reduced = self._formulation, self._formulation.reduced
+        x = np.zeros(formulation.n_columns)
+        nodes = np.flatnonzero(formulation.node_column != NO_COLUMN)
+        x[formulation.node_column[nodes]] = kept[nodes]
         for group in self._groups:
             usable = group[kept[reduced.parent[group]]]
-            must = statement.low[statement.edge_column[usable]] > 0.5
+            must = formulation.low[formulation.edge_column[usable]] > 0.5
             cheapest = usable[np.lexsort((reduced.cost[usable], ~must))]
             need = max(int(reduced.coverage[reduced.child[group[0]]]), int(must.sum()))
-            x[statement.edge_column[cheapest[:need]]] = 1.0
+            x[formulation.edge_column[cheapest[:need]]] = 1.0
         return x
 
     def nodes_of(self, x: np.ndarray) -> np.ndarray:
         """The x of every node, shape (n_nodes,); 1 for outputs, 0 for nodes without a column."""
-        column = self._statement.node_column
+        column = self._formulation.node_column
         values = np.zeros(len(column))
-        values[column != FREE] = x[column[column != FREE]]
+        values[column != NO_COLUMN] = x[column[column != NO_COLUMN]]
         values[self._outputs] = 1.0
         return values
 
-    def with_ways_down(self, kept: np.ndarray) -> np.ndarray:
-        """Adds shortest paths to kept hidden nodes from each output, which another output may have served so far.
+    def with_paths_from_every_output(self, kept: np.ndarray) -> np.ndarray:
+        """Adds a shortest path from each output to a kept hidden node; so far one output may have served for all.
 
         Args:
             kept: shape (n_nodes,), bool.
@@ -130,24 +136,23 @@ class NodeHeuristic:
                 code = int(before[code])
         return kept
 
-    def rows_against_loops(self, kept: np.ndarray) -> Rows:
+    def rows_against_loops(self, kept: np.ndarray) -> LinearRows:
         """Rows that kept nodes violate which form loops that hang on no output: a parent from outside is needed.
 
         Args:
             kept: shape (n_nodes,), bool; every node has a kept parent.
         """
-        rows = Rows()
+        rows = LinearRows()
         distance, _ = self._paths(np.where(kept, _LEAST_WEIGHT, np.inf), self._outputs)
         adrift = kept & ~np.isfinite(distance)
         if not adrift.any():
             return rows
         inside = adrift[self._tail] & adrift[self._head]
         tails, heads = self._tail[inside], self._head[inside]
-        graph = csr_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(self._n, self._n))
-        _, label = connected_components(graph, directed=True, connection="strong")
+        label = strong_components(tails, heads, self._n)
         has_kept_parent = np.zeros(self._n, dtype=bool)
         has_kept_parent[label[heads[label[tails] != label[heads]]]] = True
-        column = self._statement.node_column
+        column = self._formulation.node_column
         for loop in np.unique(label[adrift & ~has_kept_parent[label]]):
             is_in = adrift & (label == loop)
             ways_in = is_in[self._head] & ~is_in[self._tail]
@@ -176,6 +181,7 @@ class NodeHeuristic:
         kept = np.zeros(self._n, dtype=bool)
         kept[self._outputs] = True
         count = np.zeros(len(self._need), dtype=np.int64)
+        # Later rounds lead through what the first ones kept.
         for _ in range(3):
             _, before = self._paths(np.where(wanted | kept, _LEAST_WEIGHT, weight), self._outputs)
             missing = np.flatnonzero(wanted & ~kept)
@@ -195,6 +201,8 @@ class NodeHeuristic:
             distance, before, _ = dijkstra(graph, indices=self._outputs, min_only=True, return_predecessors=True)
             kept &= np.isfinite(distance)
             count = self._serves @ kept.astype(np.int64)
+            # Only leaves of the tree of shortest paths are dropped, so that all others stay connected; a node that
+            # becomes a leaf by that is looked at as well.
             children = np.bincount(before[kept & (before >= 0)], minlength=self._n)
             leaves = [int(code) for code in np.flatnonzero(kept & (children == 0) & ~self._is_always)]
             leaves.sort(key=lambda code: (-weight[code], len(self._rows_of[code]), code))

@@ -1,4 +1,4 @@
-"""The compact statement of DAG selection as a mixed-integer linear programme.
+"""The compact formulation of DAG selection as a mixed-integer linear programme.
 
 Variables: x_v for a usable hidden node v kept. Where the inputs and outputs are such that a cheapest DAG is an
 arborescence (one output, every edge into a hidden node at the same cost, no demand that needs edges) nothing else is
@@ -6,7 +6,7 @@ needed: the *node form*. Otherwise the *edge form* adds y_a for each usable edge
 neuron v may need an input of class C for itself, and w_C for edges that this costs beyond the coverage.
 
 Rows: every class of inputs is covered, every kept hidden node has a kept parent and a kept child, an edge needs both
-ends. Acyclic connection is left to cuts (see `separation`): for a node t and a set of nodes S around it that holds no
+ends. Acyclic connection is left to cuts (see `bounds.cuts`): for a node t and a set of nodes S around it that holds no
 output, the variables on the arcs into S sum up to at least x_t.
 
 The directed cuts are those of the Steiner arborescence problem (Wong 1984, doi:10.1007/BF02612335; their
@@ -19,27 +19,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpnn.pkn.presolve import ReducedPkn
-from kpnn.pkn.rows import FREE, Network, Rows
+from kpnn.pkn.selection.model.flow_network import FlowNetwork, network_from_inputs, network_from_outputs
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
+from kpnn.pkn.selection.presolve import ReducedPkn
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
+class Formulation:
     """A mixed-integer linear programme and the networks that its cuts come from.
 
     Attributes:
-        reduced: the presolved PKN that it states.
+        reduced: the presolved PKN that it is about.
         cost: objective coefficients, shape (n_columns,).
         constant: cost of what is kept in any case.
         low, high: bounds, shape (n_columns,).
         is_integer: shape (n_columns,), bool.
         rows: the rows, without cuts.
         networks: where cuts are separated; none where the rows alone are exact.
-        node_column: column of each node's x, shape (n_nodes,); FREE for other nodes.
-        edge_column: column of each usable edge's y, shape (n_usable,); FREE where it has none.
+        node_column: column of each node's x, shape (n_nodes,); NO_COLUMN for other nodes.
+        edge_column: column of each usable edge's y, shape (n_usable,); NO_COLUMN where it has none.
         serve: (node, class, column) of each u.
         has_edge_form: the edges between neurons are variables of their own.
-        names: what the kinds of columns are called in reports, with their counts.
     """
 
     reduced: ReducedPkn
@@ -48,13 +48,12 @@ class Statement:
     low: np.ndarray
     high: np.ndarray
     is_integer: np.ndarray
-    rows: Rows
-    networks: tuple[Network, ...]
+    rows: LinearRows
+    networks: tuple[FlowNetwork, ...]
     node_column: np.ndarray
     edge_column: np.ndarray
     serve: tuple[tuple[int, int, int], ...]
     has_edge_form: bool
-    names: dict[str, int]
 
     @property
     def n_columns(self) -> int:
@@ -84,8 +83,8 @@ def node_form_suffices(reduced: ReducedPkn) -> bool:
     return bool((low[high > 0] == high[high > 0]).all())
 
 
-def state(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Statement:
-    """States DAG selection on a presolved PKN.
+def formulate(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Formulation:
+    """Formulates DAG selection on a presolved PKN.
 
     Args:
         reduced: the presolved PKN.
@@ -100,7 +99,7 @@ class _Builder:
         self.reduced = reduced
         self.edge_form = edge_form
         self.n_nodes = len(reduced.pkn.nodes)
-        self.rows = Rows()
+        self.rows = LinearRows()
         self.cost: list[np.ndarray] = []
         self.low: list[np.ndarray] = []
         self.high: list[np.ndarray] = []
@@ -108,23 +107,20 @@ class _Builder:
         self.n_columns = 0
         self.constant = 0.0
         self.serve: list[tuple[int, int, int]] = []
-        self.names: dict[str, int] = {}
         on_path = np.zeros(self.n_nodes, dtype=bool)
         on_path[reduced.parent] = on_path[reduced.child] = True
         self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
-        self.node_column = np.full(self.n_nodes, FREE)
-        self.edge_column = np.full(len(reduced.edge_ids), FREE)
+        self.node_column = np.full(self.n_nodes, NO_COLUMN)
+        self.edge_column = np.full(len(reduced.edge_ids), NO_COLUMN)
         self.core = np.flatnonzero(reduced.is_core)
 
-    def build(self) -> Statement:
+    def build(self) -> Formulation:
         reduced = self.reduced
         forced = reduced.is_forced[self.hidden]
-        self.node_column[self.hidden] = self._columns("hidden nodes", np.zeros(len(forced)), low=forced.astype(float))
-        must = np.isin(reduced.edge_ids, _must_rows(reduced))
+        self.node_column[self.hidden] = self._columns(np.zeros(len(forced)), low=forced.astype(float))
+        must = np.isin(reduced.edge_ids, reduced.must_edges)
         if self.edge_form:
-            self.edge_column[self.core] = self._columns(
-                "edges between neurons", reduced.cost[self.core], low=must[self.core].astype(float)
-            )
+            self.edge_column[self.core] = self._columns(reduced.cost[self.core], low=must[self.core].astype(float))
         else:
             # Where parents differ in cost (no node form suffices then) the least keeps it a relaxation.
             node_cost = np.full(self.n_nodes, np.inf)
@@ -132,9 +128,7 @@ class _Builder:
             self.cost[0] = node_cost[self.hidden]
         priced = reduced.priced_edges
         if len(priced):
-            self.edge_column[priced] = self._columns(
-                "edges to inputs", reduced.cost[priced], low=must[priced].astype(float)
-            )
+            self.edge_column[priced] = self._columns(reduced.cost[priced], low=must[priced].astype(float))
         self._cover_inputs()
         self._connect_neurons()
         if self.edge_form:
@@ -143,7 +137,7 @@ class _Builder:
                 self._limit_parents(reduced.rules.max_parents)
             if reduced.rules.max_depth is not None:
                 self._limit_depth(reduced.rules.max_depth)
-        return Statement(
+        return Formulation(
             reduced=reduced,
             cost=np.concatenate(self.cost),
             constant=self.constant,
@@ -156,34 +150,33 @@ class _Builder:
             edge_column=self.edge_column,
             serve=tuple(self.serve),
             has_edge_form=self.edge_form,
-            names=self.names,
         )
 
     def _columns(
-        self, name: str, cost: np.ndarray, *, low: np.ndarray | None = None, high: float = 1.0, integer: bool = True
+        self, cost: np.ndarray, *, low: np.ndarray | None = None, high: float = 1.0, integer: bool = True
     ) -> np.ndarray:
         n = len(cost)
         self.cost.append(np.asarray(cost, dtype=float))
         self.low.append(np.zeros(n) if low is None else low)
         self.high.append(np.full(n, high))
         self.integer.append(np.full(n, integer))
-        self.names[name] = self.names.get(name, 0) + n
         self.n_columns += n
         return np.arange(self.n_columns - n, self.n_columns)
 
     def _kept_sum(self, codes: np.ndarray) -> tuple[np.ndarray, int]:
         """Columns of nodes, and how many of them are outputs, which are always kept."""
         columns = self.node_column[codes]
-        return columns[columns != FREE], int((columns == FREE).sum())
+        return columns[columns != NO_COLUMN], int((columns == NO_COLUMN).sum())
 
     def _cover_inputs(self) -> None:
         reduced = self.reduced
+        # Every input of a class costs the same, whatever parents it gets.
         self.constant += sum(c.coverage * c.cost * len(c.genes) for c in reduced.classes)
         for position in reduced.open_classes:
             gene_class = reduced.classes[position]
             columns, always = self._kept_sum(gene_class.parents)
             self.rows.add(columns, np.ones(len(columns)), gene_class.coverage - always)
-        for edges in _by(reduced.child, reduced.priced_edges):
+        for _, edges in _grouped_by(reduced.child, reduced.priced_edges):
             columns = self.edge_column[edges]
             self.rows.add(columns, np.ones(len(columns)), reduced.coverage[reduced.child[edges[0]]])
         self._need_ends(reduced.priced_edges)
@@ -193,14 +186,14 @@ class _Builder:
         for ends in (self.reduced.parent, self.reduced.child):
             for edge in edges:
                 node = self.node_column[ends[edge]]
-                if node != FREE:
+                if node != NO_COLUMN:
                     self.rows.add(np.array([self.edge_column[edge], node]), np.array([-1.0, 1.0]), 0.0)
 
     def _connect_neurons(self) -> None:
         """Every kept hidden node has a kept parent and, counting inputs, a kept child."""
         reduced = self.reduced
         ones = np.ones
-        parents_of = dict(_keyed(reduced.child, self.core))
+        parents_of = dict(_grouped_by(reduced.child, self.core))
         if self.edge_form:
             self._need_ends(self.core)
             for code in self.hidden.tolist():
@@ -209,7 +202,7 @@ class _Builder:
             return
         has_input = np.zeros(self.n_nodes, dtype=bool)
         has_input[reduced.parent[~reduced.is_core]] = True
-        children_of = dict(_keyed(reduced.parent, self.core))
+        children_of = dict(_grouped_by(reduced.parent, self.core))
         for code in self.hidden.tolist():
             columns, always = self._kept_sum(reduced.parent[parents_of[code]])
             if not always:
@@ -219,13 +212,14 @@ class _Builder:
                 self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
 
     def _serve_classes(self) -> None:
-        """A kept neuron without kept hidden child needs an input of its own; inputs may run short."""
+        """A kept neuron without a kept hidden child needs an input of its own; there may be too few to go round."""
         reduced = self.reduced
         most = reduced.rules.max_parents
         self.always_served = np.zeros(self.n_nodes, dtype=bool)
         contested = []
         for position, gene_class in enumerate(reduced.classes):
             if gene_class.coverage * len(gene_class.genes) >= len(gene_class.parents):
+                # As many edges to inputs as parents: each kept parent can have one.
                 self.always_served[gene_class.parents] = True
             else:
                 contested.append(position)
@@ -235,19 +229,20 @@ class _Builder:
             codes = gene_class.parents[~self.always_served[gene_class.parents]]
             if not len(codes):
                 continue
-            columns = self._columns("inputs kept for a neuron", np.zeros(len(codes)))
+            columns = self._columns(np.zeros(len(codes)))
             for code, column in zip(codes, columns, strict=True):
                 self.serve.append((int(code), position, int(column)))
                 serve_of.setdefault(int(code), []).append(int(column))
-                if self.node_column[code] != FREE:
+                if self.node_column[code] != NO_COLUMN:
                     self.rows.add(np.array([column, self.node_column[code]]), np.array([-1.0, 1.0]), 0.0)
+            # Edges beyond the coverage cost extra; without a limit an input may have all of its parents.
             widest = len(gene_class.parents) if most is None else min(most, len(gene_class.parents))
             room = len(gene_class.genes) * (widest - gene_class.coverage)
-            extra = self._columns("extra edges to inputs", np.array([gene_class.cost]), high=float(room))
+            extra = self._columns(np.array([gene_class.cost]), high=float(room))
             slots = len(gene_class.genes) * gene_class.coverage
             self.rows.add(np.append(columns, extra), np.append(-np.ones(len(columns)), 1.0), -float(slots))
-        children_of = dict(_keyed(reduced.parent, self.core))
-        priced_of = dict(_keyed(reduced.parent, reduced.priced_edges))
+        children_of = dict(_grouped_by(reduced.parent, self.core))
+        priced_of = dict(_grouped_by(reduced.parent, reduced.priced_edges))
         nothing = np.empty(0, dtype=np.int64)
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
         for code in neurons[~self.always_served[neurons]].tolist():
@@ -259,14 +254,14 @@ class _Builder:
                 ]
             )
             node = self.node_column[code]
-            if node == FREE:
+            if node == NO_COLUMN:
                 self.rows.add(columns, np.ones(len(columns)), 1.0)
             else:
                 self.rows.add(np.append(columns, node), np.append(np.ones(len(columns)), -1.0), 0.0)
 
     def _limit_parents(self, most: int) -> None:
-        edges = np.flatnonzero(self.edge_column != FREE)
-        for into in _by(self.reduced.child, edges):
+        edges = np.flatnonzero(self.edge_column != NO_COLUMN)
+        for _, into in _grouped_by(self.reduced.child, edges):
             if len(into) > most:
                 self.rows.add(self.edge_column[into], np.ones(len(into)), -np.inf, float(most))
 
@@ -275,109 +270,37 @@ class _Builder:
         reduced = self.reduced
         neurons = np.concatenate([self.hidden, np.flatnonzero(reduced.is_output)])
         down, up = reduced.distance_from_output[neurons], reduced.distance_to_input[neurons]
-        level = np.full(self.n_nodes, FREE)
-        level[neurons] = self._columns("levels", np.zeros(len(neurons)), low=down, integer=False)
+        level = np.full(self.n_nodes, NO_COLUMN)
+        level[neurons] = self._columns(np.zeros(len(neurons)), low=down, integer=False)
         self.high[-1] = most - up
         lowest, highest = np.zeros(self.n_nodes), np.zeros(self.n_nodes)
         lowest[neurons], highest[neurons] = down, most - up
         for edge in self.core:
             above, below = reduced.parent[edge], reduced.child[edge]
+            # Switched off where the edge is not kept; the least such constant keeps the relaxation strong.
             slack = highest[above] + 1 - lowest[below]
             if slack > 0:
                 columns = np.array([level[below], level[above], self.edge_column[edge]])
                 self.rows.add(columns, np.array([1.0, -1.0, -slack]), 1.0 - slack)
 
-    def _networks(self) -> tuple[Network, ...]:
+    def _networks(self) -> tuple[FlowNetwork, ...]:
         """Downwards from the outputs and, in edge form, upwards from the inputs; only where there are cycles."""
+        reduced, columns = self.reduced, (self.node_column, self.edge_column)
         # The order variables of a depth limit exclude cycles, but their relaxation is weak: cuts stay.
-        if self.reduced.is_acyclic and self.reduced.rules.max_depth is None:
-            return (self._downwards(),) if self.edge_form else ()
-        return (self._downwards(), self._upwards()) if self.edge_form else (self._downwards(),)
-
-    def _downwards(self) -> Network:
-        """Node v enters as arc v -> v' with capacity x_v; a class is reached through any of its parents."""
-        reduced, n = self.reduced, self.n_nodes
-        source = 2 * n
-        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
-        tails = [np.full(len(outputs), source), outputs, hidden, n + reduced.parent[self.core]]
-        heads = [outputs, n + outputs, n + hidden, reduced.child[self.core]]
-        columns = [
-            np.full(2 * len(outputs), FREE),
-            self.node_column[hidden],
-            self.edge_column[self.core],
-        ]
-        targets, target_columns = [], []
-        for position, class_index in enumerate(reduced.open_classes):
-            parents = reduced.classes[class_index].parents
-            tails.append(n + parents)
-            heads.append(np.full(len(parents), source + 1 + position))
-            columns.append(np.full(len(parents), FREE))
-            targets.append(source + 1 + position)
-        priced = reduced.priced_edges
-        tails.append(n + reduced.parent[priced])
-        heads.append(reduced.child[priced])
-        columns.append(self.edge_column[priced])
-        inputs = np.unique(reduced.child[priced])
-        target_columns = [FREE] * len(targets) + [FREE] * len(inputs) + self.node_column[hidden].tolist()
-        return Network(
-            n_nodes=source + 1 + len(reduced.open_classes),
-            source=source,
-            tail=np.concatenate(tails),
-            head=np.concatenate(heads),
-            column=np.concatenate(columns),
-            targets=np.concatenate([np.array(targets, dtype=np.int64), inputs, hidden]),
-            target_column=np.array(target_columns, dtype=np.int64),
-        )
-
-    def _upwards(self) -> Network:
-        """From the inputs to the outputs and kept hidden nodes, against the edges; v enters as v' -> v."""
-        reduced, n = self.reduced, self.n_nodes
-        source = 2 * n
-        outputs, hidden = np.flatnonzero(reduced.is_output), self.hidden
-        served = np.flatnonzero(self.always_served)
-        codes = np.array([code for code, _, _ in self.serve], dtype=np.int64)
-        serve_columns = np.array([column for _, _, column in self.serve], dtype=np.int64)
-        priced = reduced.priced_edges
-        tails = [outputs + n, hidden + n, reduced.child[self.core], np.full(len(served), source)]
-        heads = [outputs, hidden, n + reduced.parent[self.core], n + served]
-        columns = [
-            np.full(len(outputs), FREE),
-            self.node_column[hidden],
-            self.edge_column[self.core],
-            np.full(len(served), FREE),
-            serve_columns,
-            self.edge_column[priced],
-        ]
-        tails += [np.full(len(codes), source), np.full(len(priced), source)]
-        heads += [n + codes, n + reduced.parent[priced]]
-        return Network(
-            n_nodes=source + 1,
-            source=source,
-            tail=np.concatenate(tails),
-            head=np.concatenate(heads),
-            column=np.concatenate(columns),
-            targets=n + np.concatenate([outputs, hidden]),
-            target_column=np.concatenate([np.full(len(outputs), FREE), self.node_column[hidden]]),
-        )
+        has_cycles = not reduced.is_acyclic or reduced.rules.max_depth is not None
+        networks = []
+        if has_cycles or self.edge_form:
+            networks.append(network_from_outputs(reduced, *columns))
+        if has_cycles and self.edge_form:
+            served = np.flatnonzero(self.always_served)
+            networks.append(network_from_inputs(reduced, *columns, serve=self.serve, always_served=served))
+        return tuple(networks)
 
 
-def _must_rows(reduced: ReducedPkn) -> np.ndarray:
-    if not reduced.rules.keep_edges:
-        return np.empty(0, dtype=np.int64)
-    kept = set(reduced.rules.keep_edges)
-    edges = reduced.pkn.edges.iloc[reduced.edge_ids]
-    chosen = [pair in kept for pair in zip(edges["parent"], edges["child"], strict=True)]
-    return reduced.edge_ids[np.array(chosen, dtype=bool)]
-
-
-def _keyed(keys: np.ndarray, edges: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Groups edges by the node at one end."""
+def _grouped_by(keys: np.ndarray, edges: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Groups edges by the node at one end, ascending."""
     if not len(edges):
         return []
     order = edges[np.argsort(keys[edges], kind="stable")]
     values, starts = np.unique(keys[order], return_index=True)
     return list(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
-
-
-def _by(keys: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:
-    return [group for _, group in _keyed(keys, edges)]

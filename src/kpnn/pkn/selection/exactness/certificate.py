@@ -1,6 +1,7 @@
 """The certificate check: whether a DAG is feasible, acyclic and costs what is said, from the PKN alone.
 
-Nothing here is shared with the solving side: plain dictionaries and searches, so that an error there shows here.
+Nothing here is shared with the solving side or with `kpnn.pkn.graph`: plain dictionaries and searches of its own, so
+that an error there shows here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from kpnn.errors import SelectionError, some_names
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.rules import Edge, SelectionRules
+from kpnn.pkn.selection.settings import Edge, SelectionRules, arrow
 
 
 def check_selection(pkn: Pkn, rules: SelectionRules, dag: Dag, objective: float, bound: float) -> None:
@@ -28,14 +29,14 @@ def check_selection(pkn: Pkn, rules: SelectionRules, dag: Dag, objective: float,
         for parent, child, cost in zip(pkn.edges["parent"], pkn.edges["child"], pkn.edges["cost"], strict=True)
     }
     sign_of = dict(zip(zip(pkn.edges["parent"], pkn.edges["child"], strict=True), pkn.edges["sign"], strict=True))
-    _refuse([_arrow(edge) for edge, n in Counter(pairs).items() if n > 1], "edge {} stands more than once")
-    _refuse([_arrow(edge) for edge in pairs if edge not in cost_of], "edge {} is not in the PKN")
+    _refuse([arrow(edge) for edge, n in Counter(pairs).items() if n > 1], "edge {} stands more than once")
+    _refuse([arrow(edge) for edge in pairs if edge not in cost_of], "edge {} is not in the PKN")
     _refuse(
-        [_arrow(edge) for edge, sign in zip(pairs, dag.edges["sign"], strict=True) if sign != sign_of[edge]],
+        [arrow(edge) for edge, sign in zip(pairs, dag.edges["sign"], strict=True) if sign != sign_of[edge]],
         "edge {} has another sign than in the PKN",
     )
     _refuse(
-        [_arrow(edge) for edge, cost in zip(pairs, dag.edges["cost"], strict=True) if cost != cost_of[edge]],
+        [arrow(edge) for edge, cost in zip(pairs, dag.edges["cost"], strict=True) if cost != cost_of[edge]],
         "edge {} has another cost than in the PKN",
     )
     if tuple(dag.outputs) != tuple(pkn.outputs):
@@ -73,8 +74,8 @@ def _check_rules(
 ) -> None:
     _refuse([name for name in rules.keep_nodes if name not in nodes], "{} must be kept and is not")
     _refuse([name for name in rules.forbid_nodes if name in nodes], "{} must not be kept and is")
-    _refuse([_arrow(edge) for edge in rules.keep_edges if edge not in edges], "edge {} must be kept and is not")
-    _refuse([_arrow(edge) for edge in rules.forbid_edges if edge in edges], "edge {} must not be kept and is")
+    _refuse([arrow(edge) for edge in rules.keep_edges if edge not in edges], "edge {} must be kept and is not")
+    _refuse([arrow(edge) for edge in rules.forbid_edges if edge in edges], "edge {} must not be kept and is")
     if rules.max_depth is not None:
         deep = [name for name in sorted(depth) if depth[name] > rules.max_depth]
         _refuse(deep, f"{{}} lies deeper than {rules.max_depth} edges")
@@ -132,10 +133,6 @@ def _reach(neighbours: dict[str, list[str]], starts: Iterable[str]) -> set[str]:
                 reached.add(other)
                 queue.append(other)
     return reached
-
-
-def _arrow(edge: Edge) -> str:
-    return f"{edge[0]} -> {edge[1]}"
 
 
 def _refuse(found: list[str], message: str) -> None:

@@ -1,19 +1,18 @@
-"""CORNETO's own statement of DAG selection, `AcyclicFlow`, for comparison."""
+"""CORNETO's own formulation of DAG selection, `AcyclicFlow`, for comparison."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from kpnn.errors import SelectionError
 from kpnn.pkn.conversion import to_corneto
-from kpnn.pkn.milp import Limits
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.presolve import ReducedPkn
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.solvers import bound_of, solver_options
+from kpnn.pkn.selection.presolve import ReducedPkn
+from kpnn.pkn.selection.settings import SelectionRules, SolveLimits
+from kpnn.pkn.selection.solvers.through_cvxpy import bound_of, solver_options
 
 _TIGHT: dict[str, dict[str, float]] = {
     # An edge may carry a flow of 1,000 and counts from 0.0001 on: at the usual tolerances of 1e-5 to 1e-6 an
@@ -26,13 +25,13 @@ _TIGHT: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class FlowSolution:
-    """What the solver made of the flow statement.
+    """What the solver made of the flow formulation.
 
     Attributes:
         rows: kept rows of `pkn.edges`.
         objective: their cost.
         bound: the solver's bound on it.
-        n_columns, n_rows: size of the statement as cvxpy passes it on.
+        n_columns, n_rows: size of the formulation as cvxpy passes it on.
     """
 
     rows: np.ndarray
@@ -42,10 +41,10 @@ class FlowSolution:
     n_rows: int
 
 
-def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> FlowSolution:
+def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: SolveLimits) -> FlowSolution:
     """Solves `AcyclicFlow` with every input and output edge forced, at least cost of the other edges.
 
-    The statement is CORNETO's; only its objective is given as one product instead of a sum of expressions, which
+    The formulation is CORNETO's; only its objective is given as one product instead of a sum of expressions, which
     takes most of the time to compile.
 
     Args:
@@ -54,13 +53,14 @@ def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> Flow
         limits: time limit of the solver (compiling comes on top), gap, threads and seed.
 
     Raises:
-        SelectionError: a demand that the statement does not know, or no solution in time.
+        SelectionError: a demand that the formulation does not know, or no solution in time.
     """
     import corneto as cn
     import cvxpy as cp
 
     rules = reduced.rules
-    if replace(rules, forbid_nodes=(), forbid_edges=(), keep_edges=()) != SelectionRules():
+    unknown = set(SelectionRules.model_fields) - {"forbid_nodes", "forbid_edges", "keep_edges"}
+    if rules.model_dump(include=unknown) != SelectionRules().model_dump(include=unknown):
         raise SelectionError(
             "method acyclic_flow knows forbid_nodes, forbid_edges and keep_edges only; use method compact"
         )
@@ -81,7 +81,7 @@ def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: Limits) -> Flow
         solved = problem.solve(solver=solver, max_seconds=max(1, math.ceil(limits.time_limit)), **options)
     except cp.error.SolverError as error:
         raise SelectionError(
-            f"{solver} found no DAG for the flow statement of {6 * n_edges:,} or more constraints within "
+            f"{solver} found no DAG for the flow formulation of {6 * n_edges:,} or more constraints within "
             f"{limits.time_limit:g} s; allow more time or use method compact ({error})"
         ) from error
     value = problem.expr.with_flow.value
