@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from kedro.config import OmegaConfigLoader
 
 from kedro_project import REPOSITORY
-from kpnn.cells.tenx_writing import write_tenx_h5
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import KpnnError, SettingsError
 from kpnn.pipelines.download import nodes
 from kpnn.pipelines.download.fetching import DownloadError

@@ -102,7 +102,7 @@ def test_a_baseline_never_sees_the_held_out_cells(name, cells):
 
     from scipy.sparse import csr_matrix
 
-    other = replace(cells, expression=csr_matrix(spoiled, dtype=np.float32))
+    other = replace(cells, store=csr_matrix(spoiled, dtype=np.float32))
     after = fit_baseline(name, other, training, held_out, inner, seed=1)
     assert before.probabilities[0] == pytest.approx(after.probabilities[0])
     assert before.hyperparameters == after.hyperparameters

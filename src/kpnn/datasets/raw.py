@@ -13,7 +13,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kpnn.cells import Expression, open_expression
 from kpnn.errors import CellsError, KpnnError
 from kpnn.files import written_whole
-from kpnn.pkn.readers import Direction, EdgeFormat, read_edges
+from kpnn.pkn.readers import Direction, EdgeFormat, Undirected, read_edges
 from kpnn.text_tables import read_string_table
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ExpressionDataset(_RawDataset):
 
     def save(self, data: AnnData) -> None:
         """Writes counts as a 10x `.h5` file."""
-        from kpnn.cells.tenx_writing import write_tenx_h5
+        from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 
         if self._filepath.suffix != ".h5":
             raise RawDataError(f"{self._filepath}: simulated expression is written as 10x .h5 only")
@@ -121,7 +121,7 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
         """Gives the cells as an expression handle."""
         import scanpy as sc
 
-        from kpnn.cells.in_memory import InMemory
+        from kpnn.cells.formats.in_memory import InMemory
 
         function = getattr(sc.datasets, self._name, None)
         if function is None:
@@ -195,8 +195,9 @@ class EdgeListDataset(_TableDataset):
         *,
         filepath: str | None,
         format: EdgeFormat | None = None,
-        columns: dict[str, str] | None = None,
+        columns: dict[str, str | int] | None = None,
         direction: Direction = "parent_to_child",
+        undirected: Undirected = "error",
         metadata: dict[str, Any] | None = None,
     ):
         """Names the file.
@@ -204,8 +205,10 @@ class EdgeListDataset(_TableDataset):
         Args:
             filepath: the file; null for a table that is not used.
             format: `table`, `sif`, `graphml` or `corneto`; by default told by the name.
-            columns: names of the columns `parent`, `child`, `sign`, `cost`, `stimulation`, `inhibition`.
-            direction: of SIF, GraphML and corneto: `parent_to_child` or `child_to_parent`.
+            columns: names (or, of a table without a header, numbers) of the columns `parent`, `child`, `sign`, `cost`,
+                `stimulation`, `inhibition`, `directed`; of a graph, the attributes `sign`, `cost`, `directed`.
+            direction: `parent_to_child` or `child_to_parent`.
+            undirected: what to do with edges without a direction: `error` or `drop`.
             metadata: anything for other tools, such as kedro-viz; not used here.
         """
         super().__init__(filepath or "", metadata)
@@ -213,6 +216,7 @@ class EdgeListDataset(_TableDataset):
         self._format = format
         self._columns = columns
         self._direction = direction
+        self._undirected = undirected
 
     def load(self) -> pd.DataFrame | None:
         """Reads the edges."""
@@ -221,7 +225,11 @@ class EdgeListDataset(_TableDataset):
         self._require()
         with _as_raw_data_error():
             table = read_edges(
-                str(self._filepath), format=self._format, columns=self._columns, direction=self._direction
+                str(self._filepath),
+                format=self._format,
+                columns=self._columns,
+                direction=self._direction,
+                undirected=self._undirected,
             )
         table.attrs["source"] = str(self._filepath)
         return table

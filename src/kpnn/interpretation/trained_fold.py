@@ -52,4 +52,4 @@ def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matr
         cells: with the genes of its inputs, in memory.
         rows: positions of the cells.
     """
-    return cells.matrix[rows][:, cells.columns_of(dag.inputs)]
+    return cells.expression[rows][:, cells.columns_of(dag.inputs)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from kpnn.cells.transform import Transform
+from kpnn.cells.transforms import Transform
 from kpnn.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from kpnn.cells import CellStream
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.settings import EvaluationSettings, FitSettings, Hyperparameters
@@ -65,14 +63,9 @@ def fit_networks(
 
     models = [_untrained(dag, fit, settings) for fit in fits]
     how = [_training_settings(fit, settings.fit) for fit in fits]
-    if isinstance(cells.expression, CellStream):
-        return [
-            (model, _fit_from_disk(model, cells.expression, fits[position], how[position], _of_one(on_epoch, position)))
-            for position, model in enumerate(models)
-        ]
     histories = fit_kpnns(
         models,
-        cells.expression,
+        cells.store,
         cells.labels,
         settings=how,
         training_rows=[fit.training for fit in fits],
@@ -104,23 +97,6 @@ def _training_settings(fit: Fit, common: FitSettings) -> TrainingSettings:
     )
 
 
-def _fit_from_disk(
-    model: keras.Model,
-    stream: CellStream,
-    fit: Fit,
-    settings: TrainingSettings,
-    on_epoch: Callable[[int, float], bool] | None,
-) -> History:
-    from kpnn.nn.streaming import fit_stream
-
-    training, validation = stream.part(fit.training), stream.part(fit.validation)
-    return fit_stream(model, training, validation_cells=validation, settings=settings, callback=on_epoch)
-
-
-def _of_one(on_epoch: OnEpoch | None, position: int) -> Callable[[int, float], bool] | None:
-    return None if on_epoch is None else lambda epoch, loss: on_epoch(position, epoch, loss)
-
-
 def predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> np.ndarray:
     """Predicted probabilities of some cells, shape (n_rows, n_outputs).
 
@@ -131,10 +107,11 @@ def predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> 
     """
     from kpnn.nn import predict
 
-    if isinstance(cells.expression, CellStream):
-        parts = [predict(model, part) for part, _ in cells.expression.part(rows).in_order()]
-        return pd.concat(parts)[list(cells.outputs)].to_numpy()
-    return predict(model, cells.expression[rows])[list(cells.outputs)].to_numpy()
+    parts, places = [], []
+    for expression, positions in cells.store.rows(rows).buffers():
+        parts.append(predict(model, expression)[list(cells.outputs)].to_numpy())
+        places.append(positions)
+    return np.concatenate(parts)[np.argsort(np.concatenate(places))]
 
 
 def keras_bytes(model: keras.Model) -> bytes:

@@ -25,7 +25,7 @@ from kpnn.simulation import control_inputs
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from kpnn.cells.streaming_match import PendingCells
+    from kpnn.cells import PendingCells
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kpnn.cells import Limits, Transform
+from kpnn.cells import CountLimits, Transform
 from kpnn.settings_base import Settings
 
 
@@ -31,6 +31,6 @@ class DataEngineeringSettings(Settings):
         return Transform(self.library_size, self.log1p)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> CountLimits:
         """Which cells and genes have enough counts."""
-        return Limits(self.min_counts_per_cell, self.min_cells_per_gene)
+        return CountLimits(self.min_counts_per_cell, self.min_cells_per_gene)

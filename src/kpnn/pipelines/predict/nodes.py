@@ -67,6 +67,7 @@ def _batches(
     expression: Expression, genes: list[str], transform: Transform, join: Literal["max", "sum"], at_once: int
 ) -> Iterator[AnnData]:
     """Transformed cells in the order of the file; genes that the file lacks are left out, for `predict` to judge."""
+    expression.settle((), genes)
     known = pd.Index(genes)[pd.Index(genes).isin(expression.genes)]
     for start in range(0, expression.n_cells, at_once):
         positions = np.arange(start, min(start + at_once, expression.n_cells))

@@ -19,6 +19,8 @@ from kpnn.errors import CellsError, KpnnError, some_names
 from kpnn.text_tables import read_text
 
 _ENTRIES_AT_ONCE = 2_000_000
+# The standard's words, and those that STARsolo and others write.
+_NUMBERS = ("integer", "real", "float", "double", "unsigned-integer")
 
 
 class TenxMtx(Expression):
@@ -42,7 +44,8 @@ class TenxMtx(Expression):
         self._barcodes = pd.Index([row[0] for row in barcodes], dtype=object)
         features = self._find("features.tsv", "genes.tsv")
         rows = self._rows(features)
-        if any(len(row) < 2 for row in rows):
+        widths = {min(len(row), 2) for row in rows}
+        if widths == {1, 2}:
             line = next(number for number, row in enumerate(rows, 1) if len(row) < 2)
             raise CellsError(f"{features}, line {line}: needs an identifier and a symbol, separated by a tab")
         is_gene = np.array([len(row) < 3 or row[2] in ("", feature_type) for row in rows])
@@ -51,7 +54,8 @@ class TenxMtx(Expression):
         if not len(self._columns):
             raise CellsError(f"{features}: no feature of type {feature_type}")
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
-        self._symbols = pd.Index([rows[row][1] for row in self._columns], dtype=object)
+        # With one column there is one name per gene, which serves as whichever is asked for.
+        self._symbols = pd.Index([rows[row][min(1, len(rows[row]) - 1)] for row in self._columns], dtype=object)
         with self._text() as stream:
             self._n_entries, self._header_lines = self._read_header(stream)
 
@@ -88,7 +92,7 @@ class TenxMtx(Expression):
         for genes, barcodes, values in self._entries():
             rows = row_of[barcodes]
             wanted = (rows >= 0) & is_gene[genes]
-            rows, genes, values = rows[wanted], genes[wanted], values[wanted]
+            rows, genes, values = rows[wanted], genes[wanted], self.repair(values[wanted])
             totals += np.bincount(rows, weights=values, minlength=len(cells))
             inside = column_of[genes] >= 0
             kept.append((values[inside], rows[inside], column_of[genes[inside]]))
@@ -131,10 +135,13 @@ class TenxMtx(Expression):
             raise CellsError(f"{self._matrix}, line 1: is no Matrix Market file")
         if (
             first[1:3] != ["matrix", "coordinate"]
-            or first[3:4] not in (["integer"], ["real"])
+            or first[3:4] not in ([kind] for kind in _NUMBERS)
             or first[4:] != ["general"]
         ):
-            raise CellsError(f"{self._matrix}, line 1: must be `matrix coordinate integer|real general`")
+            raise CellsError(
+                f"{self._matrix}, line 1: must be `matrix coordinate integer|real general`, found "
+                f"{' '.join(first[1:])[:80]!r}"
+            )
         number = 1
         while True:
             number += 1
@@ -180,7 +187,7 @@ class TenxMtx(Expression):
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 reader = pd.read_csv(
                     stream,
-                    sep=" ",
+                    sep=r"\s+",
                     header=None,
                     names=list(kinds),
                     dtype=kinds,

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from kpnn.cells.chunks import ChunkedNumbers
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import dataset, find_names, open_hdf5, texts
-from kpnn.cells.sparse_rows import checked_indptr, select_rows
+from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
+from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
+from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
 from kpnn.errors import CellsError, some_names
 
 _OLD_LAYOUT = ("barcodes", "data", "indices", "indptr", "shape")
@@ -60,9 +60,10 @@ class TenxH5(Expression):
             self._read_features(group, n_genes, genome, feature_type)
 
     def _genome_group(self, file: h5py.File, genome: str | None) -> str:
-        genomes = [name for name, node in file.items() if isinstance(node, h5py.Group)]
+        groups = {name: node for name, node in file.items() if isinstance(node, h5py.Group)}
+        genomes = [name for name, node in groups.items() if all(part in node for part in _OLD_LAYOUT)]
         if not genomes:
-            raise CellsError(f"{self.source}: holds no group; this is no 10x file")
+            raise CellsError(f"{self.source}: {_what_it_is(file)}")
         if genome is None and len(genomes) > 1:
             raise CellsError(
                 f"{self.source}: holds several genomes ({some_names(genomes)}); say which with `genome:` in the catalog"
@@ -70,9 +71,6 @@ class TenxH5(Expression):
         chosen = genome or genomes[0]
         if chosen not in genomes:
             raise CellsError(f"{self.source}: no genome {chosen} (found: {some_names(genomes)})")
-        missing = [name for name in _OLD_LAYOUT if name not in file[chosen]]
-        if missing:
-            raise CellsError(f"{self.source}: group {chosen} has no {some_names(missing)}; this is no 10x file")
         return chosen
 
     def _shape(self, group: Any) -> tuple[int, int]:
@@ -169,4 +167,25 @@ class TenxH5(Expression):
                 ChunkedNumbers(group["data"], self.source) as data,
                 ChunkedNumbers(group["indices"], self.source) as at,
             ):
-                return select_rows(data, at, self._indptr, cells, lookup, len(columns), self.source, is_gene)
+                matrix = CompressedMatrix(data, at, self._indptr, self.source, self.repair)
+                return select_rows(matrix, cells, lookup, len(columns), is_gene)
+
+
+def _what_it_is(file: h5py.File) -> str:
+    """Which other kind of HDF5 file this is, as far as its names tell, and what to do."""
+    names = set(file)
+    if {"barcode_idx", "umi"} <= names or {"barcode_idx", "count"} <= names:
+        return (
+            "is a molecule_info.h5, a list of molecules and no count matrix; take filtered_feature_bc_matrix.h5 of the "
+            "same run"
+        )
+    if {"obs", "var"} <= names:
+        return "is AnnData, not 10x; say `format: h5ad` in the catalog, or let its name end in .h5ad"
+    if {"row_attrs", "col_attrs"} <= names:
+        return "is a loom file, not 10x; save it as .h5ad (`anndata.io.read_loom`)"
+    found = {name: node for name, node in file.items() if isinstance(node, h5py.Group)}
+    if not found:
+        return f"holds no group (found: {some_names(sorted(names)) or 'nothing'}); this is no 10x file"
+    group = min(found, key=lambda name: sum(part not in found[name] for part in _OLD_LAYOUT))
+    missing = [part for part in _OLD_LAYOUT if part not in found[group]]
+    return f"group {group} has no {some_names(missing)}; this is no 10x file (groups: {some_names(sorted(found))})"

@@ -18,6 +18,16 @@ from kpnn.errors import CellsError, KpnnError
 # gzip cannot compress better than 1 : 1032; a dataset beyond that is a damaged header, not data.
 _MOST_COMPRESSION = 1100
 
+_UNPACK = "unpack it first ({})"
+_OTHER_KINDS = (
+    (b"\x1f\x8b", "packed by gzip", _UNPACK.format("gunzip FILE")),
+    (b"PK\x03\x04", "a zip archive", _UNPACK.format("unzip FILE")),
+    (b"BZh", "packed by bzip2", _UNPACK.format("bunzip2 FILE")),
+    (b"\xfd7zXZ", "packed by xz", _UNPACK.format("unxz FILE")),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", _UNPACK.format("unzstd FILE")),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with `git lfs pull`"),
+)
+
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAPS_WITHIN = 128 * 2**20
 
@@ -32,6 +42,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise CellsError(f"{path}: no such file")
     if place.stat().st_size == 0:
         raise CellsError(f"{path}: is empty")
+    _refuse_other_kinds(place)
     found = place.stat()
     if _has_endless_heap(str(place), found.st_size, found.st_mtime_ns):
         raise CellsError(f"{path}: damaged HDF5: a heap of names does not end")
@@ -42,9 +53,25 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as cause:
         text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        if "filter" in text or "plugin" in text:
+            raise CellsError(
+                f"{path}: is compressed by a filter that is not installed here ({text}); `pip install hdf5plugin` and "
+                "`import hdf5plugin`, or write the file again with gzip"
+            ) from cause
         raise CellsError(f"{path}: cannot be read as HDF5; damaged, cut short or another format ({text})") from cause
     except (MemoryError, OverflowError, SystemError, UnicodeError, NotImplementedError) as cause:
         raise CellsError(f"{path}: damaged HDF5 ({type(cause).__name__}: {cause})") from cause
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Says what a file is that is no HDF5 but begins like something well known."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    for magic, kind, advice in _OTHER_KINDS:
+        if begin.startswith(magic):
+            raise CellsError(f"{path}: is {kind}, not HDF5; {advice}")
+    if begin.lstrip()[:1] == b"<" and b"html" in begin.lower():
+        raise CellsError(f"{path}: is a web page, not HDF5; the download was redirected or refused")
 
 
 @lru_cache(maxsize=64)

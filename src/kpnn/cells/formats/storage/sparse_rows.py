@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,26 +34,35 @@ def checked_indptr(indptr: np.ndarray, n_rows: int, n_entries: int, source: str)
     return pointers.astype(np.int32) if n_entries < 2**31 else pointers
 
 
+@dataclass(frozen=True, eq=False)
+class CompressedMatrix:
+    """A compressed sparse matrix on disk.
+
+    Attributes:
+        data: values, sliceable, shape (n_entries,).
+        indices: column of each value (row, where it is compressed by columns), sliceable, shape (n_entries,).
+        indptr: checked pointers.
+        source: what to call the matrix in errors.
+        repair: what is done to the values.
+    """
+
+    data: Any
+    indices: Any
+    indptr: np.ndarray
+    source: str
+    repair: Callable[[np.ndarray], np.ndarray]
+
+
 def select_rows(
-    data: Any,
-    indices: Any,
-    indptr: np.ndarray,
-    rows: np.ndarray,
-    lookup: np.ndarray,
-    width: int,
-    source: str,
-    is_gene: np.ndarray | None = None,
+    matrix: CompressedMatrix, rows: np.ndarray, lookup: np.ndarray, width: int, is_gene: np.ndarray | None = None
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """Reads rows and some of their columns from a row-compressed matrix on disk.
 
     Args:
-        data: values, sliceable, shape (n_entries,).
-        indices: column of each value, sliceable, shape (n_entries,).
-        indptr: checked row pointers.
+        matrix: compressed by rows.
         rows: rows to read, any order, shape (n,).
         lookup: for each column of the file its place in the result or -1, shape (n_columns,).
         width: columns of the result.
-        source: what to call the matrix in errors.
         is_gene: which columns of the file count in the sums, shape (n_columns,); by default all.
 
     Returns:
@@ -61,6 +72,7 @@ def select_rows(
     Raises:
         CellsError: a column index is out of range.
     """
+    data, indices, indptr, source = matrix.data, matrix.indices, matrix.indptr, matrix.source
     order = np.argsort(rows, kind="stable")
     starts, stops = indptr[rows[order]].astype(np.int64), indptr[rows[order] + 1].astype(np.int64)
     totals = np.zeros(len(rows))
@@ -81,7 +93,7 @@ def select_rows(
                 f"{source}: column index {columns.max() if columns.max() >= len(lookup) else columns.min()} "
                 f"where there are {len(lookup):,} columns; damaged"
             )
-        values = values.astype(np.float32, copy=False)
+        values = matrix.repair(values.astype(np.float32, copy=False))
         row_of = np.repeat(np.arange(first, last), lengths)
         counted = values if is_gene is None else values * is_gene[columns]
         totals[first:last] = np.bincount(row_of - first, weights=counted, minlength=last - first)
@@ -92,7 +104,7 @@ def select_rows(
         sizes[first:last] = np.bincount(row_of[kept] - first, minlength=last - first)
     pointers = np.concatenate([[0], np.cumsum(sizes)])
     small = np.int32 if pointers[-1] < 2**31 else np.int64
-    matrix = sp.csr_matrix(
+    chosen = sp.csr_matrix(
         (
             np.concatenate(kept_values) if kept_values else np.zeros(0, dtype=np.float32),
             np.concatenate(kept_columns).astype(small) if kept_columns else np.zeros(0, dtype=small),
@@ -102,24 +114,22 @@ def select_rows(
     )
     if (np.diff(order) < 0).any():
         back = np.argsort(order, kind="stable")
-        return matrix[back], totals[back]
-    return matrix, totals
+        return chosen[back], totals[back]
+    return chosen, totals
 
 
 def select_columns(
-    data: Any, indices: Any, indptr: np.ndarray, rows: np.ndarray, lookup: np.ndarray, n_rows: int, source: str
+    matrix: CompressedMatrix, rows: np.ndarray, lookup: np.ndarray, n_rows: int
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """As `select_rows`, from a column-compressed matrix: all of it passes through memory, in bounded pieces.
 
     Args:
-        data: values, sliceable.
-        indices: row of each value, sliceable.
-        indptr: checked column pointers.
+        matrix: compressed by columns.
         rows: rows to read, any order, shape (n,); each at most once.
         lookup: for each column of the file its place in the result or -1, shape (n_columns,).
         n_rows: rows of the file.
-        source: what to call the matrix in errors.
     """
+    data, indices, indptr, source = matrix.data, matrix.indices, matrix.indptr, matrix.source
     place = np.full(n_rows, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     totals = np.zeros(len(rows))
@@ -131,7 +141,7 @@ def select_columns(
             raise CellsError(f"{source}: a row index is out of range, where there are {n_rows:,} rows; damaged")
         row = place[file_rows]
         wanted = row >= 0
-        values, row = values[wanted].astype(np.float32, copy=False), row[wanted]
+        values, row = matrix.repair(values[wanted].astype(np.float32, copy=False)), row[wanted]
         totals += np.bincount(row, weights=values, minlength=len(rows))
         column = lookup[(np.searchsorted(indptr, np.arange(begin, end)[wanted], side="right") - 1)]
         inside = column >= 0
@@ -144,7 +154,11 @@ def select_columns(
 
 
 def select_dense_rows(
-    node: Any, rows: np.ndarray, columns: np.ndarray, source: str
+    node: Any,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    source: str,
+    repair: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """As `select_rows`, from a dense matrix on disk.
 
@@ -153,6 +167,7 @@ def select_dense_rows(
         rows: rows to read, any order, shape (n,).
         columns: columns to read, any order, shape (m,).
         source: what to call the matrix in errors.
+        repair: what is done to the values.
     """
     if not len(rows):
         return sp.csr_matrix((0, len(columns)), dtype=np.float32), np.zeros(0)
@@ -164,7 +179,7 @@ def select_dense_rows(
     while first < len(rows):
         last = int(np.searchsorted(ascending, ascending[first] + at_once))
         block = np.asarray(node[int(ascending[first]) : int(ascending[last - 1]) + 1])
-        block = block[ascending[first:last] - ascending[first]].astype(np.float32, copy=False)
+        block = repair(block[ascending[first:last] - ascending[first]].astype(np.float32, copy=False))
         if block.shape != (last - first, node.shape[1]):
             raise CellsError(f"{source}: rows end early; cut short")
         totals[first:last] = block.sum(axis=1, dtype=np.float64)

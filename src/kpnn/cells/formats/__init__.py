@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from kpnn.cells.anndata_file import AnnDataFile
-from kpnn.cells.expression import Expression
-from kpnn.cells.tenx_h5 import TenxH5
-from kpnn.cells.tenx_mtx import TenxMtx
-from kpnn.cells.text_matrix import TextMatrix
+from kpnn.cells.expression import Expression, Repair
+from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.cells.formats.tenx_h5 import TenxH5
+from kpnn.cells.formats.tenx_mtx import TenxMtx
+from kpnn.cells.formats.text_matrix import TextMatrix
 from kpnn.errors import CellsError
 
 Format = Literal["tenx_h5", "tenx_mtx", "h5ad", "zarr", "table"]
@@ -25,13 +25,22 @@ _OPEN: dict[str, Callable[..., Expression]] = {
 }
 
 
-def open_expression(path: str | Path, *, format: Format | None = None, **options: Any) -> Expression:
+def open_expression(
+    path: str | Path,
+    *,
+    format: Format | None = None,
+    fill: float | None = None,
+    floor: float | None = None,
+    **options: Any,
+) -> Expression:
     """Opens an expression matrix for reading; nothing but names is read yet.
 
     Args:
         path: the file or folder.
         format: `tenx_h5`, `tenx_mtx` (a folder), `h5ad`, `zarr` (a folder) or `table` (CSV or TSV); by default
             told by the name.
+        fill: what missing values are taken for; by default they are an error.
+        floor: what negative values are taken for; by default they are an error.
         **options: what the format's class takes: `gene_names` (all); `genome`, `feature_type` (10x);
             `values`, `id_column` (`h5ad`, `zarr`); `orientation`, `separator` (`table`).
 
@@ -52,9 +61,12 @@ def open_expression(path: str | Path, *, format: Format | None = None, **options
     strange = sorted(set(options) - known)
     if strange:
         raise CellsError(
-            f"{path}: format {chosen} has no option {', '.join(strange)} (it has {', '.join(sorted(known))})"
+            f"{path}: format {chosen} has no option {', '.join(strange)} (it has "
+            f"{', '.join(sorted({*known, 'fill', 'floor'}))})"
         )
-    return _OPEN[chosen](path, **options)
+    handle = _OPEN[chosen](path, **options)
+    handle.repair = Repair(fill, floor)
+    return handle
 
 
 def _format_of(path: Path) -> str:

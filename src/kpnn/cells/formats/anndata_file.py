@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,14 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.hdf5 import integers_attribute, open_hdf5, text_attribute
-from kpnn.cells.sparse_rows import checked_indptr, select_columns, select_dense_rows, select_rows
+from kpnn.cells.formats.storage.hdf5 import integers_attribute, open_hdf5, text_attribute
+from kpnn.cells.formats.storage.sparse_rows import (
+    CompressedMatrix,
+    checked_indptr,
+    select_columns,
+    select_dense_rows,
+    select_rows,
+)
 from kpnn.errors import CellsError, KpnnError, some_names
 
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError)
@@ -52,7 +59,9 @@ class AnnDataFile(Expression):
             self._matrix_key = matrix_key
             self._obs_names = _index(root, "obs", self.source)
             self._var_names = _index(root, var_key, self.source)
-            self._ids = _column(root, var_key, id_column, self.source)
+            self._var_key, self._id_column = var_key, id_column
+            self._is_logged = values == "X" and "uns" in root and "log1p" in root["uns"]
+            self._others = _other_values(root, values)
             self.layout, shape, self.indptr = self._structure(root[matrix_key])
             if shape != (len(self._obs_names), len(self._var_names)):
                 raise CellsError(
@@ -96,9 +105,8 @@ class AnnDataFile(Expression):
         if "obs" not in root or "var" not in root:
             raise CellsError(f"{self.source}: has no obs and var; this is no AnnData file")
         if matrix not in root:
-            layers = sorted(root["layers"]) if "layers" in root else []
-            there = [*(["X"] if "X" in root else []), *(["raw"] if "raw/X" in root or "raw.X" in root else []), *layers]
-            raise CellsError(f"{self.source}: has no {self.values} (found: {some_names(there) or 'nothing'})")
+            there = some_names(_other_values(root, self.values)) or "nothing"
+            raise CellsError(f"{self.source}: has no {self.values} (found: {there})")
         return matrix, var
 
     def _structure(self, node: Any) -> tuple[Literal["dense", "csr", "csc"], tuple[int, ...], np.ndarray | None]:
@@ -133,10 +141,21 @@ class AnnDataFile(Expression):
         """Gene symbols: the index of `var`."""
         return self._var_names
 
-    @property
+    @cached_property
     def gene_ids(self) -> pd.Index | None:
-        """Gene identifiers, if `var` has them."""
-        return self._ids
+        """Gene identifiers, if `var` has them; read only when asked for. A gene without one has the empty name."""
+        with self.opened() as root:
+            return _column(root, self._var_key, self._id_column, self.source)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the file says so: scanpy's `log1p` leaves its mark in `uns`."""
+        return self._is_logged
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """What else `values` could be: `X`, `raw` and layers."""
+        return self._others
 
     @property
     def is_by_cell(self) -> bool:
@@ -148,15 +167,20 @@ class AnnDataFile(Expression):
         with self.opened() as root:
             node = root[self._matrix_key]
             if self.layout == "dense":
-                return select_dense_rows(node, cells, columns, self.source)
+                return select_dense_rows(node, cells, columns, self.source, self.repair)
             lookup = np.full(len(self._var_names), -1, dtype=np.int32)
             lookup[columns] = np.arange(len(columns), dtype=np.int32)
             assert self.indptr is not None
+            matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source, self.repair)
             if self.layout == "csr":
-                return select_rows(node["data"], node["indices"], self.indptr, cells, lookup, len(columns), self.source)
-            return select_columns(
-                node["data"], node["indices"], self.indptr, cells, lookup, len(self._obs_names), self.source
-            )
+                return select_rows(matrix, cells, lookup, len(columns))
+            return select_columns(matrix, cells, lookup, len(self._obs_names))
+
+
+def _other_values(root: Any, values: str) -> tuple[str, ...]:
+    there = [*(["X"] if "X" in root else []), *(["raw"] if "raw/X" in root or "raw.X" in root else [])]
+    layers = sorted(root["layers"]) if "layers" in root else []
+    return tuple(name for name in (*there, *layers) if name != values)
 
 
 def _index(root: Any, table: str, source: str) -> pd.Index:
@@ -167,7 +191,7 @@ def _index(root: Any, table: str, source: str) -> pd.Index:
         field = "index" if "index" in names else names[0] if names else None
         if field is None:
             raise CellsError(f"{source}: {table} is no table")
-        return _texts(np.asarray(node[field]), f"{source}: {table}")
+        return _texts(_compound(node)[field], f"{source}: {table}")
     key = text_attribute(node, "_index") or "_index"
     if key not in node:
         raise CellsError(f"{source}: {table} has no index")
@@ -175,22 +199,43 @@ def _index(root: Any, table: str, source: str) -> pd.Index:
 
 
 def _column(root: Any, table: str, name: str, source: str) -> pd.Index | None:
-    node = root[table]
-    if hasattr(node, "dtype"):
-        fields = node.dtype.names or ()
-        return _texts(np.asarray(node[name]), f"{source}: {table}/{name}") if name in fields else None
-    if name not in node:
+    """A column of `obs` or `var` as text, in any of the layouts that anndata ever wrote; missing entries are empty."""
+    node, where = root[table], f"{source}: {table}/{name}"
+    categories: Any = None
+    if hasattr(node, "dtype"):  # the oldest layout; the categories of a column stand in `uns`
+        if name not in (node.dtype.names or ()):
+            return None
+        values = _compound(node)[name]
+        uns = root.get("uns", {})
+        categories = uns.get(f"{name}_categories")
+    elif name not in node:
         return None
-    return _texts(_elements(node[name], f"{source}: {table}/{name}"), f"{source}: {table}/{name}")
+    elif "__categories" in node and name in node["__categories"]:  # anndata 0.7: codes beside their categories
+        values, categories = np.asarray(node[name][:]), node["__categories"][name]
+    else:
+        values = _elements(node[name], where, missing="")
+    if categories is not None and values.dtype.kind in "iu":
+        values = _decoded(values, _elements(categories, where), where, missing="")
+    return _texts(values, where)
 
 
-def texts_of(node: Any, where: str) -> pd.Index:
-    """A column of `obs` or `var` as text, however it is stored."""
-    return _texts(_elements(node, where), where)
+def _compound(node: Any) -> np.ndarray:
+    """A table that is one structured array, whole: Zarr cannot read one field of it."""
+    if isinstance(node, h5py.Dataset):
+        types = [node.dtype[field] for field in node.dtype.names or ()]
+        if any(kind.kind == "O" and h5py.check_string_dtype(kind) is None for kind in types):
+            raise CellsError(f"{node.name}: holds a type that is neither text nor numbers; damaged")
+    return np.asarray(node[:])
 
 
-def _elements(node: Any, where: str) -> np.ndarray:
-    """An array, or a categorical or nullable one, as plain values."""
+def _elements(node: Any, where: str, missing: str | None = None) -> np.ndarray:
+    """An array, or a categorical or nullable one, as plain values.
+
+    Args:
+        node: how it is stored.
+        where: what to call it in errors.
+        missing: what stands for a missing entry; None: there must be none.
+    """
     if hasattr(node, "dtype"):
         if len(node.shape) != 1:
             raise CellsError(f"{where}: has {len(node.shape)} dimensions")
@@ -198,15 +243,29 @@ def _elements(node: Any, where: str) -> np.ndarray:
             raise CellsError(f"{where}: has a type that is neither text nor numbers; damaged")
         return np.asarray(node[:])
     if "codes" in node and "categories" in node:
-        codes, categories = np.asarray(node["codes"][:]), _elements(node["categories"], where)
-        if len(codes) and (codes.min() < 0 or codes.max() >= len(categories)):
-            raise CellsError(f"{where}: has missing or damaged entries")
-        return categories[codes]
+        return _decoded(np.asarray(node["codes"][:]), _elements(node["categories"], where), where, missing)
     if "values" in node and "mask" in node:
-        if np.asarray(node["mask"][:]).any():
+        values, is_missing = np.asarray(node["values"][:]), np.asarray(node["mask"][:]).astype(bool)
+        if not is_missing.any():
+            return values
+        if missing is None:
             raise CellsError(f"{where}: has missing entries")
-        return np.asarray(node["values"][:])
+        return np.where(is_missing, missing, values.astype(object))
     raise CellsError(f"{where}: is stored in a way that is not supported")
+
+
+def _decoded(codes: np.ndarray, categories: np.ndarray, where: str, missing: str | None = None) -> np.ndarray:
+    """The categories that codes stand for; -1 stands for a missing entry."""
+    if len(codes) and (codes.min() < -1 or codes.max() >= len(categories)):
+        raise CellsError(f"{where}: has codes without a category; damaged")
+    is_missing = codes < 0
+    if not is_missing.any():
+        return categories[codes]
+    if missing is None:
+        raise CellsError(f"{where}: has missing entries")
+    decoded = np.full(len(codes), missing, dtype=object)
+    decoded[~is_missing] = categories[codes[~is_missing]]
+    return decoded
 
 
 def _texts(raw: np.ndarray, where: str) -> pd.Index:

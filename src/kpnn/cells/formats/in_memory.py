@@ -31,6 +31,9 @@ class InMemory(Expression):
         matrix, var = values_of(adata, values, source)
         self._matrix = sp.csr_matrix(matrix).astype(np.float32)
         self._var = var
+        self._is_logged = values == "X" and "log1p" in adata.uns
+        there = [*(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else []), *adata.layers]
+        self._others = tuple(name for name in there if name != values)
 
     @property
     def barcodes(self) -> pd.Index:
@@ -44,12 +47,26 @@ class InMemory(Expression):
 
     @property
     def gene_ids(self) -> pd.Index | None:
-        """Gene identifiers, if `var` has a column `gene_ids`."""
-        return pd.Index(self._var["gene_ids"]) if "gene_ids" in self._var else None
+        """Gene identifiers, if `var` has a column `gene_ids`. A gene without one has the empty name."""
+        if "gene_ids" not in self._var:
+            return None
+        ids = self._var["gene_ids"].astype(object)
+        return pd.Index(ids.where(ids.notna(), ""))
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether `uns` says so, as scanpy's `log1p` leaves it."""
+        return self._is_logged
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """What else `values` could be: `X`, `raw` and layers."""
+        return self._others
 
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
         """Takes some cells and columns."""
         rows = self._matrix[cells]
+        rows.data = self.repair(rows.data)
         return rows[:, columns], np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
 
