@@ -35,6 +35,7 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
     """
 
     _if_missing: ClassVar[str] = "run the pipeline that writes it first, or the whole study with `kedro run`"
+    _init_args: dict[str, Any]  # Kedro's, of the constructor
     _read_later: ClassVar[bool] = False  # what `_read` gives goes on reading from its file
 
     def __init__(
