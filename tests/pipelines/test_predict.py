@@ -56,3 +56,16 @@ def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):
     trained.kedro("run", "--pipeline", "predict", "--params", "predict.missing_genes=zeros")
     summary = (trained.root / "data" / "07_model_output" / "demo" / "prediction_summary.json").read_text()
     assert "GENE010" in summary
+
+
+def test_networks_that_are_not_there_or_not_what_modelling_left_are_named(trained):
+    full = ("run", "--pipeline", "predict", "--params", "predict.arm=full,predict.missing_genes=zeros")
+    trained.kedro(*full)
+    models = trained.root / "data" / "06_models" / "demo" / "full"
+    model = next(models.glob("repeat_*/model.keras"))
+    model.write_bytes(b"something else")
+    done = trained.kedro(*full, check=False)
+    assert f"{model} is not the network that" in done.stderr.replace("\n", " ")
+    (models / "models.json").unlink()
+    done = trained.kedro(*full, check=False)
+    assert "no networks of `full`" in done.stderr and "Traceback" not in done.stderr
