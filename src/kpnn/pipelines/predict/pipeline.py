@@ -18,11 +18,14 @@ def create_pipeline() -> Pipeline:
         [
             *saved,
             node(
-                nodes.find_networks, ["full.saved", "pruned.saved", "params:predict"], "networks", name="find_networks"
+                nodes.find_networks,
+                ["full.saved", "pruned.saved", "params:predict"],
+                "chosen_networks",
+                name="find_networks",
             ),
             node(
                 nodes.predict_new_cells,
-                ["new_expression", "networks", "params:predict", "params:data_engineering"],
+                ["new_expression", "chosen_networks", "params:predict", "params:data_engineering"],
                 ["new_probabilities", "new_activations", "prediction_summary"],
                 name="predict_new_cells",
             ),
