@@ -12,7 +12,7 @@ from kedro.io import DatasetError
 from scipy.sparse import csr_matrix
 
 from kpnn.cells import Transform
-from kpnn.datasets.optional import OptionalDataset
+from kpnn.datasets.tables import TableDataset
 from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
@@ -119,9 +119,8 @@ def test_a_missing_arm_is_said_in_the_report(study):
 
 
 def test_what_is_not_on_disk_loads_as_none(tmp_path):
-    entry = {"type": "pandas.CSVDataset", "filepath": str(tmp_path / "table.csv"), "save_args": {"index": False}}
-    dataset = OptionalDataset(dataset=entry)
-    assert dataset.exists() and dataset.load() is None
+    dataset = TableDataset(filepath=str(tmp_path / "table.csv"), optional=True)
+    assert not dataset.exists() and dataset.load() is None
     dataset.save(pd.DataFrame({"a": [1]}))
     assert dataset.load()["a"].tolist() == [1]
     (tmp_path / "table.csv").write_bytes(b"")

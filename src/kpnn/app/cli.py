@@ -63,10 +63,11 @@ def _check_environment(options: dict[str, Any]) -> None:
         return  # an archive, or on a server: Kedro looks into it
     if not source.is_dir():
         raise SettingsError(f"no configuration: {source.absolute()} is not there; run this in a project of kpnn")
-    asked = options["env"] or os.environ.get("KEDRO_ENV")
+    asked = options["env"] or os.environ.get("KEDRO_ENV") or ""
     known = sorted(path.name for path in source.iterdir() if path.is_dir())
-    if asked and asked not in known:
-        raise SettingsError(f"--env {asked}: no such folder in {source}; {near_names(asked, known)}")
+    for name in (part.strip() for part in asked.split(",") if part.strip()):
+        if name not in known:
+            raise SettingsError(f"--env {name}: no such folder in {source}; {near_names(name, known)}")
 
 
 def _check_names(options: dict[str, Any]) -> None:

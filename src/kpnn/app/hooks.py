@@ -119,7 +119,7 @@ class MissingInputsHook:
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters":
                 continue
-            if not catalog.exists(name):
+            if not catalog.exists(name) and not getattr(catalog.get(name), "optional", False):
                 path = _path_of(catalog, name)
                 missing.append(f"{name} ({path})" if path else name)
         if missing:

@@ -17,7 +17,7 @@ def summary_text(folder: Path) -> str:
     """Tells the comparison, the answer and where to look further.
 
     Args:
-        folder: where the `reporting` pipeline wrote, `data/08_reporting`.
+        folder: where the `reporting` pipeline wrote, `data/08_reporting/<study>`.
 
     Raises:
         KpnnError: there is no comparison yet.

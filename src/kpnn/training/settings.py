@@ -135,7 +135,7 @@ class TuningSettings(_Settings):
     inner_splits: int = Field(3, ge=2)
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     pruner: Literal["median", "successive_halving", "hyperband", "none"] = "median"
-    storage: str = "sqlite:///data/06_models/optuna.db"
+    storage: str = "sqlite:///data/06_models/demo/optuna.db"
     search_space: dict[str, SearchRange] = Field(default_factory=dict)
 
     @field_validator("search_space", mode="before")

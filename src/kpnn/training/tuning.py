@@ -58,7 +58,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         shown = parsed.render_as_string(hide_password=True)
     except SQLAlchemyError:
         raise SettingsError(
-            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/optuna.db"
+            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
         ) from None
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database not in (None, "", ":memory:"):

@@ -55,7 +55,7 @@ class DownloadSettings(Settings):
     """Which files to fetch from where; see `conf/tcr/parameters_download.yml`."""
 
     address: str = ""
-    folder: str = "data/01_raw"
+    folder: str = "data/01_raw/demo"
     files: dict[str, RemoteFile] = Field(default_factory=dict)
     attempts: int = Field(default=5, ge=1)
     first_wait_seconds: float = Field(default=1.0, ge=0)
