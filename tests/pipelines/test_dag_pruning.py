@@ -19,7 +19,7 @@ from kpnn.errors import SettingsError
 from kpnn.pipelines.dag_pruning import create_pipeline, nodes
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pkn import Dag, Pkn, select_dag, shortest_path_dag
-from kpnn.reporting.dag_drawing import draw_hidden_part
+from kpnn.reporting.figures.network import draw_hidden_part
 
 PAIRS = [("R", n) for n in "ABC"] + [("A", "B"), ("B", "A"), ("A", "D"), ("D", "A")]
 PAIRS += [("A", "g1"), ("B", "g1"), ("B", "g2"), ("C", "g2"), ("C", "g3"), ("D", "g3"), ("D", "g4")]

@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from fabricated import make_dag, make_interpretation, make_study
+from kpnn.reporting.network_drawing import draw_network
+from kpnn.reporting.pictures import save_pictures
 from matplotlib.image import imread
 
 from kpnn.errors import KpnnError
 from kpnn.reporting import Study, write_report
-from kpnn.reporting.network_drawing import draw_network
-from kpnn.reporting.pictures import save_pictures
 from kpnn.reporting.terminal import summary_text
 
 

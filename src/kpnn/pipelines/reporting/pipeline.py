@@ -34,7 +34,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         ),
         node(
             nodes.gathering_of(arm),
-            [*_RESULTS, "dag", *_WEIGHTS, "interpretation"],
+            {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
             "results",
             name="gather",
         ),
@@ -59,19 +59,14 @@ def create_pipeline() -> Pipeline:
     """From both arms' results to node weights, the comparison, the figures, the report and the study's MLflow run."""
     study = [
         node(
+            nodes.gather_networks,
+            [*_NETWORKS, "dag_selection", "hidden_node_membership"],
+            "networks",
+            name="gather_networks",
+        ),
+        node(
             nodes.gather_study,
-            [
-                "full.results",
-                "pruned.results",
-                "full.interpretation",
-                "pruned.interpretation",
-                "controls.summary",
-                "hidden_node_membership",
-                *_NETWORKS,
-                "dag_selection",
-                "data_summary",
-                "parameters",
-            ],
+            ["networks", "full.results", "pruned.results", "controls.summary", "data_summary", "parameters"],
             "study",
             name="gather_study",
         ),
@@ -81,7 +76,12 @@ def create_pipeline() -> Pipeline:
             ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
             name="write_report",
         ),
-        node(logging_report.draw_files, "report_parts", "report_files", name="draw_files"),
+        node(
+            logging_report.draw_files,
+            ["study", "report_parts", "params:reporting"],
+            "report_files",
+            name="draw_files",
+        ),
         node(logging_report.log_report, ["study", "report_parts", "report_files"], None, name="log_report"),
         node(
             arm_runs.register_model,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kpnn.reporting.study import ArmResults
-from kpnn.reporting.style import Figure, look_of, new_plot
+from kpnn.reporting.figures.style import Figure, look_of, new_plot
+from kpnn.reporting.study import ArmTables
 
 _NOT_SEARCHED = ("repeat", "fold", "trial", "state", "value", "n_epochs", "seconds")
 
 
-def learning_curves_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
+def learning_curves_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
     """Validation loss per epoch of every reported fit; None where no arm has any."""
     with_curves = [(position, arm) for position, arm in enumerate(arms) if "val_loss" in arm.learning_curves]
     if not with_curves:
@@ -39,7 +39,7 @@ def learning_curves_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
     )
 
 
-def tuning_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
+def tuning_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
     """Best validation loss so far over the trials of each search; None where nothing was tuned."""
     tuned = [(position, arm) for position, arm in enumerate(arms) if "trial" in arm.trials and len(arm.trials)]
     if not tuned:
@@ -69,7 +69,7 @@ def tuning_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
     )
 
 
-def parameter_importances(arms: tuple[ArmResults, ...]) -> pd.DataFrame:
+def parameter_importances(arms: tuple[ArmTables, ...]) -> pd.DataFrame:
     """How much each searched hyperparameter explains of the validation loss.
 
     Returns:

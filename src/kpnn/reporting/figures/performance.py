@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kpnn.reporting.curves import calibration_curve, precision_recall_band, prevalence, roc_band
-from kpnn.reporting.study import ArmResults
-from kpnn.reporting.style import GREEN, LINE, MUTED, Figure, look_of, new_plot, translucent
+from kpnn.reporting.figures.curves import calibration_curve, precision_recall_band, prevalence, roc_band
+from kpnn.reporting.figures.style import GREEN, LINE, MUTED, Figure, look_of, new_plot, translucent
+from kpnn.reporting.study import ArmTables
 
 _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
@@ -71,7 +71,7 @@ def scores_figure(comparison: pd.DataFrame) -> Figure:
     )
 
 
-def fold_figure(arms: tuple[ArmResults, ...]) -> Figure:
+def fold_figure(arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of each fold, the same fold joined across the arms."""
     plot = new_plot("", "ROC-AUC of a fold (no unit)")
     names = [arm.name for arm in arms]
@@ -109,7 +109,7 @@ def fold_figure(arms: tuple[ArmResults, ...]) -> Figure:
     )
 
 
-def roc_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def roc_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """Mean ROC curve of each arm with its spread over folds."""
     plot = new_plot("false positive rate (share of class 0)", "true positive rate (share of class 1)")
     plot.add_scatter(
@@ -128,7 +128,7 @@ def roc_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
     )
 
 
-def precision_recall_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def precision_recall_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """Mean precision-recall curve of each arm with its spread over folds."""
     plot = new_plot("recall (share of class 1 found)", "precision (share of calls that are right)")
     if arms:
@@ -154,7 +154,7 @@ def precision_recall_figure(arms: tuple[ArmResults, ...], output: str) -> Figure
     )
 
 
-def calibration_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def calibration_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """How often a predicted probability comes true."""
     plot = new_plot("predicted probability", "observed share of class 1")
     plot.add_scatter(
@@ -234,7 +234,7 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
     )
 
 
-def controls_figure(controls: pd.DataFrame, arms: tuple[ArmResults, ...]) -> Figure:
+def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of the controls beside the arms, best first."""
     values = {name: rows["roc_auc"].to_numpy(dtype=float) for name, rows in controls.groupby("control", sort=False)}
     for arm in arms:
