@@ -144,11 +144,11 @@ def _rows(nodes: pd.DataFrame, edges: pd.DataFrame) -> np.ndarray:
     """Rows by the barycentre of neighbours (Sugiyama's heuristic): kept nodes above, pruned-away ones below."""
     neighbours: list[list[int]] = [[] for _ in range(len(nodes))]
     is_kept = nodes["kept"].to_numpy()
-    for parent, child in zip(edges["parent"], edges["child"], strict=True):
+    for parent, child, kept in zip(edges["parent"], edges["child"], edges["kept"], strict=True):
         # What was pruned away must not move what was kept.
-        if is_kept[parent] == is_kept[child] or not is_kept[child]:
+        if kept or not is_kept[child]:
             neighbours[child].append(parent)
-        if is_kept[parent] == is_kept[child] or not is_kept[parent]:
+        if kept or not is_kept[parent]:
             neighbours[parent].append(child)
     row = np.zeros(len(nodes))
     top = 0.0

@@ -140,7 +140,7 @@ def draw_top_nodes(weighed: Interpretation, output: str, most: int) -> Canvas:
 def draw_network_on_paper(layout: NetworkLayout) -> Canvas:
     """The selected DAG by levels: outputs left, the heavier the darker, called nodes ringed."""
     nodes, rows = layout.nodes[layout.nodes["kept"]], layout.rows(kept_only=True)
-    width, height = layout.width / _PIXELS + 0.3, 0.19 * (rows + 2) + 0.3
+    width, height = layout.width / _PIXELS + 0.3, max(1.6, 0.19 * (rows + 2) + 0.3)
     canvas = Canvas(figsize=(width, height))
     axes = canvas.add_axes((0, 0, 1, 1))
     for across, down in zip(*layout.curves(layout.edges[layout.edges["kept"]]), strict=True):

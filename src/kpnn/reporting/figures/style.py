@@ -120,7 +120,7 @@ _SIDES = {
     "middle right": (1.0, 0.0),
     "middle left": (-1.0, 0.0),
 }
-_LETTER, _LABEL_HEIGHT, _MARKER = 0.017, 0.055, 0.025
+_LETTER, _LABEL_HEIGHT, _MARKER = 0.021, 0.065, 0.025
 """Width of a letter, height of a label and size of a marker, as shares of a figure beside another one."""
 
 
