@@ -42,7 +42,7 @@ def tracked(tmp_path_factory):
         study = make_study()
         report = write_report(study, n_bootstrap=20)
         files = FilesDataset(filepath=str(folder / "report_files"))
-        files.save(draw_files(study, report, {}))
+        files.save(draw_files(report))
         log_report(study, report, files.load())
     mlflow.set_tracking_uri(None)
     return folder, experiment, runs

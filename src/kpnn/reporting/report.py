@@ -27,6 +27,8 @@ class Report:
         answer: what the study says about its question.
         comparison: scores of every arm: see `kpnn.reporting.comparison_table`.
         network: the selected DAG, laid out, where there is one.
+        study: what it tells of.
+        most_nodes: nodes in its headline figures.
     """
 
     page: str
@@ -34,7 +36,9 @@ class Report:
     tables: Mapping[str, pd.DataFrame]
     answer: Answer
     comparison: pd.DataFrame
-    network: NetworkLayout | None = None
+    network: NetworkLayout | None
+    study: Study
+    most_nodes: int
 
 
 def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
@@ -74,6 +78,8 @@ def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, ti
         answer=found,
         comparison=comparison,
         network=network,
+        study=study,
+        most_nodes=top,
     )
 
 

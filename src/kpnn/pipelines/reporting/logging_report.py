@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from kpnn.pipelines.reporting.settings import ReportingSettings
-from kpnn.pipelines.validation import validated
 from kpnn.reporting import Answer, Report, Study
 from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, paper_figures
 from kpnn.reporting.figures.performance import calibration_figure
@@ -15,13 +12,10 @@ from kpnn.reporting.figures.training import learning_curves_figure
 from kpnn.tracking import log_study
 from kpnn.tracking.report_artifacts import ArmArtifacts, log_arm_report, log_study_table
 
-_MOST_NODES = 20
 
-
-def draw_files(study: Study, report: Report, parameters: dict[str, Any]) -> dict[str, bytes]:
+def draw_files(report: Report) -> dict[str, bytes]:
     """The figures for a paper as PDF, SVG and PNG, and every table as CSV: content by path."""
-    most = validated(ReportingSettings, parameters, "reporting").top
-    figures = as_files(paper_figures(study, report.network, most))
+    figures = as_files(paper_figures(report.study, report.network, report.most_nodes))
     tables = {f"tables/{name}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()}
     return {f"figures/{name}": content for name, content in figures.items()} | tables
 
@@ -37,7 +31,7 @@ def log_report(study: Study, report: Report, files: Path) -> None:
     if len(report.comparison):
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:
-        _log_arm(study, arm.name)
+        _log_arm(report, arm.name)
 
 
 def _record(study: Study) -> dict[str, str]:
@@ -48,14 +42,14 @@ def _record(study: Study) -> dict[str, str]:
     }
 
 
-def _log_arm(study: Study, name: str) -> None:
-    arm, weighed = study.arm(name), study.interpretation(name)
+def _log_arm(report: Report, name: str) -> None:
+    arm, weighed = report.study.arm(name), report.study.interpretation(name)
     if arm is None:
         return
     output, auc = arm.outputs[0], arm.fold_metrics["roc_auc"]
     images, tables = {"roc": draw_roc((arm,), output)}, {}
     if weighed is not None:
-        images["top_nodes"] = draw_top_nodes(weighed, output, _MOST_NODES)
+        images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
         tables["node_weights"] = weighed.nodes.round(6)
     plots = {"calibration": calibration_figure((arm,), output).plot}
     curves = learning_curves_figure((arm,))

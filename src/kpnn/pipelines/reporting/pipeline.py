@@ -76,12 +76,7 @@ def create_pipeline() -> Pipeline:
             ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
             name="write_report",
         ),
-        node(
-            logging_report.draw_files,
-            ["study", "report_parts", "params:reporting"],
-            "report_files",
-            name="draw_files",
-        ),
+        node(logging_report.draw_files, "report_parts", "report_files", name="draw_files"),
         node(logging_report.log_report, ["study", "report_parts", "report_files"], None, name="log_report"),
         node(
             arm_runs.register_model,

@@ -196,7 +196,7 @@ def network_figure(layout: NetworkLayout) -> Figure:
 def draw_network(layout: NetworkLayout) -> go.Figure:
     """The interactive drawing: names beside nodes, figures on hover, pruned-away nodes hidden until asked for."""
     plot = go.Figure()
-    nodes, edges = layout.nodes, layout.edges
+    edges = layout.edges
     strongest = edges.loc[edges["kept"], "weight"].max()
     strength = (3 * edges["weight"].fillna(0) / (strongest if strongest > 0 else 1)).clip(0, 2).astype(int)
     named: set[str] = set()
@@ -206,31 +206,15 @@ def draw_network(layout: NetworkLayout) -> go.Figure:
         named.add(word)
     _add_edges(plot, layout, edges[~edges["kept"]], {"color": LINE, "width": 1, "dash": "dot"}, "away")
     _add_edges(plot, layout, edges.iloc[:0], {"color": VERMILLION, "width": 2.5}, "lit")
-    told = _hover(layout)
-    for name, part, marker in _groups(nodes):
-        if part.any():
-            rows = nodes[part]
-            sizes = 8 + np.minimum(12, 1.1 * np.sqrt(rows["n_genes"]))
-            plot.add_scatter(
-                x=rows["x"].round(1),
-                y=rows["row"].round(2),
-                mode="markers+text",
-                name=name,
-                text=[as_text(node) for node in rows["node"]],
-                textposition="middle right",
-                textfont={"size": 11.5, "color": INK if rows["kept"].all() else MUTED},
-                marker={"size": sizes.round(1), "opacity": 1} | marker(rows),
-                hovertext=[told[number] for number in np.flatnonzero(part)],
-                hoverinfo="text",
-                visible=bool(rows["kept"].all()),
-            )
-    heights = [int(ROW_PIXELS * (layout.rows(kept_only) + 2) + 56) for kept_only in (True, False)]
+    _add_nodes(plot, layout)
+    heights = [max(220, int(ROW_PIXELS * (layout.rows(kept_only) + 2) + 56)) for kept_only in (True, False)]
+    ranges = [[layout.rows(kept_only) + 1, -1] for kept_only in (True, False)]
     plot.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": INK},
-        height=max(220, heights[0]),
+        height=heights[0],
         width=max(420, int(layout.width) + 40),
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
         legend={
@@ -243,42 +227,60 @@ def draw_network(layout: NetworkLayout) -> go.Figure:
         },
         hoverlabel={"font": {"size": 13}, "align": "left"},
         dragmode=False,
-        xaxis={"visible": False, "range": [-20, max(380, int(layout.width))], "fixedrange": False},
-        yaxis={"visible": False, "range": [layout.rows(True) + 1, -1]},
+        xaxis={"visible": False, "range": [-20, max(380, int(layout.width))]},
+        yaxis={"visible": False, "range": ranges[0]},
         # What the page's script needs to show the pruned-away part and to light a node's edges.
         meta={
-            "nodes": nodes["node"].tolist(),
-            "kept": nodes["kept"].tolist(),
+            "nodes": layout.nodes["node"].tolist(),
+            "kept": layout.nodes["kept"].tolist(),
             "edges": edges[["parent", "child"]].to_numpy().tolist(),
-            "at": np.column_stack([nodes["x"].round(1), nodes["row"].round(2)]).tolist(),
+            "at": np.column_stack([layout.nodes["x"].round(1), layout.nodes["row"].round(2)]).tolist(),
             "heights": heights,
-            "ranges": [[layout.rows(kept_only) + 1, -1] for kept_only in (True, False)],
+            "ranges": ranges,
         },
     )
     return plot
 
 
-def _groups(nodes: pd.DataFrame) -> list[tuple[str, pd.Series, object]]:
-    """How nodes are told apart: by weight and calling where that is known, else by membership in the optimal DAGs."""
-    hidden = nodes["kept"] & ~nodes["is_output"]
-    heaviest = nodes.loc[hidden, "weight"].max()
+def _add_nodes(plot: go.Figure, layout: NetworkLayout) -> None:
+    told = pd.Series(_hover(layout), index=layout.nodes.index)
+    for name, rows, marker in _groups(layout.nodes):
+        if rows.empty:
+            continue
+        is_kept = bool(rows["kept"].all())
+        sizes = 8 + np.minimum(12, 1.1 * np.sqrt(rows["n_genes"]))
+        plot.add_scatter(
+            x=rows["x"].round(1),
+            y=rows["row"].round(2),
+            mode="markers+text",
+            name=name,
+            text=[as_text(node) for node in rows["node"]],
+            textposition="middle right",
+            textfont={"size": 11.5, "color": INK if is_kept else MUTED},
+            marker={"size": sizes.round(1), "opacity": 1} | marker,
+            hovertext=told[rows.index],
+            hoverinfo="text",
+            visible=is_kept,
+        )
+
+
+def _groups(nodes: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, object]]]:
+    """Nodes that look alike: by weight and calling where these are known, else by membership in the optimal DAGs."""
+    hidden = nodes[nodes["kept"] & ~nodes["is_output"]]
+    outputs, away = nodes[nodes["is_output"]], nodes[~nodes["kept"]]
     groups = [
-        ("pruned away", ~nodes["kept"], lambda _: _look(PAPER, MUTED, 1)),
-        ("output", nodes["is_output"], lambda _: _look(BLUE, BLUE, 1) | {"symbol": "square"}),
+        ("pruned away", away, _look(PAPER, MUTED, 1)),
+        ("output", outputs, _look(BLUE, BLUE, 1) | {"symbol": "square"}),
     ]
-    if heaviest > 0:
-
-        def shade(rows: pd.DataFrame, ring: str, width: float) -> dict[str, object]:
-            scale = {"cmin": 0, "cmax": float(heaviest), "colorscale": [[0, TINT], [1, BLUE]], "showscale": False}
-            return _look(rows["weight"].fillna(0).round(5), ring, width) | scale
-
-        groups += [
-            ("hidden node, the fuller the heavier", hidden & ~nodes["called"], lambda rows: shade(rows, BLUE, 1)),
-            ("called", hidden & nodes["called"], lambda rows: shade(rows, VERMILLION, 3)),
-        ]
-        return groups
-    for kind, (words, colour) in _MEMBERSHIP.items():
-        groups.append((words, hidden & (nodes["membership"] == kind), lambda _, c=colour: _look(c, c, 1)))
+    if hidden["weight"].max() > 0:
+        scale = {"cmin": 0, "cmax": float(hidden["weight"].max()), "colorscale": [[0, TINT], [1, BLUE]]}
+        looks = (("hidden node, the fuller the heavier", False, BLUE, 1), ("called", True, VERMILLION, 3))
+        for name, called, ring, width in looks:
+            rows = hidden[hidden["called"] == called]
+            groups.append((name, rows, _look(rows["weight"].fillna(0).round(5), ring, width) | scale))
+    else:
+        for kind, (words, colour) in _MEMBERSHIP.items():
+            groups.append((words, hidden[hidden["membership"] == kind], _look(colour, colour, 1)))
     return groups
 
 

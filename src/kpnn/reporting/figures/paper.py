@@ -150,7 +150,7 @@ def draw_network_on_paper(layout: NetworkLayout) -> Canvas:
     for marker, part in (("s", nodes[nodes["is_output"]]), ("o", nodes[~nodes["is_output"]])):
         weight = (part["weight"] / heaviest_hidden).fillna(0.0).mask(part["is_output"], 1.0)
         rings = [VERMILLION if called else BLUE for called in part["called"]]
-        widths = np.where(part["called"], 1.8, 0.7)
+        widths = [1.8 if called else 0.7 for called in part["called"]]
         sizes = 26 + 1.5 * part["n_genes"].clip(upper=60)
         faces = shades(weight.to_numpy(dtype=float))
         axes.scatter(
