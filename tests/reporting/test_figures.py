@@ -10,7 +10,7 @@ from fabricated import make_dag, make_study
 from matplotlib.image import imread
 
 from kpnn.reporting.figures.network import LETTER_PIXELS, draw_network, lay_out, lay_out_study
-from kpnn.reporting.figures.paper import as_files, draw_roc, paper_figures
+from kpnn.reporting.figures.paper import as_files, draw_roc, file_name, paper_figures
 from kpnn.reporting.figures.style import place_labels
 
 
@@ -103,3 +103,11 @@ def test_a_name_between_dollar_signs_is_drawn_as_it_is(study):
     dag = make_dag(5, 10, 1, ("$\\frac$",))
     strange = replace(study, pruned_dag=dag, full_dag=dag, interpretations=(), arms=())
     assert as_files(paper_figures(strange, lay_out_study(strange)))["network.pdf"]
+
+
+def test_names_of_outputs_become_names_of_files_that_stay_apart():
+    assert file_name("roc_TCR-1") == "roc_TCR-1"
+    names = ["roc_../../x", "roc_.._.._x", "roc_A/B", "roc_A_B", "roc_A B", "roc_α"]
+    legal = [file_name(name) for name in names]
+    assert len(set(legal)) == len(names)
+    assert not any(letter in name for name in legal for letter in "/\\. ")

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
-from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, paper_figures
+from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, file_name, paper_figures
 from kpnn.reporting.figures.performance import calibration_figure
 from kpnn.reporting.figures.training import learning_curves_figure
 from kpnn.tracking import log_study
@@ -16,7 +16,9 @@ from kpnn.tracking.report_artifacts import ArmArtifacts, log_arm_report, log_stu
 def draw_files(report: Report) -> dict[str, bytes]:
     """The figures for a paper as PDF, SVG and PNG, and every table as CSV: content by path."""
     figures = as_files(paper_figures(report.study, report.network, report.most_nodes))
-    tables = {f"tables/{name}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()}
+    tables = {
+        f"tables/{file_name(name)}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()
+    }
     return {f"figures/{name}": content for name, content in figures.items()} | tables
 
 

@@ -10,22 +10,22 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
-from kpnn.reporting.figures.style import BLUE, INK, LINE, MUTED, PAPER, TINT, VERMILLION, Figure, as_text
+from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
 from kpnn.reporting.study import Study
 
 LETTER_PIXELS, GAP_PIXELS, ROW_PIXELS = 6.9, 78.0, 18
 """Width of a letter of a name, room for edges between two levels, height of a row."""
 
 _SWEEPS = 8
-_SIGNS = {1: ("activates", "#009E73"), -1: ("inhibits", "#D55E00"), 0: ("sign unknown", MUTED)}
+_SIGNS = {1: ("activates", GREEN, "solid"), -1: ("inhibits", VERMILLION, "dash"), 0: ("sign unknown", MUTED, "solid")}
 _WIDTHS = (0.7, 1.4, 2.6)
 """Line widths of edges below a third, below two thirds, and above two thirds of the largest weight."""
 
 _MEMBERSHIP = {
-    "all": ("in all optimal DAGs", BLUE),
-    "some": ("in some optimal DAGs", "#E69F00"),
-    "none": ("in no optimal DAG", MUTED),
-    "unknown": ("not settled", MUTED),
+    "all": ("in all optimal DAGs", BLUE, "circle"),
+    "some": ("in some optimal DAGs", ORANGE, "diamond"),
+    "none": ("in no optimal DAG", MUTED, "x"),
+    "unknown": ("hidden node", MUTED, "circle"),
 }
 CAPTION = (
     "The selected DAG, outputs on the left, each further level one step nearer the genes. The fuller a node's colour, "
@@ -184,7 +184,10 @@ def draw_hidden_part(dag: Dag, membership: Mapping[str, str] | None = None, titl
     layout = lay_out(dag)
     nodes = layout.nodes.assign(membership=layout.nodes["node"].map(dict(membership or {})).fillna("unknown"))
     plot = draw_network(NetworkLayout(nodes, layout.edges))
-    plot.update_layout(title=title or None, margin={"t": 70 if title else 40}, dragmode="pan")
+    plot.update_layout(dragmode="pan")
+    if title:
+        heading = {"text": title, "x": 0.02, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10}}
+        plot.update_layout(title=heading | {"font": {"size": 14}}, margin={"t": 90}, height=plot.layout.height + 50)
     return plot
 
 
@@ -201,8 +204,9 @@ def draw_network(layout: NetworkLayout) -> go.Figure:
     strength = (3 * edges["weight"].fillna(0) / (strongest if strongest > 0 else 1)).clip(0, 2).astype(int)
     named: set[str] = set()
     for (sign, width), rows in edges[edges["kept"]].groupby([edges["sign"], strength], sort=True):
-        word, colour = _SIGNS[int(sign)]
-        _add_edges(plot, layout, rows, {"color": colour, "width": _WIDTHS[int(width)]}, word, word not in named)
+        word, colour, dash = _SIGNS[int(sign)]
+        line = {"color": colour, "dash": dash, "width": _WIDTHS[int(width)]}
+        _add_edges(plot, layout, rows, line, word, word not in named)
         named.add(word)
     _add_edges(plot, layout, edges[~edges["kept"]], {"color": LINE, "width": 1, "dash": "dot"}, "away")
     _add_edges(plot, layout, edges.iloc[:0], {"color": VERMILLION, "width": 2.5}, "lit")
@@ -279,8 +283,9 @@ def _groups(nodes: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict[str, obje
             rows = hidden[hidden["called"] == called]
             groups.append((name, rows, _look(rows["weight"].fillna(0).round(5), ring, width) | scale))
     else:
-        for kind, (words, colour) in _MEMBERSHIP.items():
-            groups.append((words, hidden[hidden["membership"] == kind], _look(colour, colour, 1)))
+        for kind, (words, colour, symbol) in _MEMBERSHIP.items():
+            look = _look(colour, colour, 1) | {"symbol": symbol}
+            groups.append((words, hidden[hidden["membership"] == kind], look))
     return groups
 
 

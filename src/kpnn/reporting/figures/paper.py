@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 
@@ -73,12 +74,14 @@ def as_files(figures: Mapping[str, Canvas]) -> dict[str, bytes]:
             undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
             with context(_STYLE):
                 canvas.savefig(content, format=kind, dpi=200, metadata=undated)
-            files[f"{_file_name(name)}.{kind}"] = content.getvalue()
+            files[f"{file_name(name)}.{kind}"] = content.getvalue()
     return files
 
 
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+def file_name(name: str) -> str:
+    """A name that every file system takes; two names that differ stay different."""
+    legal = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+    return legal if legal == name else f"{legal}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 @context(_STYLE)
