@@ -143,7 +143,7 @@ class Details:
 
     kind: ClassVar[str] = "details"
     summary: str
-    blocks: tuple[Block, ...]
+    blocks: Blocks
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,7 @@ class Settings:
 
 
 Block = Text | Bullets | Table | Row | Network | Details | Settings
+Blocks = tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class Section:
 
     name: str
     title: str
-    blocks: tuple[Block, ...]
+    blocks: Blocks
 
 
 def row_of(figures: Iterable[Figure | None]) -> list[Block]:

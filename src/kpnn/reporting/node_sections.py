@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
-from kpnn.reporting.blocks import Block, Network, Table, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, Network, Table, Text, details_of, row_of, table_of
 from kpnn.reporting.figures.network import NetworkLayout, network_figure
 from kpnn.reporting.figures.nodes import (
     arms_figure,
@@ -18,8 +18,6 @@ from kpnn.reporting.figures.nodes import (
     top_nodes_figure,
 )
 from kpnn.reporting.study import Interpretation, Study
-
-Blocks = tuple[Block, ...]
 
 _NONE_SHARED = "`full` and `pruned` share no hidden node: their weights for {} cannot be compared."
 _SHOWN = (

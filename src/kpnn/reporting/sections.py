@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.reporting.blocks import Block, Bullets, Settings, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, Bullets, Settings, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
 from kpnn.reporting.figures.performance import (
     calibration_figure,
@@ -27,8 +27,6 @@ from kpnn.reporting.figures.training import (
     tuning_figure,
 )
 from kpnn.reporting.study import Study
-
-Blocks = tuple[Block, ...]
 
 
 def comparison_section(study: Study, comparison: pd.DataFrame) -> Blocks:

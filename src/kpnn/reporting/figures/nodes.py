@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from kpnn.reporting.figures.style import (
     BLUE,
     INK,
-    LINE,
     MUTED,
     TINT,
     VERMILLION,
     Figure,
+    add_reference,
     as_text,
     look_of,
     new_plot,
@@ -92,32 +93,21 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
         height=110 + 26 * min(most, len(nodes)),
     )
     reach = 100 * float(np.nanmax([nodes["share"].max(), nodes["control_share"].max()])) * 1.05
-    plot.add_scatter(
-        x=[0, reach],
-        y=[0, reach],
-        mode="lines",
-        name="structure alone",
-        line={"color": LINE, "dash": "dot"},
-        hoverinfo="skip",
-    )
+    add_reference(plot, (0, reach), (0, reach), "structure alone")
     shares = nodes.set_index("node")[["control_share", "share"]] * 100
     leading = nodes.sort_values(["called", "share"], ascending=False)
     leaders = [*leading.loc[leading["called"], "node"], *nodes.nlargest(2, "share")["node"]]
     sides = _sides(shares["control_share"] / reach, shares["share"] / reach, leaders)
     looks = ((True, "diamond", VERMILLION, "called"), (False, "circle-open", MUTED, "not called"))
     for called, symbol, colour, name in looks:
-        rows = nodes[nodes["called"] == called]
-        if len(rows):
-            plot.add_scatter(
-                x=(100 * rows["control_share"]).round(3),
-                y=(100 * rows["share"]).round(3),
-                mode="markers+text",
+        points = shares.loc[nodes.loc[nodes["called"] == called, "node"]].round(3)
+        if len(points):
+            _add_named_points(
+                plot,
+                points,
+                sides,
                 name=name,
-                text=[as_text(node) if node in sides else "" for node in rows["node"]],
-                textposition=[sides.get(node, "top center") for node in rows["node"]],
-                textfont={"size": 11, "color": INK},
                 marker={"color": colour, "symbol": symbol, "size": 9},
-                customdata=rows["node"].map(as_text),
                 hovertemplate="%{customdata}: %{y:.2f} %, structure alone %{x:.2f} %<extra></extra>",
             )
     return Figure(
@@ -135,6 +125,21 @@ def _sides(x: pd.Series, y: pd.Series, leaders: list[str]) -> dict[str, str]:
     names = list(dict.fromkeys(leaders))
     sides = place_labels(list(x.loc[names].fillna(0.0)), list(y.loc[names].fillna(0.0)), names)
     return {name: side for name, side in zip(names, sides, strict=True) if side is not None}
+
+
+def _add_named_points(plot: go.Figure, points: pd.DataFrame, sides: dict[str, str], **look: object) -> None:
+    """Points with the names of those that have a side; `points` holds x and y by node."""
+    x, y = points.columns
+    plot.add_scatter(
+        x=points[x],
+        y=points[y],
+        mode="markers+text",
+        text=[as_text(node) if node in sides else "" for node in points.index],
+        textposition=[sides.get(node, "top center") for node in points.index],
+        textfont={"size": 11, "color": INK},
+        customdata=[as_text(node) for node in points.index],
+        **look,
+    )
 
 
 def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | None:
@@ -244,14 +249,10 @@ def arms_figure(first: Interpretation, second: Interpretation, output: str) -> F
     plot = new_plot(f"node weight in {first.arm}", f"node weight in {second.arm}")
     x, y = a.loc[shared], b.loc[shared]
     sides = _sides(x / (x.max() or 1.0), y / (y.max() or 1.0), [*x.nlargest(6).index, *y.nlargest(6).index])
-    plot.add_scatter(
-        x=x.round(5),
-        y=y.round(5),
-        mode="markers+text",
-        text=[as_text(node) if node in sides else "" for node in shared],
-        textposition=[sides.get(node, "top center") for node in shared],
-        textfont={"size": 11, "color": INK},
-        customdata=[as_text(node) for node in shared],
+    _add_named_points(
+        plot,
+        pd.DataFrame({"x": x, "y": y}).round(5),
+        sides,
         marker={"color": BLUE, "symbol": "circle", "size": 8},
         hovertemplate=f"%{{customdata}}: {first.arm} %{{x:.4f}}, {second.arm} %{{y:.4f}}<extra></extra>",
         showlegend=False,

@@ -109,6 +109,11 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
     return plot
 
 
+def add_reference(plot: go.Figure, x: tuple[float, float], y: tuple[float, float], name: str) -> None:
+    """A dotted line to compare with, such as what guessing gives."""
+    plot.add_scatter(x=x, y=y, mode="lines", line={"color": LINE, "dash": "dot"}, name=name, hoverinfo="skip")
+
+
 def as_text(name: object) -> str:
     """A user's name for plotly, which reads tags and entities in every text."""
     return str(escape(name))
