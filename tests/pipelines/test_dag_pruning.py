@@ -24,7 +24,7 @@ from kpnn.pipelines.modelling.controls import list_controls
 from kpnn.pipelines.parameters import all_settings
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag, DagSelection, Pkn, induced_dag, select_dag, shortest_path_dag
-from kpnn.reporting.dag_drawing import draw_hidden_part
+from kpnn.reporting.figures.network import draw_hidden_part
 from kpnn.training.controls import ControlSettings
 
 PAIRS = [("R", n) for n in "ABC"] + [("A", "B"), ("B", "A"), ("A", "D"), ("D", "A")]

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from kedro.config import OmegaConfigLoader
 
-from kpnn.errors import SettingsError
+from kpnn.errors import SettingsError, near_names
 from kpnn.pipelines.parameters import GROUPS, all_settings
-from kpnn.pipelines.validation import near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
-from kpnn.pipelines.reporting.nodes import gather_study, gathering_of, write_report
+from kpnn.pipelines.reporting.nodes import gather_networks, gather_study, gathering_of, write_report
 from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
@@ -106,16 +107,24 @@ def test_a_missing_arm_is_said_in_the_report(study):
     predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
     scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)
     metrics = pd.DataFrame([{"repeat": 0, "fold": fold, "roc_auc": 0.5, **scores, "n_edges": 12} for fold in range(3)])
-    full = gathering_of("full")(predictions, metrics, None, None, dag, **weights, interpretation=account)
-    pruned = gathering_of("pruned")(None, None, None, None, dag, **weights, interpretation=account)
-    assert pruned[0] is None
-    pkn = Pkn.from_edges(dag.edges, outputs=dag.outputs)
-    gathered = gather_study(full, pruned, account, account, None, None, pkn, dag, dag, None, None, {})
+    of_full = {"predictions": predictions, "fold_metrics": metrics, "learning_curves": None, "trials": None, **weights}
+    full = gathering_of("full")(dag=dag, interpretation=account, **of_full)
+    of_pruned = dict.fromkeys(("predictions", "fold_metrics", "learning_curves", "trials")) | weights
+    pruned = gathering_of("pruned")(dag=dag, interpretation=account, **of_pruned)
+    assert pruned.tables is None and pruned.weighed is not None
+    networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
+    gathered = gather_study(networks, full, pruned, None, None, {})
     _report, page, comparison, answer, *_ = write_report(gathered, {"n_bootstrap": 20})
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
     assert answer["sentence"].startswith("There is no comparison")
     json.dumps(answer)
+
+
+def test_the_functions_of_the_arms_nodes_can_be_sent_to_another_process():
+    for node in create_pipeline().nodes:
+        if node.name.endswith("gather"):
+            assert pickle.loads(pickle.dumps(node.func)).__name__ == f"gather_{node.namespace}"
 
 
 def test_what_is_not_on_disk_loads_as_none(tmp_path):

@@ -17,8 +17,7 @@ from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
-from kpnn.errors import KpnnError, SettingsError
-from kpnn.pipelines.validation import near_names
+from kpnn.errors import KpnnError, SettingsError, near_names
 
 
 class _WrongSettings(click.ClickException):

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kpnn.cells.folds import FoldSettings
-from kpnn.errors import SettingsError
+from kpnn.errors import SettingsError, near_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
@@ -16,7 +16,7 @@ from kpnn.pipelines.download.settings import DownloadSettings
 from kpnn.pipelines.predict.nodes import PredictSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings
-from kpnn.pipelines.validation import near_names, validated
+from kpnn.pipelines.validation import validated
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 

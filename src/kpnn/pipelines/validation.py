@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from inspect import isclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from kpnn.errors import SettingsError, some_names
+from kpnn.errors import SettingsError, near_names
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,18 +31,6 @@ def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, 
         return model.model_validate({} if parameters is None else parameters)
     except ValidationError as error:
         raise SettingsError("\n".join(_worded(error, model, where))) from None
-
-
-def near_names(name: str, known: Iterable[str]) -> str:
-    """Advice to whoever misspelt a name: the nearest one that there is, else some of them.
-
-    Args:
-        name: as it was written.
-        known: the names that there are.
-    """
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {some_names(names, 12)}"
 
 
 def _worded(error: ValidationError, model: type[BaseModel], where: str) -> Iterator[str]:

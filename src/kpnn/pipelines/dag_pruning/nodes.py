@@ -165,7 +165,7 @@ def _sizes(dag: Dag) -> dict[str, int]:
 
 def draw(dag: Dag, membership: pd.DataFrame, summary: dict[str, Any]) -> Figure:
     """Draws the hidden part of the selected DAG."""
-    from kpnn.reporting.dag_drawing import draw_hidden_part
+    from kpnn.reporting.figures.network import draw_hidden_part
 
     title = f"{len(dag.neurons):,} neurons, {len(dag.edges):,} edges, {summary['status']}"
     return draw_hidden_part(dag, dict(zip(membership["node"], membership["membership"], strict=True)), title)

@@ -41,7 +41,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         ),
         node(
             nodes.gathering_of(arm),
-            [*_RESULTS, "dag", *_WEIGHTS, "interpretation"],
+            {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
             "results",
             name="gather",
         ),
@@ -60,19 +60,14 @@ def create_pipeline() -> Pipeline:
     """From both arms' results to node weights, the comparison, the figures, the report and the study's MLflow run."""
     study = [
         node(
+            nodes.gather_networks,
+            [*_NETWORKS, "dag_selection", "hidden_node_membership"],
+            "networks",
+            name="gather_networks",
+        ),
+        node(
             nodes.gather_study,
-            [
-                "full.results",
-                "pruned.results",
-                "full.interpretation",
-                "pruned.interpretation",
-                "controls.summary",
-                "hidden_node_membership",
-                *_NETWORKS,
-                "dag_selection",
-                "data_summary",
-                "parameters",
-            ],
+            ["networks", "full.results", "pruned.results", "controls.summary", "data_summary", "parameters"],
             "study",
             name="gather_study",
         ),
