@@ -91,8 +91,19 @@ def build_kpnn(
         dtype=dtype,
         name="sparse_dag",
     )
-    inputs = keras.Input(shape=(len(dag.inputs),), dtype=dtype, name="inputs")
-    cells = inputs
+    normalization = None
     if input_normalization not in (None, "none"):
-        cells = InputNormalization(input_normalization, dtype=dtype, name="input_normalization")(cells)
-    return keras.Model(inputs, layer(cells), name=name)
+        normalization = InputNormalization(input_normalization, dtype=dtype, name="input_normalization")
+    return assemble(layer, normalization, name)
+
+
+def assemble(layer: SparseDag, normalization: InputNormalization | None, name: str) -> keras.Model:
+    """Puts the layers of a KPNN together.
+
+    Args:
+        layer: the sparse DAG layer.
+        normalization: what comes before it, if anything.
+        name: the Keras model's name.
+    """
+    inputs = keras.Input(shape=(layer.layout.n_inputs,), dtype=layer.variable_dtype, name="inputs")
+    return keras.Model(inputs, layer(inputs if normalization is None else normalization(inputs)), name=name)

@@ -107,6 +107,11 @@ class SparseDag(keras.layers.Layer):
         signs = ops.convert_to_tensor(self.edge_signs, dtype=self.variable_dtype)
         return ops.where(signs == 0, kernel, signs * ops.softplus(kernel))
 
+    def logits(self, inputs: Any, *, training: bool = False) -> Any:
+        """Returns the outputs' pre-activations, cells x outputs; arguments as for `call`."""
+        before, _ = self.node_values(inputs, training=training)
+        return ops.take(before, self.layout.outputs, axis=1)
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the outputs' values.
 
@@ -140,12 +145,14 @@ class SparseDag(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, names included, as JSON."""
+        return {**super().get_config(), **self.dag_config(), **self._settings()}
+
+    def dag_config(self) -> dict[str, Any]:
+        """The part of the config that networks on the same DAG share."""
         dag = self.dag
-        genes = [gene_of(name, self.gene_suffix) for name in dag.inputs]
         return {
-            **super().get_config(),
             "inputs": list(dag.inputs),
-            "genes": genes,
+            "genes": [gene_of(name, self.gene_suffix) for name in dag.inputs],
             "neurons": list(dag.neurons),
             "outputs": list(dag.outputs),
             "edge_parents": self.layout.parents.tolist(),
@@ -153,6 +160,10 @@ class SparseDag(keras.layers.Layer):
             "edge_signs": self.layout.signs.tolist(),
             "fingerprint": dag.fingerprint,
             "gene_suffix": self.gene_suffix,
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        return {
             "hidden_activation": self.hidden_activation,
             "output_activation": self.output_activation,
             "activations": dict(self.activations),
@@ -231,14 +242,15 @@ def sparse_dag(model: keras.Model) -> SparseDag:
     """The one sparse DAG layer of a model.
 
     Raises:
-        ModelError: the model has none, so `build_kpnn` did not build it.
+        ModelError: the model has none, so `build_kpnn` did not build it, or is an ensemble.
     """
     layers = [layer for layer in model.layers if isinstance(layer, SparseDag)]
+    members = [member for layer in model.layers for member in getattr(layer, "members", ())]
+    if members:
+        raise ModelError(
+            f"model {model.name!r} is an ensemble of {len(members)} networks, each with weights of its own; "
+            "take its members one by one: kpnn.nn.members_of(model)"
+        )
     if len(layers) != 1:
         raise ModelError(f"model {model.name!r} has {len(layers)} sparse DAG layers, not one; build it with build_kpnn")
     return layers[0]
-
-
-def dag_of(model: keras.Model) -> Dag:
-    """The DAG that a model was built on, with all costs 1."""
-    return sparse_dag(model).dag

@@ -656,6 +656,19 @@ def values_of(network: Network, rows: Rows, which: np.ndarray, neurons: np.ndarr
 
 
 @entry
+def logits_of(network: Network, rows: Rows, which: np.ndarray, logits: np.ndarray) -> None:
+    """Writes the pre-activations of the outputs, cells x outputs, of a network without dropout."""
+    space, outputs, most = network.space, network.topology.outputs, network.space.z.shape[1]
+    load_weights(network)
+    for first in range(0, len(which), most):
+        n = min(most, len(which) - first)
+        forward(network, rows, which, first, n)
+        for b in range(n):
+            for o in range(len(outputs)):
+                logits[first + b, o] = space.z[outputs[o], b]
+
+
+@entry
 def output_gradients_of(network: Network, rows: Rows, which: np.ndarray, gradients: np.ndarray) -> None:
     """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, of a network without dropout.
 
