@@ -30,6 +30,8 @@ CASES = {
     "tanh": {"hidden_activation": "tanh"},
     "logits": {"output_activation": "linear"},
     "batch": {"input_normalization": "batch"},
+    "prior": {"weight_prior": 0.7},
+    "signed prior": {"weight_prior": 0.7, "signed": True, "bias_l2": 0.1},
 }
 
 

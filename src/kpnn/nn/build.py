@@ -24,6 +24,7 @@ def build_kpnn(
     kernel_l2: float = 0.0,
     bias_l1: float = 0.0,
     bias_l2: float = 0.0,
+    weight_prior: float = 0.0,
     input_normalization: str | None = None,
     hidden_activation: str = "sigmoid",
     output_activation: str = "sigmoid",
@@ -48,6 +49,8 @@ def build_kpnn(
         kernel_l2: L2 penalty of the weights.
         bias_l1: L1 penalty of the biases.
         bias_l2: L2 penalty of the biases.
+        weight_prior: strength of a Gaussian prior on the weights: 1 expects trained weights of about their initial
+            size, whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
         input_normalization: None (or `none`), `standard` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
         output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
@@ -83,7 +86,7 @@ def build_kpnn(
         output_activation=output_activation,
         activations=activations,
         dropout=rates,
-        penalty=Penalty(kernel_l1=kernel_l1, kernel_l2=kernel_l2, bias_l1=bias_l1, bias_l2=bias_l2),
+        penalty=Penalty(kernel_l1, kernel_l2, bias_l1, bias_l2, weight_prior),
         signed=signed,
         initializer=initializer,
         gene_suffix=gene_suffix,

@@ -67,8 +67,9 @@ class MeanOfLogits(keras.layers.Layer):
             ModelError: the edges do not have the fingerprint that the config gives.
         """
         config = dict(config)
-        dag, members = config.pop("dag"), config.pop("members")
-        return cls([_member_from(member, dag) for member in members], **config)
+        dag, shared = SparseDag.dag_from(config.pop("dag"))
+        members = config.pop("members")
+        return cls([_member_from(member, dag, shared) for member in members], **config)
 
 
 def _config_of(member: keras.Model, dag: dict[str, Any]) -> dict[str, Any]:
@@ -80,10 +81,10 @@ def _config_of(member: keras.Model, dag: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _member_from(config: dict[str, Any], dag: dict[str, Any]) -> keras.Model:
+def _member_from(config: dict[str, Any], dag: Dag, shared: dict[str, Any]) -> keras.Model:
     normalization = config["input_normalization"]
     return assemble(
-        SparseDag.from_config({**dag, **config["sparse_dag"]}),
+        SparseDag.on(dag, {**shared, **config["sparse_dag"]}),
         None if normalization is None else InputNormalization.from_config(normalization),
         config["name"],
     )

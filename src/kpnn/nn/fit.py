@@ -151,16 +151,19 @@ def fit_kpnns(
 
 
 def adapt_normalization(model: keras.Model, X: Any) -> None:
-    """Gives a model with `standard` normalization the mean and variance of these cells, as its first `fit_kpnn` would.
+    """Gives a model what its first `fit_kpnn` would read off the training cells: their mean and variance where its
+    normalization wants them, and their number, which `weight_prior` counts against.
 
-    Only needed where Keras's own `fit` trains the model. Nothing happens where the model has some already.
+    Only needed where Keras's own `fit` trains the model. What the model has already stays.
 
     Args:
         model: a model that `build_kpnn` made.
         X: the training cells, as for `fit_kpnn`.
     """
     rows, names, _ = as_rows(model, X)
-    CompiledModel.of(model).adapt(rows, np.arange(len(names)))
+    compiled = CompiledModel.of(model)
+    compiled.adapt(rows, np.arange(len(names)))
+    compiled.layer.n_training_cells = compiled.layer.n_training_cells or len(names)
 
 
 def _labelled_rows(model: keras.Model, X: Any, y: Any, purpose: str) -> LabelledRows:
@@ -209,6 +212,7 @@ class _Fit:
             learning_rate=settings.learning_rate,
             optimizer=settings.optimizer,
             training=True,
+            n_training_cells=len(self.training.which),
         )
         layer = self.compiled.layer
         codes = layer.activation_codes[layer.layout.outputs]
