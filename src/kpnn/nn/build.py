@@ -51,7 +51,7 @@ def build_kpnn(
         bias_l2: L2 penalty of the biases.
         weight_prior: strength of a Gaussian prior on the weights: 1 expects trained weights of about their initial
             size, whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
-        input_normalization: None (or `none`), `standard` or `batch`; see `kpnn.nn.InputNormalization`.
+        input_normalization: None (or `none`), `standard`, `floored` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
         output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
             logits.

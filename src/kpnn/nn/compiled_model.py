@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -80,12 +80,19 @@ class CompiledModel:
         return cls(model, layer, normalization, network, network._replace(drops=no_drops))
 
     def adapt(self, rows: Rows, which: np.ndarray) -> None:
-        """Computes mean and variance of the training cells, unless the model has some already (`standard` only)."""
+        """Computes mean and variance of the training cells, where the normalization wants them and has none yet."""
         layer = self.normalization
         if layer is None or not layer.wants_moments():
             return
         layer.set_moments(*moments(rows, which, self.layer.layout.n_inputs), len(which))
         self.use_stored_moments()
+
+    def with_learning_rate_times(self, factor: float) -> CompiledModel:
+        """The same model, weights and memory of the optimizer with another step size."""
+        rule = self.network.rule
+        return replace(
+            self, network=self.network._replace(rule=rule._replace(learning_rate=rule.learning_rate * factor))
+        )
 
     def use_moving_moments(self) -> None:
         """Normalizes from here on as outside of training: by the moving averages (`batch` only)."""
