@@ -105,7 +105,7 @@ class InputNormalization(keras.layers.Layer):
         self.n_cells.assign(n_cells)
         if self.kind == "floored":
             varying = variance[variance > 0]
-            self.floor.assign(float(np.sqrt(np.median(varying))) if len(varying) else 0.0)
+            self.floor.assign(float(np.median(np.sqrt(varying))) if len(varying) else 0.0)
 
 
 def moments(rows: Rows, which: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
