@@ -1,4 +1,4 @@
-"""DAG selection side by side: kpnn's compact statement, and CORNETO's AcyclicFlow called as its tutorial does.
+"""DAG selection side by side: kpnn's compact formulation, and CORNETO's AcyclicFlow called as its tutorial does.
 
 Each measurement runs in a process of its own, so that memory is its own. Instances: a TCR-sized DAG, PBMC68k, the human
 PKN (signalling plus every TRRUST target reachable from eight T cell receptors), and seeded synthetic PKNs with a large
@@ -151,7 +151,7 @@ def _corneto(pkn: Pkn, time_limit: float) -> dict[str, Any]:
     """The tutorial's call, with HiGHS; its extra edges into the inputs and out of the output are taken off."""
     import corneto as cn
 
-    _tell("building its statement")
+    _tell("building its formulation")
     graph = cn.Graph.from_sif_tuples(
         [(child, 1, parent) for parent, child in zip(pkn.edges["parent"], pkn.edges["child"], strict=True)]
     )

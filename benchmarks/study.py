@@ -152,7 +152,7 @@ def measure_peer(seed: int, backend: str) -> dict[str, Any]:
     )
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
     build = time.perf_counter() - begun
-    X, y = cells.matrix[:1388].toarray(), cells.labels[:1388]
+    X, y = cells.expression[:1388].toarray(), cells.labels[:1388]
     epochs = []
     for _ in range(3):
         begun = time.perf_counter()

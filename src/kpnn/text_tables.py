@@ -39,6 +39,8 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
         raise error(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error) as cause:
         raise error(f"{path}: cannot be read ({cause})") from None
+    if raw[:4] == b"PK\x03\x04":
+        raise error(f"{path}: is an Excel workbook or another zip archive; save it as CSV")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise error(f"{path}: is UTF-16 text; save it as UTF-8")
     try:
@@ -55,23 +57,39 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
 
 
 def separator_of(header: str, path: str | Path) -> str:
-    """The column separator: by the file's name, else the candidate that the header holds most of."""
+    """The column separator: by the file's name, else the candidate that the header holds most of, else a blank."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if ".tsv" in suffixes:
         return "\t"
+    if not any(separator in header for separator in ",\t;"):
+        return " " if " " in header.strip() else ","
     return max(",\t;", key=header.count)
 
 
+def is_comment(line: str) -> bool:
+    """Whether a line above the header says something about the file, as instruments' software writes it."""
+    return line.startswith("##")
+
+
 def read_string_table(
-    path: str | Path, error: type[KpnnError], *, needs: Iterable[str] = (), separator: str | None = None
+    path: str | Path,
+    error: type[KpnnError],
+    *,
+    needs: Iterable[str] = (),
+    separator: str | None = None,
+    has_header: bool = True,
+    without_header: str = "",
 ) -> pd.DataFrame:
-    """Reads a small table with a header; every cell stays the text that it is.
+    """Reads a small table; every cell stays the text that it is.
 
     Args:
-        path: CSV or TSV, plain or gzipped; comma, tab and semicolon are told apart by the header.
+        path: CSV or TSV, plain or gzipped; comma, tab, semicolon and blank are told apart by the header. Lines that
+            begin with `##` may stand above it.
         error: what to raise.
         needs: columns that must be there.
         separator: the column separator, where it is known.
+        has_header: whether the first line names the columns; if not, they are called `1`, `2`...
+        without_header: what else the user can do where a header is missing.
 
     Returns:
         One row per line, all columns of type str, surrounding white space removed; empty cells are "".
@@ -83,23 +101,31 @@ def read_string_table(
     text = read_text(path, error)
     # A lone carriage return is a line end too (old spreadsheets write it).
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    n_comments = 0
+    while is_comment(text):
+        _, _, text = text.partition("\n")
+        n_comments += 1
     start = text.split("\n", 1)[0]
     separator = separator or separator_of(start, path)
     if start.count(separator) >= MOST_COLUMNS:
         raise error(f"{path}: {start.count(separator) + 1:,} columns; an expression matrix in the place of a table?")
     header = _header(start, separator)
+    if not has_header:
+        header = [str(number) for number in range(1, len(header) + 1)]
     missing = [name for name in needs if name not in header]
     if missing:
-        raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)})")
+        advice = _is_data(header, text, separator, without_header)
+        raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)}){advice}")
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise error(f"{path}: column {some_names(repeated)} stands more than once")
-    rows, number = [], 1
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    rows, number = [], n_comments + 1
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
     try:
-        next(reader)
+        if has_header:
+            next(reader)
         for row in reader:
-            number = reader.line_num
+            number = n_comments + reader.line_num
             if not row or (len(row) == 1 and not row[0].strip()):
                 continue
             if len(row) != len(header):
@@ -116,4 +142,14 @@ def read_string_table(
 
 
 def _header(line: str, separator: str) -> list[str]:
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "))]
+
+
+def _is_data(header: list[str], text: str, separator: str, more_advice: str) -> str:
+    """What to add to an error where the first line looks like data: one of its names stands again below itself."""
+    below = [line.split(separator) for line in text.split("\n")[1:1000]]
+    for column, name in enumerate(header):
+        if name and any(len(row) > column and row[column].strip() == name for row in below):
+            advice = "the first line seems to be data: put a line with the names of the columns above it"
+            return f"; {advice}" + (f", {more_advice}" if more_advice else "")
+    return ""

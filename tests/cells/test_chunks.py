@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kpnn.cells.chunks import ChunkedNumbers
+from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
 from kpnn.errors import CellsError
 
 FILTERS = [

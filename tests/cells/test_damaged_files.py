@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpnn.cells import open_expression, read_class_labels
-from kpnn.cells.tenx_writing import write_tenx_h5
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
 
 N, GENES = 12, ["A", "B_1", "C", "B_1", "D"]

@@ -77,3 +77,18 @@ def test_a_barcode_that_stands_twice_is_named():
 def test_one_split_is_no_cross_validation():
     with pytest.raises(ValidationError, match="greater than or equal to 2"):
         FoldSettings(n_splits=1)
+
+
+@pytest.mark.parametrize(("n_cases", "n_controls", "is_enough"), [(2, 8, False), (2, 2, False), (4, 8, True)])
+def test_training_cells_with_a_class_in_one_donor_are_refused_before_any_training(n_cases, n_controls, is_enough):
+    donors = np.repeat([f"d{number}" for number in range(n_cases + n_controls)], 6)
+    values = np.repeat([1] * n_cases + [0] * n_controls, 6)
+    names = [f"c{number}" for number in range(len(donors))]
+    labels, groups = pd.DataFrame({"T": values}, index=names), pd.Series(donors, index=names)
+    settings = FoldSettings(n_splits=2, group_by="donor")
+    if is_enough:
+        folds = make_folds(labels, settings, groups)
+        assert groups[folds["barcode"]].groupby(folds["fold"].to_numpy()).nunique().sum() == n_cases + n_controls
+    else:
+        with pytest.raises(CellsError, match=r"in one group of `donor` only.*n_splits = 2"):
+            make_folds(labels, settings, groups)

@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 import scanpy as sc
 import scipy.sparse as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from kpnn.cells import InMemory, Limits, TopGenes, Transform, gene_of, keep_genes, match, open_expression
-from kpnn.cells.tenx_writing import write_tenx_h5
+from kpnn.cells import CountLimits, InMemory, Transform, match, open_expression
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError, SettingsError
+from kpnn.pkn import gene_of
 from kpnn.simulation import TcrShape, simulate
 
 
@@ -52,7 +51,7 @@ def test_sums_where_the_user_says_so(handle):
 
 
 def test_limits_drop_poor_cells_first_and_then_rare_genes(handle):
-    limits = Limits(min_counts_per_cell=3, min_cells_per_gene=2)
+    limits = CountLimits(min_counts_per_cell=3, min_cells_per_gene=2)
     matched = match(handle, labels_of("c1", "c2", "c3", "c4"), ["A", "HLA_A", "OTHER"], limits=limits)
     assert list(matched.labels.index) == ["c1", "c2", "c3"]
     assert list(matched.genes) == ["A", "HLA_A"]
@@ -61,10 +60,15 @@ def test_limits_drop_poor_cells_first_and_then_rare_genes(handle):
 @pytest.mark.parametrize(
     ("labels", "genes", "limits", "message"),
     [
-        (["x1", "x2"], ["A"], Limits(), "none of the 2 labelled cells; the labels name x1, x2, the file c1, c2, c3"),
-        (["c1", "c2"], ["B", "C"], Limits(), "none of the network's 2 genes; the network names B, C, the file A"),
-        (["c1", "c2"], ["SILENT"], Limits(), "no gene of the network is seen"),
-        (["c1", "c2"], ["A"], Limits(min_counts_per_cell=100), "no labelled cell has min_counts_per_cell = 100"),
+        (
+            ["x1", "x2"],
+            ["A"],
+            CountLimits(),
+            "none of the 2 labelled cells; the labels name x1, x2, the file c1, c2, c3",
+        ),
+        (["c1", "c2"], ["B", "C"], CountLimits(), "none of the network's 2 genes; the network names B, C, the file A"),
+        (["c1", "c2"], ["SILENT"], CountLimits(), "no gene of the network is seen"),
+        (["c1", "c2"], ["A"], CountLimits(min_counts_per_cell=100), "no labelled cell has min_counts_per_cell = 100"),
     ],
 )
 def test_nothing_in_common_is_a_clear_error(handle, labels, genes, limits, message):
@@ -74,14 +78,7 @@ def test_nothing_in_common_is_a_clear_error(handle, labels, genes, limits, messa
 
 def test_limits_below_zero_are_refused():
     with pytest.raises(SettingsError):
-        Limits(min_counts_per_cell=-1)
-
-
-@pytest.mark.parametrize(
-    ("node", "gene"), [("CD69_gene", "CD69"), ("HLA_A_gene", "HLA_A"), ("X_gene_gene", "X_gene"), ("gene", "gene")]
-)
-def test_a_nodes_gene_is_its_name_without_the_suffix_whatever_underscores_it_holds(node, gene):
-    assert gene_of(node, "_gene") == gene
+        CountLimits(min_counts_per_cell=-1)
 
 
 def test_the_tutorials_steps_and_ours_agree_but_for_names_with_underscores(tmp_path):
@@ -148,29 +145,3 @@ def test_an_empty_cell_stays_zero():
 def test_a_library_size_that_makes_no_sense_is_refused(size):
     with pytest.raises(SettingsError):
         Transform(library_size=size)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
-def test_top_genes_are_those_of_highest_variance_in_the_training_cells(seed, n):
-    rng = np.random.default_rng(seed)
-    values = rng.poisson(rng.gamma(1, 2, 10), (25, 10)).astype(np.float64)
-    kept = TopGenes(n).fit(sp.csr_matrix(values))
-    variances = values.var(axis=0)
-    assert len(kept) == min(n, 10)
-    assert list(kept) == sorted(kept)
-    if len(kept) < 10:
-        assert variances[kept].min() >= np.delete(variances, kept).max() - 1e-9
-    np.testing.assert_array_equal(TopGenes(n).of_variances(variances), kept)
-
-
-def test_top_genes_of_a_fold_do_not_look_at_its_test_cells():
-    rng = np.random.default_rng(0)
-    values = rng.poisson(1.0, (40, 6)).astype(float)
-    training = np.arange(30)
-    kept = TopGenes(2).fit(values[training])
-    values[30:, 5] = 1e6 * np.arange(10)
-    np.testing.assert_array_equal(TopGenes(2).fit(values[training]), kept)
-    shown = keep_genes(sp.csr_matrix(values), kept).toarray()
-    np.testing.assert_array_equal(shown[:, kept], values[:, kept])
-    assert (np.delete(shown, kept, axis=1) == 0).all()

@@ -14,7 +14,7 @@ import scipy.io
 import scipy.sparse as sp
 
 from kpnn.cells import open_expression
-from kpnn.cells.tenx_writing import write_tenx_h5
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
 
 TENX = Path(__file__).parents[3] / "shared" / "data" / "tenx"
@@ -223,7 +223,7 @@ def test_a_table_whose_sides_cannot_be_told_apart_asks_for_its_orientation(tmp_p
     path = tmp_path / "a.csv"
     path.write_text(",g1,g2\nc1,1,2\nc2,3,4\n")
     with pytest.raises(CellsError, match="orientation: genes_by_cells"):
-        open_expression(path)
+        open_expression(path).read()
     cells = open_expression(path, orientation="genes_by_cells").read()
     assert list(cells.obs_names) == ["g1", "g2"]
 

@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kpnn.cells import CellStream
+from kpnn.cells import CellsInMemory, CellsOnDisk
 from kpnn.errors import ModelError
-from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, predict
-from kpnn.nn.streaming import fit_stream
+from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, fit_kpnns, predict
 from kpnn.pkn import Dag
 from kpnn.simulation import CountModel, simulate
 
@@ -33,13 +32,24 @@ def study(tmp_path_factory):
     return dag, path, X.tocsr(), labels, np.sort(parts[:1_200]), np.sort(parts[1_200:1_600]), np.sort(parts[1_600:])
 
 
+def fitted(models, cells, study, seed, **options):
+    _, _, _, y, train, validate, _ = study
+    return fit_kpnns(
+        models,
+        cells,
+        y,
+        training_rows=[train] * len(models),
+        validation_rows=[validate] * len(models),
+        settings=[TrainingSettings(max_epochs=25, patience=5, learning_rate=1e-2, seed=seed)] * len(models),
+        **options,
+    )
+
+
 def trained(study, seed, streamed):
     dag, path, X, y, train, validate, test = study
     model = build_kpnn(dag, dropout=0.1, input_normalization="standard", seed=seed)
     if streamed:
-        stream = CellStream.open(path, ["OUT"], blocks_per_buffer=8)
-        settings = TrainingSettings(max_epochs=25, patience=5, learning_rate=1e-2, seed=seed)
-        history = fit_stream(model, stream.part(train), validation_cells=stream.part(validate), settings=settings)
+        history = fitted([model], CellsOnDisk.open(path, runs_per_buffer=8), study, seed)[0]
     else:
         history = fit_kpnn(
             model,
@@ -55,7 +65,7 @@ def trained(study, seed, streamed):
 
 
 def test_results_lie_within_the_spread_over_seeds_of_training_in_memory(study, monkeypatch):
-    monkeypatch.setattr("kpnn.cells.stream.ENTRIES_PER_BLOCK", 500)
+    monkeypatch.setattr("kpnn.cells.store.ENTRIES_PER_RUN", 500)
     in_memory = np.array([trained(study, seed, streamed=False)[0] for seed in range(6)])
     streamed = np.array([trained(study, seed, streamed=True)[0] for seed in range(6)])
     assert in_memory.mean() > 0.75
@@ -74,8 +84,38 @@ def test_normalization_is_that_of_the_training_cells_and_a_run_repeats_bit_for_b
     np.testing.assert_allclose(np.asarray(layer.variance), X[train].toarray().var(axis=0), rtol=1e-4)
 
 
-def test_a_stream_of_other_columns_is_refused(study):
+def test_the_same_call_on_cells_in_memory_gives_the_weights_of_fit_kpnn_bit_for_bit(study):
+    dag, _, X, *_ = study
+    _, expected, one = trained(study, 4, streamed=False)
+    model = build_kpnn(dag, dropout=0.1, input_normalization="standard", seed=4)
+    history = fitted([model], CellsInMemory(X), study, 4)[0]
+    np.testing.assert_array_equal(history.val_loss, expected.val_loss)
+    for ours, theirs in zip(model.get_weights(), one.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_several_networks_from_disk_end_as_each_would_alone(study, n_threads):
     dag, path, *_ = study
-    stream = CellStream.open(path, ["OUT"]).restricted_to(dag.inputs[:-1])
+    models = [build_kpnn(dag, dropout=dropout, input_normalization="standard", seed=4) for dropout in (0.1, 0.3)]
+    epochs = []
+
+    def stop_the_second(place, epoch, _):
+        epochs.append((epoch, place))
+        return not (place == 1 and epoch == 3)
+
+    cells = CellsOnDisk.open(path, runs_per_buffer=8)
+    histories = fitted(models, cells, study, 4, callback=stop_the_second, n_threads=n_threads)
+    _, alone, one = trained(study, 4, streamed=True)
+    np.testing.assert_array_equal(histories[0].val_loss, alone.val_loss)
+    np.testing.assert_array_equal(models[0].get_weights()[0], one.get_weights()[0])
+    assert histories[1].stopped_by == "callback"
+    assert histories[1].n_epochs == 3
+    assert epochs == sorted(epochs)
+
+
+def test_cells_of_other_columns_are_refused(study):
+    dag, path, *_ = study
+    cells = CellsOnDisk.open(path).columns(np.arange(len(dag.inputs) - 1))
     with pytest.raises(ModelError, match=r"restricted_to\(dag.inputs\)"):
-        fit_stream(build_kpnn(dag), stream)
+        fitted([build_kpnn(dag)], cells, study, 0)

@@ -176,6 +176,17 @@ def test_receptors_that_do_not_fit_are_named(receptors, message):
         assemble_edges(table(("R", "TF", 1)), table(("TF", "G", 1)), receptors)
 
 
+def test_a_receptor_that_is_in_neither_table_is_left_out_aloud_with_near_names(caplog):
+    signalling, regulon = table(("CD3E", "TF", 1), ("CD3D", "TF", 1)), table(("TF", "G", 1))
+    edges = assemble_edges(signalling, regulon, {"OUT": ["CD3E", "cd3d", "CD3epsilon", "XYZ"]})
+    assert {child for parent, child, _ in told(edges) if parent == "OUT"} == {"CD3E"}
+    assert (
+        "receptor cd3d (is it CD3D, CD3E?), CD3epsilon, XYZ of OUT is in neither table and is left out" in caplog.text
+    )
+    with pytest.raises(PknError, match=r"receptor cd3d \(is it CD3D, CD3E\?\) of OUT is in neither table"):
+        assemble_edges(signalling, regulon, {"OUT": ["cd3d"]})
+
+
 def test_tables_with_different_names_for_the_same_proteins_are_noticed():
     with pytest.raises(PknError, match="do both tables use the same names"):
         assemble_edges(table(("R", "P12345", 1)), table(("TF", "G", 1)), {"OUT": ["R"]})

@@ -110,14 +110,14 @@ def test_a_wrong_objective_or_bound_is_noticed(selection: DagSelection) -> None:
 )
 def test_a_broken_demand_is_noticed(selection: DagSelection, rules: dict[str, object], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
-        replace(selection, rules=replace(selection.rules, **rules)).verify()
+        replace(selection, rules=selection.rules.model_copy(update=rules)).verify()
 
 
 def test_too_many_parents_are_noticed(selection: DagSelection) -> None:
     crowded = with_edges(selection, plus(selection, ("R", "B"), ("B", "g2")))
     crowded.verify()
     with pytest.raises(SelectionError, match="g2 has more than 1 parents"):
-        replace(crowded, rules=replace(selection.rules, max_parents=1)).verify()
+        replace(crowded, rules=selection.rules.model_copy(update={"max_parents": 1})).verify()
 
 
 def test_a_regulator_that_no_output_reaches_does_not_count_as_available() -> None:

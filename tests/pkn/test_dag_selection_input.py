@@ -66,7 +66,7 @@ def test_a_kept_node_on_no_path_is_refused() -> None:
         )
 
 
-def test_cornetos_statement_refuses_demands_that_it_does_not_know() -> None:
+def test_cornetos_formulation_refuses_demands_that_it_does_not_know() -> None:
     with pytest.raises(SelectionError, match="acyclic_flow knows forbid_nodes"):
         select_dag(pkn(), method="acyclic_flow", coverage=2)
     kept = select_dag(pkn(), method="acyclic_flow", keep_edges=[("A", "B")], forbid_edges=[("R", "B")])

@@ -62,7 +62,7 @@ def test_other_solvers_agree_with_brute_force(solver: str) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(cases(with_rules=False))
-def test_cornetos_statement_has_the_same_optimum(case: Case) -> None:
+def test_cornetos_formulation_has_the_same_optimum(case: Case) -> None:
     flow = select_dag(pkn_of(case), method="acyclic_flow")
     flow.verify()
     assert flow.objective == pytest.approx(select_dag(pkn_of(case)).objective)

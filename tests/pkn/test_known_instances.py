@@ -112,7 +112,7 @@ def test_a_tcr_sized_pkn_is_proven_and_fits_gurobis_free_licence() -> None:
 @needs_data
 def test_gurobis_free_licence_exceeded_is_explained() -> None:
     pytest.importorskip("gurobipy")
-    with pytest.raises(SelectionError, match=r"Gurobi rejects a statement of [\d,]+ variables .* HIGHS or SCIP"):
+    with pytest.raises(SelectionError, match=r"Gurobi rejects a formulation of [\d,]+ variables .* HIGHS or SCIP"):
         select_dag(pbmc68k(("T_cell", "B_cell", "Monocyte")), solver="GUROBI")
 
 

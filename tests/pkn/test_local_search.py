@@ -12,19 +12,21 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pkn_strategies import cases, pkn_of
 
-from kpnn.pkn import Pkn, SelectionRules, compact, select_dag
-from kpnn.pkn.heuristic import NodeHeuristic
-from kpnn.pkn.local_search import LocalSearch, is_cover
-from kpnn.pkn.presolve import presolve
-from kpnn.pkn.rows import FREE, Rows
-from kpnn.pkn.statement import state
+from kpnn.pkn import Pkn, SelectionRules, select_dag
+from kpnn.pkn.selection import compact
+from kpnn.pkn.selection.model.formulation import formulate
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
+from kpnn.pkn.selection.presolve import presolve
+from kpnn.pkn.selection.search import phases
+from kpnn.pkn.selection.search.heuristic import NodeHeuristic
+from kpnn.pkn.selection.search.local_search import LocalSearch, is_cover
 
 
 @st.composite
-def covers(draw: st.DrawFn) -> tuple[Rows, np.ndarray, int]:
-    """Rows with and without an owner that all columns together satisfy, costs, and a number of columns."""
+def covers(draw: st.DrawFn) -> tuple[LinearRows, np.ndarray, int]:
+    """LinearRows with and without an owner that all columns together satisfy, costs, and a number of columns."""
     n = draw(st.integers(2, 8))
-    rows = Rows()
+    rows = LinearRows()
     for members in draw(st.lists(st.sets(st.integers(0, n - 1), min_size=1), min_size=1, max_size=8)):
         columns = np.array(sorted(members))
         owner = draw(st.none() | st.integers(0, n - 1))
@@ -35,13 +37,13 @@ def covers(draw: st.DrawFn) -> tuple[Rows, np.ndarray, int]:
     return rows, np.array(draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), dtype=float), n
 
 
-def holds(rows: Rows, kept: np.ndarray) -> bool:
+def holds(rows: LinearRows, kept: np.ndarray) -> bool:
     return bool((rows.matrix(len(kept)) @ kept.astype(float) >= np.array(rows.low)).all())
 
 
 @settings(max_examples=150, deadline=None)
 @given(covers(), st.integers(0, 1_000))
-def test_on_small_problems_the_cheapest_cover_is_found(problem: tuple[Rows, np.ndarray, int], seed: int) -> None:
+def test_on_small_problems_the_cheapest_cover_is_found(problem: tuple[LinearRows, np.ndarray, int], seed: int) -> None:
     rows, cost, n = problem
     every = [np.array(kept) for kept in product([False, True], repeat=n)]
     least = min(cost @ kept for kept in every if holds(rows, kept))
@@ -54,7 +56,7 @@ def test_on_small_problems_the_cheapest_cover_is_found(problem: tuple[Rows, np.n
 
 
 def test_fixed_columns_stay_and_forbidden_ones_stay_out() -> None:
-    rows = Rows()
+    rows = LinearRows()
     rows.add(np.arange(4), np.ones(4), 1.0)
     search = LocalSearch(np.ones(4), is_fixed=np.arange(4) == 0, is_allowed=np.arange(4) != 3)
     found = search.run(rows, np.array([True, True, True, False]), n_swaps=50, seed=0)
@@ -62,7 +64,7 @@ def test_fixed_columns_stay_and_forbidden_ones_stay_out() -> None:
 
 
 def test_a_start_that_is_no_cover_is_mended() -> None:
-    rows = Rows()
+    rows = LinearRows()
     rows.add(np.array([0, 1]), np.ones(2), 1.0)
     rows.add(np.array([2, 0]), np.array([1.0, -1.0]), 0.0)
     search = LocalSearch(np.array([1.0, 3.0, 1.0]), is_fixed=np.zeros(3, dtype=bool), is_allowed=np.ones(3, dtype=bool))
@@ -75,7 +77,7 @@ def test_a_start_that_is_no_cover_is_mended() -> None:
     [([1.0, 1.0], 1.0, 2.0), ([2.0, 1.0], 1.0, np.inf), ([-1.0, -1.0], 0.0, np.inf), ([1.0, -1.0], 1.0, np.inf)],
 )
 def test_rows_that_state_no_cover_are_told_apart(values: list[float], low: float, high: float) -> None:
-    rows = Rows()
+    rows = LinearRows()
     rows.add(np.array([0, 1]), np.array([1.0, 1.0]), 1.0)
     assert is_cover(rows)
     rows.add(np.array([0, 1]), np.array(values), low, high)
@@ -86,14 +88,14 @@ def test_rows_that_state_no_cover_are_told_apart(values: list[float], low: float
 @given(cases(with_rules=False, unit_costs=True), st.integers(0, 1_000))
 def test_rows_against_loops_cut_off_loops_and_no_dag(case: Case, seed: int) -> None:
     assume(len(case.outputs) == 1)
-    statement = state(presolve(pkn_of(case), SelectionRules()))
-    nodes = np.flatnonzero(statement.node_column != FREE)
+    formulation = formulate(presolve(pkn_of(case), SelectionRules()))
+    nodes = np.flatnonzero(formulation.node_column != NO_COLUMN)
     assume(len(nodes))
-    heuristic = NodeHeuristic(statement)
+    heuristic = NodeHeuristic(formulation)
     rng = np.random.default_rng(seed)
-    kept = statement.reduced.is_output.copy()
+    kept = formulation.reduced.is_output.copy()
     kept[nodes] = rng.random(len(nodes)) < 0.8
-    reduced = statement.reduced
+    reduced = formulation.reduced
     core = reduced.is_core
     while True:  # every kept node has a kept parent
         fed = np.zeros(len(kept), dtype=bool)
@@ -108,14 +110,14 @@ def test_rows_against_loops_cut_off_loops_and_no_dag(case: Case, seed: int) -> N
         reached[reduced.child[core & reached[reduced.parent]]] = True
         reached &= kept
     assert bool(len(rows)) == bool((kept & ~reached).any())
-    x = kept[nodes][np.argsort(statement.node_column[nodes])]
+    x = kept[nodes][np.argsort(formulation.node_column[nodes])]
     for row in range(len(rows)):
-        one = Rows([rows.columns[row]], [rows.values[row]], [rows.low[row]], [rows.high[row]])
+        one = LinearRows([rows.columns[row]], [rows.values[row]], [rows.low[row]], [rows.high[row]])
         assert not holds(one, x)
     for names in AllSubsets(case).neuron_sets(np.inf):
-        x = np.zeros(statement.n_columns, dtype=bool)
-        codes = [code for code in nodes if statement.reduced.pkn.nodes[code] in names]
-        x[statement.node_column[codes]] = True
+        x = np.zeros(formulation.n_columns, dtype=bool)
+        codes = [code for code in nodes if formulation.reduced.pkn.nodes[code] in names]
+        x[formulation.node_column[codes]] = True
         assert holds(rows, x)
 
 
@@ -123,9 +125,9 @@ def test_rows_against_loops_cut_off_loops_and_no_dag(case: Case, seed: int) -> N
 @given(cases(with_rules=False))
 def test_with_local_search_the_optimum_is_the_same(case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact, "_WORTH_SWAPPING", 0)
-        patch.setattr(compact, "_SMALL_GAP", -1.0)
-        patch.setattr(compact, "_SWAPS", 50)
+        patch.setattr(phases, "_WORTH_SWAPPING", 0)
+        patch.setattr(phases, "_SMALL_GAP", -1.0)
+        patch.setattr(phases, "_SWAPS", 50)
         selection = select_dag(pkn_of(case))
     selection.verify()
     assert selection.objective == pytest.approx(AllSubsets(case).optimum)
@@ -134,10 +136,10 @@ def test_with_local_search_the_optimum_is_the_same(case: Case) -> None:
 def test_local_search_finds_smaller_dags_than_repairs_alone() -> None:
     pkn = random_cover(n_hidden=800, n_factors=240, n_genes=1_600)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact._Solving, "search_neighbourhoods", lambda _: None)
-        patch.setattr(compact._Solving, "cut_integer", lambda _: None)
+        up_to_swaps = ("relaxation", "repair", "local_search")
+        patch.setattr(compact, "PHASES", {name: compact.PHASES[name] for name in up_to_swaps})
         swapped = select_dag(pkn, time_limit=60)
-        patch.setattr(compact, "_WORTH_SWAPPING", np.inf)
+        patch.setattr(phases, "_WORTH_SWAPPING", np.inf)
         repaired = select_dag(pkn, time_limit=60)
     swapped.verify()
     assert swapped.bound == repaired.bound

@@ -10,8 +10,8 @@ from pkn_strategies import cases, pkn_of
 
 from kpnn.errors import SelectionError
 from kpnn.pkn import Pkn, SelectionRules
-from kpnn.pkn.presolve import ReducedPkn, presolve
-from kpnn.pkn.statement import state
+from kpnn.pkn.selection.model.formulation import formulate
+from kpnn.pkn.selection.presolve import ReducedPkn, presolve
 
 
 def pkn(*pairs: tuple[str, str], **roles: list[str]) -> Pkn:
@@ -69,7 +69,7 @@ def test_acyclicity_concerns_only_edges_inside_strong_components() -> None:
     assert (reduced.report.strong_components, reduced.report.largest_strong_component) == (1, 3)
     acyclic = presolve(pkn(("R", "A"), ("A", "B"), ("B", "g1")))
     assert acyclic.is_acyclic
-    assert state(acyclic).networks == ()
+    assert formulate(acyclic).networks == ()
 
 
 def test_edges_on_paths_longer_than_the_depth_limit_are_useless() -> None:

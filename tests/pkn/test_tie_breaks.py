@@ -11,7 +11,7 @@ from pkn_strategies import cases, pkn_of
 
 from kpnn.errors import SelectionError
 from kpnn.pkn import Pkn, select_dag
-from kpnn.pkn.realise import spread_evenly
+from kpnn.pkn.selection.even_spread import spread_evenly
 
 
 @settings(max_examples=50, deadline=None)

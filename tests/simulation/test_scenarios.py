@@ -8,9 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from kpnn.cells import gene_of
 from kpnn.errors import SettingsError
-from kpnn.pkn import Dag, Pkn
+from kpnn.pkn import Dag, Pkn, gene_of
 from kpnn.simulation import Dressing, TcrShape, simulate
 
 SMALL = {

@@ -1,29 +1,28 @@
-"""Cells: expression readers, class labels, matching with a PKN's genes, folds, streams."""
+"""Cells: expression readers, class labels, matching with a PKN's genes, folds, and where matched cells are kept."""
 
+from kpnn.cells.account import Step
 from kpnn.cells.expression import Expression
-from kpnn.cells.in_memory import InMemory
+from kpnn.cells.formats import open_expression
+from kpnn.cells.formats.in_memory import InMemory
 from kpnn.cells.labels import check_class_labels, read_class_labels
-from kpnn.cells.matching import Limits, Matched, gene_of, match
-from kpnn.cells.opening import open_expression
-from kpnn.cells.selection import TopGenes, keep_genes
-from kpnn.cells.steps import Step
-from kpnn.cells.stream import CellStream
-from kpnn.cells.streaming_match import StreamedMatch
-from kpnn.cells.transform import Transform
+from kpnn.cells.matched import Matched, PendingCells, StreamedMatch
+from kpnn.cells.matching import CountLimits, match
+from kpnn.cells.store import CellsInMemory, CellsOnDisk, CellStore
+from kpnn.cells.transforms import Transform
 
 __all__ = [
-    "CellStream",
+    "CellStore",
+    "CellsInMemory",
+    "CellsOnDisk",
+    "CountLimits",
     "Expression",
     "InMemory",
-    "Limits",
     "Matched",
+    "PendingCells",
     "Step",
     "StreamedMatch",
-    "TopGenes",
     "Transform",
     "check_class_labels",
-    "gene_of",
-    "keep_genes",
     "match",
     "open_expression",
     "read_class_labels",

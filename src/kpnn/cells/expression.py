@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.joining import Join, join_columns, stacked
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +21,32 @@ if TYPE_CHECKING:
 _CELLS_AT_ONCE = 256
 
 GeneNames = Literal["symbol", "id"]
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What values that are no counts are taken for; they are an error where nothing is said.
+
+    Attributes:
+        fill: what a missing value (NaN) is taken for.
+        floor: what a negative value is taken for.
+    """
+
+    fill: float | None = None
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("fill", self.fill), ("floor", self.floor)):
+            if value is not None and not 0 <= value < float("inf"):
+                raise SettingsError(f"{name} must be a finite number of at least 0, found {value}")
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """The values, repaired; the same array where there is nothing to do."""
+        if self.fill is not None and (missing := np.isnan(values)).any():
+            values = np.where(missing, np.asarray(self.fill, values.dtype), values)
+        if self.floor is not None and (negative := values < 0).any():
+            values = np.where(negative, np.asarray(self.floor, values.dtype), values)
+        return values
 
 
 class Expression(ABC):
@@ -31,11 +58,13 @@ class Expression(ABC):
     Attributes:
         source: what to call the matrix in errors: the file's path.
         gene_names: whether genes are named by `symbol` or by `id` (Ensembl).
+        repair: what is done to values that are no counts.
     """
 
     def __init__(self, source: str, gene_names: GeneNames = "symbol"):
         self.source = source
         self.gene_names = gene_names
+        self.repair = Repair()
 
     @property
     @abstractmethod
@@ -56,6 +85,19 @@ class Expression(ABC):
     def is_by_cell(self) -> bool:
         """Whether some cells can be read without passing over all the others."""
         return True
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the file says that a logarithm was taken of its values."""
+        return False
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """Names of further matrices in the same file, where the format can hold several."""
+        return ()
+
+    def settle(self, barcodes: Iterable[str], genes: Iterable[str]) -> None:  # noqa: B027
+        """Takes note of names that are to be looked for, where the file alone does not say which side holds cells."""
 
     @property
     def n_cells(self) -> int:
@@ -85,7 +127,7 @@ class Expression(ABC):
 
         Returns:
             The values, shape (n, m), float32; and each cell's sum over *all* genes of the file, shape (n,),
-            float64.
+            float64. Both after `repair`.
         """
 
     def locate(self, barcodes: Iterable[str]) -> np.ndarray:
@@ -159,14 +201,30 @@ class Expression(ABC):
         wrong = ~(np.isfinite(values.data) & (values.data >= 0))
         if wrong.any():
             rows = np.unique(np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[wrong])
-            example = values.data[wrong][0]
+            kinds = (
+                ("missing", "`fill: 0`", int(np.isnan(values.data).sum())),
+                ("infinite", "", int(np.isinf(values.data).sum())),
+                ("negative", "`floor: 0`", int((values.data < 0).sum())),
+            )
+            found = ", ".join(f"{count} {kind}" for kind, _, count in kinds if count)
+            offers = " and ".join(option for _, option, count in kinds if count and option)
+            taken = f"; {offers} takes them for 0" if offers else ""
             raise CellsError(
-                f"{self.source}: negative or non-finite values ({wrong.sum()}, such as {example}) in cell "
+                f"{self.source}: negative or non-finite values ({found}, such as {values.data[wrong][0]}) in cell "
                 f"{some_names(self.barcodes[cells[rows]])}; expression must be counts or normalized counts, unscaled"
+                f"{self._advice()}{taken}"
             )
         wrong = ~(np.isfinite(totals) & (totals >= 0))
         if wrong.any():
             raise CellsError(
                 f"{self.source}: the sum over all genes is {totals[wrong][0]} in cell "
                 f"{some_names(self.barcodes[cells[wrong]])}; there are negative or non-finite values in other genes"
+                f"{self._advice()}; `fill: 0` takes missing values for 0, `floor: 0` negative ones"
             )
+
+    def _advice(self) -> str:
+        """Which other matrix of the same file could be meant."""
+        if not self.other_values:
+            return ""
+        named = " or ".join(f"`values: {name}`" for name in self.other_values[:3])
+        return f"; the file also holds {some_names(self.other_values)}: say {named} if that is what you mean"

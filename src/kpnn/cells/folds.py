@@ -56,8 +56,8 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
         A table with the columns `repeat` (from 0), `fold` (from 0) and `barcode`: the cell is held out in that fold.
 
     Raises:
-        CellsError: a class has fewer cells (or groups) than there are folds, a fold would miss a class, or a
-            barcode stands twice.
+        CellsError: a class has fewer cells (or groups) than there are folds, a fold would miss a class, training cells
+            have a class in one group only, or a barcode stands twice.
     """
     if labels.index.has_duplicates:
         repeated = labels.index[labels.index.duplicated()].unique()
@@ -74,10 +74,37 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
             parts = list(split.split(np.zeros(len(labels)), classes, group_of_cell))
         except ValueError as error:
             raise CellsError(f"cross_validation.n_splits = {settings.n_splits}: {error}") from None
-        for fold, (_, held_out) in enumerate(parts):
+        for fold, (training, held_out) in enumerate(parts):
             _require_both_classes(labels, held_out, repeat, fold, settings)
+            if group_of_cell is not None:
+                _require_inner_groups(labels.iloc[training], group_of_cell[training], repeat, fold, settings)
             tables.append(pd.DataFrame({"repeat": repeat, "fold": fold, "barcode": labels.index[held_out]}))
     return pd.concat(tables, ignore_index=True).astype({"repeat": "int64", "fold": "int64", "barcode": "object"})
+
+
+def groups_per_class(labels: pd.DataFrame, groups: np.ndarray) -> pd.Series:
+    """In how many groups each class of each output is seen; index the outputs and classes 0 and 1."""
+    counts = {
+        (output, value): len(np.unique(groups[(labels[output] == value).to_numpy()]))
+        for output in labels.columns
+        for value in (0, 1)
+    }
+    return pd.Series(counts)
+
+
+def _require_inner_groups(
+    labels: pd.DataFrame, groups: np.ndarray, repeat: int, fold: int, settings: FoldSettings
+) -> None:
+    """Training cells are split once more, for early stopping and tuning; both parts need a group of each class."""
+    seen_in = groups_per_class(labels, groups)
+    output, value = seen_in.idxmin()
+    if seen_in.min() < 2:
+        raise CellsError(
+            f"repeat {repeat}, fold {fold}: the training cells hold class {value} of `{output}` in one group of "
+            f"`{settings.group_by}` only, so that an inner split (early stopping, tuning) cannot hold both classes on "
+            f"both sides; it needs two groups of each class in every training part: fewer folds than "
+            f"cross_validation.n_splits = {settings.n_splits}, or more groups of class {value}"
+        )
 
 
 def _splitter(settings: FoldSettings, repeat: int, grouped: bool) -> StratifiedKFold | StratifiedGroupKFold:

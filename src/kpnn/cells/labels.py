@@ -71,6 +71,7 @@ def check_class_labels(
             raise CellsError(
                 f"{source}: label {name} must be 0 or 1, found {some_names(wrong.unique())} "
                 f"in row {some_names(_rows(values.isna()))} below the header"
+                + ("" if outputs else f"; where {name} is no label, name the labels in data_engineering.outputs")
             )
         labels[name] = values.astype("int8")
     if group_by is not None and group_by in table:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TypeVar, overload
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
-from kpnn.cells.steps import Step, dropped_step
-from kpnn.cells.streaming_match import CELLS_AT_ONCE, StreamedMatch
-from kpnn.cells.transform import Transform
+from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
 from kpnn.errors import CellsError, SettingsError, some_names
 
-if TYPE_CHECKING:
-    from anndata import AnnData
+_M = TypeVar("_M", Matched, StreamedMatch)
+
+_log = logging.getLogger(__name__)
+
+# Labels are made for the cells of one file, but networks know many genes that an assay does not measure.
+_MOST_LOST_CELLS = 0.1
+_MOST_LOST_GENES = 0.5
+
+_SEQUENCE = re.compile(r"[ACGTN]{8,}")
 
 
 @dataclass(frozen=True)
-class Limits:
+class CountLimits:
     """Which cells and genes have enough counts to be used; everything is, by default.
 
     Attributes:
@@ -39,67 +47,14 @@ class Limits:
             raise SettingsError(f"limits must not be negative, found {self}")
 
 
-@dataclass(frozen=True, eq=False)
-class Matched:
-    """Cells by genes, ready for training.
-
-    Attributes:
-        counts: as read, cells x genes, float32 CSR.
-        totals: each cell's sum over all genes of the file, shape (cells,).
-        labels: int8, index the barcodes, one column per output.
-        genes: gene names, shape (genes,).
-        steps: what was done, in order.
-    """
-
-    counts: sp.csr_matrix
-    totals: np.ndarray
-    labels: pd.DataFrame
-    genes: pd.Index
-    steps: tuple[Step, ...]
-
-    def restricted_to(self, genes: Sequence[str], step: str) -> Matched:
-        """Keeps some of the genes, in the order given.
-
-        Args:
-            genes: names among `self.genes`.
-            step: what to call this in the account.
-        """
-        kept = pd.Index(list(genes))
-        account = dropped_step(step, len(self.labels), len(kept), self.genes[~self.genes.isin(kept)])
-        same = kept.equals(self.genes)
-        counts = self.counts if same else _chosen(self.counts, self.genes.get_indexer(kept))
-        return Matched(counts, self.totals, self.labels, kept, (*self.steps, account))
-
-    def to_anndata(self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None) -> AnnData:
-        """The cells as training wants them.
-
-        Args:
-            transform: what to do to the counts.
-            nodes: the input node of each gene, in the order of `genes`.
-            more_obs: further columns of `obs`, such as the donor, index the barcodes.
-
-        Returns:
-            AnnData: `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output,
-            `var["node"]` the input nodes; `uns["transform"]` says what was done.
-        """
-        from anndata import AnnData
-
-        obs = self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
-        var = pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
-        adata = AnnData(transform.apply(self.counts, self.totals), obs=obs, var=var)
-        adata.layers["counts"] = self.counts
-        adata.uns["transform"] = transform.as_dict()
-        return adata
-
-
-def gene_of(node: str, suffix: str) -> str:
-    """The gene that an input node stands for: the node's name without the suffix."""
-    return node.removesuffix(suffix) if suffix else node
-
-
 @overload
 def match(
-    expression: Expression, labels: pd.DataFrame, genes: Iterable[str], *, join: Join = ..., limits: Limits | None = ...
+    expression: Expression,
+    labels: pd.DataFrame,
+    genes: Iterable[str],
+    *,
+    join: Join = ...,
+    limits: CountLimits | None = ...,
 ) -> Matched: ...
 
 
@@ -110,7 +65,7 @@ def match(
     genes: Iterable[str],
     *,
     join: Join = ...,
-    limits: Limits | None = ...,
+    limits: CountLimits | None = ...,
     in_memory_cells: int | None,
 ) -> Matched | StreamedMatch: ...
 
@@ -121,7 +76,7 @@ def match(
     genes: Iterable[str],
     *,
     join: Join = "max",
-    limits: Limits | None = None,
+    limits: CountLimits | None = None,
     in_memory_cells: int | None = None,
 ) -> Matched | StreamedMatch:
     """Reads the labelled cells and the PKN's genes, and drops what is not usable.
@@ -141,20 +96,22 @@ def match(
     Raises:
         CellsError: no cell or no gene in common, nothing left, or the expression is not usable.
     """
-    limits = limits or Limits()
+    limits = limits or CountLimits()
+    genes = list(dict.fromkeys(genes))
+    expression.settle(labels["barcode"], genes)
     at, indexed, steps = _labelled(expression, labels)
-    known, columns, step = _known_genes(expression, pd.Index(list(dict.fromkeys(genes))), len(indexed))
+    known, columns, step = _known_genes(expression, pd.Index(genes), len(indexed))
     joined = Step(f"repeated genes joined ({join})", len(indexed), len(known), columns - len(known))
     account = (*steps, step, joined)
     if in_memory_cells is not None and len(indexed) > in_memory_cells:
-        return _streamed(expression, at, indexed, known, join, limits, account)
+        order = np.argsort(at, kind="stable")
+        at, indexed = at[order], indexed.iloc[order]
+        totals, seen_in, origin = _counted(expression, at, known, join, limits)
+        return _within(StreamedMatch(totals, indexed, known, account, origin, expression, at, join), seen_in, limits)
     counts, totals = expression.counts(at, known, join=join)
-    kept, step_of_cells = _enough_counts(totals, indexed, len(known), limits)
-    if kept is not None:
-        counts, totals, indexed = counts[kept], totals[kept], indexed[kept]
-    matched = Matched(counts, totals, indexed, known, (*account, *step_of_cells))
-    seen_in = np.bincount(counts.indices, minlength=len(known))
-    return matched.restricted_to(*_seen_genes(known, seen_in, len(indexed), limits))
+    seen_in = _seen_in(counts, totals, limits)
+    origin = Origin(expression.source, expression.is_logged).with_values(counts.data)
+    return _within(Matched(totals, indexed, known, account, origin, counts), seen_in, limits)
 
 
 def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame, list[Step]]:
@@ -166,6 +123,17 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         raise CellsError(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
+            f"{_otherwise_named(expression, unknown)}"
+        )
+    if len(unknown) > _MOST_LOST_CELLS * len(indexed):
+        _log.warning(
+            "%s of %s labelled cells are not in %s and are left out: %s; the file names %s%s",
+            f"{len(unknown):,}",
+            f"{len(indexed):,}",
+            expression.source,
+            some_names(unknown, 3),
+            some_names(expression.barcodes[:3]),
+            _otherwise_named(expression, unknown),
         )
     found = at >= 0
     steps = [
@@ -173,6 +141,19 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         dropped_step("labelled cells", int(found.sum()), len(expression.genes), unknown),
     ]
     return at[found], indexed[found], steps
+
+
+def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:
+    """How many of the cells that were not found the file has under the same sequence with another prefix or suffix."""
+    asked = [found[0] for found in map(_SEQUENCE.findall, map(str, unknown)) if len(found) == 1]
+    there = {found[0] for found in map(_SEQUENCE.findall, map(str, expression.barcodes)) if len(found) == 1}
+    n_there = sum(sequence in there for sequence in asked)
+    if not n_there:
+        return ""
+    return (
+        f"; {n_there:,} of them differ from a cell of the file only in what stands before or after the sequence: give "
+        "the cells the same names in both files"
+    )
 
 
 def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tuple[pd.Index, int, Step]:
@@ -185,71 +166,70 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
             f"{some_names(wanted, 3)}, the file {some_names(expression.genes[:3])} "
             f"(gene_names: {expression.gene_names})"
         )
-    columns = int(expression.genes.isin(known).sum())
-    return known, columns, dropped_step("columns of genes in the network", n_cells, columns, wanted[~is_known])
-
-
-def _enough_counts(
-    totals: np.ndarray, labels: pd.DataFrame, n_genes: int, limits: Limits
-) -> tuple[np.ndarray | None, list[Step]]:
-    """Which cells have enough counts (None: all), and the account."""
-    if limits.min_counts_per_cell <= 0:
-        return None, []
-    kept = totals >= limits.min_counts_per_cell
-    if not kept.any():
-        raise CellsError(
-            f"no labelled cell has min_counts_per_cell = {limits.min_counts_per_cell:g} counts; "
-            f"the richest has {totals.max():g}"
+    unknown = wanted[~is_known]
+    if len(unknown) > _MOST_LOST_GENES * len(wanted):
+        _log.warning(
+            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s",
+            f"{len(unknown):,}",
+            f"{len(wanted):,}",
+            expression.source,
+            some_names(unknown, 3),
+            some_names(expression.genes[:3]),
         )
-    name = f"cells with at least {limits.min_counts_per_cell:g} counts"
-    return kept, [dropped_step(name, int(kept.sum()), n_genes, labels.index[~kept])]
+    columns = int(expression.genes.isin(known).sum())
+    return known, columns, dropped_step("columns of genes in the network", n_cells, columns, unknown)
 
 
-def _seen_genes(genes: pd.Index, seen_in: np.ndarray, n_cells: int, limits: Limits) -> tuple[list[str], str]:
-    """The genes that are seen in enough cells, and what to call the step."""
+def _counted(
+    expression: Expression, cells: np.ndarray, genes: pd.Index, join: Join, limits: CountLimits
+) -> tuple[np.ndarray, np.ndarray, Origin]:
+    """Each cell's sum over all genes, in how many of the cells with enough counts each gene is seen, and the origin."""
+    origin = Origin(expression.source, expression.is_logged)
+    totals, seen_in = np.zeros(len(cells)), np.zeros(len(genes), dtype=np.int64)
+    for part in parts_of(expression, len(cells)):
+        counts, totals[part] = expression.counts(cells[part], genes, join=join)
+        seen_in += _seen_in(counts, totals[part], limits)
+        origin = origin.with_values(counts.data)
+    return totals, seen_in, origin
+
+
+def _seen_in(counts: sp.csr_matrix, totals: np.ndarray, limits: CountLimits) -> np.ndarray:
+    """In how many of the cells with enough counts each gene is seen, shape (genes,)."""
+    enough = totals >= limits.min_counts_per_cell
+    usable = counts if enough.all() else counts[enough]
+    return np.bincount(usable.indices, minlength=counts.shape[1])
+
+
+def _within(matched: _M, seen_in: np.ndarray, limits: CountLimits) -> _M:
+    """Drops cells and genes with too few counts.
+
+    Args:
+        matched: all cells and genes in common.
+        seen_in: in how many of the cells with enough counts each gene is seen, shape (genes,).
+        limits: what is enough.
+    """
+    if limits.min_counts_per_cell > 0:
+        enough = matched.totals >= limits.min_counts_per_cell
+        if not enough.any():
+            raise CellsError(
+                f"no labelled cell has min_counts_per_cell = {limits.min_counts_per_cell:g} counts; "
+                f"the richest has {matched.totals.max():g}"
+            )
+        poor = matched.labels.index[~enough]
+        if len(poor) > _MOST_LOST_CELLS * len(enough):
+            _log.warning(
+                "%s of %s labelled cells have fewer than min_counts_per_cell = %g counts and are left out: %s",
+                f"{len(poor):,}",
+                f"{len(enough):,}",
+                limits.min_counts_per_cell,
+                some_names(poor, 3),
+            )
+        matched = matched.of_cells(enough, f"cells with at least {limits.min_counts_per_cell:g} counts")
     kept = seen_in >= limits.min_cells_per_gene
     if not kept.any():
         raise CellsError(
             f"no gene of the network is seen in min_cells_per_gene = {limits.min_cells_per_gene} of the "
-            f"{n_cells:,} labelled cells"
+            f"{len(matched.labels):,} labelled cells"
         )
     plural = "cell" if limits.min_cells_per_gene == 1 else "cells"
-    return list(genes[kept]), f"genes seen in at least {limits.min_cells_per_gene} {plural}"
-
-
-def _streamed(
-    expression: Expression,
-    at: np.ndarray,
-    labels: pd.DataFrame,
-    genes: pd.Index,
-    join: Join,
-    limits: Limits,
-    account: tuple[Step, ...],
-) -> StreamedMatch:
-    order = np.argsort(at, kind="stable")
-    at, labels = at[order], labels.iloc[order]
-    at_once = CELLS_AT_ONCE if expression.is_by_cell else len(at)
-    totals, seen_in = np.zeros(len(at)), np.zeros(len(genes), dtype=np.int64)
-    for start in range(0, len(at), at_once):
-        part = slice(start, start + at_once)
-        counts, totals[part] = expression.counts(at[part], genes, join=join)
-        enough = totals[part] >= limits.min_counts_per_cell
-        seen_in += np.bincount(counts[enough].indices, minlength=len(genes))
-    kept, step_of_cells = _enough_counts(totals, labels, len(genes), limits)
-    if kept is not None:
-        at, totals, labels = at[kept], totals[kept], labels[kept]
-    matched = StreamedMatch(expression, at, totals, labels, genes, (*account, *step_of_cells), join)
-    return matched.restricted_to(*_seen_genes(genes, seen_in, len(labels), limits))
-
-
-def _chosen(counts: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
-    """Some columns of a matrix in the order given, with sorted indices."""
-    place = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)
-    place[columns] = np.arange(len(columns))
-    indices, data, indptr = place[counts.indices], counts.data, counts.indptr
-    kept = indices >= 0
-    if not kept.all():
-        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr].astype(indptr.dtype)
-        indices, data = indices[kept], data[kept]
-    chosen = sp.csr_matrix((data, indices, indptr), shape=(counts.shape[0], len(columns)))
-    return chosen if chosen.has_sorted_indices else chosen.tocsc().tocsr()
+    return matched.restricted_to(matched.genes[kept], f"genes seen in at least {limits.min_cells_per_gene} {plural}")

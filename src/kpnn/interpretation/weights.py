@@ -182,7 +182,7 @@ def gene_weights(model: keras.Model, X: Any) -> pd.DataFrame:
     Returns:
         `gene`, `node` (the input node), `output`, `weight`.
     """
-    from kpnn.nn.layer import gene_of, sparse_dag
+    from kpnn.nn.layer import sparse_dag
 
     network = FrozenNetwork.of(model)
     values = network.run(network.genes_in(expression_of(model, np.asarray(X) if isinstance(X, list) else X)))
@@ -191,7 +191,7 @@ def gene_weights(model: keras.Model, X: Any) -> pd.DataFrame:
     for output, name in zip(network.outputs, network.dag.outputs, strict=True):
         by_sum = network.through(values, network.gradients(values, output)).mean(axis=0)
         weights = by_sum @ network.from_genes
-        genes = [gene_of(node, suffix) for node in network.dag.inputs]
+        genes = list(network.dag.genes(suffix))
         columns = {"gene": genes, "node": network.dag.inputs, "output": name, "weight": weights}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)

@@ -20,9 +20,10 @@ import numpy as np
 from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.compiled_model import CompiledModel
 from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
+from kpnn.nn.fit_data import FitData, fit_data, part_of
 from kpnn.nn.history import History
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.labels import as_labels, class_weights
+from kpnn.nn.labels import class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
 
@@ -89,8 +90,8 @@ def fit_kpnn(
         min_epochs=min_epochs,
         learning_rate_schedule=learning_rate_schedule,
     )
-    training = _labelled_rows(model, X, y, "training")
-    validation = None if validation_data is None else _labelled_rows(model, *validation_data, "validation")
+    training = fit_data(model, X, y, "training")
+    validation = None if validation_data is None else fit_data(model, *validation_data, "validation")
     fit = _Fit(model, settings, training, validation, 0)
     return _run([fit], None if callback is None else lambda _, epoch, loss: callback(epoch, loss), 1)[0]
 
@@ -115,7 +116,8 @@ def fit_kpnns(
 
     Args:
         models: models on the same DAG.
-        X: all cells, as for `fit_kpnn`; held once for all models.
+        X: all cells, as for `fit_kpnn`, held once for all models; or a `kpnn.cells.CellStore`, whose cells are read in
+            every epoch where they are on disk (two buffers for each thread).
         y: labels of all cells, as for `fit_kpnn`.
         training_rows: for each model, which rows of X train it, integers.
         validation_rows: likewise, which rows early stopping watches; None where there are none.
@@ -147,12 +149,12 @@ def fit_kpnns(
     dtypes = {sparse_dag(model).variable_dtype for model in models}
     if len(fingerprints) > 1 or len(dtypes) > 1 or len({id(model) for model in models}) < len(models):
         raise ModelError("models trained together must be different models of one dtype on one DAG")
-    cells = _labelled_rows(models[0], X, y, "given")
+    cells = fit_data(models[0], X, y, "given")
     fits = []
     for place, model in enumerate(models):
-        training = _part(cells, training_rows[place], f"training_rows[{place}]")
+        training = part_of(cells, training_rows[place], f"training_rows[{place}]")
         rows = watched[place]
-        validation = None if rows is None else _part(cells, rows, f"validation_rows[{place}]")
+        validation = None if rows is None else part_of(cells, rows, f"validation_rows[{place}]")
         fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
     return _run(fits, callback, n_threads or _usable_cores())
 
@@ -173,35 +175,14 @@ def adapt_normalization(model: keras.Model, X: Any) -> None:
     compiled.layer.n_training_cells = compiled.layer.n_training_cells or len(names)
 
 
-def _labelled_rows(model: keras.Model, X: Any, y: Any, purpose: str) -> LabelledRows:
-    """All cells of X with their labels, both classes weighing the same."""
-    rows, names, _ = as_rows(model, X)
-    layer = sparse_dag(model)
-    if len(names) == 0:
-        raise ModelError(f"no {purpose} cells")
-    labels = as_labels(y, names, layer.dag.outputs, np.dtype(layer.variable_dtype))
-    return LabelledRows(rows, np.arange(len(names)), labels, class_weights(None, labels))
-
-
-def _part(cells: LabelledRows, which: Any, name: str) -> LabelledRows:
-    """Some of the cells, by their row numbers."""
-    chosen = np.asarray(which)
-    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer) or len(chosen) == 0:
-        raise SettingsError(f"{name} must hold at least one row number and nothing else")
-    if chosen.min() < 0 or chosen.max() >= len(cells.which):
-        stray = chosen.max() if chosen.min() >= 0 else chosen.min()
-        raise SettingsError(f"{name} names row {stray} of {len(cells.which)}")
-    return cells._replace(which=chosen.astype(np.int64))
-
-
 @dataclass(eq=False)
 class _Fit:
     """One network in training."""
 
     model: keras.Model
     settings: TrainingSettings
-    training: LabelledRows
-    validation: LabelledRows | None
+    training: FitData
+    validation: FitData | None
     place: int
     raising: bool = True
     losses: list[float] = field(default_factory=list)
@@ -215,11 +196,11 @@ class _Fit:
         settings = self.settings
         self.compiled = CompiledModel.of(
             self.model,
-            batch_size=min(settings.batch_size, len(self.training.which)),
+            batch_size=min(settings.batch_size, self.training.n_cells),
             learning_rate=settings.learning_rate,
             optimizer=settings.optimizer,
             training=True,
-            n_training_cells=len(self.training.which),
+            n_training_cells=self.training.n_cells,
         )
         layer = self.compiled.layer
         codes = layer.activation_codes[layer.layout.outputs]
@@ -228,9 +209,8 @@ class _Fit:
             raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to be trained on labels")
         if self.validation is None and settings.learning_rate_schedule != "constant":
             raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
-        self.compiled.adapt(self.training.rows, self.training.which)
-        labels = self.training.labels[self.training.which]
-        self.training = self.training._replace(label_weights=class_weights(settings.class_weight, labels))
+        self.training.adapt(self.compiled)
+        self.training = self.training.weighted(class_weights(settings.class_weight, self.training.labels))
         self.steps = 0
         self.best = self.compiled.snapshot()
         self.best_loss = float("inf")
@@ -238,16 +218,19 @@ class _Fit:
 
     def epoch(self) -> None:
         """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
-        which, number = self.training.which, len(self.losses) + 1
+        number = len(self.losses) + 1
         # Seeded by the epoch, not drawn on from the one before: no other fit and no thread can change the order.
         generator = np.random.default_rng([self.settings.seed, 1, number])
-        shuffled = self.training._replace(which=which[generator.permutation(len(which))])
-        base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
-        loss, penalty, self.steps = train_epoch(self.compiled.network, shuffled, base, self.steps)
+        loss = penalty = 0.0
+        for block in self.training.blocks(generator):
+            base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
+            each, penalty, self.steps = train_epoch(self.compiled.network, block, base, self.steps)
+            loss += each * _share(block, self.training)
         self.compiled.use_moving_moments()
         val_loss = float("nan")
         if self.validation is not None and np.isfinite(loss):
-            val_loss = loss_of(self.compiled.predictor, self.validation)
+            blocks = self.validation.blocks()
+            val_loss = sum(loss_of(self.compiled.predictor, block) * _share(block, self.validation) for block in blocks)
         self.losses.append(loss)
         self.penalties.append(penalty)
         self.val_losses.append(val_loss)
@@ -283,7 +266,7 @@ class _Fit:
     def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
         settings, state = self.settings, self.compiled.network.state
         which = f"loss is {loss}" if not np.isfinite(loss) else f"validation loss is {val_loss}"
-        largest = float(np.abs(self.training.rows.data).max(initial=0))
+        largest = self.training.largest()
         cause = f"the learning rate {settings.learning_rate:g} is too high"
         if largest > 1e3 and self.compiled.normalization is None:
             cause = f"expression reaches {largest:g} and is not normalized, or {cause}"
@@ -297,7 +280,7 @@ class _Fit:
 
     def history(self) -> History:
         """Writes the best weights into the model and returns the curve."""
-        self.compiled.store(self.best, len(self.training.which))
+        self.compiled.store(self.best, self.training.n_cells)
         return History(
             loss=np.array(self.losses),
             penalty=np.array(self.penalties),
@@ -306,6 +289,11 @@ class _Fit:
             best_epoch=self.best_epoch,
             stopped_by=self.stopped_by,
         )
+
+
+def _share(block: LabelledRows, of: FitData) -> float:
+    """Of all cells, the share that a block holds; exactly 1 where it holds all, so that no bit of a loss changes."""
+    return len(block.which) / of.n_cells
 
 
 def _usable_cores() -> int:
@@ -317,7 +305,7 @@ def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | 
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
         while going:
             start = time.perf_counter()
-            list(threads.map(_Fit.epoch, going))
+            list(threads.map(lambda fit: fit.epoch(), going))
             seconds = time.perf_counter() - start
             for fit in going:
                 fit.judge(callback, seconds)

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.engine.kernels import Rows
-from kpnn.nn.layer import gene_of, sparse_dag
+from kpnn.nn.layer import sparse_dag
+from kpnn.pkn import gene_of
 
 logger = logging.getLogger(__name__)
 

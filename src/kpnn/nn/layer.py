@@ -176,7 +176,7 @@ class SparseDag(keras.layers.Layer):
         dag = self.dag
         return {
             "inputs": list(dag.inputs),
-            "genes": [gene_of(name, self.gene_suffix) for name in dag.inputs],
+            "genes": list(dag.genes(self.gene_suffix)),
             "neurons": list(dag.neurons),
             "outputs": list(dag.outputs),
             "edge_parents": self.layout.parents.tolist(),
@@ -277,11 +277,6 @@ def raw_weights(weights: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """Variables that give these weights under `signed`: the inverse of sign * softplus(variable)."""
     size = np.maximum(np.abs(weights), 1e-30)
     return np.where(signs == 0, weights, size + np.log(-np.expm1(-size)))
-
-
-def gene_of(node: str, suffix: str) -> str:
-    """Gene of an input node: its name without the suffix, if it has it."""
-    return node.removesuffix(suffix) if suffix else node
 
 
 def sparse_dag(model: keras.Model) -> SparseDag:

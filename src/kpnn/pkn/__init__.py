@@ -1,13 +1,15 @@
 """Prior knowledge networks: edge tables, pruning to measured genes, DAG selection."""
 
-from kpnn.pkn.alternatives import Alternatives, enumerate_dags
+from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_networkx
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
+from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.network import CleanUp, Pkn
-from kpnn.pkn.random_dags import RandomDags, random_dags
-from kpnn.pkn.rules import SelectionRules
-from kpnn.pkn.selection import DagSelection, select_dag
-from kpnn.pkn.size_path import SizeStep, size_path
+from kpnn.pkn.selection.dag_selection import DagSelection, select_dag
+from kpnn.pkn.selection.near_optimal.alternatives import Alternatives, enumerate_dags
+from kpnn.pkn.selection.near_optimal.random_dags import RandomDags, random_dags
+from kpnn.pkn.selection.near_optimal.size_path import SizeStep, size_path
+from kpnn.pkn.selection.settings import SelectionRules, SolveSettings
 
 __all__ = [
     "Alternatives",
@@ -18,11 +20,17 @@ __all__ = [
     "RandomDags",
     "SelectionRules",
     "SizeStep",
+    "SolveSettings",
     "enumerate_dags",
     "extended_dag",
+    "from_corneto",
+    "from_networkx",
+    "gene_of",
     "induced_dag",
     "random_dags",
     "select_dag",
     "shortest_path_dag",
     "size_path",
+    "to_corneto",
+    "to_networkx",
 ]

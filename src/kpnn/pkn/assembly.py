@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
+
+_log = logging.getLogger(__name__)
 
 
 def assemble_edges(
@@ -25,7 +29,8 @@ def assemble_edges(
     Args:
         signalling: `parent`, `child` and optionally `sign`: which protein acts on which.
         regulon: `parent` (regulator), `child` (target gene) and optionally `sign`.
-        receptors: output node -> the proteins of `signalling` or regulators through which it is reached.
+        receptors: output node -> the proteins of `signalling` or regulators through which it is reached. One that is
+            neither is left out with a warning.
         suffix: what is appended to a target's name to name its input node.
         source: what to call the tables in errors.
 
@@ -34,8 +39,8 @@ def assemble_edges(
         sign is kept; where those disagree it is unknown.
 
     Raises:
-        PknError: no output or receptor is named, a receptor is in neither table, an output's name is a
-            protein's, or no regulator is reached by signalling.
+        PknError: no output or receptor is named, none of an output's receptors is in either table, an output's name is
+            a protein's, or no regulator is reached by signalling.
     """
     if not suffix:
         raise PknError(f"{source}: needs a suffix to tell a gene from the protein that it encodes")
@@ -46,10 +51,7 @@ def assemble_edges(
     taken = [name for name in receptors if name in proteins]
     if taken:
         raise PknError(f"{source}: output {some_names(taken)} is the name of a protein; an output is a node of its own")
-    for output, named in receptors.items():
-        unknown = [name for name in named if name not in proteins]
-        if unknown:
-            raise PknError(f"{source}: receptor {some_names(unknown)} of {output} is in neither table")
+    receptors = {output: _known(named, output, proteins, source) for output, named in receptors.items()}
     if not set(regulon["parent"]) & (
         set(signalling["child"]) | {name for named in receptors.values() for name in named}
     ):
@@ -67,6 +69,25 @@ def assemble_edges(
         ignore_index=True,
     )
     return _each_pair_once(edges)
+
+
+def _known(receptors: Sequence[str], output: str, proteins: set[str], source: str) -> list[str]:
+    """The receptors of an output that are proteins; says which are not, and what they may have been meant to be."""
+    unknown = [name for name in receptors if name not in proteins]
+    if not unknown:
+        return list(receptors)
+    said = some_names([_with_near_names(name, proteins) for name in unknown])
+    if len(unknown) == len(receptors):
+        raise PknError(f"{source}: receptor {said} of {output} is in neither table")
+    _log.warning("%s: receptor %s of %s is in neither table and is left out", source, said, output)
+    return [name for name in receptors if name in proteins]
+
+
+def _with_near_names(name: str, proteins: set[str]) -> str:
+    """A name, and in brackets up to three that are spelt much like it."""
+    by_lower = {protein.lower(): protein for protein in sorted(proteins, reverse=True)}
+    near = [by_lower[found] for found in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.7)]
+    return f"{name} (is it {', '.join(near)}?)" if near else name
 
 
 def _signed(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
+from graphlib import CycleError
 
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.edge_table import clean_edges
+from kpnn.pkn.graph import longest_paths
+from kpnn.pkn.input_nodes import gene_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,10 @@ class Dag:
         dag.levels  # noqa: B018 - a cycle is an error now, not at first use
         return dag
 
+    def genes(self, suffix: str) -> tuple[str, ...]:
+        """The genes of the inputs, in their order (see `kpnn.pkn.gene_of`)."""
+        return tuple(gene_of(node, suffix) for node in self.inputs)
+
     @cached_property
     def neurons(self) -> tuple[str, ...]:
         """Hidden nodes and outputs, sorted."""
@@ -84,10 +90,8 @@ class Dag:
             PknError: there is a cycle; its nodes are named.
         """
         children = self.edges.groupby("parent", sort=False)["child"].agg(list).to_dict()
-        level: dict[str, int] = {}
         try:
-            for node in TopologicalSorter(children).static_order():
-                level[node] = 1 + max((level[child] for child in children.get(node, ())), default=-1)
+            level = longest_paths(children)
         except CycleError as error:
             raise PknError(f"not a DAG: cycle {some_names(reversed(error.args[1]), 8)}") from None
         by_level: list[list[str]] = [[] for _ in range(max(level.values()) + 1)]

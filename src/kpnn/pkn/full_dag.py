@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from kpnn.pkn.dag import Dag
+from kpnn.pkn.graph import longest_paths, reachable, strong_components
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.presolve import ReducedPkn, levels_below, node_codes, presolve
+from kpnn.pkn.paths import PathEdges, edges_on_paths, node_codes
 
 
 def shortest_path_dag(pkn: Pkn) -> Dag:
@@ -23,27 +24,32 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
     """
-    reduced = presolve(pkn)
-    rows = reduced.edge_ids
-    if not reduced.is_acyclic:
-        level = reduced.distance_from_output
-        rows = _with_all_outputs(reduced, rows[level[reduced.parent] + 1 == level[reduced.child]])
+    paths = edges_on_paths(pkn)
+    rows = np.flatnonzero(paths.usable)
+    if _has_cycles(pkn, rows):
+        level = paths.distance_from_output
+        falls = level[pkn.parent_codes[rows]] + 1 == level[pkn.child_codes[rows]]
+        rows = _with_all_outputs(pkn, paths, rows[falls])
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     return Dag.from_edges(edges, outputs=pkn.outputs)
 
 
-def _with_all_outputs(reduced: ReducedPkn, rows: np.ndarray) -> np.ndarray:
+def _has_cycles(pkn: Pkn, rows: np.ndarray) -> bool:
+    label = strong_components(pkn.parent_codes[rows], pkn.child_codes[rows], len(pkn.nodes))
+    return bool((label[pkn.parent_codes[rows]] == label[pkn.child_codes[rows]]).any())
+
+
+def _with_all_outputs(pkn: Pkn, paths: PathEdges, rows: np.ndarray) -> np.ndarray:
     """Drops edges that lead to no input, then adds a shortest path down for every output that this cuts off.
 
     The path leads over nodes that are not in the DAG until it meets one that is, so that no cycle can arise.
     """
-    pkn = reduced.pkn
     parent, child = pkn.parent_codes[rows], pkn.child_codes[rows]
-    in_dag = np.isfinite(levels_below(child, parent, np.flatnonzero(reduced.is_input), len(pkn.nodes)))
-    kept = [int(row) for row in rows[in_dag[child]]]
+    in_dag = reachable(child, parent, np.flatnonzero(paths.is_input), len(pkn.nodes))
+    kept = rows[in_dag[child]].tolist()
     children: dict[int, list[tuple[int, int]]] = {}
-    for row in reduced.edge_ids:
-        children.setdefault(int(pkn.parent_codes[row]), []).append((int(pkn.child_codes[row]), int(row)))
+    for row in np.flatnonzero(paths.usable).tolist():
+        children.setdefault(int(pkn.parent_codes[row]), []).append((int(pkn.child_codes[row]), row))
     for output in node_codes(pkn, pkn.outputs).tolist():
         came: dict[int, tuple[int, int]] = {}
         queue = [] if in_dag[output] else [output]
@@ -79,6 +85,7 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
     inside = parents.isin(level.keys()) & children.isin(level.keys())
     if len(pkn.outputs) == 1:
         inside &= ~children.isin(pkn.outputs)
+    # Edges that run down the levels close no cycle with each other.
     falls = inside & (parents.map(level) > children.map(level))
     below = _descendants(pkn.edges[falls], dag)
     bit = {name: 1 << number for number, name in enumerate(sorted(level))}
@@ -88,6 +95,7 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
         if below[child] & bit[parent] or child == parent:
             continue
         added.append(row)
+        # Whoever leads to the parent now leads to the child, and to all that lies below it.
         gained = below[child] | bit[child]
         for name, reach in below.items():
             if name == parent or reach & bit[parent]:
@@ -97,37 +105,34 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
 
 
 def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
-    """A DAG that contains another and nearly all of the PKN: every edge that runs down one order of all nodes.
+    """Extends a DAG by nearly all of the PKN: every edge that runs down one order of all nodes.
 
     Nodes of the DAG are ordered by the longest path from an output, the others stand half a step below their
-    breadth-first level; nodes on a par are ordered by name. An acyclic PKN is kept whole.
+    breadth-first level; ties are broken by name. An acyclic PKN is kept whole.
 
     Args:
         pkn: the PKN that the DAG was selected from.
         dag: the DAG.
     """
-    reduced = presolve(pkn)
-    if reduced.is_acyclic:
-        rows = reduced.edge_ids
-    else:
-        depth: dict[str, float] = dict.fromkeys(dag.nodes, 0.0)
-        parents = dag.edges.groupby("child")["parent"].agg(list).to_dict()
-        for level in reversed(dag.levels):
-            for name in level:
-                depth[name] = 1.0 + max((depth[parent] for parent in parents.get(name, ())), default=-1.0)
+    paths = edges_on_paths(pkn)
+    rows = np.flatnonzero(paths.usable)
+    if _has_cycles(pkn, rows):
+        depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
         place = np.array(
-            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, reduced.distance_from_output, strict=True)]
+            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
+            dtype=float,
         )
-        place[reduced.is_input] = np.inf
+        # Inputs have no children: below everything they may keep all of their parents.
+        place[paths.is_input] = np.inf
         rank = np.empty(len(place), dtype=np.int64)
         rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
-        rows = reduced.edge_ids[rank[reduced.parent] < rank[reduced.child]]
+        rows = rows[rank[pkn.parent_codes[rows]] < rank[pkn.child_codes[rows]]]
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:
-    """Bit sets of the nodes below each node; bits count the nodes by name."""
+    """The nodes below each node, as bits of a whole number; the bits follow the nodes' names."""
     names = [name for level in dag.levels for name in level]
     bit = {name: 1 << number for number, name in enumerate(sorted(names))}
     children = edges.groupby("parent")["child"].agg(list).to_dict()

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.edge_table import CleanUp, clean_edges
+from kpnn.pkn.graph import reachable
+from kpnn.pkn.input_nodes import gene_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,10 @@ class Pkn:
         """Nodes that are neither input nor output, sorted."""
         return tuple(sorted(set(self.nodes) - set(self.inputs) - set(self.outputs)))
 
+    def genes(self, suffix: str) -> tuple[str, ...]:
+        """The genes of the inputs, in their order (see `gene_of`)."""
+        return tuple(gene_of(node, suffix) for node in self.inputs)
+
     @cached_property
     def parent_codes(self) -> np.ndarray:
         """Position in `nodes` of each edge's parent, shape (n_edges,)."""
@@ -105,9 +109,9 @@ class Pkn:
         """
         wanted = set(self.inputs) if measured is None else set(self.inputs) & set(measured)
         index = pd.Index(self.nodes)
-        below = _reachable(self.parent_codes, self.child_codes, index.get_indexer(list(self.outputs)), len(index))
+        below = reachable(self.parent_codes, self.child_codes, index.get_indexer(list(self.outputs)), len(index))
         starts = [code for code in index.get_indexer(sorted(wanted)) if below[code]]
-        above = _reachable(self.child_codes, self.parent_codes, np.asarray(starts, dtype=int), len(index))
+        above = reachable(self.child_codes, self.parent_codes, np.asarray(starts, dtype=int), len(index))
         on_path = below & above
         cut_off = [name for name in self.outputs if not on_path[index.get_loc(name)]]
         if cut_off:
@@ -115,14 +119,3 @@ class Pkn:
         kept = on_path[self.parent_codes] & on_path[self.child_codes]
         inputs = tuple(name for name in self.inputs if name in wanted and on_path[index.get_loc(name)])
         return Pkn(self.edges[kept].reset_index(drop=True), inputs, self.outputs, self.clean_up)
-
-
-def _reachable(tails: np.ndarray, heads: np.ndarray, starts: np.ndarray, n_nodes: int) -> np.ndarray:
-    """Which nodes can be reached from `starts` along tail -> head, shape (n_nodes,), bool."""
-    # An extra node that leads to every start makes it one breadth-first search.
-    rows = np.concatenate([tails, np.full(len(starts), n_nodes)])
-    columns = np.concatenate([heads, starts])
-    graph = csr_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n_nodes + 1, n_nodes + 1))
-    reached = np.zeros(n_nodes + 1, dtype=bool)
-    reached[breadth_first_order(graph, n_nodes, return_predecessors=False)] = True
-    return reached[:n_nodes]

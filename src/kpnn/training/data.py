@@ -13,13 +13,14 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from kpnn.cells import CellStream, TopGenes
-from kpnn.cells.folds import strata
-from kpnn.errors import CellsError, some_names
-from kpnn.files import sha256_of
+from kpnn.cells import CellsInMemory, CellsOnDisk, CellStore
+from kpnn.cells.folds import groups_per_class, strata
+from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_SHUFFLES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class LabelledCells:
     """Cells with their classes.
 
     Attributes:
-        expression: transformed expression, shape (n_cells, n_genes): CSR float32 in memory, or a stream from disk.
+        store: transformed expression, shape (n_cells, n_genes), in memory or on disk; a matrix given in its place is
+            taken as float32 CSR in memory.
         labels: 0/1, shape (n_cells, n_outputs), float32.
         barcodes: names of the rows, shape (n_cells,).
         nodes: input node names of the columns.
@@ -35,12 +37,21 @@ class LabelledCells:
         groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
     """
 
-    expression: csr_matrix | CellStream
+    store: CellStore
     labels: np.ndarray
     barcodes: np.ndarray
     nodes: tuple[str, ...]
     outputs: tuple[str, ...]
     groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.store, CellStore):
+            object.__setattr__(self, "store", CellsInMemory(csr_matrix(self.store, dtype=np.float32)))
+        if self.store.shape != (len(self.barcodes), len(self.nodes)):
+            raise CellsError(
+                f"expression of shape {self.store.shape} for {len(self.barcodes):,} cells and {len(self.nodes):,} "
+                "input nodes"
+            )
 
     @classmethod
     def from_anndata(cls, cells: AnnData, outputs: Sequence[str], group_by: str | None = None) -> LabelledCells:
@@ -48,19 +59,46 @@ class LabelledCells:
 
         Args:
             cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output. If it is
-                backed by its file, expression stays there and is streamed.
+                backed by its file, expression stays there.
             outputs: output node names.
             group_by: column of `obs` whose values stay together in every split.
+
+        Raises:
+            CellsError: a column of `obs` or `var` is missing, or labels are not 0 or 1.
         """
-        on_disk = CellStream.open(cells.filename, outputs) if cells.isbacked else None
+        missing = [name for name in (*outputs, *(() if group_by is None else (group_by,))) if name not in cells.obs]
+        if missing:
+            raise CellsError(f"the matched cells' obs has no column {some_names(missing)}")
+        if "node" not in cells.var:
+            raise CellsError(
+                "the matched cells' var has no column node; `kedro run --pipeline data_engineering` writes it"
+            )
+        labels = cells.obs[list(outputs)].to_numpy(dtype=np.float32)
+        if not np.isin(labels, (0, 1)).all():
+            raise CellsError("the matched cells' labels must be 0 or 1")
         return cls(
-            csr_matrix(cells.X, dtype=np.float32) if on_disk is None else on_disk,
-            cells.obs[list(outputs)].to_numpy(dtype=np.float32),
+            CellsOnDisk.open(cells.filename) if cells.isbacked else cells.X,
+            labels,
             cells.obs_names.to_numpy().astype(str),
             tuple(cells.var["node"].astype(str)),
             tuple(outputs),
             None if group_by is None else cells.obs[group_by].astype(str).to_numpy(),
         )
+
+    @property
+    def expression(self) -> csr_matrix:
+        """Expression in memory, for what cannot work in bounded memory.
+
+        Raises:
+            CellsError: expression stays on disk.
+        """
+        matrix = self.store.whole()
+        if matrix is None:
+            raise CellsError(
+                "baselines and control inputs need the cells in memory, but these stay on disk; switch them off, or "
+                "raise stream_above_entries of matched_cells in the catalog"
+            )
+        return matrix
 
     def columns_of(self, inputs: Sequence[str]) -> np.ndarray:
         """Positions of a DAG's inputs among the genes, shape (n_inputs,).
@@ -82,29 +120,7 @@ class LabelledCells:
         """
         if tuple(inputs) == self.nodes:
             return self
-        columns = self.columns_of(inputs)
-        stream = self.expression
-        chosen = stream.restricted_to(inputs) if isinstance(stream, CellStream) else stream[:, columns]
-        return replace(self, expression=chosen, nodes=tuple(inputs))
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether expression stays on disk."""
-        return isinstance(self.expression, CellStream)
-
-    @property
-    def matrix(self) -> csr_matrix:
-        """Expression in memory, for what cannot work on a stream.
-
-        Raises:
-            CellsError: expression stays on disk.
-        """
-        if isinstance(self.expression, CellStream):
-            raise CellsError(
-                "baselines and control inputs need the cells in memory, but these are streamed from disk; switch them "
-                "off, or raise stream_above_entries of matched_cells in the catalog"
-            )
-        return self.expression
+        return replace(self, store=self.store.columns(self.columns_of(inputs)), nodes=tuple(inputs))
 
     def with_genes_in_places(self, order: np.ndarray) -> LabelledCells:
         """The same cells with gene `order[i]` standing where gene i is named: knowledge shuffled.
@@ -112,10 +128,7 @@ class LabelledCells:
         Args:
             order: a permutation of the columns.
         """
-        if isinstance(self.expression, CellStream):
-            moved = self.expression.restricted_to([self.nodes[column] for column in order])
-            return replace(self, expression=replace(moved, nodes=self.nodes))
-        return replace(self, expression=self.expression[:, order])
+        return replace(self, store=self.store.columns(order))
 
     def with_labels(self, labels: np.ndarray) -> LabelledCells:
         """The same cells with other labels.
@@ -123,23 +136,30 @@ class LabelledCells:
         Args:
             labels: 0/1, shape (n_cells, n_outputs), float32.
         """
-        if isinstance(self.expression, CellStream):
-            return replace(self, expression=replace(self.expression, labels=labels), labels=labels)
         return replace(self, labels=labels)
 
     def top_genes(self, rows: np.ndarray, n: int) -> list[str]:
-        """The input nodes of the genes of highest variance over some cells.
+        """The input nodes of the genes of highest variance; of equal variances the earlier gene is taken.
+
+        What it learns from cells it learns from `rows` alone, so it belongs inside each fold.
 
         Args:
             rows: positions of the cells: a training part.
-            n: how many genes.
+            n: how many genes, at least 1; if there are no more, all are taken.
+
+        Returns:
+            Names in the order of `nodes`.
+
+        Raises:
+            CellsError: there are no cells to learn from.
         """
-        chosen = TopGenes(n)
-        if isinstance(self.expression, CellStream):
-            kept = chosen.of_variances(self.expression.part(rows).moments()[1])
-        else:
-            kept = chosen.fit(self.expression[rows])
-        return [self.nodes[column] for column in kept]
+        if n < 1:
+            raise SettingsError(f"top_genes must be at least 1, found {n}")
+        if len(rows) == 0:
+            raise CellsError("top_genes: no training cells")
+        _, variances = self.store.rows(rows).moments()
+        highest = np.argsort(-variances, kind="stable")[:n]
+        return [self.nodes[column] for column in np.sort(highest)]
 
     def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
         """Positions of barcodes among the cells, ascending, shape (n,).
@@ -159,11 +179,7 @@ class LabelledCells:
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit could see, in hexadecimal."""
         digest = hashlib.sha256(np.ascontiguousarray(self.labels).tobytes())
-        if isinstance(self.expression, CellStream):
-            digest.update(f"{sha256_of(self.expression.path)} {self.expression.columns}".encode())
-        else:
-            for array in (self.expression.indptr, self.expression.indices, self.expression.data):
-                digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(self.store.fingerprint)
         for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
             digest.update("\t".join(names).encode())
         return digest.hexdigest()
@@ -188,10 +204,16 @@ def inner_holdout(cells: LabelledCells, rows: np.ndarray, fraction: float, seed:
 def inner_folds(
     cells: LabelledCells, rows: np.ndarray, n_splits: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits a training part into `n_splits` (train, validate) pairs of positions; classes spread, groups together.
+    """Splits a training part into (train, validate) pairs of positions; classes spread, groups together.
+
+    Args:
+        cells: all cells.
+        rows: positions of the training part.
+        n_splits: number of pairs; with groups, at most as many as groups of the rarest class.
+        seed: seed of the shuffling.
 
     Raises:
-        CellsError: a class has too few cells in the training part.
+        CellsError: a class has too few cells or groups in the training part.
     """
     labels = pd.DataFrame(cells.labels[rows])
     if (labels.sum() < n_splits).any() or ((1 - labels).sum() < n_splits).any():
@@ -199,8 +221,38 @@ def inner_folds(
             f"a class has fewer than {n_splits} cells in a training part of {len(rows)}: too few for the inner split; "
             "set fewer folds or a larger validation_fraction"
         )
-    classes = strata(labels, n_splits)
     groups = None if cells.groups is None else cells.groups[rows]
-    split = StratifiedKFold if groups is None else StratifiedGroupKFold
-    parts = split(n_splits=n_splits, shuffle=True, random_state=seed).split(rows, classes, groups)
-    return [(rows[train], rows[validate]) for train, validate in parts]
+    if groups is None:
+        split = StratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
+        return [(rows[train], rows[validate]) for train, validate in split.split(rows, strata(labels, n_splits))]
+    return [(rows[train], rows[validate]) for train, validate in _grouped_folds(labels, groups, n_splits, seed)]
+
+
+def _grouped_folds(
+    labels: pd.DataFrame, groups: np.ndarray, n_splits: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Splits that keep groups together and have both classes of every output on both sides.
+
+    There are no more of them than groups of the rarest class, so few donors make larger validation parts.
+    """
+    n_possible = min(n_splits, int(groups_per_class(labels, groups).min()))
+    if n_possible < 2:
+        raise CellsError(
+            "a class is in one group only in a training part: an inner split cannot hold both classes on both sides; "
+            "set fewer folds"
+        )
+    classes = strata(labels, n_possible)
+    # The splitter spreads classes as well as it can, but does not promise it: where a part lacks one, shuffle anew.
+    for attempt in range(_SHUFFLES):
+        split = StratifiedGroupKFold(n_splits=n_possible, shuffle=True, random_state=seed + attempt)
+        parts = list(split.split(classes, classes, groups))
+        if all(_has_both_classes(labels, side) for part in parts for side in part):
+            return parts
+    raise CellsError(
+        f"no split of {len(np.unique(groups))} groups into {n_possible} parts has both classes in each part; set fewer "
+        "folds or leave out group_by"
+    )
+
+
+def _has_both_classes(labels: pd.DataFrame, rows: np.ndarray) -> bool:
+    return bool((labels.iloc[rows].nunique() == 2).all())

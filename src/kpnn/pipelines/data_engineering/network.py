@@ -20,7 +20,8 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
         source: what to call the edges in errors.
 
     Raises:
-        PknError: a label column is not a root of the network, or no leaf ends in the suffix.
+        PknError: a label column is not a root of the network, no leaf ends in the suffix, or a node that does has
+            children.
     """
     parents, children = set(edges["parent"]), set(edges["child"])
     roots = parents - children
@@ -39,5 +40,12 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
         raise PknError(
             f"{source}: no leaf ends in {suffix!r}, the suffix of measured genes (data_engineering.input_suffix); "
             f"leaves: {some_names(leaves) or 'none'}"
+        )
+    computed = sorted(name for name in parents if suffix and name.endswith(suffix) and name not in outputs)
+    if computed:
+        raise PknError(
+            f"{source}: {some_names(computed)} ends in {suffix!r} like a measured gene but has children; what is "
+            f"measured is not computed: call the protein {computed[0].removesuffix(suffix)!r} and keep the gene as a "
+            f"leaf (or set data_engineering.input_suffix)"
         )
     return Pkn.from_edges(edges, inputs=inputs, outputs=outputs, source=source)

@@ -1,0 +1,88 @@
+"""One way to open an expression matrix, whatever its format."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from kpnn.cells.expression import Expression, Repair
+from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.cells.formats.tenx_h5 import TenxH5
+from kpnn.cells.formats.tenx_mtx import TenxMtx
+from kpnn.cells.formats.text_matrix import TextMatrix
+from kpnn.errors import CellsError
+
+Format = Literal["tenx_h5", "tenx_mtx", "h5ad", "zarr", "table"]
+
+_OPEN: dict[str, Callable[..., Expression]] = {
+    "tenx_h5": TenxH5,
+    "tenx_mtx": TenxMtx,
+    "h5ad": AnnDataFile,
+    "zarr": AnnDataFile,
+    "table": TextMatrix,
+}
+
+
+def open_expression(
+    path: str | Path,
+    *,
+    format: Format | None = None,
+    fill: float | None = None,
+    floor: float | None = None,
+    **options: Any,
+) -> Expression:
+    """Opens an expression matrix for reading; nothing but names is read yet.
+
+    Args:
+        path: the file or folder.
+        format: `tenx_h5`, `tenx_mtx` (a folder), `h5ad`, `zarr` (a folder) or `table` (CSV or TSV); by default
+            told by the name.
+        fill: what missing values are taken for; by default they are an error.
+        floor: what negative values are taken for; by default they are an error.
+        **options: what the format's class takes: `gene_names` (all); `genome`, `feature_type` (10x);
+            `values`, `id_column` (`h5ad`, `zarr`); `orientation`, `separator` (`table`).
+
+    Returns:
+        A handle; `read(barcodes=..., genes=...)` reads values.
+
+    Raises:
+        CellsError: there is no such file, it is of no known format, an option does not belong to the
+            format, or the file is damaged.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise CellsError(f"{path}: no such file")
+    chosen = format or _format_of(place)
+    if chosen not in _OPEN:
+        raise CellsError(f"{path}: no format {chosen} (there are {', '.join(get_args(Format))})")
+    known = set(inspect.signature(_OPEN[chosen]).parameters) - {"path"}
+    strange = sorted(set(options) - known)
+    if strange:
+        raise CellsError(
+            f"{path}: format {chosen} has no option {', '.join(strange)} (it has "
+            f"{', '.join(sorted({*known, 'fill', 'floor'}))})"
+        )
+    handle = _OPEN[chosen](path, **options)
+    handle.repair = Repair(fill, floor)
+    return handle
+
+
+def _format_of(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_dir():
+        if name.endswith(".zarr") or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+            return "zarr"
+        if any(path.glob("*matrix.mtx*")):
+            return "tenx_mtx"
+        raise CellsError(f"{path}: is a folder with neither a matrix.mtx nor a Zarr store in it")
+    for ending, found in ((".h5", "tenx_h5"), (".hdf5", "tenx_h5"), (".h5ad", "h5ad")):
+        if name.endswith(ending):
+            return found
+    if name.endswith((".csv", ".tsv", ".txt", ".tab")):
+        return "table"
+    raise CellsError(
+        f"{path}: no known ending (.h5, .h5ad, .zarr, .csv, .tsv, .txt, the last three also .gz, or a folder with "
+        f"matrix.mtx); say `format:` in the catalog"
+    )

@@ -1,0 +1,284 @@
+"""`.h5ad` files and `.zarr` stores, read cell by cell without loading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.formats.storage.hdf5 import integers_attribute, open_hdf5, text_attribute
+from kpnn.cells.formats.storage.sparse_rows import (
+    CompressedMatrix,
+    checked_indptr,
+    select_columns,
+    select_dense_rows,
+    select_rows,
+)
+from kpnn.errors import CellsError, KpnnError, some_names
+
+_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError)
+_WORSE = (MemoryError, OverflowError, SystemError, NotImplementedError, ZeroDivisionError)
+
+
+class AnnDataFile(Expression):
+    """An AnnData on disk: HDF5 (`.h5ad`, also of the oldest layout) or Zarr (versions 2 and 3).
+
+    Only names are read at first; values are read row by row (or column by column, where they are
+    stored so) in bounded pieces.
+
+    Args:
+        path: the `.h5ad` file or the `.zarr` folder.
+        values: where the expression is: `X`, `raw`, or the name of a layer.
+        gene_names: name genes by `symbol` (the index of `var`) or by `id`.
+        id_column: the column of `var` that holds identifiers.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        values: str = "X",
+        gene_names: GeneNames = "symbol",
+        id_column: str = "gene_ids",
+    ):
+        super().__init__(str(path), gene_names)
+        self.path = Path(path)
+        self.values = values
+        if self.path.is_dir() and self.path.suffix == ".h5ad":
+            raise CellsError(f"{path}: is a folder, not a file")
+        with self.opened() as root:
+            matrix_key, var_key = self._places(root)
+            self._matrix_key = matrix_key
+            self._obs_names = _index(root, "obs", self.source)
+            self._var_names = _index(root, var_key, self.source)
+            self._var_key, self._id_column = var_key, id_column
+            self._is_logged = values == "X" and "uns" in root and "log1p" in root["uns"]
+            self._others = _other_values(root, values)
+            self.layout, shape, self.indptr = self._structure(root[matrix_key])
+            if shape != (len(self._obs_names), len(self._var_names)):
+                raise CellsError(
+                    f"{path}: {values} has shape {shape}, but there are {len(self._obs_names):,} cells "
+                    f"and {len(self._var_names):,} genes"
+                )
+
+    @contextmanager
+    def opened(self) -> Iterator[Any]:
+        """The open file's root group; every failure inside the block becomes a `CellsError` that names the file."""
+        with self.reopened(self.path) as root:
+            yield root
+
+    @staticmethod
+    @contextmanager
+    def reopened(path: Path) -> Iterator[Any]:
+        """As `opened`, for a file that was looked at before."""
+        if not path.is_dir():
+            with open_hdf5(path) as file:
+                yield file
+            return
+        import zarr
+
+        try:
+            yield zarr.open_group(str(path), mode="r")
+        except KpnnError:
+            raise
+        except (*_BROKEN, *_WORSE) as cause:
+            text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+            raise CellsError(f"{path}: cannot be read as Zarr; damaged or another format ({text})") from cause
+
+    def _places(self, root: Any) -> tuple[str, str]:
+        """Names of the matrix and of the gene table that belongs to it."""
+        if self.values == "X":
+            matrix, var = "X", "var"
+        elif self.values == "raw":
+            old = "raw.X" in root
+            matrix, var = ("raw.X", "raw.var") if old else ("raw/X", "raw/var")
+        else:
+            matrix, var = f"layers/{self.values}", "var"
+        if "obs" not in root or "var" not in root:
+            raise CellsError(f"{self.source}: has no obs and var; this is no AnnData file")
+        if matrix not in root:
+            there = some_names(_other_values(root, self.values)) or "nothing"
+            raise CellsError(f"{self.source}: has no {self.values} (found: {there})")
+        return matrix, var
+
+    def _structure(self, node: Any) -> tuple[Literal["dense", "csr", "csc"], tuple[int, ...], np.ndarray | None]:
+        if hasattr(node, "dtype"):
+            if node.dtype.kind not in "iufb" or len(node.shape) != 2:
+                raise CellsError(f"{self.source}: {self.values} has type {node.dtype} and shape {node.shape}")
+            return "dense", tuple(int(size) for size in node.shape), None
+        kind = text_attribute(node, "encoding-type") or text_attribute(node, "h5sparse_format") or ""
+        layout = kind.removesuffix("_matrix")
+        shape = integers_attribute(node, "shape") or integers_attribute(node, "h5sparse_shape") or []
+        if layout not in ("csr", "csc") or len(shape) != 2:
+            raise CellsError(f"{self.source}: {self.values} is stored as {kind or 'something'} that is not supported")
+        for name in ("data", "indices", "indptr"):
+            if name not in node or not hasattr(node[name], "dtype") or node[name].dtype.kind not in "iufb":
+                raise CellsError(f"{self.source}: {self.values} has no {name}; damaged")
+        if node["data"].shape != node["indices"].shape or len(node["data"].shape) != 1:
+            raise CellsError(
+                f"{self.source}: {self.values}: {node['data'].shape} values, {node['indices'].shape} indices"
+            )
+        rows = int(shape[0] if layout == "csr" else shape[1])
+        _believable(node["indptr"], rows + 1, self.source)
+        pointers = checked_indptr(np.asarray(node["indptr"][:]), rows, int(node["data"].shape[0]), self.source)
+        return layout, (int(shape[0]), int(shape[1])), pointers  # type: ignore[return-value]
+
+    @property
+    def barcodes(self) -> pd.Index:
+        """Names of the cells."""
+        return self._obs_names
+
+    @property
+    def symbols(self) -> pd.Index:
+        """Gene symbols: the index of `var`."""
+        return self._var_names
+
+    @cached_property
+    def gene_ids(self) -> pd.Index | None:
+        """Gene identifiers, if `var` has them; read only when asked for. A gene without one has the empty name."""
+        with self.opened() as root:
+            return _column(root, self._var_key, self._id_column, self.source)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the file says so: scanpy's `log1p` leaves its mark in `uns`."""
+        return self._is_logged
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """What else `values` could be: `X`, `raw` and layers."""
+        return self._others
+
+    @property
+    def is_by_cell(self) -> bool:
+        """Whether values are stored cell by cell."""
+        return self.layout != "csc"
+
+    def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Reads some cells and columns in bounded pieces; see `Expression.select`."""
+        with self.opened() as root:
+            node = root[self._matrix_key]
+            if self.layout == "dense":
+                return select_dense_rows(node, cells, columns, self.source, self.repair)
+            lookup = np.full(len(self._var_names), -1, dtype=np.int32)
+            lookup[columns] = np.arange(len(columns), dtype=np.int32)
+            assert self.indptr is not None
+            matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source, self.repair)
+            if self.layout == "csr":
+                return select_rows(matrix, cells, lookup, len(columns))
+            return select_columns(matrix, cells, lookup, len(self._obs_names))
+
+
+def _other_values(root: Any, values: str) -> tuple[str, ...]:
+    there = [*(["X"] if "X" in root else []), *(["raw"] if "raw/X" in root or "raw.X" in root else [])]
+    layers = sorted(root["layers"]) if "layers" in root else []
+    return tuple(name for name in (*there, *layers) if name != values)
+
+
+def _index(root: Any, table: str, source: str) -> pd.Index:
+    """The index of `obs` or `var` as text."""
+    node = root[table]
+    if hasattr(node, "dtype"):  # the oldest layout: one compound dataset
+        names = node.dtype.names or ()
+        field = "index" if "index" in names else names[0] if names else None
+        if field is None:
+            raise CellsError(f"{source}: {table} is no table")
+        return _texts(_compound(node)[field], f"{source}: {table}")
+    key = text_attribute(node, "_index") or "_index"
+    if key not in node:
+        raise CellsError(f"{source}: {table} has no index")
+    return _texts(_elements(node[key], f"{source}: {table}/{key}"), f"{source}: {table}/{key}")
+
+
+def _column(root: Any, table: str, name: str, source: str) -> pd.Index | None:
+    """A column of `obs` or `var` as text, in any of the layouts that anndata ever wrote; missing entries are empty."""
+    node, where = root[table], f"{source}: {table}/{name}"
+    categories: Any = None
+    if hasattr(node, "dtype"):  # the oldest layout; the categories of a column stand in `uns`
+        if name not in (node.dtype.names or ()):
+            return None
+        values = _compound(node)[name]
+        uns = root.get("uns", {})
+        categories = uns.get(f"{name}_categories")
+    elif name not in node:
+        return None
+    elif "__categories" in node and name in node["__categories"]:  # anndata 0.7: codes beside their categories
+        values, categories = np.asarray(node[name][:]), node["__categories"][name]
+    else:
+        values = _elements(node[name], where, missing="")
+    if categories is not None and values.dtype.kind in "iu":
+        values = _decoded(values, _elements(categories, where), where, missing="")
+    return _texts(values, where)
+
+
+def _compound(node: Any) -> np.ndarray:
+    """A table that is one structured array, whole: Zarr cannot read one field of it."""
+    if isinstance(node, h5py.Dataset):
+        types = [node.dtype[field] for field in node.dtype.names or ()]
+        if any(kind.kind == "O" and h5py.check_string_dtype(kind) is None for kind in types):
+            raise CellsError(f"{node.name}: holds a type that is neither text nor numbers; damaged")
+    return np.asarray(node[:])
+
+
+def _elements(node: Any, where: str, missing: str | None = None) -> np.ndarray:
+    """An array, or a categorical or nullable one, as plain values.
+
+    Args:
+        node: how it is stored.
+        where: what to call it in errors.
+        missing: what stands for a missing entry; None: there must be none.
+    """
+    if hasattr(node, "dtype"):
+        if len(node.shape) != 1:
+            raise CellsError(f"{where}: has {len(node.shape)} dimensions")
+        if isinstance(node, h5py.Dataset) and node.dtype.kind == "O" and h5py.check_string_dtype(node.dtype) is None:
+            raise CellsError(f"{where}: has a type that is neither text nor numbers; damaged")
+        return np.asarray(node[:])
+    if "codes" in node and "categories" in node:
+        return _decoded(np.asarray(node["codes"][:]), _elements(node["categories"], where), where, missing)
+    if "values" in node and "mask" in node:
+        values, is_missing = np.asarray(node["values"][:]), np.asarray(node["mask"][:]).astype(bool)
+        if not is_missing.any():
+            return values
+        if missing is None:
+            raise CellsError(f"{where}: has missing entries")
+        return np.where(is_missing, missing, values.astype(object))
+    raise CellsError(f"{where}: is stored in a way that is not supported")
+
+
+def _decoded(codes: np.ndarray, categories: np.ndarray, where: str, missing: str | None = None) -> np.ndarray:
+    """The categories that codes stand for; -1 stands for a missing entry."""
+    if len(codes) and (codes.min() < -1 or codes.max() >= len(categories)):
+        raise CellsError(f"{where}: has codes without a category; damaged")
+    is_missing = codes < 0
+    if not is_missing.any():
+        return categories[codes]
+    if missing is None:
+        raise CellsError(f"{where}: has missing entries")
+    decoded = np.full(len(codes), missing, dtype=object)
+    decoded[~is_missing] = categories[codes[~is_missing]]
+    return decoded
+
+
+def _texts(raw: np.ndarray, where: str) -> pd.Index:
+    try:
+        if raw.dtype.kind == "S":
+            return pd.Index(np.char.decode(raw, "utf-8").astype(object))
+        return pd.Index(
+            [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in raw.tolist()], dtype=object
+        )
+    except UnicodeDecodeError:
+        raise CellsError(f"{where}: names that are not UTF-8 text; damaged") from None
+
+
+def _believable(node: Any, length: int, source: str) -> None:
+    if len(node.shape) != 1 or int(node.shape[0]) != length:
+        raise CellsError(f"{source}: indptr has shape {tuple(node.shape)} where {length:,} entries are needed; damaged")

@@ -1,0 +1,89 @@
+"""Expression that is in memory already: an AnnData object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.expression import Expression, GeneNames
+from kpnn.errors import CellsError, some_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+class InMemory(Expression):
+    """An AnnData as an expression handle.
+
+    Args:
+        adata: cells x genes.
+        values: where the expression is: `X`, `raw`, or the name of a layer.
+        source: what to call it in errors.
+        gene_names: name genes by `symbol` (the index of `var`) or by `id` (its column `gene_ids`).
+    """
+
+    def __init__(self, adata: AnnData, *, values: str = "X", source: str = "AnnData", gene_names: GeneNames = "symbol"):
+        super().__init__(source, gene_names)
+        self._obs_names = adata.obs_names
+        matrix, var = values_of(adata, values, source)
+        self._matrix = sp.csr_matrix(matrix).astype(np.float32)
+        self._var = var
+        self._is_logged = values == "X" and "log1p" in adata.uns
+        there = [*(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else []), *adata.layers]
+        self._others = tuple(name for name in there if name != values)
+
+    @property
+    def barcodes(self) -> pd.Index:
+        """Names of the cells."""
+        return self._obs_names
+
+    @property
+    def symbols(self) -> pd.Index:
+        """Gene symbols."""
+        return self._var.index
+
+    @property
+    def gene_ids(self) -> pd.Index | None:
+        """Gene identifiers, if `var` has a column `gene_ids`. A gene without one has the empty name."""
+        if "gene_ids" not in self._var:
+            return None
+        ids = self._var["gene_ids"].astype(object)
+        return pd.Index(ids.where(ids.notna(), ""))
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether `uns` says so, as scanpy's `log1p` leaves it."""
+        return self._is_logged
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """What else `values` could be: `X`, `raw` and layers."""
+        return self._others
+
+    def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Takes some cells and columns."""
+        rows = self._matrix[cells]
+        rows.data = self.repair(rows.data)
+        return rows[:, columns], np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def values_of(adata: AnnData, values: str, source: str) -> tuple[Any, pd.DataFrame]:
+    """The matrix and the gene table that `X`, `raw` or a layer's name stands for.
+
+    Raises:
+        CellsError: there is none of that name.
+    """
+    if values == "X":
+        if adata.X is None:
+            raise CellsError(f"{source}: has no X (layers: {some_names(adata.layers) or 'none'})")
+        return adata.X, adata.var
+    if values == "raw":
+        if adata.raw is None:
+            raise CellsError(f"{source}: has no raw")
+        return adata.raw.X, adata.raw.var
+    if values not in adata.layers:
+        raise CellsError(f"{source}: no layer {values} (found: {some_names(adata.layers) or 'none'})")
+    return adata.layers[values], adata.var

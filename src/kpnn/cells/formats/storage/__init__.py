@@ -1,0 +1,1 @@
+"""What several formats share: HDF5 read with care, compressed matrices read in pieces."""

@@ -1,0 +1,203 @@
+"""10x `.mtx` folders: `matrix.mtx`, `barcodes.tsv` and `genes.tsv` or `features.tsv`, plain or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.expression import Expression, GeneNames
+from kpnn.errors import CellsError, KpnnError, some_names
+from kpnn.text_tables import read_text
+
+_ENTRIES_AT_ONCE = 2_000_000
+# The standard's words, and those that STARsolo and others write.
+_NUMBERS = ("integer", "real", "float", "double", "unsigned-integer")
+
+
+class TenxMtx(Expression):
+    """A folder with a Matrix Market file of genes x cells and its two name files.
+
+    The matrix is text without an index, so every read passes through all of it, in bounded pieces.
+
+    Args:
+        path: the folder.
+        gene_names: name genes by `symbol` or by `id`.
+        feature_type: of files with a third column, which features are genes.
+    """
+
+    def __init__(self, path: str | Path, *, gene_names: GeneNames = "symbol", feature_type: str = "Gene Expression"):
+        super().__init__(str(path), gene_names)
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise CellsError(f"{path}: is no folder; a 10x .mtx matrix is a folder with three files")
+        self._matrix = self._find("matrix.mtx")
+        barcodes = self._rows(self._find("barcodes.tsv"))
+        self._barcodes = pd.Index([row[0] for row in barcodes], dtype=object)
+        features = self._find("features.tsv", "genes.tsv")
+        rows = self._rows(features)
+        widths = {min(len(row), 2) for row in rows}
+        if widths == {1, 2}:
+            line = next(number for number, row in enumerate(rows, 1) if len(row) < 2)
+            raise CellsError(f"{features}, line {line}: needs an identifier and a symbol, separated by a tab")
+        is_gene = np.array([len(row) < 3 or row[2] in ("", feature_type) for row in rows])
+        self._n_features = len(rows)
+        self._columns = np.flatnonzero(is_gene)
+        if not len(self._columns):
+            raise CellsError(f"{features}: no feature of type {feature_type}")
+        self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
+        # With one column there is one name per gene, which serves as whichever is asked for.
+        self._symbols = pd.Index([rows[row][min(1, len(rows[row]) - 1)] for row in self._columns], dtype=object)
+        with self._text() as stream:
+            self._n_entries, self._header_lines = self._read_header(stream)
+
+    @property
+    def is_by_cell(self) -> bool:
+        """Text has no index: every read passes over all of it."""
+        return False
+
+    @property
+    def barcodes(self) -> pd.Index:
+        """Names of the cells."""
+        return self._barcodes
+
+    @property
+    def symbols(self) -> pd.Index:
+        """Gene symbols."""
+        return self._symbols
+
+    @property
+    def gene_ids(self) -> pd.Index:
+        """Gene identifiers."""
+        return self._ids
+
+    def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Reads the whole matrix once and keeps what is asked for; see `Expression.select`."""
+        row_of = np.full(len(self._barcodes), -1)
+        row_of[cells] = np.arange(len(cells))
+        column_of = np.full(self._n_features, -1)
+        column_of[self._columns[columns]] = np.arange(len(columns))
+        is_gene = np.zeros(self._n_features, dtype=bool)
+        is_gene[self._columns] = True
+        totals = np.zeros(len(cells))
+        kept = [(np.zeros(0, np.float32), np.zeros(0, int), np.zeros(0, int))]
+        for genes, barcodes, values in self._entries():
+            rows = row_of[barcodes]
+            wanted = (rows >= 0) & is_gene[genes]
+            rows, genes, values = rows[wanted], genes[wanted], self.repair(values[wanted])
+            totals += np.bincount(rows, weights=values, minlength=len(cells))
+            inside = column_of[genes] >= 0
+            kept.append((values[inside], rows[inside], column_of[genes[inside]]))
+        values, rows, targets = (np.concatenate(part) for part in zip(*kept, strict=True))
+        return sp.csr_matrix((values, (rows, targets)), shape=(len(cells), len(columns))), totals
+
+    def _find(self, *names: str) -> Path:
+        for name in names:
+            found = sorted({*self.path.glob(f"*{name}"), *self.path.glob(f"*{name}.gz")})
+            exact = [file for file in found if file.name in (name, f"{name}.gz")]
+            if len(exact) == 1 or len(found) == 1:
+                return (exact or found)[0]
+            if found:
+                raise CellsError(f"{self.path}: several {name}: {some_names(file.name for file in found)}")
+        raise CellsError(f"{self.path}: no {' or '.join(names)} (plain or .gz) in this folder")
+
+    def _rows(self, path: Path) -> list[list[str]]:
+        lines = read_text(path, CellsError).replace("\r\n", "\n").rstrip("\n").split("\n")
+        rows = [[field.strip() for field in line.split("\t")] for line in lines]
+        empty = [number for number, row in enumerate(rows, 1) if not row[0]]
+        if empty:
+            raise CellsError(f"{path}, line {some_names(empty)}: no name")
+        return rows
+
+    @contextmanager
+    def _text(self) -> Iterator[io.BufferedReader]:
+        try:
+            with self._matrix.open("rb") as raw:
+                packed = raw.read(2) == b"\x1f\x8b"
+                raw.seek(0)
+                yield io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw, 1 << 20)
+        except KpnnError:
+            raise
+        except (OSError, EOFError, zlib.error) as cause:
+            raise CellsError(f"{self._matrix}: cannot be read ({cause})") from None
+
+    def _read_header(self, stream: io.BufferedReader) -> tuple[int, int]:
+        first = stream.readline(1000).decode("latin-1").lower().split()
+        if first[:1] != ["%%matrixmarket"]:
+            raise CellsError(f"{self._matrix}, line 1: is no Matrix Market file")
+        if (
+            first[1:3] != ["matrix", "coordinate"]
+            or first[3:4] not in ([kind] for kind in _NUMBERS)
+            or first[4:] != ["general"]
+        ):
+            raise CellsError(
+                f"{self._matrix}, line 1: must be `matrix coordinate integer|real general`, found "
+                f"{' '.join(first[1:])[:80]!r}"
+            )
+        number = 1
+        while True:
+            number += 1
+            line = stream.readline(100_000)
+            if not line:
+                raise CellsError(f"{self._matrix}: ends before the line of sizes")
+            if not line.startswith(b"%") and line.strip():
+                break
+        sizes = line.split()
+        if len(sizes) != 3 or not all(size.isdigit() for size in sizes):
+            raise CellsError(f"{self._matrix}, line {number}: must be three sizes, found {line[:50]!r}")
+        n_genes, n_cells, n_entries = (int(size) for size in sizes)
+        if (n_genes, n_cells) != (self._n_features, len(self._barcodes)):
+            raise CellsError(
+                f"{self._matrix}, line {number}: {n_genes:,} x {n_cells:,}, but there are {self._n_features:,} "
+                f"features and {len(self._barcodes):,} barcodes"
+            )
+        return n_entries, number
+
+    def _entries(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Gene, cell (both from 0) and value of the entries, in bounded pieces."""
+        seen = 0
+        with self._text() as stream:
+            for _ in range(self._header_lines):
+                stream.readline()
+            for chunk in self._chunks(stream):
+                genes, cells = chunk["gene"].to_numpy() - 1, chunk["cell"].to_numpy() - 1
+                wrong = (genes < 0) | (genes >= self._n_features) | (cells < 0) | (cells >= len(self._barcodes))
+                if wrong.any():
+                    line = self._header_lines + 1 + seen + int(np.flatnonzero(wrong)[0])
+                    raise CellsError(f"{self._matrix}, line {line}: an index outside the sizes; damaged")
+                seen += len(chunk)
+                yield genes, cells, chunk["value"].to_numpy()
+        if seen != self._n_entries:
+            raise CellsError(
+                f"{self._matrix}: {seen:,} entries where line {self._header_lines} says {self._n_entries:,}"
+            )
+
+    def _chunks(self, stream: io.BufferedReader) -> Iterator[pd.DataFrame]:
+        kinds = {"gene": np.int64, "cell": np.int64, "value": np.float32}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                reader = pd.read_csv(
+                    stream,
+                    sep=r"\s+",
+                    header=None,
+                    names=list(kinds),
+                    dtype=kinds,
+                    index_col=False,
+                    chunksize=_ENTRIES_AT_ONCE,
+                    encoding="latin-1",
+                )
+                yield from reader
+        except pd.errors.EmptyDataError:
+            return
+        except (ValueError, TypeError, pd.errors.ParserError, pd.errors.ParserWarning) as cause:
+            text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+            raise CellsError(f"{self._matrix}: entries must be gene, cell and value ({text})") from None

@@ -1,0 +1,292 @@
+"""What matching leaves: cells by genes with an account of what was left out, in memory or still on disk."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from kpnn.cells.account import Step, dropped_step
+from kpnn.cells.expression import Expression
+from kpnn.cells.joining import Join
+from kpnn.cells.transforms import Transform
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_log = logging.getLogger(__name__)
+
+CELLS_AT_ONCE = 4_096
+_ENOUGH_VALUES = 1_000_000
+_FEW = 0.01
+# log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
+_LARGEST_LOGARITHM = 16.2
+_CHUNK = (1 << 18,)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where counts were read, and whether a logarithm was taken of them there.
+
+    Attributes:
+        source: the file.
+        is_logged: whether the file says that a logarithm was taken.
+        has_counts: whether some values are whole numbers; logarithms of counts are none.
+        largest: the largest value.
+    """
+
+    source: str
+    is_logged: bool = False
+    has_counts: bool = False
+    largest: float = 0.0
+
+    def with_values(self, values: np.ndarray) -> Origin:
+        """After some more of the values were seen."""
+        if not len(values):
+            return self
+        some = values[:_ENOUGH_VALUES]
+        has_counts = self.has_counts or bool((some == np.rint(some)).mean() > _FEW)
+        return replace(self, has_counts=has_counts, largest=max(self.largest, float(values.max())))
+
+    def warn_of_second_logarithm(self, transform: Transform) -> None:
+        """Warns where `log1p` would be taken of logarithms."""
+        if not transform.log1p:
+            return
+        if self.is_logged:
+            why = "its `uns` says that log1p was taken already"
+        elif not self.has_counts and 0 < self.largest < _LARGEST_LOGARITHM:
+            why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
+        else:
+            return
+        _log.warning(
+            "%s: %s, and data_engineering.log1p takes it again: set log1p to false, or name a matrix of counts with "
+            "`values:` if the file holds one",
+            self.source,
+            why,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _MatchedCells(ABC):
+    """Cells by genes, before anything is done to their counts.
+
+    Attributes:
+        totals: each cell's sum over all genes of the file, shape (cells,).
+        labels: int8, index the barcodes, one column per output.
+        genes: gene names, shape (genes,).
+        steps: what was done, in order.
+        origin: where the counts were read, and what the file says of them.
+    """
+
+    totals: np.ndarray
+    labels: pd.DataFrame
+    genes: pd.Index
+    steps: tuple[Step, ...]
+    origin: Origin
+
+    @abstractmethod
+    def of_cells(self, kept: np.ndarray, step: str) -> Self:
+        """Keeps some of the cells.
+
+        Args:
+            kept: whether each cell is kept, bool, shape (cells,).
+            step: what to call this in the account.
+        """
+
+    @abstractmethod
+    def restricted_to(self, genes: Iterable[str], step: str) -> Self:
+        """Keeps some of the genes, in the order given.
+
+        Args:
+            genes: names among `self.genes`.
+            step: what to call this in the account.
+        """
+
+    @abstractmethod
+    def to_anndata(
+        self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None
+    ) -> AnnData | PendingCells:
+        """The cells as training wants them.
+
+        Args:
+            transform: what to do to the counts.
+            nodes: the input node of each gene, in the order of `genes`.
+            more_obs: further columns of `obs`, such as the donor, index the barcodes.
+
+        Returns:
+            `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output, `var["node"]` the
+            input nodes; `uns["transform"]` says what was done.
+        """
+
+    def _fewer_cells(self, kept: np.ndarray, step: str) -> dict[str, Any]:
+        """The fields that change where some cells are kept."""
+        account = dropped_step(step, int(kept.sum()), len(self.genes), self.labels.index[~kept])
+        return {"totals": self.totals[kept], "labels": self.labels[kept], "steps": (*self.steps, account)}
+
+    def _fewer_genes(self, genes: pd.Index, step: str) -> dict[str, Any]:
+        """The fields that change where some genes are kept."""
+        account = dropped_step(step, len(self.labels), len(genes), self.genes[~self.genes.isin(genes)])
+        return {"genes": genes, "steps": (*self.steps, account)}
+
+    def _obs(self, more_obs: pd.DataFrame | None) -> pd.DataFrame:
+        return self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
+
+    def _var(self, nodes: Sequence[str]) -> pd.DataFrame:
+        return pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
+
+
+@dataclass(frozen=True, eq=False)
+class Matched(_MatchedCells):
+    """Matched cells in memory, in the order of the labels.
+
+    Attributes:
+        counts: as read, cells x genes, float32 CSR.
+    """
+
+    counts: sp.csr_matrix
+
+    def of_cells(self, kept: np.ndarray, step: str) -> Matched:
+        """Keeps some of the cells."""
+        return replace(self, counts=self.counts[kept], **self._fewer_cells(kept, step))
+
+    def restricted_to(self, genes: Iterable[str], step: str) -> Matched:
+        """Keeps some of the genes, in the order given."""
+        kept = pd.Index(list(genes))
+        counts = self.counts if kept.equals(self.genes) else _columns(self.counts, self.genes.get_indexer(kept))
+        return replace(self, counts=counts, **self._fewer_genes(kept, step))
+
+    def to_anndata(self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None) -> AnnData:
+        """The cells as training wants them."""
+        from anndata import AnnData
+
+        self.origin.warn_of_second_logarithm(transform)
+        adata = AnnData(transform.apply(self.counts, self.totals), obs=self._obs(more_obs), var=self._var(nodes))
+        adata.layers["counts"] = self.counts
+        adata.uns["transform"] = transform.as_dict()
+        return adata
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedMatch(_MatchedCells):
+    """Matched cells that stay on disk, in the order of the file, until they are written in their final form.
+
+    Attributes:
+        expression: where the cells are.
+        cells: their positions in the file, ascending, shape (cells,).
+        join: how repeated genes become one.
+    """
+
+    expression: Expression
+    cells: np.ndarray
+    join: Join
+
+    def blocks(self) -> Iterator[sp.csr_matrix]:
+        """The counts in the order of the cells, some cells at a time."""
+        for part in parts_of(self.expression, len(self.cells)):
+            counts, _ = self.expression.counts(self.cells[part], self.genes, join=self.join)
+            yield counts
+
+    def of_cells(self, kept: np.ndarray, step: str) -> StreamedMatch:
+        """Keeps some of the cells."""
+        return replace(self, cells=self.cells[kept], **self._fewer_cells(kept, step))
+
+    def restricted_to(self, genes: Iterable[str], step: str) -> StreamedMatch:
+        """Keeps some of the genes, in the order given."""
+        return replace(self, **self._fewer_genes(pd.Index(list(genes)), step))
+
+    def to_anndata(
+        self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None
+    ) -> PendingCells:
+        """What `write_h5ad` writes."""
+        self.origin.warn_of_second_logarithm(transform)
+        return PendingCells(self, transform, self._obs(more_obs), self._var(nodes))
+
+
+@dataclass(frozen=True, eq=False)
+class PendingCells:
+    """An AnnData that exists only once it is written.
+
+    Attributes:
+        matched: the cells.
+        transform: what is done to the counts.
+        obs: as the file's `obs`.
+        var: as the file's `var`.
+    """
+
+    matched: StreamedMatch
+    transform: Transform
+    obs: pd.DataFrame
+    var: pd.DataFrame
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and genes."""
+        return len(self.obs), len(self.var)
+
+    def write_h5ad(self, path: str | Path) -> None:
+        """Writes the cells as `Matched.to_anndata(...).write_h5ad` would, some at a time.
+
+        In the file, transformed values and counts share the arrays of their structure, as they do in memory.
+        """
+        from anndata.io import write_elem
+
+        with h5py.File(path, "w") as file:
+            file.attrs["encoding-type"], file.attrs["encoding-version"] = "anndata", "0.1.0"
+            write_elem(file, "obs", self.obs)
+            write_elem(file, "var", self.var)
+            write_elem(file, "uns", {"transform": self.transform.as_dict()})
+            for empty in ("obsm", "varm", "obsp", "varp", "layers"):
+                write_elem(file, empty, {})
+            transformed, counted = (self._csr(file, name) for name in ("X", "layers/counts"))
+            indices = transformed.create_dataset("indices", (0,), np.int32, maxshape=(None,), chunks=_CHUNK)
+            ends, at = [np.zeros(1, dtype=np.int64)], 0
+            for counts in self.matched.blocks():
+                totals = self.matched.totals[at : at + counts.shape[0]]
+                at += counts.shape[0]
+                _append(indices, counts.indices)
+                _append(transformed["data"], self.transform.apply(counts, totals).data)
+                _append(counted["data"], counts.data)
+                ends.append(ends[-1][-1] + counts.indptr[1:].astype(np.int64))
+            transformed["indptr"] = np.concatenate(ends)
+            counted["indices"], counted["indptr"] = indices, transformed["indptr"]
+
+    def _csr(self, file: h5py.File, name: str) -> h5py.Group:
+        group = file.create_group(name)
+        group.attrs["encoding-type"], group.attrs["encoding-version"] = "csr_matrix", "0.1.0"
+        group.attrs["shape"] = np.array(self.shape, dtype=np.int64)
+        group.create_dataset("data", (0,), np.float32, maxshape=(None,), chunks=_CHUNK)
+        return group
+
+
+def _append(node: h5py.Dataset, values: np.ndarray) -> None:
+    start = node.shape[0]
+    node.resize((start + len(values),))
+    node[start:] = values
+
+
+def parts_of(expression: Expression, n_cells: int) -> Iterator[slice]:
+    """Cuts cells into parts that are read one after the other; one part where every read passes over the whole file."""
+    at_once = CELLS_AT_ONCE if expression.is_by_cell else max(1, n_cells)
+    for start in range(0, n_cells, at_once):
+        yield slice(start, start + at_once)
+
+
+def _columns(counts: sp.csr_matrix, columns: np.ndarray) -> sp.csr_matrix:
+    """Some columns of a matrix in the order given, with sorted indices."""
+    place = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    indices, data, indptr = place[counts.indices], counts.data, counts.indptr
+    kept = indices >= 0
+    if not kept.all():
+        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr].astype(indptr.dtype)
+        indices, data = indices[kept], data[kept]
+    chosen = sp.csr_matrix((data, indices, indptr), shape=(counts.shape[0], len(columns)))
+    return chosen if chosen.has_sorted_indices else chosen.tocsc().tocsr()

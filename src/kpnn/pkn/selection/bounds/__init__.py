@@ -1,0 +1,1 @@
+"""Lower bounds: the linear relaxation and the cuts that tighten it."""

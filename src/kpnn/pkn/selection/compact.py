@@ -1,0 +1,96 @@
+"""Solving the compact formulation: the phases of a search, one after the other, until its optimum is proven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds
+from kpnn.pkn.selection.model.formulation import Formulation, formulate
+from kpnn.pkn.selection.model.programme import Solver
+from kpnn.pkn.selection.model.rows import NO_COLUMN
+from kpnn.pkn.selection.progress import progress
+from kpnn.pkn.selection.search.heuristic import NodeHeuristic
+from kpnn.pkn.selection.search.phases import (
+    build_from,
+    cut_relaxation,
+    repair_best,
+    search_neighbourhoods,
+    swap_nodes,
+)
+from kpnn.pkn.selection.search.state import SearchProblem, SearchState
+from kpnn.pkn.selection.settings import SolveLimits
+
+_START_SHARE = 0.25
+"""Most of the time limit that the node form, and the edge form among its nodes, may take each."""
+
+PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
+    "relaxation": cut_relaxation,
+    "repair": repair_best,
+    "local_search": swap_nodes,
+    "neighbourhoods": search_neighbourhoods,
+    "integer": solve_in_integer_rounds,
+}
+"""In this order, until one of them proves the best solution optimal or the time is up."""
+
+
+def solve_compact(
+    formulation: Formulation, solver: Solver, limits: SolveLimits, *, from_nodes: bool = True
+) -> SearchState:
+    """Solves a formulation with its cuts.
+
+    Args:
+        formulation: the formulation.
+        solver: solves programmes to integrality (see `solvers.by_name`).
+        limits: when to stop.
+        from_nodes: an edge form starts from the DAG and the bound of its node form.
+
+    Returns:
+        Where the search ended; `best` is None where no solution was found in time or none exists.
+    """
+    started = time.monotonic()
+    state = SearchState.of(formulation, limits.seed)
+    if not formulation.n_columns:
+        state.is_infeasible = any(low > 0 for low in formulation.rows.low)
+        if not state.is_infeasible:
+            state.take_if_cheaper(np.empty(0))
+            state.raise_bound(0.0)
+        return state
+    if formulation.has_edge_form and from_nodes:
+        start_from_nodes(state, solver, limits)
+    problem = SearchProblem.of(formulation, solver, limits, started)
+    build_from(problem, state, np.zeros(formulation.n_columns))
+    with progress(lambda: state.describe(problem)):
+        for name, phase in PHASES.items():
+            clock, state.phase = time.monotonic(), name
+            if not state.is_done(problem):
+                phase(problem, state)
+            state.seconds[name] = time.monotonic() - clock
+    return state
+
+
+def start_from_nodes(state: SearchState, solver: Solver, limits: SolveLimits) -> None:
+    """Gives the search of an edge form a bound and, in most cases, a DAG.
+
+    The node form asks for less, so that its bound holds, and it is solved far sooner. A cheapest DAG among the nodes
+    that it keeps is one of the cheapest of all or close to it.
+    """
+    formulation, clock = state.formulation, time.monotonic()
+    part = replace(limits, time_limit=_START_SHARE * limits.time_limit)
+    node_form = formulate(formulation.reduced, edge_form=False)
+    nodes = solve_compact(node_form, solver, part)
+    if np.isfinite(nodes.bound):
+        state.raise_bound(nodes.bound - formulation.constant)
+    if nodes.best is not None:
+        heuristic = NodeHeuristic(node_form)
+        kept = heuristic.with_paths_from_every_output(heuristic.nodes_of(nodes.best) > 0.5)
+        left_out = formulation.node_column[(formulation.node_column != NO_COLUMN) & ~kept]
+        high = formulation.high.copy()
+        high[left_out] = 0.0
+        among = solve_compact(replace(formulation, high=high), solver, part, from_nodes=False)
+        if among.best is not None:
+            state.take_if_cheaper(among.best)
+    state.seconds["nodes"] = time.monotonic() - clock

@@ -1,0 +1,1 @@
+"""Proofs: integer rounds, exact questions about all solutions within a cost, and the certificate."""

@@ -1,0 +1,65 @@
+"""The proof: integer programmes whose solutions are cut off until one violates no cut."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from kpnn.pkn.selection.bounds.cuts import cycle_cuts, violated_cuts
+from kpnn.pkn.selection.model.programme import IntegerProgramme
+from kpnn.pkn.selection.search.phases import build_from
+from kpnn.pkn.selection.search.state import SearchProblem, SearchState
+
+_log = logging.getLogger(__name__)
+
+_LEAST_SLICE = 10.0
+"""Seconds that an integer round may take in any case."""
+
+
+def solve_in_integer_rounds(problem: SearchProblem, state: SearchState) -> None:
+    """Solves with the rows so far, cuts off a solution that is cyclic or not connected, and solves again."""
+    formulation = problem.formulation
+
+    def note_bound(value: float) -> None:
+        if np.isfinite(value):
+            state.raise_bound(value)
+
+    while not state.is_done(problem):
+        left = problem.seconds_left
+        outcome = problem.solver(
+            IntegerProgramme(
+                formulation,
+                state.rows,
+                low=formulation.low,
+                high=state.high,
+                # Half of the time, so that something is left to cut off what this round finds.
+                limits=replace(problem.limits, time_limit=max(left / 2, min(left, _LEAST_SLICE))),
+                absolute_gap=state.absolute_gap,
+                start=state.best,
+                on_progress=note_bound,
+            )
+        )
+        if outcome.is_infeasible:
+            # Columns are fixed so that only better solutions remain: there is none.
+            state.is_infeasible = state.best is None
+            state.bound = state.objective
+            return
+        state.raise_bound(outcome.bound)
+        if outcome.x is None:
+            continue
+        x = np.where(formulation.is_integer, np.round(outcome.x), outcome.x)
+        cuts = violated_cuts(problem.separators, x)
+        cuts.extend(cycle_cuts(formulation, x))
+        if not len(cuts):
+            state.take_if_cheaper(x)
+            if outcome.is_optimal:
+                return
+            continue
+        build_from(problem, state, x)
+        state.rounds += 1
+        state.rows.extend(cuts)
+        _log.debug(
+            "integer round %d: best %g, bound %g, %d cuts", state.rounds, state.objective, state.bound, len(cuts)
+        )

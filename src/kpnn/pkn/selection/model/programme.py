@@ -1,0 +1,60 @@
+"""What every solver is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.rows import LinearRows
+from kpnn.pkn.selection.settings import SolveLimits
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerProgramme:
+    """A mixed-integer linear programme: a formulation with more rows and tighter bounds.
+
+    Attributes:
+        formulation: gives objective and integrality.
+        rows: all rows, cuts among them.
+        low: lower bounds of the columns, at least the formulation's, shape (n_columns,).
+        high: upper bounds of the columns, at most the formulation's, shape (n_columns,).
+        limits: when to stop.
+        absolute_gap: stop where best and bound are this close.
+        start: values of the columns of a feasible solution, or None.
+        on_progress: is told the bound (without the formulation's constant) as it rises, by solvers that can.
+    """
+
+    formulation: Formulation
+    rows: LinearRows
+    low: np.ndarray
+    high: np.ndarray
+    limits: SolveLimits
+    absolute_gap: float
+    start: np.ndarray | None = None
+    on_progress: Callable[[float], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SolverOutcome:
+    """What a solver found.
+
+    Attributes:
+        x: values of the columns of the best solution, or None.
+        bound: no solution of the rows costs less than this (without the formulation's constant).
+        is_infeasible: the rows are proven to have no solution.
+        is_optimal: x is proven optimal for the rows, within the gap asked for.
+        reduced_cost: of each column, for a relaxation solved to the end, else None.
+    """
+
+    x: np.ndarray | None
+    bound: float
+    is_infeasible: bool
+    is_optimal: bool
+    reduced_cost: np.ndarray | None = None
+
+
+Solver = Callable[[IntegerProgramme], SolverOutcome]
+"""Solves a programme to integrality."""

@@ -1,0 +1,1 @@
+"""DAGs beside the selected one: equally good ones, random ones of its size, and larger ones."""
