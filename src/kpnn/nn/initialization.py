@@ -33,13 +33,29 @@ def initial_weights(layout: Layout, initializer: str, seed: int) -> tuple[np.nda
     generator = np.random.default_rng([seed, 0])
     if initializer == "standard_normal":
         return generator.standard_normal(layout.n_edges), generator.standard_normal(layout.n_neurons)
+    limits = _limits(layout, initializer)
+    return generator.uniform(-1.0, 1.0, layout.n_edges) * limits, np.zeros(layout.n_neurons)
+
+
+def initial_variances(layout: Layout, initializer: str) -> np.ndarray:
+    """Variance of each weight's initial distribution, shape (n_edges,), float64.
+
+    Args:
+        layout: the DAG's arrays.
+        initializer: as for `initial_weights`.
+    """
+    if initializer == "standard_normal":
+        return np.ones(layout.n_edges)
+    return _limits(layout, initializer) ** 2 / 3.0
+
+
+def _limits(layout: Layout, initializer: str) -> np.ndarray:
+    """Largest size of each initial weight of a uniform initializer."""
     fan_in = layout.fan_in[layout.parents]
     if initializer == "glorot_uniform":
-        limit = np.sqrt(6.0 / (fan_in + 1))
-    elif initializer == "lecun_uniform":
-        limit = np.sqrt(3.0 / fan_in)
-    elif initializer == "he_uniform":
-        limit = np.sqrt(6.0 / fan_in)
-    else:
-        raise SettingsError(f"no initializer named {initializer!r}; choose one of {', '.join(INITIALIZERS)}")
-    return generator.uniform(-1.0, 1.0, layout.n_edges) * limit, np.zeros(layout.n_neurons)
+        return np.sqrt(6.0 / (fan_in + 1))
+    if initializer == "lecun_uniform":
+        return np.sqrt(3.0 / fan_in)
+    if initializer == "he_uniform":
+        return np.sqrt(6.0 / fan_in)
+    raise SettingsError(f"no initializer named {initializer!r}; choose one of {', '.join(INITIALIZERS)}")
