@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 KEDRO := $(BIN)/kedro
+# Kedro starts `mlflow`, and tests start `kedro`, by name.
+export PATH := $(abspath $(BIN)):$(PATH)
 export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
@@ -35,7 +37,7 @@ mlflow: setup ## open MLflow's UI on http://127.0.0.1:5000
 viz: setup ## open kedro-viz on http://127.0.0.1:4141
 	$(KEDRO) viz run
 
-clean: ## remove everything that runs wrote, but not .venv
+clean: ## remove what runs wrote, of all studies and with their raw data, but not .venv
 	find data -type f ! -name .gitkeep -delete
 	find data -mindepth 2 -type d -empty -delete
 	find mlruns -mindepth 1 ! -name .gitkeep -delete

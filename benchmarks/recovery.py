@@ -15,11 +15,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
+from scipy.sparse import csr_matrix
 
-from kpnn.interpretation import Cells, Extent, TrainedFold, summarise_nodes, weigh_arm
+from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, weigh_arm
 from kpnn.pkn import Dag, Pkn, select_dag, shortest_path_dag
-from kpnn.simulation import simulate
+from kpnn.simulation import control_counts, simulate
+from kpnn.training.data import LabelledCells
+from kpnn.training.refitting import Refit, refit
+from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 METHODS = ("gradient", "conductance", "ablation", "contribution", "bias", "corrected")
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -30,17 +33,25 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "null": {},
     "deep": {},
 }
+TRAINING = EvaluationSettings()
+COMMON = Hyperparameters(learning_rate=1e-2, dropout=0.2, kernel_l2=1e-4)
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """One simulated study: cells, networks, truth."""
 
-    cells: Cells
+    counts: csr_matrix
+    cells: LabelledCells
     dags: dict[str, Dag]
     predictive: tuple[str, ...]
     path: tuple[str, ...]
-    output: str
+
+    def draw_control(self, seed: int) -> LabelledCells:
+        """The same cells with control inputs."""
+        cells = self.cells
+        counts, _ = control_counts(self.counts, cells.labels[:, 0].astype(int), seed, flat_profile=True)
+        return LabelledCells(counts.log1p(), cells.labels, cells.barcodes, cells.nodes, cells.outputs)
 
 
 def draw(scenario: str, seed: int, n_cells: int) -> Study:
@@ -48,8 +59,8 @@ def draw(scenario: str, seed: int, n_cells: int) -> Study:
     adata = simulation.to_anndata()
     labels = simulation.labels.set_index("barcode").iloc[:, 0]
     adata = adata[labels.index]
-    expression = csr_array(adata.X).log1p()
-    kept = np.flatnonzero(np.asarray(expression.sum(axis=0)).ravel() > 0)
+    counts = csr_matrix(adata.X, dtype=np.float32)
+    kept = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
     nodes = [f"{name}_gene" for name in adata.var_names]
     output = simulation.truth.output
     measured = [nodes[column] for column in kept]
@@ -58,42 +69,23 @@ def draw(scenario: str, seed: int, n_cells: int) -> Study:
     )
     pkn = stated.pruned(measured)
     dags = {"full": shortest_path_dag(pkn), "pruned": select_dag(pkn, time_limit=20).dag}
-    columns = pd.Index(nodes).get_indexer(list(pkn.inputs))
-    cells = Cells(expression[:, columns].tocsr(), labels.to_numpy()[:, None].astype(float), pkn.inputs)
+    counts = counts[:, pd.Index(nodes).get_indexer(list(pkn.inputs))]
+    y, barcodes = labels.to_numpy()[:, None].astype(np.float32), labels.index.to_numpy().astype(str)
+    cells = LabelledCells(counts.log1p(), y, barcodes, pkn.inputs, (output,))
     truth = simulation.truth
-    return Study(cells, dags, truth.predictive_nodes, truth.path_nodes, output)
+    return Study(counts, cells, dags, truth.predictive_nodes, truth.path_nodes)
 
 
 def train(study: Study, dag: Dag, seed: int, n_folds: int, settings: dict[str, Any]) -> list[TrainedFold]:
-    from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnns
-
     rng = np.random.default_rng(seed)
     labels = study.cells.labels
     order = np.concatenate([rng.permutation(np.flatnonzero(labels[:, 0] == value)) for value in (0, 1)])
-    parts = [np.sort(order[number::n_folds]) for number in range(n_folds)]
-    how = TrainingSettings(learning_rate=1e-2, patience=10, max_epochs=200)
-    common: dict[str, Any] = {
-        "hidden_activation": "tanh",
-        "input_normalization": "standard",
-        "dropout": 0.2,
-        "kernel_l2": 1e-4,
-    }
-    folds = []
-    for number, held_out in enumerate(parts):
-        training = np.setdiff1d(np.arange(len(labels)), held_out)
-        shuffled = rng.permutation(training)
-        n_watched = len(shuffled) // 5
-        model = build_kpnn(dag, seed=seed + number, **(common | settings))
-        fit_kpnns(
-            [model],
-            study.cells.of(dag),
-            labels,
-            training_rows=[np.sort(shuffled[n_watched:])],
-            validation_rows=[np.sort(shuffled[:n_watched])],
-            settings=how,
-        )
-        folds.append(TrainedFold(0, number, model, training, held_out, how))
-    return folds
+    held_out = [np.sort(order[number::n_folds]) for number in range(n_folds)]
+    training = [np.setdiff1d(np.arange(len(labels)), part) for part in held_out]
+    chosen = COMMON.model_copy(update=settings)
+    models = refit([Refit(dag, chosen, part, seed + n) for n, part in enumerate(training)], study.cells, TRAINING)
+    parts = enumerate(zip(models, training, held_out, strict=True))
+    return [TrainedFold(0, number, *of_fold, chosen) for number, of_fold in parts]
 
 
 def ranks_of(table: pd.DataFrame, method: str) -> pd.Series:
@@ -147,9 +139,9 @@ def measure(scenario: str, seeds: range, n_cells: int, n_folds: int, arms: tuple
                 continue
             begun = time.perf_counter()
             folds = train(study, dag, 1000 * seed, n_folds, SETTINGS[scenario])
-            extent = Extent(control_inputs=1, permuted_labels=0, seeds=0, alternative_dags=0, seed=seed)
-            weights = weigh_arm(folds, study.cells, extent)
-            table = summarise_nodes(weights, dag, extent)
+            how = InterpretationSettings(control_inputs=1, permuted_labels=0, seeds=0, alternative_dags=0, seed=seed)
+            weights = weigh_arm(folds, study.cells, how, TRAINING, draw_control=study.draw_control)
+            table = summarise_nodes(weights, dag, how)
             seconds = {"scenario": scenario, "arm": arm, "seed": seed, "seconds": time.perf_counter() - begun}
             known[dag.fingerprint] = [seconds | row for row in judge(study, dag, table, weights.per_fold)]
             rows += known[dag.fingerprint]

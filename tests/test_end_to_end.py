@@ -33,7 +33,7 @@ def demo(tmp_path_factory) -> Project:
 def runs(demo):
     """All MLflow runs of the demo, as a table."""
     mlflow.set_tracking_uri(demo.tracking_uri)
-    found = mlflow.search_runs(experiment_names=["kpnn"], max_results=1000)
+    found = mlflow.search_runs(experiment_names=["kpnn-demo"], max_results=1000)
     mlflow.set_tracking_uri(None)  # it is an environment variable too, which later tests' runs would inherit
     return found
 
@@ -42,8 +42,8 @@ def of_level(runs, level):
     return runs[runs["tags.kpnn.level"] == level]
 
 
-def fold_metrics(project, arm):
-    return pd.read_csv(project.root / "data" / "07_model_output" / arm / "fold_metrics.csv")
+def fold_metrics(project, arm, study="demo"):
+    return pd.read_csv(project.root / "data" / "07_model_output" / study / arm / "fold_metrics.csv")
 
 
 def test_the_runs_are_nested_parent_arm_fold(runs):
@@ -94,12 +94,12 @@ from pathlib import Path
 import kpnn.nn
 import anndata, keras, numpy as np, pandas as pd
 data = Path(sys.argv[1])
-cells = anndata.read_h5ad(next(data.glob("*/matched_cells.h5ad")))
+cells = anndata.read_h5ad(next(data.glob("*/demo/matched_cells.h5ad")))
 worst = 0.0
 for arm in ("full", "pruned"):
-    kept = pd.read_parquet(data / "07_model_output" / arm / "predictions.parquet")
+    kept = pd.read_parquet(data / "07_model_output" / "demo" / arm / "predictions.parquet")
     for fold, rows in kept.groupby("fold"):
-        model = keras.saving.load_model(data / "06_models" / arm / f"repeat_0_fold_{fold}" / "model.keras")
+        model = keras.saving.load_model(data / "06_models" / "demo" / arm / f"repeat_0_fold_{fold}" / "model.keras")
         again = kpnn.nn.predict(model, cells[rows["barcode"]])
         worst = max(worst, np.abs(again.to_numpy().ravel() - rows["probability"].to_numpy()).max())
 print(worst)
@@ -111,7 +111,7 @@ print(worst)
 
 
 def test_the_report_is_one_file_that_needs_no_network(demo):
-    report = (demo.root / "data" / "08_reporting" / "report.html").read_text(encoding="utf-8")
+    report = (demo.root / "data" / "08_reporting" / "demo" / "report.html").read_text(encoding="utf-8")
     assert "ROC-AUC" in report
     markup = re.sub(r"<script\b.*?</script>", "<script>", report, flags=re.DOTALL)
     assert not re.search(r"""<(script|img|iframe|link)\b[^>]*(src|href)\s*=\s*["']?(https?:)?//""", markup)
@@ -141,7 +141,7 @@ def test_the_same_run_gives_the_same_metrics_and_other_folds_can_be_asked_for(de
         pd.testing.assert_frame_equal(fold_metrics(demo, arm)[same], fold_metrics(again, arm)[same])
     again.kedro("run", "--params", f"cross_validation.n_splits=3,{NO_TUNING}")
     assert len(fold_metrics(again, "full")) == 3
-    assert len(list((again.root / "data" / "06_models" / "full").glob("repeat_*"))) == 3
+    assert len(list((again.root / "data" / "06_models" / "demo" / "full").glob("repeat_*"))) == 3
 
 
 def test_shuffled_labels_are_not_predicted(demo, tmp_path):
@@ -161,15 +161,15 @@ def test_shuffled_labels_are_not_predicted(demo, tmp_path):
 def test_real_cells_with_a_cyclic_network(project, shared_data):
     shutil.copytree(shared_data / "pbmc68k", project.root / "data" / "01_raw" / "pbmc68k")
     project.kedro("run", "--env", "pbmc68k", "--params", NO_TUNING)
-    selected = DagDataset(filepath=str(project.root / "data" / "04_feature" / "pruned_dag.parquet")).load()
+    selected = DagDataset(filepath=str(project.root / "data" / "04_feature" / "pbmc68k" / "pruned_dag.parquet")).load()
     assert len(selected.neurons) == 71
     assert len(selected.edges) == 223
     # As the tutorial counts: an extra edge into every input and one out of every output.
     assert len(selected.edges) + len(selected.inputs) + len(selected.outputs) == 377
-    selection = json.loads((project.root / "data" / "08_reporting" / "dag_selection.json").read_text())
+    selection = json.loads((project.root / "data" / "08_reporting" / "pbmc68k" / "dag_selection.json").read_text())
     assert selection["status"] == "optimal"
     for arm in ("full", "pruned"):
-        assert fold_metrics(project, arm)["roc_auc"].between(0.5, 1.0).all()
+        assert fold_metrics(project, arm, "pbmc68k")["roc_auc"].between(0.5, 1.0).all()
 
 
 def test_kedros_own_commands_work(demo):

@@ -59,7 +59,7 @@ def test_a_server_that_dies_in_mid_run_costs_no_result(server, project, monkeypa
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
     }
-    first_fold = project.root / "data" / "06_models" / "full" / "repeat_0_fold_0" / "result.json"
+    first_fold = project.root / "data" / "06_models" / "demo" / "full" / "repeat_0_fold_0" / "result.json"
     run = project.start_kedro("run", "--params", SMALL, environment=environment)
     for _ in range(1200):
         if first_fold.exists() or run.poll() is not None:
@@ -70,11 +70,11 @@ def test_a_server_that_dies_in_mid_run_costs_no_result(server, project, monkeypa
     _, errors = run.communicate(timeout=300)
     assert run.returncode == 0, errors[-3000:]
     assert "on disk" in errors or "the run goes on" in errors
-    assert (project.root / "data" / "08_reporting" / "report.html").is_file()
+    assert (project.root / "data" / "08_reporting" / "demo" / "report.html").is_file()
     # Logging repeated, into the project's own database this time: nothing is missing.
     project.kedro("run", "--pipeline", "reporting", "--params", SMALL)
     mlflow.set_tracking_uri(project.tracking_uri)
-    runs = mlflow.search_runs(experiment_names=["kpnn"])
+    runs = mlflow.search_runs(experiment_names=["kpnn-demo"])
     assert (runs["tags.kpnn.level"] == "fold").sum() == 4
     assert (runs["tags.kpnn.level"] == "arm").sum() == 2
     mlflow.set_tracking_uri(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class KpnnError(Exception):
@@ -39,3 +40,15 @@ def some_names(names: Iterable[object], most: int = 5) -> str:
     listed = [str(name) for name in names]
     shown = ", ".join(listed[:most])
     return shown if len(listed) <= most else f"{shown} and {len(listed) - most} more"
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Advice to whoever misspelt a name: the nearest one that there is, else some of them.
+
+    Args:
+        name: as it was written.
+        known: the names that there are.
+    """
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {some_names(names, 12)}"

@@ -1,8 +1,10 @@
-"""Files: their fingerprints, and writing that leaves either the whole file or none."""
+"""Files and folders: their fingerprints, and writing that leaves either the new one whole or the old one."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,16 +30,70 @@ def sha256_of(path: str | Path) -> str | None:
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """Gives a path to write to; the file takes its name only when the block ends without an error.
+    """Gives a path to write a file or a folder to, which takes its name only when the block ends without an error.
+
+    Whatever ends the program meanwhile leaves the old file or the new one: the new one is on the disk before it is
+    renamed over the old one. A folder cannot be renamed over another: see `settled`.
 
     Args:
-        path: where the file shall lie; its folder is made.
+        path: where the file or folder shall lie; the folder around it is made.
+
+    Example:
+        >>> with written_whole("data/table.csv") as partial:  # doctest: +SKIP
+        ...     table.to_csv(partial)
     """
     place = Path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(place.name + ".partial")
+    staging = place.with_name(f".{place.name}.partial")  # a folder, so that the file in it keeps its suffix
+    shutil.rmtree(staging, ignore_errors=True)  # of a writer that was killed
+    staging.mkdir()
     try:
-        yield partial
-        partial.replace(place)
+        written = staging / place.name
+        yield written
+        _reach_disk(written)
+        if written.is_dir() and place.is_dir():
+            _swap(written, place)
+        else:
+            written.replace(place)
+        _flush(place.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def settled(path: str | Path) -> Path:
+    """The same path, where a folder that a killed `written_whole` left under its second name has its own back.
+
+    Args:
+        path: a file or folder that `written_whole` writes.
+    """
+    place = Path(path)
+    previous = _second_name(place)
+    if previous.is_dir() and not place.exists():
+        previous.rename(place)
+    return place
+
+
+def _swap(written: Path, place: Path) -> None:
+    previous = _second_name(place)
+    shutil.rmtree(previous, ignore_errors=True)
+    place.rename(previous)
+    written.rename(place)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _second_name(place: Path) -> Path:
+    return place.with_name(f".{place.name}.previous")
+
+
+def _reach_disk(written: Path) -> None:
+    for part in written.rglob("*") if written.is_dir() else ():
+        _flush(part)
+    _flush(written)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

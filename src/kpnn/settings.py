@@ -4,15 +4,17 @@ import warnings
 
 from omegaconf.resolvers import oc
 
-from kpnn.hooks import ForgivingMlflowHook, MissingInputsHook
+from kpnn.app.hooks import ForgivingMlflowHook, MissingInputsHook, SettingsHook
+from kpnn.studies import StudyConfigLoader
 
 # The reporting pipeline reads both arms' namespaces, which Kedro takes for dots in names.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'", category=UserWarning)
 # Genes that stand twice in a file are expected here, and joined by data_engineering.
 warnings.filterwarnings("ignore", message="Variable names are not unique", category=UserWarning)
 
-HOOKS = (MissingInputsHook(), ForgivingMlflowHook())
+HOOKS = (SettingsHook(), MissingInputsHook(), ForgivingMlflowHook())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ForgivingMlflowHook stands in for its own
+CONFIG_LOADER_CLASS = StudyConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pandas as pd
 import pytest
 import yaml
@@ -15,11 +16,16 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 
-from kpnn.errors import SettingsError
+from kpnn.errors import SelectionError, SettingsError
+from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning import create_pipeline, nodes
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
-from kpnn.pkn import Dag, Pkn, select_dag, shortest_path_dag
-from kpnn.reporting.dag_drawing import draw_hidden_part
+from kpnn.pipelines.modelling.controls import list_controls
+from kpnn.pipelines.parameters import all_settings
+from kpnn.pipelines.rivals import rivals_of_kind
+from kpnn.pkn import Dag, DagSelection, Pkn, induced_dag, select_dag, shortest_path_dag
+from kpnn.reporting.figures.network import draw_hidden_part
+from kpnn.training.controls import ControlSettings
 
 PAIRS = [("R", n) for n in "ABC"] + [("A", "B"), ("B", "A"), ("A", "D"), ("D", "A")]
 PAIRS += [("A", "g1"), ("B", "g1"), ("B", "g2"), ("C", "g2"), ("C", "g3"), ("D", "g3"), ("D", "g4")]
@@ -37,25 +43,36 @@ class Kept(MemoryDataset):
         pass
 
 
-def run(pkn: Pkn, parameters: dict[str, Any], folder: Path) -> DataCatalog:
-    names = ["pruned_dag", "dag_selection", "compression", "hidden_node_membership", "optimal_neuron_sets"]
-    names += ["random_dags", "size_path", "size_path_edges", "dag_drawing"]
-    datasets: dict[str, Any] = {name: Kept() for name in names}
-    datasets |= {
-        "pkn": Kept(pkn),
-        "full_dag": Kept(shortest_path_dag(pkn)),
-        "params:dag_selection": Kept(parameters),
-        "dag_selection": JSONDataset(filepath=str(folder / "dag_selection.json")),
-        "compression": JSONDataset(filepath=str(folder / "compression.json")),
-        "dag_drawing": PlotlyDataset(filepath=str(folder / "dag_drawing.json")),
-    }
-    catalog = DataCatalog(datasets)
+def run(pkn: Pkn, folder: Path, **groups: dict[str, Any]) -> DataCatalog:
+    settings = all_settings(groups)
+    names = ("pruned_dag", "hidden_node_membership", "rival_dags")
+    catalog = DataCatalog(
+        {
+            **{name: Kept() for name in names},
+            **{f"params:{name}": Kept(settings[name]) for name in ("dag_selection", "controls", "interpretation")},
+            "pkn": Kept(pkn),
+            "full_dag": Kept(shortest_path_dag(pkn)),
+            "dag_selection": JSONDataset(filepath=str(folder / "dag_selection.json")),
+            "compression": JSONDataset(filepath=str(folder / "compression.json")),
+            "dag_drawing": PlotlyDataset(filepath=str(folder / "dag_drawing.json")),
+        }
+    )
     SequentialRunner().run(create_pipeline(), catalog)
     return catalog
 
 
-def test_the_pipeline_keeps_the_dag_its_proof_its_alternatives_and_a_drawing(pkn: Pkn, tmp_path: Path) -> None:
-    catalog = run(pkn, {"n_random_dags": 2, "size_path": [1, 2]}, tmp_path)
+def pairs_of(edges: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(edges["parent"], edges["child"], strict=True))
+
+
+def depth_of(dag: Dag) -> int:
+    """Edges on the longest path."""
+    graph = nx.from_pandas_edgelist(dag.edges, "parent", "child", create_using=nx.DiGraph)
+    return nx.dag_longest_path_length(graph)
+
+
+def test_the_pipeline_keeps_the_dag_its_proof_its_rivals_and_a_drawing(pkn: Pkn, tmp_path: Path) -> None:
+    catalog = run(pkn, tmp_path, dag_selection={"size_path": [1, 2]}, controls={"random": 2})
     dag: Dag = catalog.load("pruned_dag")
     assert dag.fingerprint == select_dag(pkn).dag.fingerprint
     report = catalog.load("dag_selection")
@@ -69,30 +86,120 @@ def test_the_pipeline_keeps_the_dag_its_proof_its_alternatives_and_a_drawing(pkn
     assert list(membership["node"]) == list(pkn.hidden)
     assert set(membership.loc[membership["is_selected"], "node"]) == set(dag.hidden)
     assert set(membership.loc[membership["membership"] == "all", "node"]) <= set(dag.hidden)
-    assert set(catalog.load("random_dags")["draw"]) == {0, 1}
-    path = catalog.load("size_path")
-    assert path["n_edges"].is_monotonic_increasing
-    assert path["status"].iloc[-1] == "full"
-    assert catalog.load("size_path_edges").groupby("step").size().tolist() == path["n_edges"].tolist()
+    rivals = catalog.load("rival_dags")
+    assert list(rivals.columns) == ["kind", "replicate", "parent", "child", "sign", "cost"]
+    assert len(rivals_of_kind(rivals, "random", dag.outputs)) == 2
+    sizes = [len(step.edges) for step in rivals_of_kind(rivals, "size_path", dag.outputs)]
+    assert len(sizes) == 3 and sizes == sorted(sizes)
+    assert sizes[0] == len(dag.edges)
     drawn = {name for trace in catalog.load("dag_drawing").data for name in (trace.text or ())}
     assert drawn == set(dag.neurons)
 
 
+def test_alternatives_are_the_other_optimal_dags_as_many_as_anyone_asks_for(tmp_path: Path) -> None:
+    pairs = [("R", name) for name in "ABCD"] + [(name, gene) for name in "ABCD" for gene in ("g1", "g2")]
+    many = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), outputs=["R"])
+    catalog = run(many, tmp_path, interpretation={"alternative_dags": 3})
+    dag: Dag = catalog.load("pruned_dag")
+    others = rivals_of_kind(catalog.load("rival_dags"), "alternative", dag.outputs)
+    assert len(dag.hidden) == 1
+    assert sorted(name for other in others for name in other.hidden) == sorted(set("ABCD") - set(dag.hidden))
+    assert {len(other.edges) for other in others} == {len(dag.edges)}
+    few = run(many, tmp_path, interpretation={"alternative_dags": 0}, dag_selection={"alternatives": {"most": 2}})
+    assert len(rivals_of_kind(few.load("rival_dags"), "alternative", dag.outputs)) == 1
+
+
+# g2 is reached over B, below A, or over C: equally cheap, but not equally deep, and not on one breadth-first level.
+TWISTED = [("R", "A"), ("A", "B"), ("B", "A"), ("R", "C"), ("A", "g1"), ("B", "g2"), ("C", "g2")]
+
+RULES: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
+    "max_depth": (TWISTED, {"max_depth": 2}),
+    "select_from: full_dag": (TWISTED, {"select_from": "full_dag"}),
+    "forbid_nodes and keep_edges": (PAIRS, {"forbid_nodes": ["C"], "keep_edges": [["A", "B"]]}),
+    "coverage and max_parents": (PAIRS, {"coverage": 2, "max_parents": 2}),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_every_network_that_is_ever_trained_obeys_the_studys_rules(case: str, tmp_path: Path) -> None:
+    pairs, rules = RULES[case]
+    pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), outputs=["R"])
+    asked = {"random": 4, "alternative": 3, "permuted_genes": 1, "permuted_labels": 1, "logistic": True}
+    catalog = run(pkn, tmp_path, dag_selection=rules, controls=asked)
+    selected: Dag = catalog.load("pruned_dag")
+    table = catalog.load("rival_dags")
+    arms = list_controls(selected, table, ControlSettings(**asked))
+    # Those that node weights are compared with are of the same kind as the control `alternative`.
+    trained = [selected, *(arm.dag for arm in arms), *rivals_of_kind(table, "alternative", selected.outputs)]
+    assert sum(arm.name.startswith("random_") for arm in arms) == 4
+    full = pairs_of(shortest_path_dag(pkn).edges)
+    for dag in trained:
+        edges = pairs_of(dag.edges)
+        parents = dag.edges.groupby("child")["parent"].agg(list)
+        assert dag.inputs == pkn.inputs
+        assert depth_of(dag) <= rules.get("max_depth", 99)
+        assert edges <= (full if rules.get("select_from") == "full_dag" else pairs_of(pkn.edges))
+        assert not set(dag.hidden) & set(rules.get("forbid_nodes", ()))
+        assert {tuple(edge) for edge in rules.get("keep_edges", ())} <= edges
+        assert parents.map(len).max() <= rules.get("max_parents", 99)
+        offered = pkn.edges.groupby("child")["parent"].agg(len)
+        for gene in dag.inputs:
+            assert len(parents[gene]) >= min(rules.get("coverage", 1), offered[gene])
+
+
+def test_without_rules_there_are_networks_that_would_break_them(pkn: Pkn, tmp_path: Path) -> None:
+    """What the test above looks for does not hold by itself."""
+    twisted = Pkn.from_edges(pd.DataFrame(TWISTED, columns=["parent", "child"]), outputs=["R"])
+    drawn = rivals_of_kind(run(twisted, tmp_path, controls={"random": 8}).load("rival_dags"), "random", ["R"])
+    assert {depth_of(dag) for dag in drawn} == {2, 3}
+    assert not all(pairs_of(dag.edges) <= pairs_of(shortest_path_dag(twisted).edges) for dag in drawn)
+    drawn = rivals_of_kind(run(pkn, tmp_path, controls={"random": 8}).load("rival_dags"), "random", ["R"])
+    assert any("C" in dag.hidden for dag in drawn)
+    assert not all(("A", "B") in pairs_of(dag.edges) for dag in drawn)
+    assert all(len(dag.edges) == len({*dag.inputs, *dag.hidden}) for dag in drawn)
+
+
+def test_rivals_are_induced_where_the_selected_dag_is(pkn: Pkn, tmp_path: Path) -> None:
+    catalog = run(pkn, tmp_path, dag_selection={"edges": "induced"}, controls={"random": 2})
+    dag: Dag = catalog.load("pruned_dag")
+    for rival in rivals_of_kind(catalog.load("rival_dags"), "random", dag.outputs):
+        assert rival.fingerprint == induced_dag(pkn, rival).fingerprint
+
+
+def test_no_rivals_are_a_table_without_rows(pkn: Pkn, tmp_path: Path) -> None:
+    nothing = {"interpretation": {"alternative_dags": 0}, "dag_selection": {"alternatives": {"most": 1}}}
+    table = run(pkn, tmp_path, **nothing).load("rival_dags")
+    assert list(table.columns) == ["kind", "replicate", "parent", "child", "sign", "cost"]
+    assert len(table) == 0
+    assert rivals_of_kind(table, "random", pkn.outputs) == []
+
+
+def test_controls_that_need_a_proof_say_so_where_there_is_none(pkn: Pkn) -> None:
+    selection = replace(select_dag(pkn), status="time_limit", gap=0.05)
+    settings, controls = DagSelectionSettings(), ControlSettings(random=1)
+    alternatives = nodes.find_alternatives(selection, settings, controls, InterpretationSettings())
+    with pytest.raises(SelectionError, match=r"controls\.random.*gap is 5\.00%.*dag_selection\.time_limit=60"):
+        nodes.find_rivals(selection, alternatives, settings, controls)
+    assert len(nodes.find_rivals(selection, alternatives, settings, ControlSettings())) == 0
+
+
+def summary_of(pkn: Pkn, settings: DagSelectionSettings) -> tuple[DagSelection, Dag, dict[str, Any], dict[str, Any]]:
+    full = shortest_path_dag(pkn)
+    selection = nodes.select(pkn, full, settings)
+    alternatives = nodes.find_alternatives(selection, settings, ControlSettings(), InterpretationSettings())
+    return selection, *nodes.summarise(selection, full, alternatives, settings)
+
+
 def test_the_summary_is_ready_for_json(pkn: Pkn) -> None:
-    selection = nodes.select(pkn, shortest_path_dag(pkn), {})
-    _, alternatives, summary = nodes.find_alternatives(selection, {})
-    _, report, _ = nodes.summarise(selection, shortest_path_dag(pkn), summary, {})
+    _, _, report, _ = summary_of(pkn, DagSelectionSettings())
     assert json.loads(json.dumps(report)) == report
-    assert alternatives.loc[alternatives["rank"] == 0, "node"].tolist() == list(selection.dag.hidden)
 
 
 def test_selection_from_the_full_dag_and_induced_edges_are_parameters(pkn: Pkn) -> None:
     full = shortest_path_dag(pkn)
-    within = nodes.select(pkn, full, {"select_from": "full_dag"})
-    pairs = set(zip(full.edges["parent"], full.edges["child"], strict=True))
-    assert set(zip(within.dag.edges["parent"], within.dag.edges["child"], strict=True)) <= pairs
-    selection = nodes.select(pkn, full, {})
-    induced, report, compression = nodes.summarise(selection, full, {}, {"edges": "induced"})
+    within = nodes.select(pkn, full, DagSelectionSettings(select_from="full_dag"))
+    assert pairs_of(within.dag.edges) <= pairs_of(full.edges)
+    selection, induced, report, compression = summary_of(pkn, DagSelectionSettings(edges="induced"))
     assert set(induced.neurons) == set(selection.dag.neurons)
     assert len(induced.edges) > len(selection.dag.edges)
     assert report["edges"] == "induced"
@@ -102,15 +209,17 @@ def test_selection_from_the_full_dag_and_induced_edges_are_parameters(pkn: Pkn) 
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
-        ({"solvr": "HIGHS"}, "dag_selection.solvr"),
+        ({"solvr": "HIGHS"}, "dag_selection.solvr: no such parameter; did you mean solver"),
+        ({"n_random_dags": 1}, "dag_selection.n_random_dags: no such parameter"),
         ({"coverage": 0}, "dag_selection.coverage"),
         ({"solver": "CBC"}, "dag_selection.solver"),
+        ({"size_path": [2, 1]}, "dag_selection.size_path: .*ascending"),
         ({"alternatives": {"mosst": 3}}, "dag_selection.alternatives.mosst"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_named(pkn: Pkn, parameters: dict[str, Any], named: str) -> None:
+def test_a_parameter_that_makes_no_sense_is_named(parameters: dict[str, Any], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        nodes.select(pkn, shortest_path_dag(pkn), parameters)
+        all_settings({"dag_selection": parameters})
 
 
 def test_the_yaml_of_the_project_states_every_parameter_at_its_default() -> None:
@@ -137,7 +246,11 @@ def test_the_drawing_gives_every_neuron_its_own_row_and_its_facts() -> None:
 
 
 def test_without_a_proof_no_alternatives_are_claimed(pkn: Pkn) -> None:
-    selection = replace(select_dag(pkn), status="time_limit")
-    membership, _, summary = nodes.find_alternatives(selection, {})
+    selection, settings = replace(select_dag(pkn), status="time_limit"), DagSelectionSettings()
+    alternatives = nodes.find_alternatives(selection, settings, ControlSettings(), InterpretationSettings())
+    membership = nodes.say_membership(selection, alternatives)
     assert set(membership["membership"]) == {"unknown"}
-    assert summary == {"neuron_sets_listed": 0}
+    assert set(membership.loc[membership["is_selected"], "node"]) == set(selection.dag.hidden)
+    _, report, _ = nodes.summarise(selection, shortest_path_dag(pkn), alternatives, settings)
+    assert report["alternatives"]["neuron_sets_listed"] == 0
+    assert report["alternatives"]["neuron_sets_are_all"] is False

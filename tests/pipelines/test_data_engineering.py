@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog, DatasetError
 from kedro.runner import SequentialRunner
@@ -17,6 +16,8 @@ from kedro.runner import SequentialRunner
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
 from kpnn.pipelines import data_engineering, simulate
+from kpnn.pipelines.parameters import all_settings
+from kpnn.studies import StudyConfigLoader
 
 OUTPUTS = ("matched_cells", "pkn", "full_dag", "folds", "data_summary")
 
@@ -26,7 +27,7 @@ class Study:
 
     def __init__(self, env="local", more=None):
         configure_project("kpnn")
-        config = OmegaConfigLoader("conf", base_env="base", default_run_env=env)
+        config = StudyConfigLoader("conf", env, base_env="base", default_run_env="local")
         entries = {**config["catalog"], **(more or {})}
         self.catalog = DataCatalog.from_config(
             {name: entry for name, entry in entries.items() if "mlflow" not in str(entry)}
@@ -34,9 +35,9 @@ class Study:
         self.parameters = config["parameters"]
 
     def run(self, pipeline, **changes):
-        for name, value in self.parameters.items():
-            changed = {**value, **changes.get(name, {})} if isinstance(value, dict) else value
-            self.catalog[f"params:{name}"] = changed
+        changed = {name: {**value, **changes.get(name, {})} for name, value in self.parameters.items()}
+        for name, settings in all_settings(changed).items():
+            self.catalog[f"params:{name}"] = settings
         SequentialRunner().run(pipeline, self.catalog)
 
     def load(self, name):
@@ -132,7 +133,7 @@ def test_more_cells_than_may_be_in_memory_are_streamed_to_the_same_file(demo):
     streamed = Study().engineer(data_engineering={"in_memory_cells": 100})["matched_cells"]
     again = streamed[whole.obs_names]
     np.testing.assert_array_equal(again.X.toarray(), whole.X.toarray())
-    assert CellsOnDisk.open("data/05_model_input/matched_cells.h5ad").shape == whole.shape
+    assert CellsOnDisk.open("data/05_model_input/demo/matched_cells.h5ad").shape == whole.shape
 
 
 def test_control_inputs_replace_the_expression_only_when_asked_for(demo):
@@ -270,11 +271,16 @@ def test_bad_input_is_one_clear_error_before_anything_is_written(demo, case):
 @pytest.mark.parametrize(
     ("group", "changes", "message"),
     [
-        ("data_engineering", {"log2p": True}, "data_engineering.log2p: Extra inputs"),
+        ("data_engineering", {"log2p": True}, "data_engineering.log2p: no such parameter; did you mean log1p"),
         ("data_engineering", {"library_size": -1}, "data_engineering.library_size: Input should be greater than 0"),
         ("data_engineering", {"outputs": ["NONE"]}, "no label NONE .found: RECEPTOR"),
         ("cross_validation", {"n_splits": 1}, "cross_validation.n_splits"),
         ("cross_validation", {"group_by": "donor"}, "group_by: the class labels have no column donor"),
+        (
+            "data_engineering",
+            {"control_inputs": True, "in_memory_cells": 9},
+            "control_inputs needs the cells in memory",
+        ),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_named(demo, group, changes, message):
@@ -302,7 +308,8 @@ def test_a_simulation_of_another_scenario_is_one_parameter(folder):
 
 
 def test_matched_cells_written_by_something_else_are_refused(folder):
-    path = folder / "data" / "05_model_input" / "matched_cells.h5ad"
+    path = folder / "data" / "05_model_input" / "demo" / "matched_cells.h5ad"
+    path.parent.mkdir()
     ad.AnnData(np.ones((2, 2))).write_h5ad(path)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(Exception, match=r"matched_cells.h5ad"):

@@ -15,9 +15,11 @@ from kedro.config import OmegaConfigLoader
 from kedro_project import REPOSITORY
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import KpnnError, SettingsError
+from kpnn.pipelines.download import nodes
 from kpnn.pipelines.download.fetching import DownloadError
-from kpnn.pipelines.download.nodes import LOCK, download_study
+from kpnn.pipelines.download.nodes import LOCK
 from kpnn.pipelines.download.settings import DownloadSettings
+from kpnn.pipelines.validation import validated
 
 EDGES = b"parent,child\nTCR,ZAP70\n" + b"".join(b"ZAP70,G%05d_gene\n" % n for n in range(8000))
 LABELS = b"barcode,TCR\nc1,0\nc2,1\nc3,1\n"
@@ -113,6 +115,10 @@ def parameters(server, tmp_path):
         "first_wait_seconds": 0.01,
         "timeout_seconds": 5,
     }
+
+
+def download_study(parameters):
+    return nodes.download_study(validated(DownloadSettings, parameters, "download"))
 
 
 def files_in(folder):

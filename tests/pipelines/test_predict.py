@@ -18,13 +18,13 @@ def trained(tmp_path_factory):
     project.kedro("run", "--pipeline", "simulate", "--params", FEW)
     project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", FEW)
     raw = project.root / "data" / "01_raw"
-    shutil.copy(raw / "demo" / "Data.h5", raw / "new_cells.h5")
+    shutil.copy(raw / "demo" / "Data.h5", raw / "demo" / "new_cells.h5")
     return project
 
 
 def test_cells_of_the_study_get_the_mean_of_its_networks(trained):
     trained.kedro("run", "--pipeline", "predict")
-    out = trained.root / "data" / "07_model_output"
+    out = trained.root / "data" / "07_model_output" / "demo"
     predicted = pd.read_csv(out / "new_probabilities.csv").set_index("barcode")
     kept = pd.read_parquet(out / "pruned" / "predictions.parquet").set_index("barcode")
     assert set(kept.index) <= set(predicted.index)
@@ -42,7 +42,7 @@ def test_cells_of_the_study_get_the_mean_of_its_networks(trained):
 
 
 def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):
-    path = trained.root / "data" / "01_raw" / "new_cells.h5"
+    path = trained.root / "data" / "01_raw" / "demo" / "new_cells.h5"
     with h5py.File(path, "r+") as file:
         names = next(dataset for dataset in ("matrix/features/name", "GRCh38/gene_names") if dataset in file)
         values = file[names][:]
@@ -54,5 +54,18 @@ def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):
     assert done.returncode != 0
     assert "GENE010" in done.stderr
     trained.kedro("run", "--pipeline", "predict", "--params", "predict.missing_genes=zeros")
-    summary = (trained.root / "data" / "07_model_output" / "prediction_summary.json").read_text()
+    summary = (trained.root / "data" / "07_model_output" / "demo" / "prediction_summary.json").read_text()
     assert "GENE010" in summary
+
+
+def test_networks_that_are_not_there_or_not_what_modelling_left_are_named(trained):
+    full = ("run", "--pipeline", "predict", "--params", "predict.arm=full,predict.missing_genes=zeros")
+    trained.kedro(*full)
+    models = trained.root / "data" / "06_models" / "demo" / "full"
+    model = next(models.glob("repeat_*/model.keras"))
+    model.write_bytes(b"something else")
+    done = trained.kedro(*full, check=False)
+    assert f"{model} is not the network that" in done.stderr.replace("\n", " ")
+    (models / "models.json").unlink()
+    done = trained.kedro(*full, check=False)
+    assert "no networks of `full`" in done.stderr and "Traceback" not in done.stderr

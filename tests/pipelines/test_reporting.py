@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 from kedro.io import DatasetError
+from scipy.sparse import csr_matrix
 
-from kpnn.datasets.optional import OptionalDataset
-from kpnn.errors import SettingsError
+from kpnn.cells import Transform
+from kpnn.datasets.tables import TableDataset
+from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
+from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
-from kpnn.pipelines.reporting.nodes import gather_study, gathering_of, write_report
-from kpnn.pipelines.reporting.weighing import weigh_nodes
+from kpnn.pipelines.reporting.nodes import gather_networks, gather_study, gathering_of, write_report
+from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
+from kpnn.training.settings import EvaluationSettings
 
-PARAMETERS = {"permutations": 200, "seeds": 1, "alternative_dags": 2}
+PARAMETERS = {"permutations": 200, "control_inputs": 5, "seeds": 1, "alternative_dags": 2}
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
 
 
@@ -29,24 +34,26 @@ def study(tmp_path_factory):
     rng = np.random.default_rng(0)
     dag = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
     labels = np.arange(150) % 2
-    X = rng.normal(size=(150, 9)).astype(np.float32)
-    X[:, [0, 3, 6]] += 1.5 * labels[:, None]
+    counts = rng.poisson(3.0, size=(150, 9)).astype(np.float32)
+    counts[:, [0, 3, 6]] += rng.poisson(4.0 * labels[:, None], size=(150, 3))
+    X = np.log1p(counts)
     obs = pd.DataFrame({"OUT": labels}, index=[f"cell{number}" for number in range(150)])
     var = pd.DataFrame({"node": dag.inputs}, index=[node.removesuffix("_gene") for node in dag.inputs])
-    cells = AnnData(X, obs=obs, var=var)
+    cells = AnnData(csr_matrix(X), obs=obs, var=var, layers={"counts": csr_matrix(counts)})
+    cells.uns["transform"] = Transform().as_dict()
     folds = pd.DataFrame({"repeat": 0, "fold": np.arange(150) // 2 % 3, "barcode": obs.index})
     store = FoldStore(tmp_path_factory.mktemp("store"))
     for fold in range(3):
         held_out = (folds["fold"] == fold).to_numpy()
-        model = build_kpnn(dag, seed=fold, hidden_activation="tanh")
-        fit_kpnn(model, X[~held_out], labels[~held_out].astype(float), max_epochs=30, learning_rate=0.02)
+        model = build_kpnn(dag, seed=fold, hidden_activation="tanh", input_normalization="standard")
+        fit_kpnn(model, X[~held_out], labels[~held_out].astype(float), max_epochs=60, learning_rate=0.02)
         path = store.root / f"m{fold}.keras"
         model.save(path)
         y = labels[held_out][:, None]
         result = FoldResult(
             arm="full", repeat=0, fold=fold, protocol="nested", seed=fold,
             predictions=predictions_table(obs.index[held_out].to_numpy(), ["OUT"], y, np.full(y.shape, 0.5)),
-            metrics={"roc_auc": 0.5}, hyperparameters={"batch_size": 32, "learning_rate": 0.02},
+            metrics={"roc_auc": 0.5}, hyperparameters={"batch_size": 32, "learning_rate": 0.02, "dropout": 0.0},
             history=pd.DataFrame(), trials=pd.DataFrame(), n_edges=12, n_neurons=4, n_parameters=16, seconds=1.0,
             model=path.read_bytes(),
         )  # fmt: skip
@@ -55,10 +62,11 @@ def study(tmp_path_factory):
     return dag, cells, folds, store, models
 
 
-def weigh(study, **changes):
-    dag, cells, folds, store, models = study
-    given = {"store": store, "models": models, "modelling": {"fit": {"max_epochs": 20}}, "interpretation": PARAMETERS}
-    return weigh_nodes(dag, cells, folds, **(given | changes))
+def weigh(study, models=None):
+    dag, cells, folds, store, of_all = study
+    evaluation = Evaluation(cells, folds, EvaluationSettings(fit={"max_epochs": 20}), None)
+    trained = load_networks(dag, evaluation, store, of_all if models is None else models)
+    return weigh_nodes(trained, InterpretationSettings(**PARAMETERS))
 
 
 def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):
@@ -85,14 +93,9 @@ def test_a_fold_without_a_model_is_named_and_the_others_are_weighed(study):
 
 
 def test_an_arm_without_any_model_gives_empty_tables_with_their_columns(study):
-    *tables, account = weigh(study, models=None)
+    *tables, account = weigh(study, models={})
     assert [len(table) for table in tables] == [0] * 7 and all(len(table.columns) for table in tables)
     assert len(account["notes"]) == 3
-
-
-def test_a_parameter_that_makes_no_sense_is_named(study):
-    with pytest.raises(SettingsError, match=r"interpretation\.seeds"):
-        weigh(study, interpretation={"seeds": -1})
 
 
 def test_a_missing_arm_is_said_in_the_report(study):
@@ -104,11 +107,13 @@ def test_a_missing_arm_is_said_in_the_report(study):
     predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
     scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)
     metrics = pd.DataFrame([{"repeat": 0, "fold": fold, "roc_auc": 0.5, **scores, "n_edges": 12} for fold in range(3)])
-    full = gathering_of("full")(predictions, metrics, None, None, dag, **weights, interpretation=account)
-    pruned = gathering_of("pruned")(None, None, None, None, dag, **weights, interpretation=account)
-    assert pruned[0] is None
-    pkn = Pkn.from_edges(dag.edges, outputs=dag.outputs)
-    gathered = gather_study(full, pruned, account, account, None, None, pkn, dag, dag, None, None, {})
+    of_full = {"predictions": predictions, "fold_metrics": metrics, "learning_curves": None, "trials": None, **weights}
+    full = gathering_of("full")(dag=dag, interpretation=account, **of_full)
+    of_pruned = dict.fromkeys(("predictions", "fold_metrics", "learning_curves", "trials")) | weights
+    pruned = gathering_of("pruned")(dag=dag, interpretation=account, **of_pruned)
+    assert pruned.tables is None and pruned.weighed is not None
+    networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
+    gathered = gather_study(networks, full, pruned, None, None, {})
     _report, page, comparison, answer, *_ = write_report(gathered, {"n_bootstrap": 20})
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
@@ -116,10 +121,15 @@ def test_a_missing_arm_is_said_in_the_report(study):
     json.dumps(answer)
 
 
+def test_the_functions_of_the_arms_nodes_can_be_sent_to_another_process():
+    for node in create_pipeline().nodes:
+        if node.name.endswith("gather"):
+            assert pickle.loads(pickle.dumps(node.func)).__name__ == f"gather_{node.namespace}"
+
+
 def test_what_is_not_on_disk_loads_as_none(tmp_path):
-    entry = {"type": "pandas.CSVDataset", "filepath": str(tmp_path / "table.csv"), "save_args": {"index": False}}
-    dataset = OptionalDataset(dataset=entry)
-    assert dataset.exists() and dataset.load() is None
+    dataset = TableDataset(filepath=str(tmp_path / "table.csv"), optional=True)
+    assert not dataset.exists() and dataset.load() is None
     dataset.save(pd.DataFrame({"a": [1]}))
     assert dataset.load()["a"].tolist() == [1]
     (tmp_path / "table.csv").write_bytes(b"")

@@ -66,7 +66,8 @@ def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(trac
         for arm in ("full", "pruned")
     }
     assert names["full"] == names["pruned"]
-    assert {"figures/roc.png", "figures/top_nodes.png", "tables/node_weights.json"} <= set(names["full"])
+    figures = {"figures/roc.png", "figures/top_nodes.png", "figures/calibration.html", "figures/learning_curves.html"}
+    assert figures | {"tables/node_weights.json"} <= set(names["full"])
     parent = client.get_run(runs["parent"])
     assert {"report.html", "figures", "tables"} <= {entry.path for entry in client.list_artifacts(runs["parent"])}
     assert "report.html" in parent.data.tags["mlflow.note.content"]

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from pkn_strategies import cases, pkn_of
 
 from kpnn.errors import PknError
-from kpnn.pkn import Pkn, from_corneto, from_networkx, shortest_path_dag, to_corneto, to_networkx
+from kpnn.pkn import (
+    Pkn,
+    extended_dag,
+    from_corneto,
+    from_networkx,
+    select_dag,
+    shortest_path_dag,
+    to_corneto,
+    to_networkx,
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,3 +70,12 @@ def test_the_full_dag_of_a_cyclic_pkn_has_the_edges_from_one_level_to_the_next()
     pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g"], outputs=["R"])
     full = shortest_path_dag(pkn)
     assert sorted(zip(full.edges["parent"], full.edges["child"], strict=True)) == [("A", "g"), ("R", "A")]
+
+
+def test_a_cyclic_pkn_all_of_whose_nodes_are_in_the_dag_can_be_extended() -> None:
+    pairs = [("h0", "g0"), ("h0", "o0"), ("o0", "g0"), ("o0", "h0"), ("o1", "g0"), ("o1", "h0")]
+    pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g0"], outputs=["o0", "o1"])
+    dag = select_dag(pkn, keep_edges=[("o1", "h0")]).dag
+    assert set(dag.nodes) == set(pkn.nodes)
+    edges = extended_dag(pkn, dag).edges
+    assert set(pairs) - set(zip(edges["parent"], edges["child"], strict=True)) == {("h0", "o0")}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.pkn import Dag, Pkn
-from kpnn.reporting import ArmResults, Interpretation, Study
+from kpnn.reporting import ArmTables, Interpretation, Study
 from kpnn.training.metrics import score
 from kpnn.training.results import wide_predictions
 
@@ -31,7 +31,7 @@ def make_arm(
     n_cells: int = 200,
     n_folds: int = 5,
     shift: int = 0,
-) -> ArmResults:
+) -> ArmTables:
     rng = np.random.default_rng(seed)
     cells, n_outputs = [f"cell{number}" for number in range(n_cells)], len(dag.outputs)
     labels = np.random.default_rng(99).permuted(np.tile(np.arange(n_cells) % 2, (n_outputs, 1)), axis=1).T
@@ -71,7 +71,7 @@ def make_arm(
             for trial in range(6)
         ]
     )
-    return ArmResults(name, pd.concat(parts, ignore_index=True), pd.DataFrame(metrics), curves, trials, dag)
+    return ArmTables(name, pd.concat(parts, ignore_index=True), pd.DataFrame(metrics), curves, trials, dag)
 
 
 def make_interpretation(arm: str, dag: Dag, seed: int = 0, n_folds: int = 5) -> Interpretation:

@@ -11,8 +11,8 @@ from fabricated import make_arm, make_dag, make_study
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from kpnn.reporting import Study, answer, comparison_table, sizes_table
-from kpnn.reporting.curves import precision_recall_band, roc_band
-from kpnn.reporting.training_figures import parameter_importances
+from kpnn.reporting.figures.curves import precision_recall_band, roc_band
+from kpnn.reporting.figures.training import parameter_importances
 
 
 def test_savings_and_degradation_are_the_tutorials():

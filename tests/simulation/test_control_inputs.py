@@ -62,3 +62,33 @@ def test_fractions_cannot_be_redrawn(study):
     counts, classes = study
     with pytest.raises(SettingsError, match="hold fractions"):
         control_counts(sp.csr_matrix(counts * 0.3), classes, seed=1)
+
+
+def test_with_several_outputs_every_gene_tells_each_of_them(study):
+    counts, _ = study
+    classes = np.random.default_rng(0).integers(0, 2, (counts.shape[0], 2))
+    drawn, fold_changes = control_counts(counts, classes, seed=4, flat_profile=True)
+    assert fold_changes.shape == (50, 2)
+    for output in range(2):
+        one, other = (np.asarray(drawn[classes[:, output] == c].mean(axis=0)).ravel() for c in (1, 0))
+        np.testing.assert_allclose(np.sign(np.log(one / other)), np.sign(np.log(fold_changes[:, output])))
+        assert np.abs(np.log(one / other)).mean() == pytest.approx(np.log(2), rel=0.1)
+
+
+def test_cells_that_were_normalized_before_get_control_inputs_on_their_own_scale(study):
+    counts, classes = study
+    names = [f"c{n}" for n in range(len(classes))]
+    normalized = sp.csr_matrix(np.log1p(sp.csr_matrix(counts, dtype=float) * 0.37))
+    cells = ad.AnnData(normalized, obs=pd.DataFrame({"T": classes}, index=names))
+    cells.layers["counts"], cells.uns["transform"] = normalized, Transform(log1p=False).as_dict()
+    control = control_inputs(cells, "T", seed=3)
+    one = np.log1p(0.37)
+    np.testing.assert_allclose(control.X.data / one, np.round(control.X.data / one), atol=1e-3)
+    assert control.X.mean() == pytest.approx(normalized.mean(), rel=0.4)
+    ratio = np.asarray(control.X[classes == 1].mean(axis=0) / control.X[classes == 0].mean(axis=0)).ravel()
+    assert np.corrcoef(np.log(ratio), np.log(control.var["fold_change"]))[0, 1] > 0.95
+
+
+def test_negative_values_are_no_counts():
+    with pytest.raises(SettingsError, match="hold -2"):
+        control_counts(sp.csr_matrix([[1.0, -2.0], [3.0, 0.0]]), np.array([0, 1]), seed=1)

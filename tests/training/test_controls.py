@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kpnn.training.baselines import fit_baseline
-from kpnn.training.controls import Arm, ControlSettings, control_arms, dense_dag
+from kpnn.training.controls import Arm, ControlSettings, control_arms, dense_dag, permuted_labels
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.results import FoldStore
 
@@ -50,6 +50,26 @@ def test_shuffled_labels_are_not_predicted(dag, cells, folds, settings, tmp_path
     assert seen.labels.sum() == cells.labels.sum()
     assert not np.array_equal(seen.labels, cells.labels)
     assert 0.2 < run(arm, cells, folds, settings, tmp_path).pooled_metrics()["roc_auc"] < 0.75
+
+
+def test_labels_are_shuffled_within_donors_where_donors_hold_both_classes():
+    rng = np.random.default_rng(0)
+    labels = np.column_stack([np.arange(60) % 2, np.arange(60) % 3 == 0]).astype(np.float32)
+    donors = np.repeat(["a", "b", "c", "d"], [5, 15, 20, 20])
+    shuffled = permuted_labels(labels, donors, rng)
+    assert not np.array_equal(shuffled, labels)
+    for donor in "abcd":
+        of_donor = donors == donor
+        assert sorted(map(tuple, shuffled[of_donor])) == sorted(map(tuple, labels[of_donor]))
+
+
+def test_donors_of_one_class_each_exchange_it_as_wholes():
+    donors = np.repeat(list("abcdef"), [3, 9, 4, 7, 5, 2])
+    labels = np.isin(donors, ["a", "b", "c"]).astype(np.float32)[:, None]
+    drawn = [permuted_labels(labels, donors, np.random.default_rng(seed))[:, 0] for seed in range(20)]
+    of_donors = [tuple(one[donors == donor].mean() for donor in "abcdef") for one in drawn]
+    assert all(set(one) == {0.0, 1.0} and sum(one) == 3 for one in of_donors)
+    assert len(set(of_donors)) > 5
 
 
 def test_a_dense_network_has_about_as_many_parameters(dag):

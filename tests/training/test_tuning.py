@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -28,7 +29,7 @@ def tuning(storage, **changes):
     )
 
 
-def train(proposed, first, on_epoch):
+def train(proposed, on_epoch):
     """A made-up validation loss with its minimum at dropout 0.2 and tanh."""
     losses = []
     for position, h in enumerate(proposed):
@@ -76,10 +77,12 @@ def test_a_search_that_goes_on_ends_like_one_that_was_not_interrupted(interrupte
     whole = search(train, tuning(f"sqlite:///{tmp_path}/whole.db"), Hyperparameters(), "study", 7)
     url = f"sqlite:///{tmp_path}/cut.db"
 
-    def dies(proposed, first, on_epoch):
-        if first == 2 * interrupted_in_batch:
+    batches = count()
+
+    def dies(proposed, on_epoch):
+        if next(batches) == interrupted_in_batch:
             raise KeyboardInterrupt
-        return train(proposed, first, on_epoch)
+        return train(proposed, on_epoch)
 
     with pytest.raises(KeyboardInterrupt):
         search(dies, tuning(url), Hyperparameters(), "study", 7)
@@ -118,8 +121,8 @@ def test_time_can_be_the_budget(tmp_path):
 
 
 def test_a_trial_that_diverges_is_not_the_best(tmp_path):
-    def one_diverges(proposed, first, on_epoch):
-        losses = train(proposed, first, on_epoch)
+    def one_diverges(proposed, on_epoch):
+        losses = train(proposed, on_epoch)
         return [float("nan"), *losses[1:]]
 
     found = search(one_diverges, tuning(f"sqlite:///{tmp_path}/a.db"), Hyperparameters(), "study", 7)
@@ -127,7 +130,7 @@ def test_a_trial_that_diverges_is_not_the_best(tmp_path):
 
 
 def test_if_all_trials_diverge_it_says_so(tmp_path):
-    def all_diverge(proposed, first, on_epoch):
+    def all_diverge(proposed, on_epoch):
         return [float("nan")] * len(proposed)
 
     with pytest.raises(SettingsError, match="finite validation loss"):

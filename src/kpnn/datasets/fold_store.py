@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro.io.core import get_protocol_and_path
 
 from kpnn.training.results import FoldStore
 
@@ -19,8 +20,14 @@ class FoldStoreDataset(AbstractDataset[None, FoldStore]):
         Args:
             filepath: the folder, made when the first fold is kept.
             metadata: anything for other tools, such as kedro-viz; not used here.
+
+        Raises:
+            DatasetError: it is an address elsewhere.
         """
-        self._filepath = filepath
+        protocol, path = get_protocol_and_path(filepath)
+        if protocol != "file":
+            raise DatasetError(f"{filepath}: folds are kept, and taken up again, on a disk of this machine")
+        self._filepath = path
         self.metadata = metadata
 
     def load(self) -> FoldStore:

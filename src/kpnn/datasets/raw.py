@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset, DatasetError, Version
+from kedro_datasets._typing import TablePreview
 
 from kpnn.cells import Expression, open_expression
+from kpnn.datasets.base import FileDataset
 from kpnn.errors import CellsError, KpnnError
-from kpnn.files import written_whole
 from kpnn.pkn.readers import Direction, EdgeFormat, Undirected, read_edges
 from kpnn.text_tables import read_string_table
 
@@ -34,23 +35,16 @@ def _as_raw_data_error() -> Iterator[None]:
         raise RawDataError(str(error)) from error
 
 
-class _RawDataset(AbstractDataset[Any, Any]):
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None):
-        self._filepath = PurePosixPath(filepath)
-        self.metadata = metadata
+class _RawDataset(FileDataset[Any, Any]):
+    """A raw file that a user brings."""
 
-    def _exists(self) -> bool:
-        return Path(self._filepath).exists()
+    _if_missing: ClassVar[str] = (
+        "put your data there, name another file in conf/<study>/catalog.yml, or make the demo's with "
+        "`kedro run --pipeline simulate`"
+    )
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _require(self) -> None:
-        if not Path(self._filepath).exists():
-            raise RawDataError(
-                f"{self._filepath}: no such file. Put your data there, name another file in conf/local/catalog.yml, "
-                f"or make the demo's with `kedro run --pipeline simulate`"
-            )
+    def _error(self, message: str) -> DatasetError:
+        return RawDataError(message)
 
 
 class ExpressionDataset(_RawDataset):
@@ -60,37 +54,50 @@ class ExpressionDataset(_RawDataset):
         ```yaml
         raw_expression:
           type: kpnn.datasets.raw.ExpressionDataset
-          filepath: data/01_raw/cells.h5
+          filepath: data/01_raw/mystudy/cells.h5
           genome: GRCh38
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None, **options: Any):
+    _read_later = True
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **options: Any,
+    ):
         """Names the file.
 
         Args:
-            filepath: the file or folder; relative paths are relative to the project.
-            metadata: anything for other tools, such as kedro-viz; not used here.
+            filepath: the file or folder, as in every `FileDataset`.
+            version: as in every `FileDataset`.
+            credentials: as in every `FileDataset`.
+            fs_args: as in every `FileDataset`.
+            metadata: as in every `FileDataset`.
             **options: what `kpnn.cells.open_expression` takes: `format`, `genome`, `values`, `gene_names`...
         """
-        super().__init__(filepath, metadata)
+        super().__init__(
+            filepath=filepath, version=version, credentials=credentials, fs_args=fs_args, metadata=metadata
+        )
         self._options = options
 
-    def load(self) -> Expression:
-        """Opens the matrix."""
-        self._require()
+    def _read(self, path: Path) -> Expression:
         with _as_raw_data_error():
-            return open_expression(str(self._filepath), **self._options)
+            return open_expression(str(path), **self._options)
 
-    def save(self, data: AnnData) -> None:
-        """Writes counts as a 10x `.h5` file."""
+    def _write(self, path: Path, data: AnnData) -> None:
         from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 
-        if self._filepath.suffix != ".h5":
-            raise RawDataError(f"{self._filepath}: simulated expression is written as 10x .h5 only")
+        if path.suffix != ".h5":
+            raise RawDataError(f"{self._address}: simulated expression is written as 10x .h5 only")
         ids = data.var.get("gene_ids", data.var_names)
         write_tenx_h5(
-            str(self._filepath),
+            str(path),
             data.X.tocsr(),
             data.obs_names,
             data.var_names,
@@ -99,7 +106,7 @@ class ExpressionDataset(_RawDataset):
         )
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), **self._options}
+        return super()._describe() | self._options
 
 
 class ScanpyDataset(AbstractDataset[Any, Expression]):
@@ -140,52 +147,41 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
         return {"name": self._name, "values": self._values}
 
 
-class _TableDataset(_RawDataset):
-    """A table of text whose path travels with it in `DataFrame.attrs["source"]`, so that errors can name it."""
+class _TextTableDataset(_RawDataset):
+    """A table of text whose address travels with it in `DataFrame.attrs["source"]`, so that errors can name it."""
 
-    def save(self, data: pd.DataFrame) -> None:
-        """Writes CSV; the file appears only when it is complete."""
-        with written_whole(str(self._filepath)) as partial:
-            data.to_csv(partial, index=False)
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
+        data.to_csv(path, index=False)
 
-    def preview(self, nrows: int = 10) -> dict[str, Any]:
-        """The first rows, for kedro-viz."""
-        table = self.load()
-        return {} if table is None else table.head(nrows).to_dict(orient="split")
-
-
-class ClassLabelsDataset(_TableDataset):
-    """Class labels: CSV or TSV with a column `barcode` and one column of 0 and 1 per output.
-
-    What the labels say is checked where they are used.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
-        """Names the file.
-
-        Args:
-            filepath: the file, plain or gzipped.
-            metadata: anything for other tools, such as kedro-viz; not used here.
-        """
-        super().__init__(filepath, metadata)
-
-    def load(self) -> pd.DataFrame:
-        """Reads the table; every cell stays the text that it is."""
-        self._require()
-        with _as_raw_data_error():
-            table = read_string_table(str(self._filepath), CellsError, needs=["barcode"])
-        table.attrs["source"] = str(self._filepath)
+    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
+        table.attrs["source"] = self._address
         return table
 
+    def preview(self, nrows: int = 10) -> TablePreview:
+        """The first rows, for kedro-viz."""
+        table = self.load()
+        return TablePreview({} if table is None else table.head(nrows).to_dict(orient="split"))
 
-class EdgeListDataset(_TableDataset):
+
+class ClassLabelsDataset(_TextTableDataset):
+    """Class labels: CSV or TSV, plain or gzipped, with a column `barcode` and one column of 0 and 1 per output.
+
+    Every cell stays the text that it is; what the labels say is checked where they are used.
+    """
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        with _as_raw_data_error():
+            return self._named(read_string_table(str(path), CellsError, needs=["barcode"]))
+
+
+class EdgeListDataset(_TextTableDataset):
     """Edges in any format that `kpnn.pkn.readers.read_edges` reads; none at all if the file's path is null.
 
     Example:
         ```yaml
         regulon:
           type: kpnn.datasets.raw.EdgeListDataset
-          filepath: data/01_raw/collectri.csv
+          filepath: data/01_raw/mystudy/collectri.csv
           columns: {parent: source, child: target, sign: weight}
         ```
     """
@@ -198,7 +194,7 @@ class EdgeListDataset(_TableDataset):
         columns: dict[str, str | int] | None = None,
         direction: Direction = "parent_to_child",
         undirected: Undirected = "error",
-        metadata: dict[str, Any] | None = None,
+        **options: Any,
     ):
         """Names the file.
 
@@ -209,33 +205,28 @@ class EdgeListDataset(_TableDataset):
                 `stimulation`, `inhibition`, `directed`; of a graph, the attributes `sign`, `cost`, `directed`.
             direction: `parent_to_child` or `child_to_parent`.
             undirected: what to do with edges without a direction: `error` or `drop`.
-            metadata: anything for other tools, such as kedro-viz; not used here.
+            **options: of every `FileDataset`.
         """
-        super().__init__(filepath or "", metadata)
-        self._is_used = filepath is not None
+        super().__init__(filepath=filepath or "", optional=filepath is None, **options)
         self._format = format
         self._columns = columns
         self._direction = direction
         self._undirected = undirected
 
-    def load(self) -> pd.DataFrame | None:
-        """Reads the edges."""
-        if not self._is_used:
-            return None
-        self._require()
+    def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
-            table = read_edges(
-                str(self._filepath),
-                format=self._format,
-                columns=self._columns,
-                direction=self._direction,
-                undirected=self._undirected,
+            return self._named(
+                read_edges(
+                    str(path),
+                    format=self._format,
+                    columns=self._columns,
+                    direction=self._direction,
+                    undirected=self._undirected,
+                )
             )
-        table.attrs["source"] = str(self._filepath)
-        return table
 
     def _exists(self) -> bool:
-        return not self._is_used or super()._exists()
+        return not self.optional and super()._exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath) if self._is_used else None}
+        return {"filepath": None if self.optional else self._address}

@@ -18,11 +18,13 @@ class HeldOutEvidence:
         activations: shape (n_cells, n_neurons).
         gradient: mean change of the output's probability per change of each neuron, shape (n_neurons,).
         labels: 0/1, shape (n_cells,).
+        groups: number of each cell's donor or sample, shape (n_cells,); None: cells are independent.
     """
 
     activations: np.ndarray
     gradient: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def contribution(evidence: HeldOutEvidence) -> np.ndarray:
@@ -43,8 +45,9 @@ def permutation_p_values(folds: Sequence[HeldOutEvidence], n_permutations: int =
 
     Within a fold the network stays as it is: a neuron's activations in cells that its network never saw do not know
     their labels, so under the null hypothesis (activation and class are independent) every permutation is as likely as
-    what is seen. The folds' networks saw each other's cells, so their p-values depend on each other; twice their median
-    is a valid p-value whatever the dependence (Meinshausen, Meier & Buehlmann 2009, JASA 104:1671).
+    what is seen. Where cells come in groups, labels are permuted within them; where every group is of one class,
+    groups exchange it as wholes. The folds' networks saw each other's cells, so their p-values depend on each other;
+    twice their median is a valid p-value whatever the dependence (Meinshausen, Meier & Buehlmann 2009, JASA 104:1671).
 
     Args:
         folds: evidence of every fold, the neurons in the same order.
@@ -65,27 +68,31 @@ def _one_fold(fold: HeldOutEvidence, n_permutations: int, rng: np.random.Generat
     positive = fold.labels > 0
     if positive.all() or not positive.any():
         return np.ones(fold.activations.shape[1])
-    # With contrast 1/m for class 1 and -1/n for class 0 the difference of means is one product.
-    contrast = np.where(positive, 1.0 / positive.sum(), -1.0 / (~positive).sum())
     signed = fold.activations * np.sign(fold.gradient)
     # Sums in another order differ in the last digits: what is equal must count as equal.
-    least = contrast @ signed - 1e-10 * np.abs(signed).max(axis=0)
+    least = _contrast(positive) @ signed - 1e-10 * np.abs(signed).max(axis=0)
     as_large = np.zeros(len(least), dtype=int)
     for start in range(0, n_permutations, _AT_ONCE):
-        draws = rng.permuted(np.tile(contrast, (min(_AT_ONCE, n_permutations - start), 1)), axis=1)
+        draws = _contrast(_permuted(positive, fold.groups, min(_AT_ONCE, n_permutations - start), rng))
         as_large += (draws @ signed >= least).sum(axis=0)
     return (1 + as_large) / (n_permutations + 1)
 
 
-def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Q-values: the smallest false discovery rate at which each is called (Benjamini & Hochberg 1995).
+def _contrast(positive: np.ndarray) -> np.ndarray:
+    """1/m for each of m cells of class 1, -1/n for each of n of class 0: a product with it is a difference of means."""
+    n_positive = positive.sum(axis=-1, keepdims=True)
+    return np.where(positive, 1.0 / n_positive, -1.0 / (positive.shape[-1] - n_positive))
 
-    Args:
-        p_values: shape (n,); NaN stays NaN and does not count.
-    """
-    q_values = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    scaled = p_values[order] * len(order) / np.arange(1, len(order) + 1)
-    q_values[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q_values
+
+def _permuted(positive: np.ndarray, groups: np.ndarray | None, times: int, rng: np.random.Generator) -> np.ndarray:
+    """Classes of the cells in each of several permutations, shape (times, n_cells)."""
+    if groups is None:
+        return rng.permuted(np.tile(positive, (times, 1)), axis=1)
+    names, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    if (positive == positive[first[group_of]]).all():
+        return rng.permuted(np.tile(positive[first], (times, 1)), axis=1)[:, group_of]
+    permuted = np.tile(positive, (times, 1))
+    for group in range(len(names)):
+        rows = np.flatnonzero(group_of == group)
+        permuted[:, rows] = rng.permuted(permuted[:, rows], axis=1)
+    return permuted

@@ -40,17 +40,6 @@ def agreement(rankings: Mapping[str, pd.Series], k: int = 10) -> Agreement:
     return _mean([pair(rankings[a], rankings[b], k) for a, b in combinations(rankings, 2)], k)
 
 
-def agreement_between(reference: pd.Series, others: Mapping[str, pd.Series], k: int = 10) -> Agreement:
-    """Compares one ranking with each of others.
-
-    Args:
-        reference: weight by node.
-        others: name -> weight by node.
-        k: size of the top.
-    """
-    return _mean([pair(reference, other, k) for other in others.values()], k)
-
-
 def pair(first: pd.Series, second: pd.Series, k: int = 10) -> tuple[float, float, int]:
     """Rank correlation, overlap of the top and number of shared nodes of two rankings by absolute weight."""
     shared = first.index.intersection(second.index)

@@ -7,9 +7,11 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
-from kpnn.interpretation.arm import ArmWeights, Extent
-from kpnn.interpretation.significance import benjamini_hochberg, permutation_p_values
+from kpnn.interpretation.arm import ArmWeights
+from kpnn.interpretation.settings import InterpretationSettings
+from kpnn.interpretation.significance import permutation_p_values
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
 
@@ -18,13 +20,13 @@ CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 
 
-def summarise_nodes(weights: ArmWeights, dag: Dag, extent: Extent) -> pd.DataFrame:
+def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
     """One row per hidden node and output, the heaviest first.
 
     Args:
         weights: what `weigh_arm` returned.
         dag: the arm's DAG.
-        extent: with which it was computed.
+        settings: with which it was computed.
 
     Returns:
         `node`, `output`, `rank`; `weight` (mean over folds of the absolute gradient weight: the sign of a neuron is not
@@ -56,14 +58,16 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, extent: Extent) -> pd.DataFra
     )
     squared = weights.biases["bias"].pow(2).groupby(weights.biases["neuron"]).mean()
     table["bias_mean_square"] = table.index.get_level_values("node").map(squared)
-    table[["p_value", "q_value"]] = _significance(weights, dag, extent).reindex(table.index)
+    table[["p_value", "q_value"]] = _significance(weights, dag, settings).reindex(table.index)
     more_than_structure = table["corrected"].isna() | (table["corrected"] > 0)
     table["called"] = (table["q_value"] < CALLED_BELOW) & more_than_structure
-    table["top_folds"] = _times_in_top(per_fold, ["repeat", "fold"], "size", extent.top).reindex(table.index).fillna(0)
+    table["top_folds"] = (
+        _times_in_top(per_fold, ["repeat", "fold"], "size", settings.top).reindex(table.index).fillna(0)
+    )
     if len(weights.by_dag):
         by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
         table["n_dags"] = by_dag.groupby(keys)["run"].size().reindex(table.index).fillna(0)
-        table["top_dags"] = _times_in_top(by_dag, ["run"], "size", extent.top).reindex(table.index).fillna(0)
+        table["top_dags"] = _times_in_top(by_dag, ["run"], "size", settings.top).reindex(table.index).fillna(0)
     children = dag.edges.assign(is_gene=dag.edges["child"].isin(set(dag.inputs))).groupby("parent")["is_gene"]
     names = table.index.get_level_values("node")
     table["n_children"] = children.size().reindex(names).fillna(0).to_numpy()
@@ -90,14 +94,14 @@ def _share(runs: pd.DataFrame) -> pd.Series:
     return share
 
 
-def _significance(weights: ArmWeights, dag: Dag, extent: Extent) -> pd.DataFrame:
+def _significance(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
     hidden = [place for place, name in enumerate(weights.neurons) if name in set(dag.hidden)]
-    n_permutations = max(extent.permutations, min(80 * len(hidden), _MOST_PERMUTATIONS))
+    n_permutations = max(settings.permutations, min(80 * len(hidden), _MOST_PERMUTATIONS))
     tables = []
     for output, evidence in weights.evidence.items():
-        p_values = permutation_p_values(evidence, n_permutations, extent.seed)[hidden]
+        p_values = permutation_p_values(evidence, n_permutations, settings.seed)[hidden]
         index = pd.MultiIndex.from_product([[output], [weights.neurons[place] for place in hidden]])
-        values = {"p_value": p_values, "q_value": benjamini_hochberg(p_values)}
+        values = {"p_value": p_values, "q_value": false_discovery_control(p_values)}
         tables.append(pd.DataFrame(values, index=index.set_names(["output", "node"])))
     return pd.concat(tables)
 
@@ -107,7 +111,7 @@ def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> p
     return (rank <= top).groupby([runs["output"], runs["node"]]).sum()
 
 
-def summarise_stability(weights: ArmWeights, extent: Extent) -> pd.DataFrame:
+def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -> pd.DataFrame:
     """How alike the rankings are between folds (by each method), starts and optimal DAGs.
 
     Returns:
@@ -121,13 +125,13 @@ def summarise_stability(weights: ArmWeights, extent: Extent) -> pd.DataFrame:
                 f"{repeat} {fold}": table.set_index("node")[method].dropna()
                 for (repeat, fold), table in of_output.groupby(["repeat", "fold"])
             }
-            rows.append(_stability_row("folds", method, output, rankings, extent.top))
+            rows.append(_stability_row("folds", method, output, rankings, settings.top))
         for between, runs in (("seeds", weights.by_seed), ("optimal DAGs", weights.by_dag)):
             if len(runs):
                 own = runs[runs["output"] == output]
                 rankings = {str(run): table.set_index("node")["gradient"] for run, table in own.groupby("run")}
                 rankings["this one"] = _first_fold(of_output)
-                rows.append(_stability_row(between, "gradient", output, rankings, extent.top))
+                rows.append(_stability_row(between, "gradient", output, rankings, settings.top))
     return pd.DataFrame(rows)
 
 

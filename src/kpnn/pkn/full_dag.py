@@ -119,7 +119,8 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
     if _has_cycles(pkn, rows):
         depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
         place = np.array(
-            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)]
+            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
+            dtype=float,
         )
         # Inputs have no children: below everything they may keep all of their parents.
         place[paths.is_input] = np.inf

@@ -2,11 +2,11 @@
 
 from kpnn.reporting.comparing import Answer, answer, comparison_table, sizes_table
 from kpnn.reporting.report import Report, write_report
-from kpnn.reporting.study import ArmResults, Interpretation, Study
+from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 __all__ = [
     "Answer",
-    "ArmResults",
+    "ArmTables",
     "Interpretation",
     "Report",
     "Study",

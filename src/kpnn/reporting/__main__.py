@@ -13,9 +13,11 @@ from kpnn.reporting.terminal import summary_text
 def main() -> int:
     """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m kpnn.reporting", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("data/08_reporting"), help="where the pipeline wrote")
+    parser.add_argument("study", nargs="?", default="demo", help="the study's name; by default %(default)s")
+    parser.add_argument("--folder", type=Path, help="where the pipeline wrote; by default data/08_reporting/<study>")
+    arguments = parser.parse_args()
     try:
-        print(summary_text(parser.parse_args().folder))
+        print(summary_text(arguments.folder or Path("data/08_reporting") / arguments.study))
     except KpnnError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import some_names
-from kpnn.reporting.study import ArmResults, Study
+from kpnn.reporting.study import ArmTables, Study
 from kpnn.training.comparison import Comparison, compare
 from kpnn.training.metrics import METRICS, bootstrap_intervals
 from kpnn.training.results import wide_predictions
@@ -34,7 +34,7 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def comparison_table(arms: tuple[ArmResults, ...], n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+def comparison_table(arms: tuple[ArmTables, ...], n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
     """Scores of every arm.
 
     Args:
@@ -119,7 +119,7 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
     return Answer(comparison.sentence, comparison, metrics, notes)
 
 
-def shared_folds(first: ArmResults, second: ArmResults) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
+def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
     """Folds that hold out the same cells in both arms, and in words those that do not."""
     notes = []
     here, there = set(first.folds), set(second.folds)
@@ -140,13 +140,13 @@ def shared_folds(first: ArmResults, second: ArmResults) -> tuple[list[tuple[int,
     return same, tuple(notes)
 
 
-def _roc_auc_of(arm: ArmResults, folds: list[tuple[int, int]]) -> np.ndarray:
+def _roc_auc_of(arm: ArmTables, folds: list[tuple[int, int]]) -> np.ndarray:
     by_fold = arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
     return by_fold.loc[folds].to_numpy(dtype=float)
 
 
 def _paired_cells(
-    reference: ArmResults, candidate: ArmResults, folds: list[tuple[int, int]]
+    reference: ArmTables, candidate: ArmTables, folds: list[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     if len(reference.outputs) != 1 or reference.outputs != candidate.outputs:
         return None
@@ -157,12 +157,12 @@ def _paired_cells(
     return y[:, 0], p_reference[:, 0], p_candidate[:, 0]
 
 
-def _of_folds(arm: ArmResults, folds: list[tuple[int, int]]) -> pd.DataFrame:
+def _of_folds(arm: ArmTables, folds: list[tuple[int, int]]) -> pd.DataFrame:
     keys = pd.MultiIndex.from_frame(arm.predictions[["repeat", "fold"]])
     return arm.predictions[keys.isin(folds)]
 
 
-def _savings(reference: ArmResults, candidate: ArmResults) -> dict[str, float]:
+def _savings(reference: ArmTables, candidate: ArmTables) -> dict[str, float]:
     """The tutorial's formulas: (1 - pruned / full) * 100."""
     metrics = {}
     for name, size in (("parameter_compression_percent", "n_parameters"), ("edge_compression_percent", "n_edges")):

@@ -1,4 +1,4 @@
-"""What a report is made from: the arms' results and everything known about their networks, as far as it is there."""
+"""What a report is made from: the arms' tables, their networks, and what is known of their nodes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kpnn.pkn import Dag, Pkn
 
 
 @dataclass(frozen=True, eq=False)
-class ArmResults:
-    """One arm's results over all of its folds.
+class ArmTables:
+    """One arm's tables over all of its folds.
 
     Attributes:
         name: such as `full` or `pruned`.
@@ -78,10 +78,19 @@ class Interpretation:
     stability: pd.DataFrame
     notes: tuple[str, ...] = ()
 
+    @property
+    def outputs(self) -> list[str]:
+        """Output nodes that nodes were weighed for."""
+        return list(dict.fromkeys(self.nodes["output"]))
+
+    def of_output(self, output: str) -> pd.DataFrame:
+        """The nodes' table for one output."""
+        return self.nodes[self.nodes["output"] == output]
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """All of a study that is there, and in words what is not.
+    """What is known of a study; what is missing from it is said in words.
 
     Attributes:
         arms: results by arm; `full` first.
@@ -99,7 +108,7 @@ class Study:
         missing: what is not there, in sentences.
     """
 
-    arms: tuple[ArmResults, ...] = ()
+    arms: tuple[ArmTables, ...] = ()
     pkn: Pkn | None = None
     full_dag: Dag | None = None
     pruned_dag: Dag | None = None
@@ -112,7 +121,7 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
-    def arm(self, name: str) -> ArmResults | None:
+    def arm(self, name: str) -> ArmTables | None:
         """The arm of that name, or None where it is not there."""
         return next((arm for arm in self.arms if arm.name == name), None)
 

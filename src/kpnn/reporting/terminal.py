@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import KpnnError
-from kpnn.reporting.performance_figures import metric_label
+from kpnn.reporting.figures.performance import metric_label
 
 MLFLOW_ADDRESS, VIZ_ADDRESS = "http://127.0.0.1:5000", "http://127.0.0.1:4141"
 
@@ -17,7 +17,7 @@ def summary_text(folder: Path) -> str:
     """Tells the comparison, the answer and where to look further.
 
     Args:
-        folder: where the `reporting` pipeline wrote, `data/08_reporting`.
+        folder: where the `reporting` pipeline wrote, `data/08_reporting/<study>`.
 
     Raises:
         KpnnError: there is no comparison yet.
@@ -49,15 +49,13 @@ def comparison_lines(comparison: pd.DataFrame) -> list[str]:
     """The comparison as a table of text: a row per score, a column per arm, mean +- sd over folds."""
     if not len(comparison):
         return ["No arm has results."]
-    arms = list(dict.fromkeys(comparison["arm"]))
-    rows = [["", *arms]]
-    for metric, group in comparison.groupby("metric", sort=False):
-        by_arm = group.set_index("arm")
-        cells = []
-        for arm in arms:
-            mean, sd = by_arm.loc[arm, "mean"], by_arm.loc[arm, "sd"]
-            cells.append(f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}")
-        rows.append([metric_label(str(metric)), *cells])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]
+    shown = comparison.assign(
+        metric=comparison["metric"].map(metric_label),
+        told=[
+            f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
+            for mean, sd in zip(comparison["mean"], comparison["sd"], strict=True)
+        ],
+    )
+    table = shown.pivot(index="metric", columns="arm", values="told")
+    in_order = table.reindex(index=shown["metric"].unique(), columns=shown["arm"].unique())
+    return in_order.rename_axis(index=None, columns=None).to_string(na_rep="").splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,67 +28,102 @@ def control_counts(
 
     A gene's share of a cell's counts is that of all cells together (the pooled profile), times the square root of its
     fold change in class 1 and divided by it in class 0; half of the genes, drawn at random, have the fold change, the
-    others its inverse, so that neither class has more counts. A count is binomial: as many trials as the cell has
-    counts.
+    others its inverse, so that neither class has more counts. With several outputs each has fold changes of its own,
+    and a cell's share is multiplied by all of them. A count is binomial: as many trials as the cell has counts.
 
     Args:
         counts: cells x genes, whole numbers.
-        classes: 0 or 1, shape (cells,).
+        classes: 0 or 1, shape (cells,), or (cells, outputs).
         seed: everything is drawn from it.
         fold_change: between the classes, > 1.
         flat_profile: whether every gene has the same share, so that rare genes tell as much as common ones.
         block: cells drawn at once; bounds the memory.
 
     Returns:
-        New counts, float32 CSR; and each gene's fold change of class 1 over class 0, shape (genes,).
+        New counts, float32 CSR; and each gene's fold change of class 1 over class 0, shape (genes,), or
+        (genes, outputs).
 
     Raises:
-        SettingsError: the fold change is not above 1, or a count is not whole.
+        SettingsError: the fold change is not above 1, or a count is negative or not whole.
     """
     if not fold_change > 1:
         raise SettingsError(f"fold_change must be above 1, found {fold_change}")
     if counts.nnz and (counts.data != np.round(counts.data)).any():
         raise SettingsError("control inputs are redrawn from counts, but the cells hold fractions")
+    if counts.nnz and counts.data.min() < 0:
+        raise SettingsError(f"control inputs are redrawn from counts, but the cells hold {counts.data.min():g}")
     rng = np.random.default_rng(seed)
     n_cells, n_genes = counts.shape
-    trials = np.asarray(counts.sum(axis=1)).ravel().astype(np.int64)
-    pooled = np.asarray(counts.sum(axis=0)).ravel()
+    trials = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel().astype(np.int64)
+    pooled = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
     share = np.full(n_genes, 1 / n_genes) if flat_profile else pooled / max(1.0, pooled.sum())
-    fold_changes = rng.permutation(np.where(np.arange(n_genes) % 2 == 0, fold_change, 1 / fold_change))
-    by_class = np.minimum(1.0, np.stack([share / np.sqrt(fold_changes), share * np.sqrt(fold_changes)]))
+    combinations, which = np.unique(classes.reshape(n_cells, -1), axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    half_up = np.where(np.arange(n_genes) % 2 == 0, fold_change, 1 / fold_change)
+    fold_changes = np.column_stack([rng.permutation(half_up) for _ in range(combinations.shape[1])])
+    factors = np.exp((combinations - 0.5) @ np.log(fold_changes).T)  # sqrt of each output's fold change, up or down
+    probabilities = np.minimum(1.0, share * factors)
     parts = []
     for start in range(0, n_cells, block):
         part = slice(start, start + block)
-        drawn = rng.binomial(trials[part, None], by_class[classes[part]])
+        drawn = rng.binomial(trials[part, None], probabilities[which[part]])
         parts.append(sp.csr_matrix(drawn.astype(np.float32)))
-    return sp.vstack(parts, format="csr"), fold_changes
+    return sp.vstack(parts, format="csr"), fold_changes.reshape(n_genes, *classes.shape[1:])
 
 
 def control_inputs(
-    cells: AnnData, output: str, seed: int, *, fold_change: float = 2.0, flat_profile: bool = False
+    cells: AnnData, outputs: str | Sequence[str], seed: int, *, fold_change: float = 2.0, flat_profile: bool = False
 ) -> AnnData:
     """Matched cells with control inputs in the place of their expression.
 
+    Where cells were normalized before (`layers["counts"]` holds fractions), the smallest value of a typical cell
+    stands for one count: it is what its count of one became.
+
     Args:
         cells: as `data_engineering` leaves them: `layers["counts"]`, `uns["transform"]`, one `obs` column per output.
-        output: the output whose classes the genes tell apart.
+        outputs: the output, or outputs, whose classes the genes tell apart.
         seed: everything is drawn from it.
         fold_change: between the classes, > 1.
         flat_profile: whether every gene has the same share of the counts.
 
     Returns:
-        A copy with new `X` and `layers["counts"]`; `var["fold_change"]` says which way each gene goes.
+        A copy with new `X` and `layers["counts"]`; `var["fold_change"]` says which way each gene goes (with several
+        outputs `var["fold_change_<output>"]`).
+
+    Raises:
+        SettingsError: the fold change is not above 1, or a value is negative.
     """
-    transform = Transform.from_dict(cells.uns["transform"])
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    measured = sp.csr_matrix(cells.layers["counts"])
+    one_count = _one_count(measured)
     counts, fold_changes = control_counts(
-        sp.csr_matrix(cells.layers["counts"]),
-        cells.obs[output].to_numpy().astype(int),
+        measured if one_count == 1 else _in_counts(measured, one_count),
+        cells.obs[names].to_numpy().astype(int),
         seed,
         fold_change=fold_change,
         flat_profile=flat_profile,
     )
+    counts = counts * np.float32(one_count)
     control = cells.copy()
     control.layers["counts"] = counts
+    transform = Transform.from_dict(cells.uns["transform"])
     control.X = transform.apply(counts, np.asarray(counts.sum(axis=1)).ravel())
-    control.var["fold_change"] = fold_changes
+    for name, of_output in zip(names, fold_changes.T, strict=True):
+        control.var["fold_change" if len(names) == 1 else f"fold_change_{name}"] = of_output
     return control
+
+
+def _one_count(measured: sp.csr_matrix) -> float:
+    """The value that one count has: 1, or in normalized cells the median over cells of the smallest positive value."""
+    if not measured.nnz or (measured.data == np.round(measured.data)).all():
+        return 1.0
+    filled = np.flatnonzero(np.diff(measured.indptr))
+    smallest = np.minimum.reduceat(np.where(measured.data > 0, measured.data, np.inf), measured.indptr[filled])
+    return float(np.median(smallest[np.isfinite(smallest)]))
+
+
+def _in_counts(measured: sp.csr_matrix, one_count: float) -> sp.csr_matrix:
+    """Values in counts, whole numbers; what is there stays there."""
+    counts = measured.copy()
+    counts.data = np.sign(counts.data) * np.maximum(1.0, np.round(np.abs(counts.data) / one_count))
+    return counts

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import mlflow
 import numpy as np
 import pandas as pd
-from matplotlib.image import imread
+import plotly.graph_objects as go
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from kpnn.tracking.runs import SERVER_ERRORS, _children
 
 _log = logging.getLogger(__name__)
 
+_DPI = 150
 
-def log_arm_report(
-    arm: str, images: Mapping[str, Path], tables: Mapping[str, pd.DataFrame], description: str
-) -> str | None:
+
+@dataclass(frozen=True, eq=False)
+class ArmArtifacts:
+    """What of the report stands on an arm's run.
+
+    Attributes:
+        images: by key; the same keys in every arm stand beside each other in MLflow's image grid.
+        plots: interactive figures by name.
+        tables: by name; MLflow's table view compares them between runs.
+        description: Markdown that MLflow's page of the arm's run opens with.
+    """
+
+    images: Mapping[str, Figure] = field(default_factory=dict)
+    plots: Mapping[str, go.Figure] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    description: str = ""
+
+
+def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
     """Logs an arm's figures and tables on its run below the active one.
 
     Args:
         arm: name of the arm.
-        images: PNG files by key; the same keys in every arm stand beside each other in MLflow's image grid.
-        tables: by name; MLflow's table view compares them between runs.
-        description: Markdown that MLflow's page of the arm's run opens with.
+        artifacts: what to log.
 
     Returns:
         The run's id, or None where there is no active run, the arm has none, or the server failed.
@@ -40,17 +57,25 @@ def log_arm_report(
         if not found:
             return None
         run_id = found[0].info.run_id
-        client.set_tag(run_id, "mlflow.note.content", description)
-        for key, path in images.items():
-            pixels = (np.asarray(imread(path))[..., :3] * 255).round().astype(np.uint8)
-            client.log_image(run_id, pixels, key=key, step=0)
-            client.log_artifact(run_id, str(path), "figures")
-        for name, table in tables.items():
+        client.set_tag(run_id, "mlflow.note.content", artifacts.description)
+        for key, image in artifacts.images.items():
+            client.log_image(run_id, _pixels(image), key=key, step=0)
+            client.log_figure(run_id, image, f"figures/{key}.png", save_kwargs={"dpi": _DPI})
+        for name, plot in artifacts.plots.items():
+            client.log_figure(run_id, plot, f"figures/{name}.html")
+        for name, table in artifacts.tables.items():
             client.log_table(run_id, table, f"tables/{name}.json")
     except SERVER_ERRORS as error:
         _log.warning("MLflow does not take the figures of `%s` (%s)", arm, str(error).splitlines()[0])
         return None
     return run_id
+
+
+def _pixels(image: Figure) -> np.ndarray:
+    image.set_dpi(_DPI)
+    canvas = FigureCanvasAgg(image)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def log_study_table(name: str, table: pd.DataFrame) -> None:

@@ -114,12 +114,11 @@ class ArmTracker:
             _log_batch(self._client, run_id, trial, metrics)
             self._client.set_terminated(run_id)
 
-    def finish(self, result: ArmResult, files: Sequence[Path] = ()) -> None:
-        """Logs the arm's sizes, the mean and sd over folds of every score, and files; then closes its run.
+    def finish(self, result: ArmResult) -> None:
+        """Logs the arm's sizes, and the mean and sd over folds of every score; then closes its run.
 
         Args:
             result: all folds.
-            files: to keep as artifacts of the arm, such as its predictions and DAG.
         """
         if self._finished and all(fold.name in self._logged_folds for fold in result.folds):
             return
@@ -128,12 +127,8 @@ class ArmTracker:
         if self._run_id is None:
             return
         with self._tolerating_failures():
-            first = result.folds[0]
-            sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
-            _log_batch(self._client, self._run_id, sizes, result.mean_metrics())
-            for path in files:
-                if path.exists():
-                    self._client.log_artifact(self._run_id, str(path))
+            parameters = result.sizes() | {"protocol": result.folds[0].protocol}
+            _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
             if self._signature is not None:
                 address = _log_model(self._run_id, result.folds, self._signature)
                 if address is not None:

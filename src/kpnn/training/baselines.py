@@ -73,7 +73,7 @@ def fit_baseline(
     X = cells.expression
     for j, output in enumerate(cells.outputs):
         y = cells.labels[:, j].astype(int)
-        losses = [np.mean([_inner_loss(name, c, X, y, *split, seed) for split in inner]) for c in candidates]
+        losses = [np.mean([_inner_loss(name, c, X, y, split, seed) for split in inner]) for c in candidates]
         best = candidates[int(np.argmin(losses))]
         fitted = _fitted(name, best, X[training], y[training], seed)
         probabilities[:, j] = fitted.predict_proba(_as_read(name, X[held_out]))[:, 1]
@@ -87,8 +87,9 @@ def fit_baseline(
 
 
 def _inner_loss(
-    name: str, candidate: float, X: csr_matrix, y: np.ndarray, train: np.ndarray, validate: np.ndarray, seed: int
+    name: str, candidate: float, X: csr_matrix, y: np.ndarray, split: tuple[np.ndarray, np.ndarray], seed: int
 ) -> float:
+    train, validate = split
     fitted = _fitted(name, candidate, X[train], y[train], seed)
     return float(log_loss(y[validate], fitted.predict_proba(_as_read(name, X[validate]))[:, 1], labels=[0, 1]))
 

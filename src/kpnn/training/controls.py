@@ -44,9 +44,36 @@ class Arm:
         if self.permute_genes is not None:
             seen = seen.with_genes_in_places(np.random.default_rng(self.permute_genes).permutation(len(seen.nodes)))
         if self.permute_labels is not None:
-            order = np.random.default_rng(self.permute_labels).permutation(len(seen.labels))
-            seen = seen.with_labels(seen.labels[order])
+            rng = np.random.default_rng(self.permute_labels)
+            seen = seen.with_labels(permuted_labels(seen.labels, seen.groups, rng))
         return seen
+
+
+def permuted_labels(labels: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Labels exchanged between cells, so that they say nothing of a cell any more.
+
+    Within groups, where one holds cells of different labels: donors differ by more than their cells' class. Where the
+    cells of every group are labelled alike, groups exchange labels as wholes.
+
+    Args:
+        labels: shape (n_cells, n_outputs).
+        groups: donor or sample of each cell, shape (n_cells,); None: all cells are exchanged.
+        rng: draws the permutation.
+
+    Returns:
+        A copy, shape (n_cells, n_outputs).
+    """
+    if groups is None:
+        return labels[rng.permutation(len(labels))]
+    names, group_of = np.unique(groups, return_inverse=True)
+    first = np.unique(group_of, return_index=True)[1]
+    if (labels == labels[first[group_of]]).all():
+        return labels[first[rng.permutation(len(names))][group_of]]
+    permuted = labels.copy()
+    for group in range(len(names)):
+        rows = np.flatnonzero(group_of == group)
+        permuted[rows] = labels[rng.permutation(rows)]
+    return permuted
 
 
 class ControlSettings(BaseModel):

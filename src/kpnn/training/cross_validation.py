@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -50,28 +50,18 @@ def cross_validate(
     tasks = _fold_tasks(cells, folds, settings)
     fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
     store.forget_others([task.name for task in tasks])
-    finished: dict[str, FoldResult] = {}
-    for task in tasks:
-        kept = store.load(task.repeat, task.fold, fingerprints[task.name]) if settings.resume else None
-        if kept is not None:
-            finished[task.name] = kept
-            if on_fold is not None:
-                on_fold(kept)
+    finished = _kept(tasks, fingerprints, store) if settings.resume else {}
     if finished:
         _log.info("%s: %d of %d folds are kept from an earlier run", arm.name, len(finished), len(tasks))
+    if on_fold is not None:
+        for kept in finished.values():
+            on_fold(kept)
     left = [task for task in tasks if task.name not in finished]
-    if left and settings.protocol == "nested" and settings.tuning.n_trials > 0:
-        # Before any training: an unreachable database is an error now, and workers find its tables made.
-        open_storage(settings.tuning.storage)
-    threads = threads_by_task(len(left), settings.execution)
-    left = [replace(task, threads=n) for task, n in zip(left, threads, strict=True)]
     begun = time.monotonic()
     failed: list[tuple[FoldTask, Exception]] = []
-    for position, outcome in run_tasks(train_fold, (arm, cells, settings), left, settings.execution):
+    for task, outcome in _trained(arm, cells, left, settings):
         if isinstance(outcome, Exception):
-            failed.append((left[position], outcome))
-            if settings.execution.executor == "sequential":
-                break
+            failed.append((task, outcome))
             continue
         store.save(outcome, fingerprints[outcome.name])
         finished[outcome.name] = outcome
@@ -85,6 +75,27 @@ def cross_validate(
         )
         raise KpnnError(f"arm {arm.name}, {task.name}: {type(cause).__name__}: {cause} ({others})") from cause
     return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
+
+
+def _kept(tasks: Sequence[FoldTask], fingerprints: dict[str, str], store: FoldStore) -> dict[str, FoldResult]:
+    """Folds that an earlier run finished, by name."""
+    loaded = (store.load(task.repeat, task.fold, fingerprints[task.name]) for task in tasks)
+    return {result.name: result for result in loaded if result is not None}
+
+
+def _trained(
+    arm: Arm, cells: LabelledCells, tasks: Sequence[FoldTask], settings: EvaluationSettings
+) -> Iterator[tuple[FoldTask, FoldResult | Exception]]:
+    """Trains folds and yields each as it ends; where they run one after the other, an error ends them all."""
+    if tasks and settings.protocol == "nested" and settings.tuning.n_trials > 0:
+        # Before any training: an unreachable database is an error now, and workers find its tables made.
+        open_storage(settings.tuning.storage)
+    threads = threads_by_task(len(tasks), settings.execution)
+    with_threads = [replace(task, threads=n) for task, n in zip(tasks, threads, strict=True)]
+    for position, outcome in run_tasks(train_fold, (arm, cells, settings), with_threads, settings.execution):
+        yield tasks[position], outcome
+        if isinstance(outcome, Exception) and settings.execution.executor == "sequential":
+            return
 
 
 def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
@@ -101,10 +112,8 @@ def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationS
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
-    lasting = settings.model_dump_json(
-        exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
-    )
-    for part in (arm.name, arm.estimator, arm.dag.fingerprint, cells.fingerprint, lasting, code_fingerprint()):
+    networks = (arm.name, arm.estimator, arm.dag.fingerprint)
+    for part in (*networks, cells.fingerprint, settings.decisive(), code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())
     digest.update(task.held_out.tobytes())

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kpnn.errors import SettingsError
 
@@ -18,13 +18,6 @@ _log = logging.getLogger(__name__)
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-class TaskFunction(Protocol):
-    """What a worker calls: a module-level function of the shared data and one task."""
-
-    def __call__(self, shared: Any, task: Any) -> Any:
-        """Does the task."""
 
 
 def run_tasks(
@@ -138,6 +131,8 @@ def _run_on_dask(
     function: Callable, shared: Any, tasks: list[Any], settings: ExecutionSettings
 ) -> Iterator[tuple[int, Any]]:
     """Runs on dask workers; a task whose worker dies is done again elsewhere by the scheduler."""
+    # Not joblib's dask backend: it raises the error of a task that dask gave up (KilledWorker) for the whole call,
+    # and the folds still in work are lost. Here it comes back as that task's own, and the others go on.
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError:

@@ -1,4 +1,4 @@
-"""One outer fold of one arm: tune and stop on inner splits, then score the held-out cells once."""
+"""One outer fold of one arm: split, tune and fit on its training part, then score the held-out cells once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +15,14 @@ from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells, inner_folds, inner_holdout
+from kpnn.training.fitting import Fit, OnEpoch, fit_networks, keras_bytes, predict_rows
 from kpnn.training.metrics import score
 from kpnn.training.results import FoldResult, fold_name, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
-from kpnn.training.tuning import OnEpoch, SearchResult, search
+from kpnn.training.tuning import SearchResult, search
 
-if TYPE_CHECKING:
-    import keras
-
-    from kpnn.nn import History
+Split = tuple[np.ndarray, np.ndarray]
+"""Positions of the cells to train on, and of those that early stopping or tuning looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,45 +56,25 @@ class FoldTask:
         return int(np.random.SeedSequence([self.seed, self.repeat, self.fold]).generate_state(1)[0] >> 1)  # fits int32
 
 
-def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: FoldTask) -> FoldResult:
-    """Trains and scores one fold of an arm.
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """All that decides a fold's result."""
 
-    Args:
-        shared: the arm, the cells as it sees them, the settings.
-        task: which cells.
-    """
-    arm, cells, settings = shared
-    settings = settings.with_threads(task.threads)
-    begun = time.perf_counter()
-    dag = arm.dag
-    if settings.top_genes is not None:
-        dag, cells = _with_top_genes(dag, cells, task.training, settings.top_genes)
-    if arm.estimator == "kpnn":
-        outcome = _train_network(arm.name, dag, cells, settings, task)
-    else:
-        outcome = _train_baseline(arm.estimator, cells, settings, task)
-    y = cells.labels[task.held_out]
-    return FoldResult(
-        arm=arm.name,
-        repeat=task.repeat,
-        fold=task.fold,
-        protocol=settings.protocol,
-        seed=task.fold_seed,
-        predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, outcome.probabilities),
-        metrics=score(y, outcome.probabilities, cells.outputs),
-        hyperparameters=outcome.hyperparameters,
-        history=outcome.history,
-        trials=outcome.trials,
-        n_edges=outcome.n_edges,
-        n_neurons=outcome.n_neurons,
-        n_parameters=outcome.n_parameters,
-        seconds=time.perf_counter() - begun,
-        model=outcome.model,
-    )
+    arm: Arm
+    dag: Dag
+    cells: LabelledCells
+    settings: EvaluationSettings
+    task: FoldTask
+
+    @property
+    def seed(self) -> int:
+        return self.task.fold_seed
 
 
 @dataclass(frozen=True, eq=False)
-class _Outcome:
+class _Fitted:
+    """A fold's model and what it says of the held-out cells."""
+
     probabilities: np.ndarray
     hyperparameters: dict[str, Any]
     trials: pd.DataFrame
@@ -108,155 +85,112 @@ class _Outcome:
     model: bytes | None = None
 
 
-def _train_network(arm: str, dag: Dag, cells: LabelledCells, settings: EvaluationSettings, task: FoldTask) -> _Outcome:
+def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: FoldTask) -> FoldResult:
+    """Trains and scores one fold of an arm.
+
+    Args:
+        shared: the arm, the cells as it sees them, the settings.
+        task: which cells.
+    """
+    arm, cells, settings = shared
+    begun = time.perf_counter()
+    dag, cells = _with_top_genes(arm.dag, cells, task.training, settings.top_genes)
+    fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
+    fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)
+    return _scored(fold, fitted, begun)
+
+
+def _with_top_genes(
+    dag: Dag, cells: LabelledCells, training: np.ndarray, top_genes: int | None
+) -> tuple[Dag, LabelledCells]:
+    """The DAG below which only the genes of highest variance over the training cells are left; None: all of it."""
+    if top_genes is None:
+        return dag, cells
+    pruned = Pkn(dag.edges, dag.inputs, dag.outputs).pruned(cells.top_genes(training, top_genes))
+    smaller = Dag(pruned.edges, pruned.inputs, pruned.outputs)
+    return smaller, cells.restricted_to(smaller.inputs)
+
+
+def _fit_network(fold: _Fold) -> _Fitted:
+    settings, dag = fold.settings, fold.dag
     hyperparameters, trials = settings.hyperparameters, pd.DataFrame()
-    if settings.protocol == "tutorial":
-        split = (task.training, task.held_out)
-    else:
-        split = inner_holdout(cells, task.training, settings.fit.validation_fraction, task.fold_seed)
-        if settings.tuning.n_trials > 0:
-            found = _tune(arm, dag, cells, task, settings)
-            hyperparameters, trials = found.best, found.trials
-    [(model, history)] = fit_networks(dag, cells, [(hyperparameters, *split)], settings, task.fold_seed)
-    return _Outcome(
-        probabilities=_predict_rows(model, cells, task.held_out),
+    if settings.protocol == "nested" and settings.tuning.n_trials > 0:
+        found = _tune(fold, _tuning_splits(fold))
+        hyperparameters, trials = found.best, found.trials
+    fit = Fit(hyperparameters, *_stopping_split(fold), fold.seed)
+    [(model, history)] = fit_networks(dag, fold.cells, [fit], settings)
+    return _Fitted(
+        probabilities=predict_rows(model, fold.cells, fold.task.held_out),
         hyperparameters=hyperparameters.model_dump(),
         trials=trials,
         n_parameters=dag.n_parameters,
         n_edges=len(dag.edges),
         n_neurons=len(dag.neurons),
         history=history.to_frame().reset_index(),
-        model=_keras_bytes(model),
+        model=keras_bytes(model),
     )
 
 
-def _train_baseline(
-    estimator: str,
-    cells: LabelledCells,
-    settings: EvaluationSettings,
-    task: FoldTask,
-) -> _Outcome:
-    splits = _tuning_splits(cells, task, settings)
-    fit = fit_baseline(estimator, cells, task.training, task.held_out, splits, task.fold_seed)
-    return _Outcome(fit.probabilities, fit.hyperparameters, fit.trials, fit.n_parameters)
+def _fit_baseline(fold: _Fold) -> _Fitted:
+    task, splits = fold.task, _tuning_splits(fold)
+    fit = fit_baseline(fold.arm.estimator, fold.cells, task.training, task.held_out, splits, fold.seed)
+    return _Fitted(fit.probabilities, fit.hyperparameters, fit.trials, fit.n_parameters)
 
 
-Job = tuple[Hyperparameters, np.ndarray, np.ndarray]
-"""A configuration, the positions of the cells to train on, and of those that early stopping looks at."""
-
-
-def fit_networks(
-    dag: Dag,
-    cells: LabelledCells,
-    jobs: Sequence[Job],
-    settings: EvaluationSettings,
-    seed: int,
-    on_epoch: OnEpoch | None = None,
-) -> list[tuple[keras.Model, History]]:
-    """Fits networks on the same DAG together, in one batched program.
-
-    Args:
-        dag: the network.
-        cells: with the columns of the DAG's inputs.
-        jobs: what differs between the fits.
-        settings: what they share.
-        seed: of initial weights, order of cells and dropout: the same for all, so that they differ by their jobs alone.
-        on_epoch: called with the job's position, the epoch and its validation loss; False ends that fit.
-    """
-    from kpnn.nn import TrainingSettings as NetworkTraining
-    from kpnn.nn import build_kpnn, fit_kpnns
-
-    tuned = [job[0] for job in jobs]
-    models = [
-        build_kpnn(
-            dag,
-            **h.model_dump(exclude={"learning_rate", "batch_size"}),
-            signed=settings.network.signed,
-            initializer=settings.network.initializer,
-            gene_suffix=settings.network.gene_suffix,
-            seed=seed,
-        )
-        for h in tuned
-    ]
-    how = [
-        NetworkTraining(
-            max_epochs=settings.fit.max_epochs,
-            patience=settings.fit.patience,
-            batch_size=h.batch_size,
-            learning_rate=h.learning_rate,
-            class_weight=settings.fit.class_weight,
-            seed=seed,
-        )
-        for h in tuned
-    ]
-    histories = fit_kpnns(
-        models,
-        cells.store,
-        cells.labels,
-        settings=how,
-        training_rows=[job[1] for job in jobs],
-        validation_rows=[job[2] for job in jobs],
-        callback=on_epoch,
-        n_threads=settings.execution.threads_per_fit,
+def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
+    task, cells = fold.task, fold.cells
+    y = cells.labels[task.held_out]
+    return FoldResult(
+        arm=fold.arm.name,
+        repeat=task.repeat,
+        fold=task.fold,
+        protocol=fold.settings.protocol,
+        seed=fold.seed,
+        predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, fitted.probabilities),
+        metrics=score(y, fitted.probabilities, cells.outputs),
+        hyperparameters=fitted.hyperparameters,
+        history=fitted.history,
+        trials=fitted.trials,
+        n_edges=fitted.n_edges,
+        n_neurons=fitted.n_neurons,
+        n_parameters=fitted.n_parameters,
+        seconds=time.perf_counter() - begun,
+        model=fitted.model,
     )
-    return list(zip(models, histories, strict=True))
 
 
-def _tuning_splits(
-    cells: LabelledCells, task: FoldTask, settings: EvaluationSettings
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    if settings.tuning.inner == "holdout":
-        return [inner_holdout(cells, task.training, settings.fit.validation_fraction, task.fold_seed)]
-    return inner_folds(cells, task.training, settings.tuning.inner_splits, task.fold_seed)
+def _stopping_split(fold: _Fold) -> Split:
+    """On what the reported network is trained and stopped. The tutorial stops on the very cells it reports."""
+    if fold.settings.protocol == "tutorial":
+        return fold.task.training, fold.task.held_out
+    return inner_holdout(fold.cells, fold.task.training, fold.settings.fit.validation_fraction, fold.seed)
 
 
-def _tune(arm: str, dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> SearchResult:
-    splits = _tuning_splits(cells, task, settings)
+def _tuning_splits(fold: _Fold) -> list[Split]:
+    tuning = fold.settings.tuning
+    if tuning.inner == "holdout":
+        return [inner_holdout(fold.cells, fold.task.training, fold.settings.fit.validation_fraction, fold.seed)]
+    return inner_folds(fold.cells, fold.task.training, tuning.inner_splits, fold.seed)
 
-    def train_batch(proposed: Sequence[Hyperparameters], _first: int, on_epoch: OnEpoch) -> list[float]:
-        jobs = [(h, *split) for h in proposed for split in splits]
+
+def _tune(fold: _Fold, splits: Sequence[Split]) -> SearchResult:
+    settings = fold.settings
+
+    def train_batch(proposed: Sequence[Hyperparameters], on_epoch: OnEpoch) -> list[float]:
+        fits = [Fit(h, *split, fold.seed) for h in proposed for split in splits]
         # Only with a single inner split is a fit's curve the trial's own; with several, trials run to their end.
         watch = on_epoch if len(splits) == 1 else None
-        fitted = fit_networks(dag, cells, jobs, settings, task.fold_seed, watch)
+        fitted = fit_networks(fold.dag, fold.cells, fits, settings, watch)
         losses = np.array([np.min(history.val_loss) for _, history in fitted])
         return list(losses.reshape(len(proposed), len(splits)).mean(axis=1))
 
-    name = f"{arm} {task.name} {_search_fingerprint(dag, cells, task, settings)}"
-    return search(train_batch, settings.tuning, settings.hyperparameters, name, task.fold_seed, resume=settings.resume)
+    name = f"{fold.arm.name} {fold.task.name} {_search_fingerprint(fold)}"
+    return search(train_batch, settings.tuning, settings.hyperparameters, name, fold.seed, resume=settings.resume)
 
 
-def _search_fingerprint(dag: Dag, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
+def _search_fingerprint(fold: _Fold) -> str:
     """What a study's name must tell apart: trials go on only on the same data, network and settings."""
-    digest = hashlib.sha256(f"{dag.fingerprint} {cells.fingerprint}".encode())
-    digest.update(
-        settings.model_dump_json(
-            exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
-        ).encode()
-    )
-    digest.update(task.training.tobytes())
+    digest = hashlib.sha256(f"{fold.dag.fingerprint} {fold.cells.fingerprint}".encode())
+    digest.update(fold.settings.decisive().encode())
+    digest.update(fold.task.training.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _with_top_genes(dag: Dag, cells: LabelledCells, training: np.ndarray, top_genes: int) -> tuple[Dag, LabelledCells]:
-    """The DAG below which only the genes of highest variance over the training cells are left."""
-    pruned = Pkn(dag.edges, dag.inputs, dag.outputs).pruned(cells.top_genes(training, top_genes))
-    smaller = Dag(pruned.edges, pruned.inputs, pruned.outputs)
-    return smaller, cells.restricted_to(smaller.inputs)
-
-
-def _predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> np.ndarray:
-    """Predicted probabilities, shape (n_rows, n_outputs)."""
-    from kpnn.nn import predict
-
-    parts, places = [], []
-    for expression, positions in cells.store.rows(rows).buffers():
-        parts.append(predict(model, expression)[list(cells.outputs)].to_numpy())
-        places.append(positions)
-    return np.concatenate(parts)[np.argsort(np.concatenate(places))]
-
-
-def _keras_bytes(model: keras.Model) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        return path.read_bytes()

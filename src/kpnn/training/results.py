@@ -132,6 +132,11 @@ class ArmResult:
             ]
         )
 
+    def sizes(self) -> dict[str, int]:
+        """Edges, neurons and trainable parameters of the arm's network."""
+        first = self.folds[0]
+        return {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters")}
+
     def mean_metrics(self) -> dict[str, float]:
         """Mean over folds of every score by its own name, its standard deviation as `<name>_sd`, and the seconds."""
         values = {name: np.array([fold.metrics[name] for fold in self.folds]) for name in self.folds[0].metrics}

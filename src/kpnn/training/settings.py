@@ -135,7 +135,7 @@ class TuningSettings(_Settings):
     inner_splits: int = Field(3, ge=2)
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     pruner: Literal["median", "successive_halving", "hyperband", "none"] = "median"
-    storage: str = "sqlite:///data/06_models/optuna.db"
+    storage: str = "sqlite:///data/06_models/demo/optuna.db"
     search_space: dict[str, SearchRange] = Field(default_factory=dict)
 
     @field_validator("search_space", mode="before")
@@ -213,6 +213,12 @@ class EvaluationSettings(_Settings):
     tuning: TuningSettings = TuningSettings()
     execution: ExecutionSettings = ExecutionSettings()
     tracking: TrackingSettings = TrackingSettings()
+
+    def decisive(self) -> str:
+        """The settings on which a fold's result depends, as JSON: not where it runs or what is logged of it."""
+        return self.model_dump_json(
+            exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
+        )
 
     def with_threads(self, threads: int) -> EvaluationSettings:
         """The same settings with the number of threads per fit made explicit."""

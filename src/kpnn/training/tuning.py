@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from kpnn.errors import SettingsError
+from kpnn.training.fitting import OnEpoch
 from kpnn.training.settings import Choice, FloatRange, Hyperparameters, SearchRange, TuningSettings
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-OnEpoch = Callable[[int, int, float], bool]
-"""Called with the trial's position in its batch, the epoch and the validation loss; False ends the trial."""
-
-TrainBatch = Callable[[Sequence[Hyperparameters], int, OnEpoch], Sequence[float]]
-"""Trains a batch of configurations (the integer numbers its first trial) and returns their validation losses."""
+TrainBatch = Callable[[Sequence[Hyperparameters], OnEpoch], Sequence[float]]
+"""Trains a batch of configurations, in one or more fits each, and returns their validation losses. What it calls after
+an epoch knows a trial by its position in the batch, and answers False to end it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         shown = parsed.render_as_string(hide_password=True)
     except SQLAlchemyError:
         raise SettingsError(
-            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/optuna.db"
+            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
         ) from None
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database not in (None, "", ":memory:"):
@@ -142,7 +141,7 @@ def _run_batch(
         return True
 
     begun = time.monotonic()
-    losses = train_batch(proposed, len(earlier), on_epoch)
+    losses = train_batch(proposed, on_epoch)
     for position, (trial, loss) in enumerate(zip(trials, losses, strict=True)):
         trial.set_user_attr("seconds", (time.monotonic() - begun) / len(trials))
         if not np.isfinite(loss):

@@ -7,18 +7,31 @@ from kedro.pipeline import Pipeline, node, pipeline
 from kpnn.pipelines.dag_pruning import nodes
 
 _SETTINGS = "params:dag_selection"
+_CONTROLS = "params:controls"
 
 
 def create_pipeline() -> Pipeline:
-    """From the PKN and the full DAG to the selected DAG, its proof, its alternatives and its drawing."""
+    """From the PKN and the full DAG to the selected DAG, its proof, its rivals and its drawing."""
     return pipeline(
         [
             node(nodes.select, ["pkn", "full_dag", _SETTINGS], "selection", name="select_dag"),
             node(
                 nodes.find_alternatives,
-                ["selection", _SETTINGS],
-                ["hidden_node_membership", "optimal_neuron_sets", "alternatives"],
+                ["selection", _SETTINGS, _CONTROLS, "params:interpretation"],
+                "alternatives",
                 name="find_alternatives",
+            ),
+            node(
+                nodes.say_membership,
+                ["selection", "alternatives"],
+                "hidden_node_membership",
+                name="say_membership",
+            ),
+            node(
+                nodes.find_rivals,
+                ["selection", "alternatives", _SETTINGS, _CONTROLS],
+                "rival_dags",
+                name="find_rivals",
             ),
             node(
                 nodes.summarise,
@@ -26,8 +39,6 @@ def create_pipeline() -> Pipeline:
                 ["pruned_dag", "dag_selection", "compression"],
                 name="summarise_dag_selection",
             ),
-            node(nodes.draw_random_dags, ["selection", _SETTINGS], "random_dags", name="draw_random_dags"),
-            node(nodes.walk_sizes, ["selection", _SETTINGS], ["size_path", "size_path_edges"], name="walk_sizes"),
             node(
                 nodes.draw,
                 ["pruned_dag", "hidden_node_membership", "dag_selection"],

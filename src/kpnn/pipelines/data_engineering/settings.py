@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from kpnn.cells import CountLimits, Transform
+from kpnn.settings_base import Settings
 
 
-class DataEngineeringSettings(BaseModel):
+class DataEngineeringSettings(Settings):
     """How raw files become cells for training; see `conf/base/parameters_data_engineering.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     input_suffix: str = "_gene"
     outputs: tuple[str, ...] | None = None

@@ -13,20 +13,18 @@ from kpnn.files import sha256_of, written_whole
 from kpnn.pipelines.download.checking import check_content
 from kpnn.pipelines.download.fetching import DownloadError, discard, effective_address, fetch
 from kpnn.pipelines.download.settings import DownloadSettings, RemoteFile
-from kpnn.pipelines.validation import validated
 
 logger = logging.getLogger(__name__)
 
 LOCK = "download.lock.json"
 
 
-def download_study(parameters: dict[str, Any]) -> dict[str, Any]:
+def download_study(settings: DownloadSettings) -> dict[str, Any]:
     """Fetches the study's files, checks them, and locks their fingerprints.
 
     Files that are there and fit the lock are left alone. All files are fetched and checked before the first of
     them takes its name.
     """
-    settings = validated(DownloadSettings, parameters, "download")
     if not settings.files:
         raise SettingsError(
             "download.files is empty: choose a study, such as `kedro run --env tcr --pipeline download`"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from kpnn.pipelines.download.fetching import Patience
+from kpnn.settings_base import Settings
 
 
-class Expectation(BaseModel):
+class Expectation(Settings):
     """What a file must hold; what is not said is not checked.
 
     Attributes:
@@ -19,8 +20,6 @@ class Expectation(BaseModel):
         cells: number of cells. genes: of genes (columns, repeated names counted).
         positives: label -> number of cells of class 1.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     edges: int | None = None
     nodes: int | None = None
@@ -31,7 +30,7 @@ class Expectation(BaseModel):
     positives: dict[str, int] | None = None
 
 
-class RemoteFile(BaseModel):
+class RemoteFile(Settings):
     """One file of the study.
 
     Attributes:
@@ -39,8 +38,6 @@ class RemoteFile(BaseModel):
         sha256: its fingerprint, where it is known beforehand.
         expect: what it must hold.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["edges", "class_labels", "expression"]
     sha256: str | None = None
@@ -54,13 +51,11 @@ class RemoteFile(BaseModel):
         return value
 
 
-class DownloadSettings(BaseModel):
+class DownloadSettings(Settings):
     """Which files to fetch from where; see `conf/tcr/parameters_download.yml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     address: str = ""
-    folder: str = "data/01_raw"
+    folder: str = "data/01_raw/demo"
     files: dict[str, RemoteFile] = Field(default_factory=dict)
     attempts: int = Field(default=5, ge=1)
     first_wait_seconds: float = Field(default=1.0, ge=0)

@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from anndata import AnnData
 
-from kpnn.cells.folds import FoldSettings
-from kpnn.pipelines.validation import validated
+from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pkn import Dag
-from kpnn.tracking import ArmTracker
 from kpnn.training.controls import Arm
-from kpnn.training.cross_validation import cross_validate
-from kpnn.training.data import LabelledCells
 from kpnn.training.results import ArmResult, FoldStore
-from kpnn.training.settings import EvaluationSettings
 
 ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
 
 
-def cross_validation_of(arm: str) -> Callable[..., ArmOutputs]:
-    """Makes the node function of one arm, under a name that logs can show.
-
-    Args:
-        arm: name of the arm.
-    """
-
-    def cross_validate_arm(
-        dag: Dag,
-        matched_cells: AnnData,
-        folds: pd.DataFrame,
-        store: FoldStore,
-        modelling: dict[str, Any],
-        cross_validation: dict[str, Any],
-        gene_suffix: str,
-    ) -> ArmOutputs:
-        settings = validated(EvaluationSettings, modelling, "modelling").with_gene_suffix(gene_suffix)
-        group_by = validated(FoldSettings, cross_validation, "cross_validation").group_by
-        cells = LabelledCells.from_anndata(matched_cells, dag.outputs, group_by)
-        genes = list(dag.genes(gene_suffix))
-        tracker = ArmTracker(arm, genes, dag.outputs, trial_runs=settings.tracking.trial_runs)
-        result = cross_validate(Arm(arm, dag), cells, folds, settings, store, on_fold=tracker.log_fold)
-        tracker.finish(result)
-        return (
-            _models(result),
-            result.predictions(),
-            result.fold_metrics(),
-            result.trials(),
-            result.learning_curves(),
-            _summary(result),
-        )
-
-    cross_validate_arm.__name__ = f"cross_validate_{arm}"
-    return cross_validate_arm
+def cross_validate_arm(arm: str, dag: Dag, evaluation: Evaluation, store: FoldStore) -> ArmOutputs:
+    """Trains and scores an arm: its models, predictions, scores, trials, learning curves and a summary."""
+    result = evaluation.run(Arm(arm, dag), store, evaluation.tracker(arm, dag))
+    return (
+        _models(result),
+        result.predictions(),
+        result.fold_metrics(),
+        result.trials(),
+        result.learning_curves(),
+        _summary(result),
+    )
 
 
 def _models(result: ArmResult) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError
+from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
 from kpnn.training.ensemble import predict_ensemble
@@ -29,33 +31,49 @@ class PredictSettings(BaseModel):
     cells_at_once: int = Field(10_000, ge=1)
 
 
+@dataclass(frozen=True)
+class SavedArm:
+    """What modelling left of one arm.
+
+    Attributes:
+        store: the folder of its folds.
+        models: fold -> file in the store and its SHA-256; None where modelling has not run.
+    """
+
+    store: FoldStore
+    models: dict[str, Any] | None
+
+
+def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> list[Path]:
+    """Names the files of the chosen arm's networks, one a fold, after checking that they are what modelling left."""
+    settings = validated(PredictSettings, predict, "predict")
+    arm = full if settings.arm == "full" else pruned
+    if not arm.models:
+        raise ModelError(f"no networks of `{settings.arm}` in {arm.store.root}: run `kedro run --pipeline modelling`")
+    paths = []
+    for name, model in arm.models.items():
+        path = arm.store.root / model["file"]
+        if sha256_of(path) != model["sha256"]:
+            raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
+        paths.append(path)
+    return paths
+
+
 def predict_new_cells(
-    new_expression: Expression,
-    full_store: FoldStore,
-    full_models: dict[str, Any],
-    pruned_store: FoldStore,
-    pruned_models: dict[str, Any],
-    predict: dict[str, Any],
-    data_engineering: dict[str, Any],
+    new_expression: Expression, networks: list[Path], predict: dict[str, Any], data_engineering: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Predicts every cell of the file by the mean over the arm's folds, transformed as the training cells were."""
     from kpnn.nn import dag_of, load_kpnn
 
     settings = validated(PredictSettings, predict, "predict")
     raw = validated(DataEngineeringSettings, data_engineering, "data_engineering")
-    store, kept = (full_store, full_models) if settings.arm == "full" else (pruned_store, pruned_models)
-    networks = []
-    for name, model in kept.items():
-        path = store.root / model["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != model["sha256"]:
-            raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
-        networks.append(load_kpnn(path))
-    genes = list(dag_of(networks[0]).genes(raw.input_suffix))
+    models = [load_kpnn(path) for path in networks]
+    genes = list(dag_of(models[0]).genes(raw.input_suffix))
     batches = _batches(new_expression, genes, raw.transform, raw.repeated_genes, settings.cells_at_once)
-    found = predict_ensemble(networks, batches, missing_genes=settings.missing_genes)
+    found = predict_ensemble(models, batches, missing_genes=settings.missing_genes)
     summary = {
         "arm": settings.arm,
-        "networks": len(networks),
+        "networks": len(models),
         "cells": new_expression.n_cells,
         "genes": len(genes),
         "missing_genes": list(found.missing_genes),

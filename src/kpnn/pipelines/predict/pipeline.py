@@ -6,24 +6,28 @@ from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.predict import nodes
 
+ARMS = ("full", "pruned")
+
 
 def create_pipeline() -> Pipeline:
     """From saved networks and new cells to probabilities, node activations and a summary."""
+    saved = [
+        node(nodes.SavedArm, [f"{arm}.fold_store", f"{arm}.models"], f"{arm}.saved", name=f"find_{arm}") for arm in ARMS
+    ]
     return Pipeline(
         [
+            *saved,
+            node(
+                nodes.find_networks,
+                ["full.saved", "pruned.saved", "params:predict"],
+                "chosen_networks",
+                name="find_networks",
+            ),
             node(
                 nodes.predict_new_cells,
-                inputs={
-                    "new_expression": "new_expression",
-                    "full_store": "full.fold_store",
-                    "full_models": "full.models",
-                    "pruned_store": "pruned.fold_store",
-                    "pruned_models": "pruned.models",
-                    "predict": "params:predict",
-                    "data_engineering": "params:data_engineering",
-                },
-                outputs=["new_probabilities", "new_activations", "prediction_summary"],
+                ["new_expression", "chosen_networks", "params:predict", "params:data_engineering"],
+                ["new_probabilities", "new_activations", "prediction_summary"],
                 name="predict_new_cells",
-            )
+            ),
         ]
     )

@@ -6,23 +6,20 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
-from kpnn.reporting.node_figures import top_nodes_figure
-from kpnn.reporting.performance_figures import calibration_figure, roc_figure
-from kpnn.reporting.pictures import draw_picture, save_pictures
-from kpnn.reporting.style import Figure
-from kpnn.reporting.training_figures import learning_curves_figure
+from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, file_name, paper_figures
+from kpnn.reporting.figures.performance import calibration_figure
+from kpnn.reporting.figures.training import learning_curves_figure
 from kpnn.tracking import log_study
-from kpnn.tracking.report_artifacts import log_arm_report, log_study_table
+from kpnn.tracking.report_artifacts import ArmArtifacts, log_arm_report, log_study_table
 
 
 def draw_files(report: Report) -> dict[str, bytes]:
-    """Every figure as PNG and SVG and every table as CSV: content by path."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        save_pictures(report.figures, folder / "figures", report.network)
-        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    tables = {f"tables/{name}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()}
-    return files | tables
+    """The figures for a paper as PDF, SVG and PNG, and every table as CSV: content by path."""
+    figures = as_files(paper_figures(report.study, report.network, report.most_nodes))
+    tables = {
+        f"tables/{file_name(name)}.csv": data.to_csv(index=False).encode() for name, data in report.tables.items()
+    }
+    return {f"figures/{name}": content for name, content in figures.items()} | tables
 
 
 def log_report(study: Study, report: Report, files: Path) -> None:
@@ -33,10 +30,10 @@ def log_report(study: Study, report: Report, files: Path) -> None:
         page.write_text(report.page, encoding="utf-8")
         artifacts = [page, *sorted(files.iterdir())]
         log_study(answer.metrics, _record(study), _tags(study, answer), artifacts, _description(study, answer))
-    if "comparison" in report.tables:
+    if len(report.comparison):
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:
-        _log_arm(study, arm.name)
+        _log_arm(report, arm.name)
 
 
 def _record(study: Study) -> dict[str, str]:
@@ -47,27 +44,21 @@ def _record(study: Study) -> dict[str, str]:
     }
 
 
-def _log_arm(study: Study, name: str) -> None:
-    arm, weighed = study.arm(name), study.interpretation(name)
+def _log_arm(report: Report, name: str) -> None:
+    arm, weighed = report.study.arm(name), report.study.interpretation(name)
     if arm is None:
         return
-    output = arm.outputs[0]
-    figures: dict[str, Figure | None] = {
-        "roc": roc_figure((arm,), output),
-        "calibration": calibration_figure((arm,), output),
-        "learning_curves": learning_curves_figure((arm,)),
-        "top_nodes": top_nodes_figure(weighed, output, {}, 20) if weighed is not None else None,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        images = {}
-        for key, figure in figures.items():
-            if figure is not None:
-                images[key] = Path(folder) / f"{key}.png"
-                draw_picture(figure, (7.2, 5.0)).savefig(images[key])
-        tables = {} if weighed is None else {"node_weights": weighed.nodes.round(6)}
-        auc = arm.fold_metrics["roc_auc"]
-        words = f"`{name}`: ROC-AUC {auc.mean():.3f} over {len(auc)} folds. Figures and tables: artifacts."
-        log_arm_report(name, images, tables, words)
+    output, auc = arm.outputs[0], arm.fold_metrics["roc_auc"]
+    images, tables = {"roc": draw_roc((arm,), output)}, {}
+    if weighed is not None:
+        images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
+        tables["node_weights"] = weighed.nodes.round(6)
+    plots = {"calibration": calibration_figure((arm,), output).plot}
+    curves = learning_curves_figure((arm,))
+    if curves is not None:
+        plots["learning_curves"] = curves.plot
+    words = f"`{name}`: ROC-AUC {auc.mean():.3f} over {len(auc)} folds. Figures and tables: artifacts."
+    log_arm_report(name, ArmArtifacts(images, plots, tables, words))
 
 
 def _tags(study: Study, answer: Answer) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,80 +14,102 @@ import plotly.graph_objects as go
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
-from kpnn.reporting import ArmResults, Interpretation, Report, Study, comparison_table
+from kpnn.reporting import ArmTables, Interpretation, Report, Study
 from kpnn.reporting import write_report as write
 from kpnn.reporting.versions import versions
 
 logger = logging.getLogger(__name__)
 
+_NODE_TABLES = {
+    "nodes": "node_weights",
+    "per_fold": "node_weights_by_fold",
+    "biases": "biases",
+    "genes": "gene_weights",
+    "edges": "edge_weights",
+    "stability": "stability",
+}
+"""Field of `Interpretation` -> dataset."""
 
-ArmParts = tuple[ArmResults | None, Interpretation | None]
+
+@dataclass(frozen=True, eq=False)
+class ArmParts:
+    """What there is of an arm.
+
+    Attributes:
+        tables: its results; None where it was not trained.
+        weighed: what its nodes weigh; None where no network could be weighed.
+        notes: what could not be weighed, in sentences.
+    """
+
+    tables: ArmTables | None
+    weighed: Interpretation | None
+    notes: tuple[str, ...]
 
 
-def gathering_of(arm: str) -> Callable[..., ArmParts]:
-    """Makes the node function that brings an arm's tables together.
+def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **tables: pd.DataFrame | None) -> ArmParts:
+    """Brings an arm's tables together.
 
     Args:
         arm: name of the arm.
+        dag: its network.
+        interpretation: what could not be weighed.
+        **tables: by dataset: `predictions`, `fold_metrics`, `learning_curves`, `trials` and the tables of node weights.
     """
-
-    def gather_arm(
-        predictions: pd.DataFrame | None,
-        fold_metrics: pd.DataFrame | None,
-        learning_curves: pd.DataFrame | None,
-        trials: pd.DataFrame | None,
-        dag: Dag | None,
-        node_weights: pd.DataFrame,
-        node_weights_by_fold: pd.DataFrame,
-        biases: pd.DataFrame,
-        gene_weights: pd.DataFrame,
-        edge_weights: pd.DataFrame,
-        stability: pd.DataFrame,
-        interpretation: dict[str, Any],
-    ) -> ArmParts:
-        weights = (node_weights, node_weights_by_fold, biases, gene_weights, edge_weights, stability)
-        weighed = Interpretation(arm, *weights, notes=tuple(interpretation["notes"])) if len(node_weights) else None
-        if predictions is None or fold_metrics is None or not len(predictions):
-            return None, weighed
-        none = pd.DataFrame()
-        curves = learning_curves if learning_curves is not None else none
-        return ArmResults(arm, predictions, fold_metrics, curves, trials if trials is not None else none, dag), weighed
-
-    gather_arm.__name__ = f"gather_{arm}"
-    return gather_arm
+    of_nodes = {field: _or_empty(tables[dataset]) for field, dataset in _NODE_TABLES.items()}
+    notes = tuple(interpretation["notes"])
+    weighed = Interpretation(arm, **of_nodes, notes=notes) if len(of_nodes["nodes"]) else None
+    predictions, fold_metrics = tables["predictions"], tables["fold_metrics"]
+    if predictions is None or fold_metrics is None or not len(predictions):
+        return ArmParts(None, weighed, notes)
+    curves, trials = _or_empty(tables["learning_curves"]), _or_empty(tables["trials"])
+    return ArmParts(ArmTables(arm, predictions, fold_metrics, curves, trials, dag), weighed, notes)
 
 
-def gather_study(
-    full: ArmParts,
-    pruned: ArmParts,
-    full_interpretation: dict[str, Any],
-    pruned_interpretation: dict[str, Any],
-    controls: pd.DataFrame | None,
-    membership: pd.DataFrame | None,
+def gathering_of(arm: str) -> Callable[..., ArmParts]:
+    """`gather_arm` for one arm; unlike a closure it can be sent to another process."""
+    gather: Any = partial(gather_arm, arm)
+    gather.__name__ = f"gather_{arm}"
+    return gather
+
+
+def gather_networks(
     pkn: Pkn,
     full_dag: Dag,
     pruned_dag: Dag,
     dag_selection: dict[str, Any] | None,
-    data_summary: dict[str, Any] | None,
-    parameters: dict[str, Any],
+    membership: pd.DataFrame | None,
 ) -> Study:
-    """Brings together what the other pipelines left, and says what they did not."""
-    missing = []
-    for arm, (results, _), weighed in (("full", full, full_interpretation), ("pruned", pruned, pruned_interpretation)):
-        if results is None:
-            missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")
-        elif weighed["notes"]:
-            missing += [f"`{arm}`: {note}" for note in weighed["notes"]]
+    """Begins a study with its networks."""
     return Study(
-        arms=tuple(results for results, _ in (full, pruned) if results is not None),
         pkn=pkn,
         full_dag=full_dag,
         pruned_dag=pruned_dag,
         selection=dag_selection or {},
+        membership=_or_empty(membership),
+    )
+
+
+def gather_study(
+    networks: Study,
+    full: ArmParts,
+    pruned: ArmParts,
+    controls: pd.DataFrame | None,
+    data_summary: dict[str, Any] | None,
+    parameters: dict[str, Any],
+) -> Study:
+    """Adds to a study's networks what the other pipelines left, and says what they did not."""
+    missing: list[str] = []
+    for arm, parts in (("full", full), ("pruned", pruned)):
+        if parts.tables is None:
+            missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")
+        else:
+            missing += [f"`{arm}`: {note}" for note in parts.notes]
+    return replace(
+        networks,
+        arms=tuple(parts.tables for parts in (full, pruned) if parts.tables is not None),
         data_summary=data_summary or {},
-        controls=controls if controls is not None else pd.DataFrame(),
-        membership=membership if membership is not None else pd.DataFrame(),
-        interpretations=tuple(weighed for _, weighed in (full, pruned) if weighed is not None),
+        controls=_or_empty(controls),
+        interpretations=tuple(parts.weighed for parts in (full, pruned) if parts.weighed is not None),
         versions=versions(),
         settings=parameters,
         missing=tuple(missing),
@@ -99,8 +123,8 @@ def write_report(
     settings = validated(ReportingSettings, parameters, "reporting")
     report = write(study, settings.margin, settings.n_bootstrap, settings.title, settings.top)
     logger.info("%s", report.answer.sentence)
-    comparison = comparison_table(study.arms, settings.n_bootstrap)
-    return report, report.page, comparison, _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
+    answer, scores, roc = _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
+    return report, report.page, report.comparison, answer, scores, roc
 
 
 def _answer_as_json(report: Report) -> dict[str, Any]:
@@ -111,3 +135,7 @@ def _answer_as_json(report: Report) -> dict[str, Any]:
 
 def _plot(report: Report, prefix: str) -> go.Figure:
     return next((figure.plot for figure in report.figures if figure.name.startswith(prefix)), go.Figure())
+
+
+def _or_empty(table: pd.DataFrame | None) -> pd.DataFrame:
+    return pd.DataFrame() if table is None else table

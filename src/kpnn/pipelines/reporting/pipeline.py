@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node, pipeline
 
+from kpnn.pipelines.evaluation import create_evaluation
+from kpnn.pipelines.handing_on import for_arm
 from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
 _WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
-_RIVALS = ("pkn", "optimal_neuron_sets")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
 
@@ -20,12 +21,18 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         arm: name of the arm.
         dag: dataset of its DAG.
     """
-    inputs = {"dag": dag, "matched_cells": "matched_cells", "folds": "folds"}
-    weighed = [*inputs, "fold_store", "models", "params:modelling", "params:interpretation"]
-    if arm == "pruned":  # the other optimal DAGs are rivals of the selected one only
-        inputs |= {name: name for name in _RIVALS}
-        weighed += _RIVALS
+    inputs = {"dag": dag, "evaluation": "evaluation"}
+    weighed = ["trained", "params:interpretation"]
+    if arm == "pruned":  # rivals are those of the selected DAG
+        inputs["rival_dags"] = "rival_dags"
+        weighed.append("rival_dags")
     template = [
+        node(
+            weighing.load_networks,
+            ["dag", "evaluation", "fold_store", "models"],
+            "trained",
+            name="load_networks",
+        ),
         node(
             weighing.weigh_nodes,
             weighed,
@@ -34,44 +41,33 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         ),
         node(
             nodes.gathering_of(arm),
-            [*_RESULTS, "dag", *_WEIGHTS, "interpretation"],
+            {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
             "results",
             name="gather",
         ),
         node(
-            arm_runs.logging_of(arm),
-            ["dag", "folds", "fold_store", "params:modelling", "params:data_engineering.input_suffix"],
+            for_arm(arm_runs.log_arm, arm),
+            ["dag", "evaluation", "fold_store"],
             "logged",
             name="log_arm",
         ),
     ]
-    return pipeline(
-        template,
-        namespace=arm,
-        inputs=inputs,
-        parameters={
-            name: name for name in ("params:modelling", "params:interpretation", "params:data_engineering.input_suffix")
-        },
-    )
+    parameters = {"params:interpretation": "params:interpretation"}
+    return pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
 
 
 def create_pipeline() -> Pipeline:
     """From both arms' results to node weights, the comparison, the figures, the report and the study's MLflow run."""
     study = [
         node(
+            nodes.gather_networks,
+            [*_NETWORKS, "dag_selection", "hidden_node_membership"],
+            "networks",
+            name="gather_networks",
+        ),
+        node(
             nodes.gather_study,
-            [
-                "full.results",
-                "pruned.results",
-                "full.interpretation",
-                "pruned.interpretation",
-                "controls.summary",
-                "hidden_node_membership",
-                *_NETWORKS,
-                "dag_selection",
-                "data_summary",
-                "parameters",
-            ],
+            ["networks", "full.results", "pruned.results", "controls.summary", "data_summary", "parameters"],
             "study",
             name="gather_study",
         ),
@@ -90,4 +86,5 @@ def create_pipeline() -> Pipeline:
             name="register_model",
         ),
     ]
-    return sum((create_arm(arm, dag) for arm, dag in _ARMS.items()), start=pipeline(study))
+    arms = (create_arm(arm, dag) for arm, dag in _ARMS.items())
+    return sum(arms, start=create_evaluation() + pipeline(study))

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
-from scipy.sparse import csr_array
 
-from kpnn.errors import KpnnError, ModelError
-from kpnn.interpretation import Cells, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.summary import summarise_runs
-from kpnn.pipelines.reporting.settings import InterpretationSettings
-from kpnn.pipelines.validation import validated
-from kpnn.pkn import Dag, Pkn, select_dag
-from kpnn.training.results import FoldResult, FoldStore, fold_name
-from kpnn.training.settings import EvaluationSettings
+from kpnn.errors import ModelError
+from kpnn.interpretation import (
+    InterpretationSettings,
+    TrainedFold,
+    summarise_nodes,
+    summarise_runs,
+    summarise_stability,
+    weigh_arm,
+)
+from kpnn.pipelines.evaluation import Evaluation
+from kpnn.pipelines.handing_on import HandedOn
+from kpnn.pipelines.rivals import rivals_of_kind
+from kpnn.pkn import Dag
+from kpnn.simulation import control_inputs
+from kpnn.training.data import LabelledCells
+from kpnn.training.results import FoldStore, fold_name
+from kpnn.training.settings import Hyperparameters
 
-if TYPE_CHECKING:
-    from kpnn.nn import TrainingSettings
-
-logger = logging.getLogger(__name__)
-
-ArmTables = tuple[
+NodeTables = tuple[
     pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]
 ]
 
 
-_SECONDS_PER_RIVAL = 20.0
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
     ["repeat", "fold", "node", "output", "gradient"],
@@ -41,66 +43,70 @@ _COLUMNS = (
 """Columns of the tables of an arm without any model."""
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedArm(HandedOn):
+    """An arm as it was trained.
+
+    Attributes:
+        dag: its network.
+        evaluation: the cells, folds and settings under which it was trained; the cells in memory.
+        folds: its networks.
+        notes: which folds have none, in sentences.
+    """
+
+    dag: Dag
+    evaluation: Evaluation
+    folds: list[TrainedFold]
+    notes: list[str]
+
+
+def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: dict[str, Any] | None) -> TrainedArm:
+    """Loads an arm's networks from disk, and says which are not there."""
+    if evaluation.cells.isbacked:  # ablation and control inputs look at all cells again and again
+        evaluation = replace(evaluation, cells=evaluation.cells.to_memory())
+    folds, notes = _trained_folds(evaluation.cells, evaluation.folds, store, models or {})
+    return TrainedArm(dag, evaluation, folds, notes)
+
+
 def weigh_nodes(
-    dag: Dag,
-    matched_cells: AnnData,
-    folds: pd.DataFrame,
-    store: FoldStore,
-    models: dict[str, Any] | None,
-    modelling: dict[str, Any],
-    interpretation: dict[str, Any],
-    pkn: Pkn | None = None,
-    optimal_neuron_sets: pd.DataFrame | None = None,
-) -> ArmTables:
+    arm: TrainedArm, settings: InterpretationSettings, rival_dags: pd.DataFrame | None = None
+) -> NodeTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
-    if matched_cells.isbacked:  # ablation and control inputs look at all cells again and again
-        matched_cells = matched_cells.to_memory()
-    settings = validated(InterpretationSettings, interpretation, "interpretation")
-    evaluation = validated(EvaluationSettings, modelling, "modelling")
-    trained, notes = _trained_folds(matched_cells, folds, store, models or {}, evaluation)
-    if not trained:
+    if not arm.folds:
         nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
-        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": notes, "n_folds": 0}
-    labels = matched_cells.obs[list(dag.outputs)].to_numpy(dtype=float)
-    cells = Cells(csr_array(matched_cells.X), labels, tuple(matched_cells.var["node"].astype(str)))
+        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": arm.notes, "n_folds": 0}
+    dag, evaluation = arm.dag, arm.evaluation
+
+    def draw_control(seed: int) -> LabelledCells:
+        # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
+        return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
+
+    rivals = [] if rival_dags is None else rivals_of_kind(rival_dags, "alternative", dag.outputs)
     weights = weigh_arm(
-        trained, cells, settings.extent(), _rivals(pkn, optimal_neuron_sets, dag, settings.alternative_dags)
+        arm.folds,
+        evaluation.labelled(dag),
+        settings,
+        evaluation.settings,
+        draw_control=draw_control,
+        alternatives=rivals[: settings.alternative_dags],
     )
     return (
-        summarise_nodes(weights, dag, settings.extent()),
+        summarise_nodes(weights, dag, settings),
         weights.per_fold,
         weights.biases,
         summarise_runs(weights.genes, ["gene", "node", "output"]),
         summarise_runs(weights.edges, ["parent", "child"]),
-        summarise_stability(weights, settings.extent()),
+        summarise_stability(weights, settings),
         pd.concat(
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
         ),
-        {"notes": notes, "n_folds": len(trained)},
+        {"notes": [*arm.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
 
 
-def _rivals(pkn: Pkn | None, neuron_sets: pd.DataFrame | None, selected: Dag, most: int) -> list[Dag]:
-    """DAGs on the other optimal neuron sets, each the smallest on its neurons."""
-    if pkn is None or neuron_sets is None or not len(neuron_sets):
-        return []
-    found: list[Dag] = []
-    for _, rows in neuron_sets.groupby("rank", sort=True):
-        neurons = {*rows["node"], *pkn.outputs}
-        if len(found) == most or neurons == set(selected.neurons):
-            continue
-        kept = pkn.edges[pkn.edges["parent"].isin(neurons) & pkn.edges["child"].isin(neurons | set(pkn.inputs))]
-        part = Pkn(kept.reset_index(drop=True), pkn.inputs, pkn.outputs)
-        try:
-            found.append(select_dag(part.pruned(), time_limit=_SECONDS_PER_RIVAL).dag)
-        except KpnnError as error:
-            logger.warning("An optimal DAG is left out of the node weights: %s", error)
-    return [dag for dag in found if dag.inputs == selected.inputs]
-
-
 def _trained_folds(
-    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any], evaluation: EvaluationSettings
+    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any]
 ) -> tuple[list[TrainedFold], list[str]]:
     import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
@@ -123,20 +129,6 @@ def _trained_folds(
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
         training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
-        how = _how(result, evaluation)
-        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, how))
+        hyperparameters = Hyperparameters.model_validate(result.hyperparameters)
+        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, hyperparameters))
     return trained, notes
-
-
-def _how(result: FoldResult, evaluation: EvaluationSettings) -> TrainingSettings:
-    from kpnn.nn import TrainingSettings
-
-    chosen = result.hyperparameters
-    return TrainingSettings(
-        max_epochs=evaluation.fit.max_epochs,
-        patience=evaluation.fit.patience,
-        batch_size=int(chosen["batch_size"]),
-        learning_rate=float(chosen["learning_rate"]),
-        class_weight=evaluation.fit.class_weight,
-        seed=result.seed,
-    )

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kpnn.pipelines.simulate.settings import SimulationSettings
-from kpnn.pipelines.validation import validated
 from kpnn.simulation import simulate
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def simulate_study(parameters: dict[str, Any]) -> tuple[AnnData, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def simulate_study(settings: SimulationSettings) -> tuple[AnnData, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Draws expression, class labels and edges, and says what was planted."""
-    settings = validated(SimulationSettings, parameters, "simulate")
     study = simulate(
         settings.scenario,
         n_cells=settings.n_cells,

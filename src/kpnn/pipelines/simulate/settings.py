@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from kpnn.settings_base import Settings
 from kpnn.simulation import Dressing, Scenario
 
 
-class FileSettings(BaseModel):
+class FileSettings(Settings):
     """How the simulated file differs from the network's genes; see `kpnn.simulation.Dressing`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_foreign: int = Field(default=0, ge=0)
     n_repeated: int = Field(default=0, ge=0)
@@ -24,10 +23,8 @@ class FileSettings(BaseModel):
         return Dressing(self.n_foreign, self.n_repeated, self.n_unmeasured)
 
 
-class SimulationSettings(BaseModel):
+class SimulationSettings(Settings):
     """What to simulate; see `conf/base/parameters_simulate.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scenario: Scenario = "cyclic"
     n_cells: int = Field(default=3000, ge=4)

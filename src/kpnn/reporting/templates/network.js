@@ -2,143 +2,54 @@
 (() => {
   const figure = document.getElementById("figure-network");
   if (!figure) return;
-  const data = JSON.parse(figure.querySelector("script").textContent);
-  const stage = figure.querySelector(".stage"), status = figure.querySelector("[role=status]");
-  const SVG = "http://www.w3.org/2000/svg", STEP = 190, ROW = 30;
-  const make = (tag, given, into) => {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(given)) made.setAttribute(name, value);
-    return into ? (into.append(made), made) : made;
-  };
-  const nodes = data.nodes.map(([name, level, place, output, kept, genes, weight, share, q, called, member], id) =>
-    ({ id, name, x: level * STEP, y: place * data.widest * ROW, output, kept, genes, weight, share, q, called, member,
-       r: 7 + Math.min(8, Math.sqrt(genes) * 0.8) }));
-  const edges = data.edges.map(([p, c, kept, weight]) => ({ p: nodes[p], c: nodes[c], kept, weight }));
-  const heaviest = Math.max(1e-12, ...nodes.filter((n) => n.kept && !n.output).map((n) => n.weight ?? 0));
-  const strongest = Math.max(1e-12, ...edges.map((e) => e.weight ?? 0));
-  const curve = ({ p, c }) => { const m = (p.x + c.x) / 2; return `M${p.x} ${p.y}C${m} ${p.y} ${m} ${c.y} ${c.x} ${c.y}`; };
-  const svg = make("svg", { "aria-hidden": "true" });
-  stage.append(svg);
-  const scene = make("g", {}, svg);
-  const layers = { awayEdges: make("g", { class: "away", display: "none" }, scene), edges: make("g", {}, scene),
-    lit: make("g", {}, scene), away: make("g", { class: "away", display: "none" }, scene), nodes: make("g", {}, scene) };
-  make("path", { class: "edge away-edge", d: edges.filter((e) => !e.kept).map(curve).join("") }, layers.awayEdges);
-  for (const e of edges.filter((e) => e.kept))
-    make("path", { class: "edge", d: curve(e), "stroke-width": (0.7 + 3 * (e.weight ?? 0) / strongest).toFixed(2) }, layers.edges);
-  const ranked = nodes.filter((n) => n.kept && !n.output).sort((a, b) => (b.weight ?? 0) - (a.weight ?? 0));
-  ranked.forEach((n, rank) => { n.rank = rank; });
-  for (const n of nodes) {
-    const group = make("g", { class: `node${n.called ? " called" : ""}${n.kept ? "" : " gone"}`, transform: `translate(${n.x} ${n.y})` },
-      n.kept ? layers.nodes : layers.away);
-    const full = n.output ? 1 : 0.12 + 0.88 * Math.min(1, (n.weight ?? 0) / heaviest);
-    make("circle", { r: n.r, class: "under" }, group);
-    if (n.output) make("rect", { x: -9, y: -9, width: 18, height: 18, rx: 2, class: "disc", "fill-opacity": 1 }, group);
-    else make("circle", { r: n.r, class: "disc", "fill-opacity": full.toFixed(2) }, group);
-    const label = make("text", n.output ? { x: 0, y: -15, "text-anchor": "middle" } : { x: n.r + 4, y: 4 }, group);
-    label.textContent = n.name;
-    group.dataset.id = n.id;
-    n.group = group;
-  }
-  let view = { x: 0, y: 0, k: 1 }, smallest = 0.1;
-  function apply() {
-    scene.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`);
-    // Labels keep their size on the screen; from afar only the heaviest are named.
-    const size = Math.max(11, Math.min(16, 12 * view.k)) / view.k, most = view.k > 0.75 ? Infinity : view.k > 0.45 ? 40 : 12;
-    for (const n of nodes) {
-      const label = n.group.lastChild, shown = n.output || n === found || view.k * ROW > 13 || (n.kept ? n.rank < most : false);
-      label.setAttribute("font-size", size);
-      label.style.display = shown ? "" : "none";
-    }
-  }
+  const canvas = figure.querySelector(".canvas"), stage = figure.querySelector(".stage");
+  const status = figure.querySelector("[role=status]"), button = figure.querySelector("button"), search = figure.querySelector("input");
+  const { nodes, kept, edges, at, heights, ranges } = JSON.parse(figure.querySelector("script").textContent).layout.meta;
   let showsAway = false, found = null;
-  function fit() {
-    const shown = nodes.filter((n) => n.kept || showsAway), xs = shown.map((n) => n.x), ys = shown.map((n) => n.y);
-    const box = stage.getBoundingClientRect(), pad = 46;
-    const width = Math.max(...xs) - Math.min(...xs) + 130, height = Math.max(...ys) - Math.min(...ys) + 40;
-    view.k = Math.min(1.4, (box.width - pad) / width, (box.height - pad) / height);
-    smallest = view.k * 0.6;
-    view.x = (box.width - width * view.k) / 2 - Math.min(...xs) * view.k + 16 * view.k;
-    view.y = box.height / 2 - (Math.max(...ys) + Math.min(...ys)) / 2 * view.k;
-    apply();
-  }
-  function zoom(factor, cx, cy) {
-    const k = Math.max(smallest, Math.min(6, view.k * factor));
-    view.x = cx - (cx - view.x) * k / view.k; view.y = cy - (cy - view.y) * k / view.k; view.k = k;
-    apply();
-  }
-  const tip = document.createElement("div");
-  tip.className = "tip"; tip.hidden = true; stage.append(tip);
-  const IN = { all: "in every optimal DAG", some: "in some optimal DAGs", none: "in no optimal DAG" };
-  function tell(n) {
-    const lines = [n.output ? "output" : n.kept ? "hidden node" : "pruned away", `${n.genes.toLocaleString("en")} genes directly below`];
-    if (n.weight !== null) lines.push(`weight ${n.weight.toPrecision(3)}` + (n.share !== null ? `, ${(100 * n.share).toFixed(1)} % of all` : ""));
-    if (n.q !== null) lines.push(`q = ${n.q.toPrecision(2)}${n.called ? ", called" : ""}`);
-    if (IN[n.member]) lines.push(IN[n.member]);
-    return lines;
-  }
-  function show(n) {
-    tip.replaceChildren();
-    const strong = document.createElement("strong");
-    strong.textContent = n.name;
-    tip.append(strong, ...tell(n).flatMap((line) => [document.createElement("br"), line]));
-    tip.hidden = false;
-    const box = stage.getBoundingClientRect(), x = view.x + n.x * view.k, y = view.y + n.y * view.k;
-    tip.style.left = Math.max(4, Math.min(box.width - tip.offsetWidth - 4, x + 14)) + "px";
-    tip.style.top = Math.max(4, Math.min(box.height - tip.offsetHeight - 4, y + 12)) + "px";
-    layers.lit.replaceChildren(...edges.filter((e) => (e.p === n || e.c === n) && (e.kept || showsAway))
-      .map((e) => make("path", { class: "edge lit", d: curve(e) })));
-  }
-  const hide = () => { if (!found) { tip.hidden = true; layers.lit.replaceChildren(); } };
-  const nodeAt = (event) => { const g = event.target.closest?.("g.node"); return g ? nodes[+g.dataset.id] : null; };
-  const pointers = new Map();
-  let pinch = 0;
-  stage.addEventListener("pointerdown", (event) => {
-    pointers.set(event.pointerId, event); stage.setPointerCapture?.(event.pointerId);
-    const n = nodeAt(event);
-    if (n) { found = null; show(n); }
-  });
-  stage.addEventListener("pointermove", (event) => {
-    const before = pointers.get(event.pointerId);
-    if (!before) { const n = nodeAt(event); n ? show(n) : hide(); return; }
-    if (pointers.size === 1) { view.x += event.clientX - before.clientX; view.y += event.clientY - before.clientY; apply(); tip.hidden = true; }
-    pointers.set(event.pointerId, event);
-    if (pointers.size === 2) {
-      const [a, b] = [...pointers.values()], d = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), box = stage.getBoundingClientRect();
-      if (pinch) zoom(d / pinch, (a.clientX + b.clientX) / 2 - box.left, (a.clientY + b.clientY) / 2 - box.top);
-      pinch = d;
+
+  // The edges of a node, drawn again in the colour that stands out, and a ring around the node.
+  function light(node) {
+    const lit = canvas.data.findIndex((trace) => trace.name === "lit"), x = [], y = [];
+    const shown = (id) => kept[id] || showsAway;
+    for (const [parent, child] of node === null ? [] : edges) if ((parent === node || child === node) && shown(parent) && shown(child)) {
+      x.push(at[parent][0], at[child][0], null); y.push(at[parent][1], at[child][1], null);
     }
-  });
-  for (const kind of ["pointerup", "pointercancel", "pointerleave"])
-    stage.addEventListener(kind, (event) => { pointers.delete(event.pointerId); pinch = 0; });
-  stage.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    const box = stage.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY * 0.01), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
-  figure.querySelectorAll("button[data-do]").forEach((button) => button.addEventListener("click", () => {
-    const box = stage.getBoundingClientRect(), what = button.dataset.do;
-    if (what === "fit") { found = null; hide(); fit(); }
-    else if (what === "away") toggle(button);
-    else zoom(what === "in" ? 1.4 : 1 / 1.4, box.width / 2, box.height / 2);
-  }));
-  function toggle(button) {
-    showsAway = !showsAway;
-    button.setAttribute("aria-pressed", showsAway);
-    figure.querySelectorAll("g.away").forEach((layer) => layer.setAttribute("display", showsAway ? "" : "none"));
-    fit();
+    const ring = node === null ? [] : [{ type: "circle", xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel", xanchor: at[node][0], yanchor: at[node][1],
+      x0: -15, x1: 15, y0: -15, y1: 15, line: { color: canvas.data[lit].line.color, width: 2.5 } }];
+    return Plotly.update(canvas, { x: [x], y: [y], visible: true }, { shapes: ring }, [lit]);
   }
-  figure.querySelector("input").addEventListener("input", (event) => {
-    const wanted = event.target.value.trim().toLowerCase();
-    found = wanted ? nodes.find((n) => n.name.toLowerCase() === wanted) ?? nodes.find((n) => n.name.toLowerCase().includes(wanted)) : null;
-    figure.querySelectorAll("g.found").forEach((group) => group.classList.remove("found"));
-    status.textContent = !wanted ? "" : found ? `${found.name}: ${tell(found).join(", ")}` : "no such node";
-    if (!found) { hide(); apply(); return; }
-    if (!found.kept && !showsAway) toggle(figure.querySelector("[data-do=away]"));
-    const box = stage.getBoundingClientRect();
-    view.k = Math.max(view.k, 1); view.x = box.width / 2 - found.x * view.k; view.y = box.height / 2 - found.y * view.k;
-    found.group.classList.add("found");
-    apply(); show(found);
+  function apply() {
+    const away = canvas.data.flatMap((trace, number) => (trace.name === "away" || trace.name === "pruned away" ? [number] : []));
+    const height = Math.max(220, heights[showsAway ? 1 : 0]);
+    canvas.style.height = height + "px";
+    if (away.length) Plotly.update(canvas, { visible: showsAway }, { height, "yaxis.range": ranges[showsAway ? 1 : 0].slice() }, away);
+    return light(found);
+  }
+  figure.addEventListener("kpnn-drawn", () => {
+    canvas.style.width = canvas.layout.width + "px";
+    canvas.removeAllListeners("plotly_hover"); canvas.removeAllListeners("plotly_unhover");
+    canvas.on("plotly_hover", ({ points: [point] }) => {
+      const node = at.findIndex(([x, y]) => x === point.x && y === point.y);
+      if (node >= 0) light(node);
+    });
+    canvas.on("plotly_unhover", () => light(found));
+    apply();
   });
-  new ResizeObserver(() => fit()).observe(stage);
+  button?.addEventListener("click", () => { showsAway = !showsAway; button.setAttribute("aria-pressed", showsAway); apply(); });
+  search.addEventListener("input", () => {
+    const wanted = search.value.trim().toLowerCase(), names = nodes.map((name) => name.toLowerCase());
+    const id = !wanted ? -1 : names.indexOf(wanted) >= 0 ? names.indexOf(wanted) : names.findIndex((name) => name.includes(wanted));
+    found = id < 0 ? null : id;
+    status.textContent = !wanted ? "" : found === null ? "no such node" : nodes[found] + (kept[found] ? "" : ", pruned away");
+    if (found !== null && !kept[found] && !showsAway) { button.click(); return; }
+    if (found !== null) {
+      const { l, t } = canvas.layout.margin, [low, high] = canvas.layout.yaxis.range;
+      const x = l + at[found][0] + 20, y = t + (at[found][1] - high) / (low - high) * (canvas.layout.height - t - canvas.layout.margin.b);
+      stage.scrollTo({ left: x - stage.clientWidth / 2, top: y - stage.clientHeight / 2 });
+    }
+    light(found);
+  });
+  // On paper the whole drawing stands on one page.
+  window.addEventListener("beforeprint", () => { canvas.style.zoom = Math.min(1, 680 / canvas.offsetWidth, 860 / canvas.offsetHeight); });
+  window.addEventListener("afterprint", () => { canvas.style.zoom = ""; });
 })();

@@ -17,13 +17,13 @@
   function draw(figure) {
     const canvas = figure.querySelector(".canvas");
     const spec = themed(figure.querySelector("script").textContent);
-    const narrow = canvas.clientWidth < 480;
+    const narrow = canvas.clientWidth < 480 && !printing && !spec.layout.meta;
     if (narrow) { spec.layout.font.size = 11; spec.layout.margin.l = 46; spec.layout.margin.r = 8; }
-    spec.layout.width = undefined;
+    if (printing) spec.layout.width ??= parseFloat(getComputedStyle(canvas).width);
     spec.layout.dragmode = narrow ? false : spec.layout.dragmode;
-    const config = { responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: false };
+    const config = { responsive: !spec.layout.width, displaylogo: false, scrollZoom: false, displayModeBar: false };
     figure.dataset.drawn = "yes";
-    return Plotly.react(canvas, spec.data, spec.layout, config);
+    return Plotly.react(canvas, spec.data, spec.layout, config).then(() => figure.dispatchEvent(new Event("kpnn-drawn")));
   }
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
@@ -32,17 +32,15 @@
 
   function redraw() {
     plots.filter((figure) => figure.dataset.drawn).forEach(draw);
-    document.dispatchEvent(new Event("kpnn-theme"));
   }
   document.getElementById("theme").addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; redraw(); });
   media.addEventListener("change", redraw);
   window.addEventListener("beforeprint", () => {
     printing = true;
-    document.querySelectorAll("details").forEach((part) => { part.open = true; });
-    plots.forEach(draw);
-    document.dispatchEvent(new Event("kpnn-theme"));
+    root.classList.add("printing"); // figures take their size on paper before they are drawn for it
+    plots.filter((figure) => !figure.closest("details:not([open])")).forEach(draw);
   });
-  window.addEventListener("afterprint", () => { printing = false; redraw(); });
+  window.addEventListener("afterprint", () => { printing = false; root.classList.remove("printing"); redraw(); plots.filter((figure) => figure.dataset.drawn).forEach((figure) => Plotly.Plots.resize(figure.querySelector(".canvas"))); });
 
   for (const head of document.querySelectorAll("th button")) head.addEventListener("click", () => {
     const cell = head.closest("th"), body = head.closest("table").tBodies[0], at = cell.cellIndex;

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import escape
 
 # Okabe & Ito 2008, Color Universal Design: https://jfly.uni-koeln.de/color/
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 INK, MUTED, LINE, PAPER = "#1d2430", "#5a6474", "#d5dae2", "#ffffff"
+TINT = "#dcebf5"
+"""The palest blue: the light end of every scale."""
 
 ON_DARK = {
     BLUE: SKY,
@@ -20,6 +24,7 @@ ON_DARK = {
     MUTED: "#a3adbb",
     LINE: "#3a4250",
     PAPER: "#171b22",
+    TINT: "#1f3344",
 }
 """What each colour of a figure becomes on a dark page."""
 
@@ -102,3 +107,58 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
     )
     plot.update_layout(**layout)
     return plot
+
+
+def add_reference(plot: go.Figure, x: tuple[float, float], y: tuple[float, float], name: str) -> None:
+    """A dotted line to compare with, such as what guessing gives."""
+    plot.add_scatter(x=x, y=y, mode="lines", line={"color": LINE, "dash": "dot"}, name=name, hoverinfo="skip")
+
+
+def as_text(name: object) -> str:
+    """A user's name for plotly, which reads tags and entities in every text."""
+    return str(escape(name))
+
+
+_SIDES = {
+    "top center": (0.0, 1.0),
+    "bottom center": (0.0, -1.0),
+    "middle right": (1.0, 0.0),
+    "middle left": (-1.0, 0.0),
+}
+_LETTER, _LABEL_HEIGHT, _MARKER = 0.021, 0.065, 0.025
+"""Width of a letter, height of a label and size of a marker, as shares of a figure beside another one."""
+
+
+def place_labels(x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> list[str | None]:
+    """A side for each label at which it covers no other label; None where there is none, so that it is left out.
+
+    Args:
+        x: positions, as shares of the axis.
+        y: positions, as shares of the axis.
+        names: the labels, the most important first.
+
+    Returns:
+        Per name one of plotly's text positions, or None.
+    """
+    taken: list[tuple[float, float, float, float]] = []
+    sides: list[str | None] = []
+    for name, right, top in zip(names, x, y, strict=True):
+        side = next((side for side in _SIDES if _is_free(_box(name, right, top, side), taken)), None)
+        if side is not None:
+            taken.append(_box(name, right, top, side))
+        sides.append(side)
+    return sides
+
+
+def _box(name: str, x: float, y: float, side: str) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a label beside its marker."""
+    width, (to_right, to_top) = _LETTER * len(name), _SIDES[side]
+    centre_x = x + to_right * (width / 2 + _MARKER)
+    centre_y = y + to_top * (_LABEL_HEIGHT / 2 + _MARKER)
+    return centre_x - width / 2, centre_y - _LABEL_HEIGHT / 2, centre_x + width / 2, centre_y + _LABEL_HEIGHT / 2
+
+
+def _is_free(box: tuple[float, float, float, float], taken: list[tuple[float, float, float, float]]) -> bool:
+    left, bottom, right, top = box
+    inside = left > -0.05 and right < 1.08
+    return inside and not any(left < r and right > l and bottom < t and top > b for l, b, r, t in taken)  # noqa: E741

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
-from kpnn.reporting.study import ArmResults
-from kpnn.reporting.style import Figure, look_of, new_plot
+from kpnn.reporting.figures.style import Figure, Look, look_of, new_plot
+from kpnn.reporting.study import ArmTables
 
 _NOT_SEARCHED = ("repeat", "fold", "trial", "state", "value", "n_epochs", "seconds")
 
 
-def learning_curves_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
+def learning_curves_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
     """Validation loss per epoch of every reported fit; None where no arm has any."""
     with_curves = [(position, arm) for position, arm in enumerate(arms) if "val_loss" in arm.learning_curves]
     if not with_curves:
         return None
     plot = new_plot("epoch", "validation loss (cross-entropy, nats per cell)")
     for position, arm in with_curves:
-        look = look_of(arm.name, position)
-        for number, ((repeat, fold), curve) in enumerate(arm.learning_curves.groupby(["repeat", "fold"], sort=True)):
-            plot.add_scatter(
-                x=curve["epoch"],
-                y=curve["val_loss"].astype(float).round(5),
-                mode="lines",
-                name=arm.name,
-                legendgroup=arm.name,
-                showlegend=number == 0,
-                line={"color": look.colour, "dash": look.dash, "width": 1.5},
-                hovertemplate=f"{arm.name}, repeat {repeat} fold {fold}: epoch %{{x}}, %{{y:.4f}}<extra></extra>",
-            )
+        for fold, curve in arm.learning_curves.groupby(["repeat", "fold"], sort=True):
+            values = curve["epoch"], curve["val_loss"].astype(float)
+            _add_fold(plot, look_of(arm.name, position), (arm.name, *fold), values, "epoch")
     return Figure(
         "learning_curves",
         "Learning curves",
@@ -39,27 +31,18 @@ def learning_curves_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
     )
 
 
-def tuning_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
+def tuning_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
     """Best validation loss so far over the trials of each search; None where nothing was tuned."""
     tuned = [(position, arm) for position, arm in enumerate(arms) if "trial" in arm.trials and len(arm.trials)]
     if not tuned:
         return None
     plot = new_plot("trial", "best validation loss so far (nats per cell)")
     for position, arm in tuned:
-        look = look_of(arm.name, position)
-        for number, ((repeat, fold), trials) in enumerate(arm.trials.groupby(["repeat", "fold"], sort=True)):
+        for fold, trials in arm.trials.groupby(["repeat", "fold"], sort=True):
             ordered = trials.sort_values("trial")
             best = ordered["value"].astype(float).where(ordered["state"].astype(str).str.upper() == "COMPLETE").cummin()
-            plot.add_scatter(
-                x=ordered["trial"] + 1,
-                y=best.ffill().round(5),
-                mode="lines",
-                name=arm.name,
-                legendgroup=arm.name,
-                showlegend=number == 0,
-                line={"color": look.colour, "dash": look.dash, "width": 1.5, "shape": "hv"},
-                hovertemplate=f"{arm.name}, repeat {repeat} fold {fold}: trial %{{x}}, %{{y:.4f}}<extra></extra>",
-            )
+            values = ordered["trial"] + 1, best.ffill()
+            _add_fold(plot, look_of(arm.name, position), (arm.name, *fold), values, "trial", shape="hv")
     return Figure(
         "tuning",
         "What the search found",
@@ -69,7 +52,29 @@ def tuning_figure(arms: tuple[ArmResults, ...]) -> Figure | None:
     )
 
 
-def parameter_importances(arms: tuple[ArmResults, ...]) -> pd.DataFrame:
+def _add_fold(
+    plot: go.Figure,
+    look: Look,
+    fold: tuple[str, int, int],
+    values: tuple[pd.Series, pd.Series],
+    step: str,
+    shape: str = "linear",
+) -> None:
+    """A fold's line; the first of an arm stands for all of them in the legend."""
+    arm, repeat, number = fold
+    plot.add_scatter(
+        x=values[0],
+        y=values[1].round(5),
+        mode="lines",
+        name=arm,
+        legendgroup=arm,
+        showlegend=all(trace.name != arm for trace in plot.data),
+        line={"color": look.colour, "dash": look.dash, "width": 1.5, "shape": shape},
+        hovertemplate=f"{arm}, repeat {repeat} fold {number}: {step} %{{x}}, %{{y:.4f}}<extra></extra>",
+    )
+
+
+def parameter_importances(arms: tuple[ArmTables, ...]) -> pd.DataFrame:
     """How much each searched hyperparameter explains of the validation loss.
 
     Returns:

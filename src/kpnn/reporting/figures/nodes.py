@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
+from kpnn.reporting.figures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    TINT,
+    VERMILLION,
+    Figure,
+    add_reference,
+    as_text,
+    look_of,
+    new_plot,
+    place_labels,
+)
 from kpnn.reporting.study import Interpretation
-from kpnn.reporting.style import BLUE, INK, LINE, MUTED, VERMILLION, Figure, Look, look_of, new_plot
 
 _BIASES = 30
 
@@ -21,7 +34,7 @@ def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
 
 def heaviest(weighed: Interpretation, output: str, most: int) -> pd.DataFrame:
     """The heaviest nodes for an output, heaviest first."""
-    nodes = weighed.nodes[weighed.nodes["output"] == output]
+    nodes = weighed.of_output(output)
     return nodes.nsmallest(most, "rank")
 
 
@@ -30,12 +43,12 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
     top = heaviest(weighed, output, most)
     look, n_folds = look_of(weighed.arm), int(top["n_folds"].max())
     folds = weighed.per_fold[weighed.per_fold["output"] == output]
-    order = list(top["node"])[::-1]
+    order = [as_text(node) for node in top["node"]][::-1]
     plot = new_plot("Δ probability per unit of activation", "", height=110 + 26 * len(order))
-    points = folds[folds["node"].isin(order)]
+    points = folds[folds["node"].isin(list(top["node"]))]
     plot.add_scatter(
         x=points["gradient"].abs().round(5),
-        y=points["node"],
+        y=points["node"].map(as_text),
         mode="markers",
         name="one fold",
         marker={"color": look.colour, "symbol": "line-ns-open", "size": 11},
@@ -46,7 +59,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
         if len(rows):
             plot.add_scatter(
                 x=rows["weight"].round(5),
-                y=rows["node"],
+                y=rows["node"].map(as_text),
                 mode="markers",
                 name=name,
                 marker={"color": look.colour, "symbol": symbol, "size": 11},
@@ -71,7 +84,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
 
 def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure | None:
     """What each node weighs against what the structure alone would give it; None where no controls were trained."""
-    nodes = weighed.nodes[weighed.nodes["output"] == output]
+    nodes = weighed.of_output(output)
     if "control_share" not in nodes or nodes["control_share"].isna().all():
         return None
     plot = new_plot(
@@ -80,29 +93,21 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
         height=110 + 26 * min(most, len(nodes)),
     )
     reach = 100 * float(np.nanmax([nodes["share"].max(), nodes["control_share"].max()])) * 1.05
-    plot.add_scatter(
-        x=[0, reach],
-        y=[0, reach],
-        mode="lines",
-        name="structure alone",
-        line={"color": LINE, "dash": "dot"},
-        hoverinfo="skip",
-    )
-    leaders = set(nodes.loc[nodes["called"], "node"]) | set(nodes.nlargest(2, "share")["node"])
+    add_reference(plot, (0, reach), (0, reach), "structure alone")
+    shares = nodes.set_index("node")[["control_share", "share"]] * 100
+    leading = nodes.sort_values(["called", "share"], ascending=False)
+    leaders = [*leading.loc[leading["called"], "node"], *nodes.nlargest(2, "share")["node"]]
+    sides = _sides(shares["control_share"] / reach, shares["share"] / reach, leaders)
     looks = ((True, "diamond", VERMILLION, "called"), (False, "circle-open", MUTED, "not called"))
     for called, symbol, colour, name in looks:
-        rows = nodes[nodes["called"] == called]
-        if len(rows):
-            plot.add_scatter(
-                x=(100 * rows["control_share"]).round(3),
-                y=(100 * rows["share"]).round(3),
-                mode="markers+text",
+        points = shares.loc[nodes.loc[nodes["called"] == called, "node"]].round(3)
+        if len(points):
+            _add_named_points(
+                plot,
+                points,
+                sides,
                 name=name,
-                text=[node if node in leaders else "" for node in rows["node"]],
-                textposition="top center",
-                textfont={"size": 11, "color": INK},
                 marker={"color": colour, "symbol": symbol, "size": 9},
-                customdata=rows["node"],
                 hovertemplate="%{customdata}: %{y:.2f} %, structure alone %{x:.2f} %<extra></extra>",
             )
     return Figure(
@@ -112,6 +117,28 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
         "equally predictive. On the dotted line a node weighs what its place in the network gives it; above it, more: "
         "that is what the data say.",
         plot,
+    )
+
+
+def _sides(x: pd.Series, y: pd.Series, leaders: list[str]) -> dict[str, str]:
+    """Where the leaders' labels stand, the first ones first; a label that would cover another is left out."""
+    names = list(dict.fromkeys(leaders))
+    sides = place_labels(list(x.loc[names].fillna(0.0)), list(y.loc[names].fillna(0.0)), names)
+    return {name: side for name, side in zip(names, sides, strict=True) if side is not None}
+
+
+def _add_named_points(plot: go.Figure, points: pd.DataFrame, sides: dict[str, str], **look: object) -> None:
+    """Points with the names of those that have a side; `points` holds x and y by node."""
+    x, y = points.columns
+    plot.add_scatter(
+        x=points[x],
+        y=points[y],
+        mode="markers+text",
+        text=[as_text(node) if node in sides else "" for node in points.index],
+        textposition=[sides.get(node, "top center") for node in points.index],
+        textfont={"size": 11, "color": INK},
+        customdata=[as_text(node) for node in points.index],
+        **look,
     )
 
 
@@ -133,10 +160,10 @@ def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | No
     plot.add_heatmap(
         z=np.log2(ranks),
         x=names,
-        y=order,
+        y=[as_text(node) for node in order],
         zmin=0,
         zmax=float(np.log2(len(of_output["node"].unique()))),
-        colorscale=[[0, "#0b4f7d"], [1, "#eef5fb"]],
+        colorscale=[[0, BLUE], [1, TINT]],
         text=ranks.astype(int),
         texttemplate="%{text}" if len(names) <= 12 else None,
         hovertemplate="%{y} in fold %{x}: rank %{text}<extra></extra>",
@@ -163,9 +190,9 @@ def biases_figure(weighed: Interpretation) -> Figure:
     for neuron in order:
         values = weighed.biases.loc[weighed.biases["neuron"] == neuron, "bias"].astype(float).round(5)
         plot.add_violin(
-            x=[neuron] * len(values),
+            x=[as_text(neuron)] * len(values),
             y=values,
-            name=neuron,
+            name=as_text(neuron),
             points="all",
             pointpos=0,
             jitter=0.2,
@@ -195,14 +222,14 @@ def genes_figure(weighed: Interpretation, output: str, most: int) -> Figure:
         if len(rows):
             plot.add_scatter(
                 x=rows["weight"].round(6),
-                y=rows["gene"],
+                y=rows["gene"].map(as_text),
                 error_x={"type": "data", "array": rows["sd"].fillna(0).round(6), "thickness": 1.5, "width": 3},
                 mode="markers",
                 name=f"{name} the probability",
                 marker={"color": colour, "symbol": symbol, "size": 9},
                 hovertemplate="%{y}: %{x:.4f}<extra></extra>",
             )
-    plot.update_yaxes(type="category", categoryorder="array", categoryarray=list(top["gene"]))
+    plot.update_yaxes(type="category", categoryorder="array", categoryarray=list(top["gene"].map(as_text)))
     plot.update_xaxes(zeroline=True, zerolinecolor=MUTED)
     return Figure(
         f"genes_{weighed.arm}_{output}",
@@ -215,23 +242,18 @@ def genes_figure(weighed: Interpretation, output: str, most: int) -> Figure:
 
 def arms_figure(first: Interpretation, second: Interpretation, output: str) -> Figure | None:
     """Weights of the nodes that both arms have; None where they share none."""
-    a, b = (w.nodes[w.nodes["output"] == output].set_index("node")["weight"] for w in (first, second))
+    a, b = (weighed.of_output(output).set_index("node")["weight"] for weighed in (first, second))
     shared = a.index.intersection(b.index)
     if not len(shared):
         return None
     plot = new_plot(f"node weight in {first.arm}", f"node weight in {second.arm}")
     x, y = a.loc[shared], b.loc[shared]
-    leaders = set(x.nlargest(6).index) | set(y.nlargest(6).index)
-    look = Look(BLUE, "solid", "circle")
-    plot.add_scatter(
-        x=x.round(5),
-        y=y.round(5),
-        mode="markers+text",
-        text=[node if node in leaders else "" for node in shared],
-        textposition="top center",
-        textfont={"size": 11, "color": INK},
-        customdata=list(shared),
-        marker={"color": look.colour, "symbol": look.marker, "size": 8},
+    sides = _sides(x / (x.max() or 1.0), y / (y.max() or 1.0), [*x.nlargest(6).index, *y.nlargest(6).index])
+    _add_named_points(
+        plot,
+        pd.DataFrame({"x": x, "y": y}).round(5),
+        sides,
+        marker={"color": BLUE, "symbol": "circle", "size": 8},
         hovertemplate=f"%{{customdata}}: {first.arm} %{{x:.4f}}, {second.arm} %{{y:.4f}}<extra></extra>",
         showlegend=False,
     )

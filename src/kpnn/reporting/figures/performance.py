@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kpnn.reporting.curves import calibration_curve, precision_recall_band, prevalence, roc_band
-from kpnn.reporting.study import ArmResults
-from kpnn.reporting.style import GREEN, LINE, MUTED, Figure, look_of, new_plot, translucent
+from kpnn.reporting.figures.curves import calibration_curve, precision_recall_band, prevalence, roc_band
+from kpnn.reporting.figures.style import GREEN, MUTED, Figure, add_reference, look_of, new_plot, translucent
+from kpnn.reporting.study import ArmTables
 
 _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
@@ -71,7 +71,7 @@ def scores_figure(comparison: pd.DataFrame) -> Figure:
     )
 
 
-def fold_figure(arms: tuple[ArmResults, ...]) -> Figure:
+def fold_figure(arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of each fold, the same fold joined across the arms."""
     plot = new_plot("", "ROC-AUC of a fold (no unit)")
     names = [arm.name for arm in arms]
@@ -109,16 +109,12 @@ def fold_figure(arms: tuple[ArmResults, ...]) -> Figure:
     )
 
 
-def roc_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def roc_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """Mean ROC curve of each arm with its spread over folds."""
-    plot = new_plot("false positive rate (share of class 0)", "true positive rate (share of class 1)")
-    plot.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": LINE, "dash": "dot"}, name="guessing", hoverinfo="skip"
-    )
+    plot = _curve_plot("false positive rate (share of class 0)", "true positive rate (share of class 1)")
+    add_reference(plot, (0, 1), (0, 1), "guessing")
     for position, arm in enumerate(arms):
         _add_band(plot, arm.name, position, roc_band(arm, output), "FPR %{x:.2f}, TPR %{y:.3f}")
-    plot.update_xaxes(range=[-0.01, 1.01])
-    plot.update_yaxes(range=[-0.01, 1.02])
     return Figure(
         f"roc_{output}",
         f"ROC curve: {output}",
@@ -128,23 +124,13 @@ def roc_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
     )
 
 
-def precision_recall_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def precision_recall_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """Mean precision-recall curve of each arm with its spread over folds."""
-    plot = new_plot("recall (share of class 1 found)", "precision (share of calls that are right)")
+    plot = _curve_plot("recall (share of class 1 found)", "precision (share of calls that are right)")
     if arms:
-        share = prevalence(arms[0], output)
-        plot.add_scatter(
-            x=[0, 1],
-            y=[share, share],
-            mode="lines",
-            line={"color": LINE, "dash": "dot"},
-            name="guessing",
-            hoverinfo="skip",
-        )
+        add_reference(plot, (0, 1), (prevalence(arms[0], output),) * 2, "guessing")
     for position, arm in enumerate(arms):
         _add_band(plot, arm.name, position, precision_recall_band(arm, output), "recall %{x:.2f}, precision %{y:.3f}")
-    plot.update_xaxes(range=[-0.01, 1.01])
-    plot.update_yaxes(range=[-0.01, 1.02])
     return Figure(
         f"precision_recall_{output}",
         f"Precision and recall: {output}",
@@ -154,12 +140,10 @@ def precision_recall_figure(arms: tuple[ArmResults, ...], output: str) -> Figure
     )
 
 
-def calibration_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
+def calibration_figure(arms: tuple[ArmTables, ...], output: str) -> Figure:
     """How often a predicted probability comes true."""
-    plot = new_plot("predicted probability", "observed share of class 1")
-    plot.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": LINE, "dash": "dot"}, name="calibrated", hoverinfo="skip"
-    )
+    plot = _curve_plot("predicted probability", "observed share of class 1")
+    add_reference(plot, (0, 1), (0, 1), "calibrated")
     for position, arm in enumerate(arms):
         look, curve = look_of(arm.name, position), calibration_curve(arm, output)
         plot.add_scatter(
@@ -172,8 +156,6 @@ def calibration_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
             text=curve["n_cells"],
             hovertemplate=f"{arm.name}: predicted %{{x:.2f}}, observed %{{y:.2f}}, %{{text}} cells<extra></extra>",
         )
-    plot.update_xaxes(range=[-0.01, 1.01])
-    plot.update_yaxes(range=[-0.02, 1.02])
     return Figure(
         f"calibration_{output}",
         f"Calibration: {output}",
@@ -181,6 +163,13 @@ def calibration_figure(arms: tuple[ArmResults, ...], output: str) -> Figure:
         "that is of class 1. On the dotted diagonal a probability means what it says.",
         plot,
     )
+
+
+def _curve_plot(x: str, y: str) -> go.Figure:
+    plot = new_plot(x, y)
+    plot.update_xaxes(range=[-0.01, 1.01])
+    plot.update_yaxes(range=[-0.02, 1.02])
+    return plot
 
 
 def _add_band(plot: go.Figure, name: str, position: int, band: pd.DataFrame, values: str) -> None:
@@ -234,7 +223,7 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
     )
 
 
-def controls_figure(controls: pd.DataFrame, arms: tuple[ArmResults, ...]) -> Figure:
+def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of the controls beside the arms, best first."""
     values = {name: rows["roc_auc"].to_numpy(dtype=float) for name, rows in controls.groupby("control", sort=False)}
     for arm in arms:

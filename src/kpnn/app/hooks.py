@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic import BaseModel
 
 from kpnn.errors import KpnnError, some_names
 from kpnn.tracking.runs import SERVER_ERRORS
@@ -37,8 +40,12 @@ class ForgivingMlflowHook(MlflowHook):
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
         """Logs the node's parameters, if the server takes them."""
-        # All parameters at once are those of every group again, under longer names.
-        named = {name: value for name, value in inputs.items() if name != "parameters"}
+        # All parameters at once are those of every group again, under longer names; settings are logged one by one.
+        named = {
+            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            for name, value in inputs.items()
+            if name != "parameters"
+        }
         self._try(super().before_node_run, node=node, catalog=catalog, inputs=named, is_async=is_async)
 
     @hook_impl
@@ -65,6 +72,39 @@ class ForgivingMlflowHook(MlflowHook):
             self.run_id = None
 
 
+class SettingsHook:
+    """Checks all parameters of all pipelines before anything is opened, and hands nodes typed settings."""
+
+    def __init__(self) -> None:
+        self._parameters: dict[str, Any] = {}
+        self._settings: dict[str, BaseModel] = {}
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Checks the parameters, before MLflow's database is opened.
+
+        Raises:
+            SettingsError: naming every parameter that makes no sense.
+        """
+        from kpnn.pipelines.parameters import all_settings
+
+        try:
+            self._parameters = context.config_loader["parameters"]
+        except MissingConfigException:
+            self._parameters = {}
+        self._settings = all_settings(self._parameters)
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        """Puts settings where nodes look for groups of parameters; all parameters at once stay as they were written."""
+        for name, settings in self._settings.items():
+            if f"params:{name}" in catalog:
+                catalog.save(f"params:{name}", settings)  # Kedro warns of an entry that is replaced
+            else:
+                catalog[f"params:{name}"] = settings
+        catalog.save("parameters", self._parameters)
+
+
 class MissingInputsHook:
     """Stops a run before it begins, and before MLflow opens a run, if a file that it reads is not there."""
 
@@ -79,7 +119,7 @@ class MissingInputsHook:
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters":
                 continue
-            if not catalog.exists(name):
+            if not catalog.exists(name) and not getattr(catalog.get(name), "optional", False):
                 path = _path_of(catalog, name)
                 missing.append(f"{name} ({path})" if path else name)
         if missing:

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from kpnn.reporting.study import ArmResults
+from kpnn.reporting.study import ArmTables
 from kpnn.training.metrics import calibration
 
 _GRID = np.linspace(0.0, 1.0, 101)
 
 
-def roc_band(arm: ArmResults, output: str) -> pd.DataFrame:
+def roc_band(arm: ArmTables, output: str) -> pd.DataFrame:
     """Mean over folds of the true positive rate at each false positive rate, with its spread.
 
     Returns:
@@ -28,7 +28,7 @@ def roc_band(arm: ArmResults, output: str) -> pd.DataFrame:
     return _band(curves)
 
 
-def precision_recall_band(arm: ArmResults, output: str) -> pd.DataFrame:
+def precision_recall_band(arm: ArmTables, output: str) -> pd.DataFrame:
     """Mean over folds of the precision at each recall, with its spread; columns as in `roc_band`."""
     curves = []
     for labels, probabilities in _folds_with_both_classes(arm, output):
@@ -39,18 +39,18 @@ def precision_recall_band(arm: ArmResults, output: str) -> pd.DataFrame:
     return _band(curves)
 
 
-def calibration_curve(arm: ArmResults, output: str) -> pd.DataFrame:
+def calibration_curve(arm: ArmTables, output: str) -> pd.DataFrame:
     """`predicted`, `observed`, `n_cells` in ten bins, over the out-of-fold predictions of all cells."""
     rows = arm.predictions[arm.predictions["output"] == output]
     return calibration(rows["label"].to_numpy(), rows["probability"].to_numpy())
 
 
-def prevalence(arm: ArmResults, output: str) -> float:
+def prevalence(arm: ArmTables, output: str) -> float:
     """Share of cells of class 1: the precision of guessing."""
     return float(arm.predictions.loc[arm.predictions["output"] == output, "label"].mean())
 
 
-def _folds_with_both_classes(arm: ArmResults, output: str) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds_with_both_classes(arm: ArmTables, output: str) -> list[tuple[np.ndarray, np.ndarray]]:
     rows = arm.predictions[arm.predictions["output"] == output]
     found = []
     for _, fold in rows.groupby(["repeat", "fold"], sort=True):

@@ -1,0 +1,116 @@
+"""Kedro's `run`, with errors that a user can mend shown as one message instead of a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import CONTEXT_SETTINGS
+from kedro.framework.project import configure_project, pipelines, settings
+from kedro.io import DatasetError
+from kedro.pipeline import Pipeline
+from kedro.utils import find_kedro_project
+
+from kpnn.errors import KpnnError, SettingsError, near_names
+
+
+class _WrongSettings(click.ClickException):
+    exit_code = 2  # as of a wrong option
+
+
+def _explanation(error: BaseException) -> KpnnError | DatasetError | None:
+    """The innermost error whose message is meant for the user in a chain of exceptions, or None if there is none."""
+    found: KpnnError | DatasetError | None = None
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, KpnnError) or (found is None and isinstance(link, DatasetError)):
+            found = link
+        link = link.__cause__ or link.__context__
+    return found
+
+
+def _run(**options: Any) -> Any:
+    if options["pipeline"] and not options["pipelines"]:
+        # Kedro 1.7 warns of its own older spelling; both are fine here.
+        options |= {"pipelines": [options["pipeline"]], "pipeline": None}
+    # Paths in parameters and in MLflow's address are relative to the project, from whichever folder in it one runs.
+    os.chdir(find_kedro_project(Path.cwd()) or Path.cwd())
+    try:
+        _check_environment(options)
+        _check_names(options)
+        return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+    except Exception as error:
+        explanation = _explanation(error)
+        if explanation is None:
+            raise
+        if _debugging():
+            click.secho(traceback.format_exc(), nl=False, err=True)
+        kind = _WrongSettings if isinstance(explanation, SettingsError) else click.ClickException
+        raise kind(str(explanation)) from error
+
+
+def _check_environment(options: dict[str, Any]) -> None:
+    """Raises SettingsError where the environment, or all configuration, is not there."""
+    source = Path(options["conf_source"] or settings.CONF_SOURCE)
+    if options["conf_source"] and not source.is_dir():
+        return  # an archive, or on a server: Kedro looks into it
+    if not source.is_dir():
+        raise SettingsError(f"no configuration: {source.absolute()} is not there; run this in a project of kpnn")
+    asked = options["env"] or os.environ.get("KEDRO_ENV") or ""
+    known = sorted(path.name for path in source.iterdir() if path.is_dir())
+    for name in (part.strip() for part in asked.split(",") if part.strip()):
+        if name not in known:
+            raise SettingsError(f"--env {name}: no such folder in {source}; {near_names(name, known)}")
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    """Raises SettingsError where pipelines, nodes or data sets are asked for that are not there; all are named."""
+    asked_pipelines = options["pipelines"] or ["__default__"]
+    problems = _unknown("--pipeline", asked_pipelines, pipelines)
+    if not problems:
+        chosen = sum((pipelines[name] for name in asked_pipelines), start=Pipeline([]))
+        nodes = [node.name for node in chosen.nodes]
+        for option, known in (
+            ("from_nodes", nodes),
+            ("to_nodes", nodes),
+            ("node_names", nodes),
+            ("from_inputs", chosen.datasets()),
+            ("to_outputs", chosen.datasets()),
+            ("namespaces", {node.namespace for node in chosen.nodes if node.namespace}),
+        ):
+            spelling = "--nodes" if option == "node_names" else f"--{option.replace('_', '-')}"
+            problems += _unknown(spelling, options[option] or (), known)
+    if problems:
+        raise SettingsError("\n  ".join(problems))
+
+
+def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[str]:
+    names = sorted(known)
+    return [f"{option} {name}: no such name; {near_names(name, names)}" for name in asked if name not in names]
+
+
+def _debugging() -> bool:
+    return logging.getLogger("kpnn").isEnabledFor(logging.DEBUG)
+
+
+@click.group(context_settings=CONTEXT_SETTINGS, name="kpnn")
+def cli() -> None:
+    """Command line of the kpnn project."""
+
+
+run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)
+"""Kedro itself looks for the command under this name, where the project is run without `kedro`."""
+
+cli.add_command(run)
+
+
+def main() -> None:
+    """The command `kpnn`."""
+    configure_project("kpnn")
+    cli(prog_name="kpnn")

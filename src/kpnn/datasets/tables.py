@@ -1,0 +1,41 @@
+"""Catalog dataset for tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro_datasets._typing import TablePreview
+
+from kpnn.datasets.base import FileDataset
+
+
+class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
+    """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index."""
+
+    def __init__(self, **options: Any):
+        """Names the file.
+
+        Args:
+            **options: of every `FileDataset`; the name in `filepath` ends in .parquet or .csv.
+
+        Raises:
+            ValueError: the name says neither.
+        """
+        super().__init__(**options)
+        if self._filepath.suffix not in (".parquet", ".csv"):
+            raise ValueError(f"{self._filepath}: a table is kept as .parquet or .csv")
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
+        if path.suffix == ".parquet":
+            data.to_parquet(path)
+        else:
+            data.to_csv(path, index=False)
+
+    def preview(self, nrows: int = 10) -> TablePreview:
+        """The first rows, for kedro-viz."""
+        return TablePreview(self.load().head(nrows).to_dict(orient="split"))

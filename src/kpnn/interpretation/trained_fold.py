@@ -1,0 +1,55 @@
+"""A fold's network and its cells as interpretation takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from kpnn.pkn import Dag
+from kpnn.training.data import LabelledCells
+from kpnn.training.settings import Hyperparameters
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFold:
+    """A fold's network and its cells.
+
+    Attributes:
+        repeat: from 0.
+        fold: from 0.
+        model: the trained network.
+        training: positions of the cells it was trained on.
+        held_out: positions of the cells it never saw.
+        hyperparameters: with which it was trained.
+    """
+
+    repeat: int
+    fold: int
+    model: keras.Model
+    training: np.ndarray
+    held_out: np.ndarray
+    hyperparameters: Hyperparameters
+
+    @property
+    def dag(self) -> Dag:
+        """The network's DAG."""
+        from kpnn.nn import dag_of
+
+        return dag_of(self.model)
+
+
+def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:
+    """Expression of some cells in the order of a DAG's inputs, n_rows x n_inputs.
+
+    Args:
+        dag: the network.
+        cells: with the genes of its inputs, in memory.
+        rows: positions of the cells.
+    """
+    return cells.expression[rows][:, cells.columns_of(dag.inputs)]

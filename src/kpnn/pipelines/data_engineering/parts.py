@@ -1,0 +1,78 @@
+"""What the nodes of the `data_engineering` pipeline hand each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kpnn.cells import Matched, StreamedMatch
+from kpnn.pipelines.handing_on import HandedOn
+from kpnn.pkn import Dag, Pkn
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedLabels(HandedOn):
+    """Class labels that can be used.
+
+    Attributes:
+        table: `barcode` and one 0/1 column per output.
+        groups: index the barcodes, one column: the donor or sample of each cell; None where cells are independent.
+        source: where they come from.
+    """
+
+    table: pd.DataFrame
+    groups: pd.DataFrame | None
+    source: str
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the label columns."""
+        return [name for name in self.table.columns if name != "barcode"]
+
+
+@dataclass(frozen=True, eq=False)
+class StatedNetwork(HandedOn):
+    """The network as the files have it.
+
+    Attributes:
+        pkn: its edges, inputs and outputs.
+        sources: the files.
+    """
+
+    pkn: Pkn
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedStudy(HandedOn):
+    """Labelled cells and a network that name the same genes.
+
+    Attributes:
+        cells: the labelled cells with the genes of `pkn`'s inputs, in their order.
+        groups: as in `CheckedLabels`.
+        stated_pkn: the network as the files have it.
+        pkn: the same, pruned to measured genes.
+        sources: the files that cells, labels and network come from.
+    """
+
+    cells: Matched | StreamedMatch
+    groups: pd.DataFrame | None
+    stated_pkn: Pkn
+    pkn: Pkn
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStudy(HandedOn):
+    """A study about which nothing is wrong.
+
+    Attributes:
+        matched: its cells and its network.
+        full_dag: the DAG of the `full` arm.
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
+    """
+
+    matched: MatchedStudy
+    full_dag: Dag
+    folds: pd.DataFrame

@@ -1,0 +1,80 @@
+"""What all arms, controls and baselines have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from anndata import AnnData
+from kedro.pipeline import Pipeline, node
+
+from kpnn.cells.folds import FoldSettings
+from kpnn.pipelines.handing_on import HandedOn
+from kpnn.pkn import Dag
+from kpnn.tracking import ArmTracker
+from kpnn.training.controls import Arm
+from kpnn.training.cross_validation import cross_validate
+from kpnn.training.data import LabelledCells
+from kpnn.training.results import ArmResult, FoldStore
+from kpnn.training.settings import EvaluationSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(HandedOn):
+    """The cells, folds and settings under which every arm is trained and scored.
+
+    Attributes:
+        cells: the matched cells.
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
+        settings: protocol, tuning, execution.
+        group_by: column of the cells whose values stay together in every split, or None.
+    """
+
+    cells: AnnData
+    folds: pd.DataFrame
+    settings: EvaluationSettings
+    group_by: str | None
+
+    def tracker(self, arm: str, dag: Dag) -> ArmTracker:
+        """Where an arm's folds and models are logged.
+
+        Args:
+            arm: name of the arm.
+            dag: its network.
+        """
+        genes = list(dag.genes(self.settings.network.gene_suffix))
+        return ArmTracker(arm, genes, dag.outputs, trial_runs=self.settings.tracking.trial_runs)
+
+    def labelled(self, dag: Dag, cells: AnnData | None = None) -> LabelledCells:
+        """The cells as fits read them.
+
+        Args:
+            dag: whose outputs the labels are.
+            cells: others in their place, with the same labels and groups.
+        """
+        return LabelledCells.from_anndata(self.cells if cells is None else cells, dag.outputs, self.group_by)
+
+    def run(self, arm: Arm, store: FoldStore, tracker: ArmTracker) -> ArmResult:
+        """Trains and scores an arm, and logs each fold as it is finished.
+
+        Args:
+            arm: what to train.
+            store: where finished folds are kept.
+            tracker: where they are logged.
+        """
+        result = cross_validate(arm, self.labelled(arm.dag), self.folds, self.settings, store, on_fold=tracker.log_fold)
+        tracker.finish(result)
+        return result
+
+
+def state_evaluation(
+    matched_cells: AnnData, folds: pd.DataFrame, modelling: EvaluationSettings, cross_validation: FoldSettings
+) -> Evaluation:
+    """Brings together what all arms have in common."""
+    return Evaluation(matched_cells, folds, modelling, cross_validation.group_by)
+
+
+def create_evaluation() -> Pipeline:
+    """The node that several pipelines begin with; together they hold it once."""
+    inputs = ["matched_cells", "folds", "params:modelling", "params:cross_validation"]
+    return Pipeline([node(state_evaluation, inputs, "evaluation", name="state_evaluation")])

@@ -1,0 +1,71 @@
+"""The parameters of all pipelines: which groups there are, and all of them as typed settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from kpnn.cells.folds import FoldSettings
+from kpnn.errors import SettingsError, near_names
+from kpnn.interpretation import InterpretationSettings
+from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.download.settings import DownloadSettings
+from kpnn.pipelines.predict.nodes import PredictSettings
+from kpnn.pipelines.reporting.settings import ReportingSettings
+from kpnn.pipelines.simulate.settings import SimulationSettings
+from kpnn.pipelines.validation import validated
+from kpnn.training.controls import ControlSettings
+from kpnn.training.settings import EvaluationSettings
+
+GROUPS: dict[str, type[BaseModel]] = {
+    "cross_validation": FoldSettings,
+    "simulate": SimulationSettings,
+    "download": DownloadSettings,
+    "data_engineering": DataEngineeringSettings,
+    "dag_selection": DagSelectionSettings,
+    "modelling": EvaluationSettings,
+    "controls": ControlSettings,
+    "interpretation": InterpretationSettings,
+    "reporting": ReportingSettings,
+    "predict": PredictSettings,
+}
+"""Every group that `conf/<env>/parameters*.yml` may hold, and what it is."""
+
+
+def all_settings(parameters: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """Turns all parameters into typed settings, whichever pipeline is to run.
+
+    Args:
+        parameters: group -> what the YAML files and `--params` say of it; what they leave out is at its default.
+
+    Returns:
+        Group -> settings, for all of `GROUPS`. Those of `modelling` know how input nodes are named.
+
+    Raises:
+        SettingsError: a group or a parameter is unknown, or has a value that makes no sense; all of them are named.
+    """
+    problems = [f"{name}: no such group; {near_names(name, GROUPS)}" for name in parameters if name not in GROUPS]
+    settings: dict[str, BaseModel] = {}
+    for name, model in GROUPS.items():
+        try:
+            settings[name] = validated(model, parameters.get(name), name)
+        except SettingsError as error:
+            problems += str(error).splitlines()
+    if "gene_suffix" in _within(_within(parameters, "modelling"), "network"):
+        problems.append("modelling.network.gene_suffix: is taken from data_engineering.input_suffix; set it there")
+    if len(problems) > 1:
+        raise SettingsError("\n  ".join(["parameters that make no sense:", *problems]))
+    if problems:
+        raise SettingsError(problems[0])
+    raw, modelling = settings["data_engineering"], settings["modelling"]
+    assert isinstance(raw, DataEngineeringSettings)
+    assert isinstance(modelling, EvaluationSettings)
+    return {**settings, "modelling": modelling.with_gene_suffix(raw.input_suffix)}
+
+
+def _within(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = parameters.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,43 @@
+"""DAGs that are trained beside the selected one, as the one table in which `dag_pruning` leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pandas as pd
+
+from kpnn.pkn import Dag
+
+RivalKind = Literal["alternative", "random", "size_path"]
+
+_COLUMNS = ["kind", "replicate", "parent", "child", "sign", "cost"]
+
+
+def rival_table(found: Mapping[RivalKind, Sequence[Dag]]) -> pd.DataFrame:
+    """The edges of all rivals: `kind`, `replicate` (from 0 in each kind), `parent`, `child`, `sign`, `cost`.
+
+    Args:
+        found: the rivals of each kind; none at all give a table without rows.
+    """
+    tables = [
+        dag.edges.assign(kind=kind, replicate=replicate)
+        for kind, dags in found.items()
+        for replicate, dag in enumerate(dags)
+    ]
+    return pd.concat(tables, ignore_index=True)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
+
+
+def rivals_of_kind(table: pd.DataFrame, kind: RivalKind, outputs: Sequence[str]) -> list[Dag]:
+    """The rivals of one kind, in the order of their replicates.
+
+    Args:
+        table: as `rival_table` makes it.
+        kind: which.
+        outputs: output nodes of the selected DAG, which are those of its rivals.
+    """
+    chosen = table[table["kind"] == kind]
+    return [
+        Dag.from_edges(edges[["parent", "child", "sign", "cost"]].reset_index(drop=True), outputs=outputs)
+        for _, edges in chosen.groupby("replicate", sort=True)
+    ]

@@ -1,0 +1,65 @@
+"""Studies: an environment in `conf/` is one, with a place of its own in every layer of `data/` and in MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+
+from kpnn.errors import SettingsError, near_names
+
+
+class StudyConfigLoader(OmegaConfigLoader):
+    """Kedro's configuration loader, except that it knows studies and joins environments.
+
+    `--env tcr,cluster` lays `conf/tcr` over `conf/base` and `conf/cluster` over both. The first environment is the
+    study, and the others add to it. `${globals:study}` is its name wherever configuration is read: what the
+    environment's own `globals.yml` says, or else the name of its folder.
+    """
+
+    def __init__(self, conf_source: str | Path, env: str | None = None, **options: Any) -> None:
+        """Takes what Kedro's own loader takes.
+
+        Args:
+            conf_source: the folder `conf`, or an archive of it.
+            env: one environment or several, joined by commas.
+            **options: of Kedro's loader.
+
+        Raises:
+            SettingsError: an environment is not there.
+        """
+        self._additions: tuple[str, ...] = ()  # Kedro reads the globals before this can be known
+        first, *additions = [name.strip() for name in env.split(",")] if env else [""]
+        super().__init__(conf_source, first or None, **options)
+        if self._protocol == "file":
+            self._require(name for name in (first, *additions) if env)
+        own = self._globals_of(first) if first else {}
+        is_study = first not in ("", self.base_env, self.default_run_env)
+        study = own.get("study", first if is_study else self._globals.get("study"))
+        self._additions = tuple(additions)
+        self["globals"] = {**self._with_additions("globals", self._globals), "study": study}
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Reads one kind of configuration, such as `catalog`, from all environments."""
+        config = super().__getitem__(key)
+        return config if key in self.data else self._with_additions(key, config)
+
+    def _with_additions(self, key: str, config: dict[str, Any]) -> dict[str, Any]:
+        for name in self._additions:
+            path = self._get_conf_env_path(name)
+            more = self.load_and_merge_dir_config(path, self.config_patterns[key], key, set())
+            config = self._merge_configs(config, more, key, path)
+        return config
+
+    def _globals_of(self, name: str) -> dict[str, Any]:
+        path = self._get_conf_env_path(name)
+        return dict(self.load_and_merge_dir_config(path, self.config_patterns["globals"], "globals", set()))
+
+    def _require(self, names: Any) -> None:
+        root = Path(self.conf_source)
+        there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        for name in names:
+            if not name or not (root / name).is_dir():
+                advice = near_names(name, there)
+                raise SettingsError(f"no environment `{name}`: {root.name}/{name} is not a folder; {advice}")

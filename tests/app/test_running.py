@@ -1,0 +1,83 @@
+"""`kedro run`, `python -m kpnn` and `kpnn run`: what they refuse, and that they refuse it before anything is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.project import configure_project
+
+from kedro_project import make_project
+from kpnn.app.cli import cli
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return make_project(tmp_path_factory.mktemp("running") / "project").root
+
+
+@pytest.fixture
+def run(root, monkeypatch):
+    """Runs `kpnn run` in this process; returns its exit code and what it printed."""
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    configure_project("kpnn")
+
+    def with_options(*options: str) -> tuple[int, str]:
+        done = CliRunner().invoke(cli, ["run", *options])
+        return done.exit_code, done.output
+
+    return with_options
+
+
+@pytest.mark.parametrize("pipeline", ["simulate", "data_engineering", "__default__"])
+def test_wrong_parameters_of_any_pipeline_stop_any_other_before_mlflow_opens(root, run, pipeline) -> None:
+    wrong = "reporting.margin=-1,dag_selection.solver=CPLEX,controls.random=-1,interpretation.sedes=3"
+    code, output = run("--pipeline", pipeline, "--params", wrong)
+    assert code == 2
+    assert output.count("Error:") == 1
+    for name in ("reporting.margin", "dag_selection.solver", "controls.random", "interpretation.sedes"):
+        assert output.count(name) == 1
+    assert list((root / "mlruns").iterdir()) == []
+    assert [path for path in (root / "data").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--env", "tcrr"], "--env tcrr: no such folder in conf; did you mean tcr?"),
+        (["--pipeline", "modeling"], "--pipeline modeling: no such name; did you mean modelling?"),
+        (["--from-nodes", "select_dg"], "--from-nodes select_dg: no such name; did you mean select_dag?"),
+        (["--nodes", "write_reprot"], "--nodes write_reprot: no such name; did you mean write_report?"),
+        (["--to-outputs", "reprot"], "--to-outputs reprot: no such name; did you mean report?"),
+        (["--namespaces", "prunned"], "--namespaces prunned: no such name; did you mean pruned?"),
+        (["--pipelines", "simulate", "--from-nodes", "select_dag"], "--from-nodes select_dag: no such name"),
+    ],
+)
+def test_a_name_that_is_not_there_is_one_message_with_the_nearest(run, options, message) -> None:
+    code, output = run(*options)
+    assert code == 2
+    assert output.startswith(f"Error: {message}")
+    assert output.count("\n") == 1
+
+
+def test_the_environment_may_be_named_by_kedros_variable(run, monkeypatch) -> None:
+    monkeypatch.setenv("KEDRO_ENV", "tcrr")
+    assert "did you mean tcr?" in run("--pipeline", "simulate")[1]
+
+
+def test_outside_a_project_one_message_says_so(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = run()
+    assert code == 2
+    assert output.startswith(f"Error: no configuration: {tmp_path / 'conf'} is not there")
+
+
+@pytest.mark.slow
+def test_the_package_runs_as_a_module(root) -> None:
+    command = [sys.executable, "-m", "kpnn", "--pipeline", "simulate", "--params", "simulate.n_cells=100"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    assert (root / "data" / "01_raw" / "demo" / "truth.json").is_file()

@@ -1,0 +1,107 @@
+"""All weights of an arm: what is trained again, on which cells, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+import kpnn.interpretation.controls as controls_module
+from kpnn.errors import SettingsError
+from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
+from kpnn.pkn import Dag
+from kpnn.training.data import LabelledCells
+from kpnn.training.refitting import Refit, refit
+from kpnn.training.settings import EvaluationSettings, Hyperparameters
+
+EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
+DAG = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
+SETTINGS = InterpretationSettings(control_inputs=2, permuted_labels=2, seeds=3, permutations=200)
+TRAINING = EvaluationSettings.model_validate({"fit": {"max_epochs": 80}, "execution": {"threads_per_fit": 1}})
+
+
+def draw_cells(seed: int) -> LabelledCells:
+    """120 cells of twelve donors; only A's genes tell the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(120) % 2
+    X = rng.normal(size=(120, 9))
+    X[:, [0, 3, 6]] += 1.5 * labels[:, None]
+    barcodes = np.array([f"cell{number}" for number in range(120)])
+    donors = np.array([f"donor{number // 10}" for number in range(120)])
+    y = labels[:, None].astype(np.float32)
+    return LabelledCells(csr_matrix(X, dtype=np.float32), y, barcodes, DAG.inputs, DAG.outputs, donors)
+
+
+@pytest.fixture(scope="module")
+def arm() -> tuple[list[TrainedFold], LabelledCells]:
+    """Two repeats of two folds."""
+    cells, rows, chosen = draw_cells(0), np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    held_out = [rows[rows // 20 % 2 == 0], rows[rows // 20 % 2 == 1], rows[:60], rows[60:]]
+    training = [np.setdiff1d(rows, part) for part in held_out]
+    models = refit([Refit(DAG, chosen, part, seed) for seed, part in enumerate(training)], cells, TRAINING)
+    parts = zip(models, training, held_out, strict=True)
+    return [TrainedFold(n // 2, n % 2, *of_fold, chosen) for n, of_fold in enumerate(parts)], cells
+
+
+def test_every_fold_gets_the_networks_that_were_asked_for(arm):
+    folds, cells = arm
+    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=draw_cells, alternatives=[DAG] * 20)
+    for table in (weights.control, weights.permuted):
+        assert set(map(tuple, table[["repeat", "fold", "replicate"]].to_numpy())) == {
+            (repeat, fold, replicate) for repeat in (0, 1) for fold in (0, 1) for replicate in (0, 1)
+        }
+        assert not table["gradient"].duplicated().any()
+    assert weights.by_seed.groupby("run")["node"].agg(list).tolist() == [["A", "B", "C"]] * 3
+    assert weights.by_dag["run"].nunique() == SETTINGS.alternative_dags
+    assert weights.notes == ()
+    strong = weights.by_seed.set_index("node")["gradient"].abs().groupby(level=0).mean()
+    noise = weights.permuted.set_index("node")["gradient"].abs().groupby(level=0).mean()
+    assert strong["A"] > 2 * noise["A"]
+
+
+def test_permuted_labels_stay_among_the_cells_of_a_donor(arm, monkeypatch):
+    folds, cells = arm
+    seen = []
+
+    def spy(refits, cells, training, train=controls_module.refit):
+        seen.append(cells.labels[:, 0])
+        return train(refits, cells, training)
+
+    monkeypatch.setattr(controls_module, "refit", spy)
+    controls_module.on_permuted_labels(folds, cells, 2, TRAINING, seed=1)
+    assert len(seen) == 4 and len({tuple(labels) for labels in seen}) == 4
+    for labels in seen:
+        assert not np.array_equal(labels, cells.labels[:, 0])
+        assert [labels[cells.groups == donor].sum() for donor in np.unique(cells.groups)] == [5] * 12
+
+
+def test_nothing_is_trained_again_where_nothing_is_asked_for(arm):
+    folds, cells = arm
+    none = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0, permutations=200)
+    weights = weigh_arm(folds, cells, none, TRAINING, draw_control=draw_cells, alternatives=[DAG])
+    assert not any(len(table) for table in (weights.control, weights.permuted, weights.by_seed, weights.by_dag))
+    table = summarise_nodes(weights, DAG, none).set_index("node")
+    assert table[["control_share", "corrected", "permuted_weight"]].isna().all(axis=None)
+    assert table.loc["A", "called"]
+    assert set(summarise_stability(weights, none)["between"]) == {"folds"}
+
+
+def test_what_cannot_be_trained_again_is_said_and_the_rest_stands(arm):
+    folds, cells = arm
+
+    def fails(seed):
+        raise SettingsError("the cells hold -1")
+
+    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=fails)
+    assert weights.notes == ("No networks on control inputs: the cells hold -1",)
+    assert len(weights.control) == 0 and len(weights.permuted) and len(weights.by_seed)
+
+
+def test_q_values_are_benjamini_and_hochbergs(arm):
+    folds, cells = arm
+    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=draw_cells)
+    table = summarise_nodes(weights, DAG, SETTINGS).sort_values("p_value", ignore_index=True)
+    p = table["p_value"]
+    scaled = [p[0] * 3 / 1, p[1] * 3 / 2, p[2] * 3 / 3]
+    np.testing.assert_allclose(table["q_value"], [min(scaled), min(scaled[1:]), scaled[2]])
