@@ -109,7 +109,7 @@ def test_a_missing_arm_is_said_in_the_report(study):
     assert pruned[0] is None
     pkn = Pkn.from_edges(dag.edges, outputs=dag.outputs)
     gathered = gather_study(full, pruned, account, account, None, None, pkn, dag, dag, None, None, {})
-    _report, page, comparison, answer, *_ = write_report(gathered, {"n_bootstrap": 20})
+    _report, page, comparison, answer, *_ = write_report(gathered, {})
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
     assert answer["sentence"].startswith("There is no comparison")

@@ -54,19 +54,18 @@ class Report:
     network: NetworkDrawing | None = None
 
 
-def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
+def write_report(study: Study, margin: float = 0.01, title: str = "", top: int = 20) -> Report:
     """Writes the report.
 
     Args:
         study: what is there.
         margin: differences in ROC-AUC within +-margin count as equal.
-        n_bootstrap: redraws of the cells for the intervals.
         title: of the page; by default it names the outputs.
         top: nodes in the headline figures.
     """
     found = answer(study, margin)
     collector = Collector()
-    comparison = comparison_table(study.arms, n_bootstrap)
+    comparison = comparison_table(study.arms, study.groups)
     outputs = study.arms[0].outputs if study.arms else []
     steps: list[tuple[str, str, Callable[[], str]]] = [
         ("comparison", "Comparison", lambda: _comparison(study, comparison, collector)),
@@ -169,8 +168,8 @@ def _comparison(study: Study, comparison: pd.DataFrame, collector: Collector) ->
         + collector.table(
             shown,
             "comparison",
-            "Scores by arm: mean and standard deviation over folds; over all out-of-fold cells together with the 95 % "
-            "bootstrap interval.",
+            "Scores by arm: mean and standard deviation over folds, and the 95 % interval of the mean over cells and "
+            "training.",
         )
         + "<details><summary>Every fold</summary>"
         + collector.table(folds, "folds", "Scores, sizes, seeds and chosen hyperparameters of every fold.")

@@ -97,9 +97,9 @@ def write_report(
 ) -> tuple[Report, str, pd.DataFrame, dict[str, Any], go.Figure, go.Figure]:
     """Answers the question and writes the report."""
     settings = validated(ReportingSettings, parameters, "reporting")
-    report = write(study, settings.margin, settings.n_bootstrap, settings.title, settings.top)
+    report = write(study, settings.margin, settings.title, settings.top)
     logger.info("%s", report.answer.sentence)
-    comparison = comparison_table(study.arms, settings.n_bootstrap)
+    comparison = comparison_table(study.arms, study.groups)
     return report, report.page, comparison, _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
 
 
