@@ -238,12 +238,12 @@ def test_arms_that_do_not_fit_are_refused(spoil, message):
 
 def test_a_cell_that_lacks_an_output_a_group_or_a_member_is_named():
     table = two_arms(15, outputs=("A", "B"))[0]
-    with pytest.raises(CellsError, match="lack predictions"):
+    with pytest.raises(CellsError, match="lack the prediction of some output"):
         ArmScores.from_predictions("full", table.iloc[1:])
     with pytest.raises(CellsError, match="no group is known for cell"):
         interval(ArmScores.from_predictions("full", table), groups={"cell0": "donor"})
     members = pd.concat([table.assign(member=0), table.iloc[:-2].assign(member=1)])
-    with pytest.raises(CellsError, match="member 1"):
+    with pytest.raises(CellsError, match="members .* lack the prediction of some output or member"):
         ArmScores.from_predictions("full", table, members=members)
     with pytest.raises(SettingsError, match="not one of"):
         ArmScores.from_predictions("full", table, metric="auc")

@@ -5,14 +5,13 @@ plus the sum of its cells' influences, so the sum of their squares estimates the
 influences of two arms on the same cells may be subtracted. For the ROC-AUC they are the placements of DeLong et al.
 
 References:
-    DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44:837; mid-ranks as in Sun & Xu 2014, IEEE SPL 21:1389.
+    DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44:837 (placements).
     LeDell, Petersen & van der Laan 2015, Electronic Journal of Statistics 9:1583 (influence curves within folds).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from kpnn.evaluation.metrics import THRESHOLD, clipped
 
@@ -49,15 +48,20 @@ def score_with_influence(metric: str, y: np.ndarray, p: np.ndarray) -> tuple[flo
 
 def _roc_auc(positive: np.ndarray, p: np.ndarray) -> tuple[float, np.ndarray]:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(p)
     # A positive cell's placement: the share of negative cells that it beats; a negative's: of positives that beat it.
-    of_positive = (ranks[positive] - rankdata(p[positive])) / n_negative
-    of_negative = 1.0 - (ranks[~positive] - rankdata(p[~positive])) / n_positive
+    of_positive = _share_below(p[positive], p[~positive])
+    of_negative = 1.0 - _share_below(p[~positive], p[positive])
     value = float(of_positive.mean())
     influence = np.empty(len(p))
     influence[positive] = (of_positive - value) / n_positive * _small_sample(n_positive)
     influence[~positive] = (of_negative - value) / n_negative * _small_sample(n_negative)
     return value, influence
+
+
+def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The share of `others` below each value; ties count half."""
+    others = np.sort(others)
+    return (np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")) / (2 * len(others))
 
 
 def _average_precision(y: np.ndarray, p: np.ndarray) -> tuple[float, np.ndarray]:

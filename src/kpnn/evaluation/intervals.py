@@ -247,7 +247,7 @@ def _interval(
     overlap = 1 + 1 / max(1, contrast.n_splits - 1)
     cells = _Part(overlap * cells.variance, cells.degrees_of_freedom)
     error = float(np.sqrt(cells.variance + training.variance))
-    freedom = _satterthwaite(cells, training)
+    freedom = float(_satterthwaite(cells, training))
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     estimate = float(means.mean())
     return Interval(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from kpnn.errors import CellsError, SettingsError, some_names
 from kpnn.evaluation.influence import score_with_influence
 from kpnn.evaluation.metrics import METRICS
 
-_KEYS = ["repeat", "fold", "barcode", "output"]
+_ROW = ["repeat", "fold", "barcode"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,9 @@ class ArmScores:
         if metric not in METRICS:
             raise SettingsError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
         outputs = tuple(dict.fromkeys(predictions["output"]))
-        keys, (labels, probabilities) = _wide(predictions, outputs, ["label", "probability"], f"arm `{arm}`")
+        keys, (labels, probabilities) = _wide(
+            predictions, {"output": outputs}, ["label", "probability"], f"arm `{arm}`"
+        )
         folds, fold_of_row = np.unique(keys[["repeat", "fold"]].to_numpy(dtype=int), axis=0, return_inverse=True)
         fold_of_row = fold_of_row.ravel()
         bounds = np.searchsorted(fold_of_row, np.arange(len(folds) + 1))
@@ -148,26 +150,31 @@ def group_codes(scores: ArmScores, groups: Mapping[str, object] | pd.Series) -> 
 
 
 def _wide(
-    table: pd.DataFrame, outputs: tuple[str, ...], columns: list[str], what: str
+    table: pd.DataFrame, axes: Mapping[str, Sequence[object]], columns: Sequence[str], what: str
 ) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """One row per held-out cell, in order, with a column per output."""
-    codes = {name: pd.factorize(table[name], sort=True)[0] for name in ("repeat", "fold", "barcode")}
-    codes["output"] = pd.Categorical(table["output"], categories=outputs).codes
-    if (codes["output"] < 0).any():
-        unknown = pd.unique(table["output"][codes["output"] < 0])
-        raise CellsError(f"{what}: predictions of the unknown output {some_names(unknown)}")
-    order = np.lexsort([codes[name] for name in reversed(_KEYS)])
-    n_outputs = len(outputs)
-    ordered = np.stack([codes[name][order] for name in _KEYS])
+    """One row per held-out cell, in order, with the other columns spread along axes.
+
+    Returns:
+        Repeat, fold and barcode of the rows, and each of `columns` in the shape (n_rows, *sizes of the axes).
+    """
+    codes = [pd.factorize(table[name], sort=True)[0] for name in _ROW]
+    for name, categories in axes.items():
+        codes.append(pd.Index(categories).get_indexer(table[name]))
+        if (codes[-1] < 0).any():
+            raise CellsError(f"{what}: the {name} {some_names(table[name][codes[-1] < 0].unique())} is unknown")
+    order = np.lexsort(codes[::-1])
+    ordered = np.stack([code[order] for code in codes])
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).all(axis=0))
     if len(twice):
-        names = table["barcode"].to_numpy()[order][twice]
-        raise CellsError(f"{what}: {some_names(pd.unique(names))} stands more than once in a fold")
-    expected = np.tile(np.arange(n_outputs), len(table) // n_outputs)
-    if len(table) % n_outputs or (ordered[3] != expected).any():
-        raise CellsError(f"{what}: some held-out cells lack predictions of some of the outputs {some_names(outputs)}")
-    keys = table[["repeat", "fold", "barcode"]].iloc[order[::n_outputs]].reset_index(drop=True)
-    return keys, [table[name].to_numpy()[order].reshape(-1, n_outputs) for name in columns]
+        names = pd.unique(table["barcode"].to_numpy()[order][twice])
+        raise CellsError(f"{what}: {some_names(names)} stands more than once in a fold")
+    sizes = [len(categories) for categories in axes.values()]
+    n_rows = len(table) // int(np.prod(sizes))
+    expected = np.indices([n_rows, *sizes]).reshape(len(sizes) + 1, -1)[1:]
+    if not np.array_equal(ordered[len(_ROW) :], expected):
+        raise CellsError(f"{what}: some held-out cells lack the prediction of some {' or '.join(axes)}")
+    keys = table[_ROW].iloc[order[:: int(np.prod(sizes))]].reset_index(drop=True)
+    return keys, [table[name].to_numpy()[order].reshape(n_rows, *sizes) for name in columns]
 
 
 def _score_folds(
@@ -190,13 +197,11 @@ def _leave_one_out(
     names = np.unique(members["member"])
     if len(names) < 2:
         return None
-    logits = np.empty((len(names), *labels.shape))
-    for position, name in enumerate(names):
-        there, (p,) = _wide(members[members["member"] == name], outputs, ["probability"], f"member {name}")
-        if not np.array_equal(there.to_numpy(), keys.to_numpy()):
-            raise CellsError(f"member {name} predicts other cells than its ensemble: every member, every held-out cell")
-        p = np.clip(p.astype(float), 1e-15, 1 - 1e-15)
-        logits[position] = np.log(p) - np.log1p(-p)
+    there, (p,) = _wide(members, {"output": outputs, "member": names}, ["probability"], "members of the ensembles")
+    if not np.array_equal(there.to_numpy(), keys.to_numpy()):
+        raise CellsError("the members predict other cells than their ensembles: every member, every held-out cell")
+    p = np.clip(np.moveaxis(p.astype(float), -1, 0), 1e-15, 1 - 1e-15)
+    logits = np.log(p) - np.log1p(-p)
     of_others = expit((logits.sum(axis=0) - logits) / (len(names) - 1))
     scored = [_score_folds(metric, labels, p, bounds) for p in of_others]
     return LeaveOneOut(np.stack([values for values, _ in scored]), np.stack([influence for _, influence in scored]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from anndata import AnnData
 
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
@@ -68,6 +69,7 @@ def gather_study(
     dag_selection: dict[str, Any] | None,
     data_summary: dict[str, Any] | None,
     parameters: dict[str, Any],
+    matched_cells: AnnData | None = None,
 ) -> Study:
     """Brings together what the other pipelines left, and says what they did not."""
     missing = []
@@ -76,6 +78,7 @@ def gather_study(
             missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")
         elif weighed["notes"]:
             missing += [f"`{arm}`: {note}" for note in weighed["notes"]]
+    group_by = parameters.get("cross_validation", {}).get("group_by")
     return Study(
         arms=tuple(results for results, _ in (full, pruned) if results is not None),
         pkn=pkn,
@@ -89,6 +92,7 @@ def gather_study(
         versions=versions(),
         settings=parameters,
         missing=tuple(missing),
+        groups=None if group_by is None or matched_cells is None else matched_cells.obs[group_by].astype(str),
     )
 
 

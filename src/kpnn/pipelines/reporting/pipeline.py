@@ -71,6 +71,7 @@ def create_pipeline() -> Pipeline:
                 "dag_selection",
                 "data_summary",
                 "parameters",
+                "matched_cells",
             ],
             "study",
             name="gather_study",
