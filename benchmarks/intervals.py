@@ -133,7 +133,7 @@ def fit_classifiers(
     effect: float = 0.9,
     n_donors: int = 0,
     n_repeats: int = 1,
-    n_members: int = 5,
+    n_members: int = 3,
 ) -> Study:
     """Real classifiers, one per inner fold, on two sets of ten features that share four.
 
@@ -207,14 +207,15 @@ CONDITIONS = {
     "scores, 10 donors, 1 repeat": Condition(partial(SCORES, n_donors=10), members=True),
     "scores, 10 donors, 3 repeats": Condition(partial(SCORES, n_donors=10, n_repeats=3)),
     "scores, 20 donors, 1 repeat": Condition(partial(SCORES, n_donors=20), members=True),
-    "scores, nearly perfect": Condition(partial(SCORES, separation=(6.0, 6.0)), members=True),
-    "logistic, 1 repeat, 5 members, equal": Condition(LOGISTIC, members=True),
-    "logistic, 3 repeats, 1 member, better": Condition(partial(LOGISTIC, n_repeats=3, n_members=2, better=0.6)),
-    "logistic, 10 donors, 1 repeat": Condition(partial(LOGISTIC, n_donors=10, n_members=3), members=True),
+    "scores, nearly perfect": Condition(partial(SCORES, separation=(4.5, 4.5)), members=True),
+    "scores, every fold perfect": Condition(partial(SCORES, separation=(9.0, 9.0)), members=True),
+    "logistic, 1 repeat, 3 members, equal": Condition(LOGISTIC, members=True),
+    "logistic, 3 repeats, better": Condition(partial(LOGISTIC, n_repeats=3, n_members=2, better=0.6)),
+    "logistic, 10 donors, 1 repeat": Condition(partial(LOGISTIC, n_donors=10), members=True),
     "logistic, nearly perfect": Condition(partial(LOGISTIC, effect=3.0), members=True),
-    "trees, 1 repeat, 5 members, equal": Condition(TREES, members=True),
-    "trees, 1 repeat, 5 members, better": Condition(partial(TREES, better=0.8), members=True),
-    "trees, 3 repeats, equal": Condition(partial(TREES, n_repeats=3, n_members=3)),
+    "trees, 1 repeat, 3 members, equal": Condition(TREES, members=True),
+    "trees, 1 repeat, 3 members, better": Condition(partial(TREES, better=0.8), members=True),
+    "trees, 3 repeats, equal": Condition(partial(TREES, n_repeats=3)),
 }
 
 

@@ -7,7 +7,9 @@ The score is the mean over folds within a repeat, then over the R repeats. Its s
 where C is what other held-out cells would change (influences are scaled so that their squares sum to the variance of
 the mean over folds), the factor allows for training parts that overlap (Nadeau & Bengio 2003), and T is what training
 again would change. T also moves the influences themselves; that part of C (the spread of a cell's influence over
-repeats or members) is subtracted, or it would count twice. T is known from
+repeats or members) is subtracted once, or it would count in both. It stays in the allowance for overlapping training
+parts: networks that vary with their start vary with their cells, too, and no spread within one study shows that.
+T is known from
 
 - several repeats: the variance of the repeats' means over R;
 - one repeat of ensembles whose members are known: the jackknife over members, fold by fold. It estimates the variance
@@ -34,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -43,7 +45,7 @@ from scipy import stats
 from kpnn.errors import SettingsError
 from kpnn.evaluation.scores import ArmScores, LeaveOneOut, fold_weights, group_codes
 
-Groups = Mapping[str, object] | pd.Series
+Groups: TypeAlias = Mapping[str, object] | pd.Series
 """Barcode -> donor, sample, ..."""
 
 
@@ -244,8 +246,9 @@ def _interval(
         cells = _pooled(cells, between, most=len(np.unique(codes)) - 1)
     if of_ranks:
         cells = _Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
-    overlap = 1 + 1 / max(1, contrast.n_splits - 1)
-    cells = _Part(overlap * cells.variance, cells.degrees_of_freedom)
+    noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
+    overlap = (cells.variance + noise) / max(1, contrast.n_splits - 1)
+    cells = _Part(cells.variance + overlap, cells.degrees_of_freedom)
     error = float(np.sqrt(cells.variance + training.variance))
     freedom = float(_satterthwaite(cells, training))
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error

@@ -194,7 +194,7 @@ def _leave_one_out(
     metric: str, members: pd.DataFrame, ensemble: tuple[tuple[str, ...], pd.DataFrame, np.ndarray, np.ndarray]
 ) -> LeaveOneOut | None:
     outputs, keys, labels, bounds = ensemble
-    names = np.unique(members["member"])
+    names = sorted(members["member"].unique())
     if len(names) < 2:
         return None
     there, (p,) = _wide(members, {"output": outputs, "member": names}, ["probability"], "members of the ensembles")
