@@ -243,7 +243,7 @@ def test_a_cell_that_lacks_an_output_a_group_or_a_member_is_named():
     with pytest.raises(CellsError, match="no group is known for cell"):
         interval(ArmScores.from_predictions("full", table), groups={"cell0": "donor"})
     members = pd.concat([table.assign(member=0), table.iloc[:-2].assign(member=1)])
-    with pytest.raises(CellsError, match="members .* lack the prediction of some output or member"):
+    with pytest.raises(CellsError, match=r"members .* lack the prediction of some output or member"):
         ArmScores.from_predictions("full", table, members=members)
     with pytest.raises(SettingsError, match="not one of"):
         ArmScores.from_predictions("full", table, metric="auc")
