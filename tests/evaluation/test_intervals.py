@@ -182,6 +182,15 @@ def test_with_one_donor_a_fold_the_spread_of_the_folds_is_the_variance():
     assert found.degrees_of_freedom == pytest.approx(4)
 
 
+def test_one_donor_says_nothing_of_donors():
+    table = two_arms(16, n_folds=1)[0]
+    scores = ArmScores.from_predictions("full", table)
+    found = interval(scores, groups=dict.fromkeys(table["barcode"], "donor"))
+    assert (found.lower, found.upper) == (0.0, 1.0)
+    difference = difference_interval(scores, scores, groups=dict.fromkeys(table["barcode"], "donor"))
+    assert (difference.lower, difference.upper) == (-1.0, 1.0)
+
+
 def test_several_outputs_are_averaged_and_paired_by_cell():
     outputs = ("A", "B")
     tables = two_arms(10, outputs=outputs)

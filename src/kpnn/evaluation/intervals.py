@@ -244,6 +244,9 @@ def _interval(
         # The spread between folds holds what their groups differ by, and training.
         between = _Part(max(0.0, folds.variance - len(means) * training.variance), folds.degrees_of_freedom)
         cells = _pooled(cells, between, most=len(np.unique(codes)) - 1)
+        if not cells.degrees_of_freedom:
+            # One group, or one of each class: nothing says how groups differ, so the interval is everything.
+            cells = _Part(1.0, 1.0)
     if of_ranks:
         cells = _Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
     noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
