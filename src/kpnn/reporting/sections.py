@@ -148,8 +148,8 @@ HOW_TO_CITE: Blocks = (
             "deep learning on single-cell sequencing data. Genome Biology 21:190. doi:10.1186/s13059-020-02100-5",
             "The optimisation over networks: CORNETO, https://github.com/saezlab/corneto",
             "The intervals over cells: LeDell E, Petersen M, van der Laan M (2015). Computationally efficient "
-            "confidence intervals for cross-validated area under the ROC curve estimates. Electronic Journal of Statistics "
-            "9:1583-1607. doi:10.1214/15-EJS1035",
+            "confidence intervals for cross-validated area under the ROC curve estimates. Electronic Journal of "
+            "Statistics 9:1583-1607. doi:10.1214/15-EJS1035",
             "Their allowance for overlapping training parts: Nadeau C, Bengio Y (2003). Inference for the "
             "generalization error. Machine Learning 52:239-281. doi:10.1023/A:1024068626366",
             "This software: kpnn, with the version above.",
