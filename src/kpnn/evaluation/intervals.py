@@ -36,13 +36,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from kpnn.errors import SettingsError
+from kpnn.evaluation.parts import Part, pooled, satterthwaite
 from kpnn.evaluation.scores import ArmScores, LeaveOneOut, fold_weights, group_codes
 
 Groups: TypeAlias = Mapping[str, object] | pd.Series
@@ -77,13 +78,6 @@ class Interval:
     def p_value(self) -> float:
         """Two-sided, against zero."""
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.degrees_of_freedom))
-
-
-class _Part(NamedTuple):
-    """A part of the variance and how many degrees of freedom it is known by."""
-
-    variance: float
-    degrees_of_freedom: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,18 +236,18 @@ def _interval(
     training, training_from = _training_part(contrast, means, cells, folds)
     if codes is not None:
         # The spread between folds holds what their groups differ by, and training.
-        between = _Part(max(0.0, folds.variance - len(means) * training.variance), folds.degrees_of_freedom)
-        cells = _pooled(cells, between, most=len(np.unique(codes)) - 1)
+        between = Part(max(0.0, folds.variance - len(means) * training.variance), folds.degrees_of_freedom)
+        cells = pooled(cells, between, most=len(np.unique(codes)) - 1)
         if not cells.degrees_of_freedom:
             # One group, or one of each class: nothing says how groups differ, so the interval is everything.
-            cells = _Part(1.0, 1.0)
+            cells = Part(1.0, 1.0)
     if of_ranks:
-        cells = _Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
+        cells = Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
     noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
     overlap = (cells.variance + noise) / max(1, contrast.n_splits - 1)
-    cells = _Part(cells.variance + overlap, cells.degrees_of_freedom)
+    cells = Part(cells.variance + overlap, cells.degrees_of_freedom)
     error = float(np.sqrt(cells.variance + training.variance))
-    freedom = float(_satterthwaite(cells, training))
+    freedom = float(satterthwaite(cells, training))
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     estimate = float(means.mean())
     return Interval(
@@ -279,16 +273,16 @@ def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:
     return noise
 
 
-def _cells_part(contrast: _Contrast) -> _Part:
+def _cells_part(contrast: _Contrast) -> Part:
     """C of independent cells; its degrees of freedom follow from how unevenly the cells carry it."""
     squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
     total = float(squares.sum())
     scatter = float((squares**2).sum() - total**2 / len(squares))
     freedom = max(1.0, 2 * total**2 / scatter) if scatter > 0 else float(len(squares))
-    return _Part(max(0.0, total - _noise_of_influence(contrast, contrast.barcode_of_row)), freedom)
+    return Part(max(0.0, total - _noise_of_influence(contrast, contrast.barcode_of_row)), freedom)
 
 
-def _groups_part(contrast: _Contrast, codes: np.ndarray) -> _Part:
+def _groups_part(contrast: _Contrast, codes: np.ndarray) -> Part:
     """C of groups, from what they differ by within their folds; no degrees of freedom where every group is alone."""
     by_repeat, of_all = _centring(contrast, codes)
     kept = by_repeat.mean(axis=0)
@@ -298,10 +292,10 @@ def _groups_part(contrast: _Contrast, codes: np.ndarray) -> _Part:
         # A group's fold-mates change from repeat to repeat, which `_noise_of_influence` takes for training.
         share -= (float((by_repeat**2).sum()) / len(by_repeat) - share) / (len(by_repeat) - 1)
     if share < 1e-9 * of_all:
-        return _Part(0.0, 0.0)
+        return Part(0.0, 0.0)
     total = float((contrast.summed(contrast.influence, codes).mean(axis=0) ** 2).sum())
     pure = max(0.0, total - _noise_of_influence(contrast, codes))
-    return _Part(pure * of_all / share, float(np.trace(found)) ** 2 / float((found**2).sum()))
+    return Part(pure * of_all / share, float(np.trace(found)) ** 2 / float((found**2).sum()))
 
 
 def _centring(contrast: _Contrast, codes: np.ndarray) -> tuple[np.ndarray, float]:
@@ -328,7 +322,7 @@ def _centring(contrast: _Contrast, codes: np.ndarray) -> tuple[np.ndarray, float
     return kept, float((coefficients**2).sum())
 
 
-def _variance_between_folds(contrast: _Contrast) -> _Part:
+def _variance_between_folds(contrast: _Contrast) -> Part:
     """The variance of one repeat's mean from the spread of its folds: of cells, of groups and of training."""
     weights = contrast.weights.sum(axis=1)
     scores = (contrast.weights * contrast.values).sum(axis=1) / np.where(weights > 0, weights, 1.0)
@@ -339,56 +333,41 @@ def _variance_between_folds(contrast: _Contrast) -> _Part:
             variances.append(float(of_repeat.var(ddof=1)) / len(of_repeat))
             freedoms.append(len(of_repeat) - 1)
     several = max(1, len(variances) - 1)
-    return _Part(sum(variances) / several, sum(freedoms) / several)
+    return Part(sum(variances) / several, sum(freedoms) / several)
 
 
-def _training_part(contrast: _Contrast, means: np.ndarray, cells: _Part, folds: _Part) -> tuple[_Part, str]:
+def _training_part(contrast: _Contrast, means: np.ndarray, cells: Part, folds: Part) -> tuple[Part, str]:
     """T, and where it is known from."""
     n_repeats = len(means)
     excess = _excess_of_folds(cells, folds, n_repeats)
     if n_repeats > 1:
-        repeats = _Part(float(means.var(ddof=1)) / n_repeats, n_repeats - 1.0)
-        return _pooled(repeats, excess, most=np.inf), "repeats"
+        repeats = Part(float(means.var(ddof=1)) / n_repeats, n_repeats - 1.0)
+        return pooled(repeats, excess, most=np.inf), "repeats"
     if contrast.leave_one_out:
-        return _pooled(_members_part(contrast), excess, most=np.inf), "members"
+        return pooled(_members_part(contrast), excess, most=np.inf), "members"
     return excess, "folds"
 
 
-def _excess_of_folds(cells: _Part, folds: _Part, n_repeats: int) -> _Part:
+def _excess_of_folds(cells: Part, folds: Part, n_repeats: int) -> Part:
     """What the spread of the folds leaves unexplained by their cells, as a variance of the mean over repeats.
 
     It is a difference, and known no better than the spread that it is taken from.
     """
     excess = max(0.0, folds.variance - cells.variance)
     if not excess or not cells.degrees_of_freedom:
-        return _Part(0.0, 0.0)
+        return Part(0.0, 0.0)
     freedom = n_repeats * folds.degrees_of_freedom * (excess / folds.variance) ** 2
-    return _Part(excess / n_repeats, freedom)
+    return Part(excess / n_repeats, freedom)
 
 
-def _members_part(contrast: _Contrast) -> _Part:
+def _members_part(contrast: _Contrast) -> Part:
     """The jackknife variance, over members, of the mean over folds, whose members are independent."""
     variance = uncertain = 0.0
     for values, _ in contrast.leave_one_out:
         of_fold = (len(values) - 1) * values.var(axis=0)
         variance += float(of_fold.sum())
         uncertain += float((of_fold**2).sum()) / (len(values) - 1)
-    return _Part(variance, variance**2 / uncertain if uncertain else 0.0)
-
-
-def _pooled(first: _Part, second: _Part, most: float) -> _Part:
-    """One variance from two estimates of it, each by its degrees of freedom; together they have at most `most`."""
-    freedom = min(first.degrees_of_freedom, most)
-    other = min(second.degrees_of_freedom, most - freedom)
-    if not freedom + other:
-        return _Part(first.variance, 0.0)
-    return _Part((freedom * first.variance + other * second.variance) / (freedom + other), freedom + other)
-
-
-def _satterthwaite(*parts: _Part) -> float:
-    total = sum(part.variance for part in parts)
-    uncertain = sum(part.variance**2 / part.degrees_of_freedom for part in parts if part.degrees_of_freedom)
-    return max(1.0, total**2 / uncertain) if uncertain > 0 else 1.0
+    return Part(variance, variance**2 / uncertain if uncertain else 0.0)
 
 
 def _unseen_variance(contrast: _Contrast, confidence: float) -> float:
