@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells, inner_folds, inner_holdout
 from kpnn.training.fitting import Fit, OnEpoch, fit_networks, keras_bytes, predict_rows
-from kpnn.training.metrics import score
 from kpnn.training.results import FoldResult, fold_name, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 from kpnn.training.tuning import SearchResult, search
