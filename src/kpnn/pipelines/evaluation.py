@@ -36,6 +36,11 @@ class Evaluation(HandedOn):
     settings: EvaluationSettings
     group_by: str | None
 
+    @property
+    def groups(self) -> pd.Series | None:
+        """Donor or sample of each cell, by barcode; None where cells are split one by one."""
+        return None if self.group_by is None else self.cells.obs[self.group_by].astype(str)
+
     def tracker(self, arm: str, dag: Dag) -> ArmTracker:
         """Where an arm's folds and models are logged.
 

@@ -125,7 +125,7 @@ def code_fingerprint() -> str:
     """SHA-256 of the sources that decide a fold's result: an upgrade never takes an older result for its own."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for room in ("cells", "nn", "pkn", "training"):
+    for room in ("cells", "evaluation", "nn", "pkn", "training"):
         for source in sorted((package / room).rglob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()

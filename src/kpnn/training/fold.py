@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import cross_entropies, fit_networks, keras_bytes, member_fit, model_of, predict_rows
 from kpnn.training.inner_folds import Split, inner_splits
-from kpnn.training.metrics import score
 from kpnn.training.racing import Member, race
 from kpnn.training.results import FoldResult, fold_name, member_table, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters

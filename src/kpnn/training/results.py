@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.training.metrics import METRICS, score
+from kpnn.evaluation import METRICS, score
 
 
 @dataclass(frozen=True, eq=False)
