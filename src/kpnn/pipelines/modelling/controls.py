@@ -8,14 +8,35 @@ from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker
-from kpnn.training.controls import Arm, ControlSettings, control_arms
-from kpnn.training.results import ArmResult, FoldStore
+from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
+from kpnn.training.results import ArmResult, FoldStore, fold_name
+from kpnn.training.settings import Hyperparameters
+
+_OF_RECIPE = "hyperparameter_"
 
 
-def list_controls(pruned_dag: Dag, rival_dags: pd.DataFrame, controls: ControlSettings) -> list[Arm]:
-    """Lists the controls and baselines that are switched on."""
-    random, alternative = (rivals_of_kind(rival_dags, kind, pruned_dag.outputs) for kind in ("random", "alternative"))
-    return control_arms(controls, pruned_dag, random, alternative)
+def list_controls(
+    pruned_dag: Dag, rival_dags: pd.DataFrame, pruned_folds: pd.DataFrame | None, controls: ControlSettings
+) -> list[Arm]:
+    """Lists the controls and baselines that are switched on, with what the arm `pruned` found to train them by."""
+    outputs = pruned_dag.outputs
+    rivals = Rivals(
+        rewired=rivals_of_kind(rival_dags, "rewired", outputs),
+        alternative=rivals_of_kind(rival_dags, "alternative", outputs),
+        size_path=rivals_of_kind(rival_dags, "size_path", outputs),
+    )
+    return control_arms(controls, pruned_dag, rivals, {} if pruned_folds is None else _recipes(pruned_folds))
+
+
+def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:
+    """The hyperparameters that each fold of an arm was trained with, by the fold's name."""
+    columns = [name for name in fold_metrics if name.startswith(_OF_RECIPE)]
+    return {
+        fold_name(int(row["repeat"]), int(row["fold"])): Hyperparameters.model_validate(
+            {name.removeprefix(_OF_RECIPE): None if pd.isna(row[name]) else row[name] for name in columns}
+        )
+        for row in fold_metrics.to_dict("records")
+    }
 
 
 def cross_validate_controls(

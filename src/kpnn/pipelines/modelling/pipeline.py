@@ -35,7 +35,7 @@ def create_controls() -> Pipeline:
     template = [
         node(
             controls.list_controls,
-            ["pruned_dag", "rival_dags", "params:controls"],
+            ["pruned_dag", "rival_dags", "pruned.fold_metrics", "params:controls"],
             "arms",
             name="list_controls",
         ),
@@ -49,7 +49,7 @@ def create_controls() -> Pipeline:
     return Pipeline(
         template,
         namespace="controls",
-        inputs={name: name for name in ("pruned_dag", "rival_dags", "evaluation")},
+        inputs={name: name for name in ("pruned_dag", "rival_dags", "pruned.fold_metrics", "evaluation")},
         parameters={"params:controls": "params:controls"},
     )
 
