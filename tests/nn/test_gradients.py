@@ -26,10 +26,13 @@ CASES = {
     "plain": {},
     "penalties": {"kernel_l1": 0.03, "kernel_l2": 0.05, "bias_l1": 0.07, "bias_l2": 0.11},
     "standard": {"input_normalization": "standard"},
+    "common": {"input_normalization": "common"},
     "signed": {"signed": True, "kernel_l1": 0.02, "kernel_l2": 0.04},
     "tanh": {"hidden_activation": "tanh"},
     "logits": {"output_activation": "linear"},
     "batch": {"input_normalization": "batch"},
+    "prior": {"weight_prior": 0.7},
+    "signed prior": {"weight_prior": 0.7, "signed": True, "bias_l2": 0.1},
 }
 
 

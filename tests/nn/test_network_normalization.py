@@ -10,7 +10,16 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import StandardScaler
 
 from kpnn.errors import SettingsError
-from kpnn.nn import adapt_normalization, biases, build_kpnn, edge_weights, fit_kpnn, predict, set_edge_weights
+from kpnn.nn import (
+    adapt_normalization,
+    biases,
+    build_kpnn,
+    edge_weights,
+    fit_kpnn,
+    load_kpnn,
+    predict,
+    set_edge_weights,
+)
 from kpnn.nn.normalization import input_normalization
 
 
@@ -67,7 +76,7 @@ def test_batch_normalization_is_kerass(cells):
     np.testing.assert_allclose(predict(model, X), peer.predict(X.toarray(), verbose=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["standard", "batch"])
+@pytest.mark.parametrize("kind", ["standard", "common", "batch"])
 def test_the_keras_model_and_predict_normalize_alike(kind, cells):
     dag, X, y = cells
     model = build_kpnn(dag, input_normalization=kind)
@@ -82,7 +91,7 @@ def test_without_normalization_the_model_has_no_such_layer_and_names_are_checked
     twin = build_kpnn(dag, input_normalization=None)
     set_edge_weights(twin, edge_weights(model), biases(model))
     np.testing.assert_array_equal(predict(model, X), predict(twin, X))
-    with pytest.raises(SettingsError, match="input_normalization must be None or one of standard, batch"):
+    with pytest.raises(SettingsError, match="input_normalization must be None or one of standard, common, batch"):
         build_kpnn(dag, input_normalization="minmax")
 
 
@@ -94,3 +103,51 @@ def test_statistics_can_be_had_without_fit_kpnn(cells):
     for name in ("mean", "variance", "n_cells"):
         values = [ops.convert_to_numpy(getattr(input_normalization(model), name)) for model in (adapted, fitted)]
         np.testing.assert_array_equal(*values)
+
+
+def test_common_normalization_divides_all_genes_by_the_root_of_their_mean_variance(cells):
+    dag, X, y = cells
+    model = build_kpnn(dag, input_normalization="common", seed=1, dtype="float64")
+    plain = build_kpnn(dag, seed=1, dtype="float64")
+    seen = X.toarray()[:60]
+    scaled = (X.toarray() - seen.mean(axis=0)) / np.sqrt(seen.var(axis=0).mean())
+    histories = [
+        fit_kpnn(each, data[:60], y[:60], validation_data=(data[60:], y[60:]), max_epochs=5)
+        for each, data in ((model, X), (plain, scaled))
+    ]
+    np.testing.assert_allclose(histories[0].loss, histories[1].loss, rtol=1e-9)
+    np.testing.assert_allclose(histories[0].val_loss, histories[1].val_loss, rtol=1e-9)
+    np.testing.assert_allclose(predict(model, X), predict(plain, scaled), atol=1e-9)
+
+
+def test_common_normalization_does_not_blow_up_a_gene_seen_in_one_cell(cells):
+    dag, X, _ = cells
+    dense = X.toarray()
+    dense[:, 0] = 0.0
+    dense[5, 0] = 1.0
+    reach = {}
+    for kind in ("standard", "common"):
+        model = build_kpnn(dag, input_normalization=kind)
+        adapt_normalization(model, dense)
+        reach[kind] = float(np.abs(ops.convert_to_numpy(input_normalization(model)(dense)))[:, 0].max())
+    assert reach["standard"] > 8.0  # sqrt(79): one cell in eighty
+    assert reach["common"] < 2.0
+
+
+def test_common_normalization_of_cells_in_which_nothing_varies_only_shifts(cells):
+    dag, _, _ = cells
+    model = build_kpnn(dag, input_normalization="common")
+    same = np.full((4, len(dag.inputs)), 3.0)
+    adapt_normalization(model, same)
+    np.testing.assert_array_equal(ops.convert_to_numpy(input_normalization(model)(same + 2.0)), 2.0)
+    shift, scale = input_normalization(model).shift_and_scale()
+    np.testing.assert_array_equal(shift, 3.0)
+    np.testing.assert_array_equal(scale, 1.0)
+
+
+def test_common_normalization_is_kept_in_the_file(cells, tmp_path):
+    dag, X, y = cells
+    model = build_kpnn(dag, input_normalization="common")
+    fit_kpnn(model, X, y, max_epochs=2)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(predict(load_kpnn(tmp_path / "model.keras"), X), predict(model, X))

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
-from kpnn.interpretation.weights import as_table, gradient_weights
+from kpnn.interpretation.weights import as_table, conductance_weights, gradient_weights
 from kpnn.pkn import Dag
 from kpnn.training.controls import permuted_labels
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.settings import EvaluationSettings
 
+if TYPE_CHECKING:
+    import keras
+
 DrawCells = Callable[[int], LabelledCells]
 """Draws cells from a seed: those of the study, in their order, with other expression."""
 
 _CONTROL_INPUTS, _PERMUTED_LABELS, _STARTS, _DAGS = 1, 2, 3, 4
 """First numbers of the seeds, so that no two kinds of network share one."""
+_WEIGHED = ("member", "node", "output", "gradient", "conductance")
+"""What is told of every network's nodes."""
 
 
 def on_control_inputs(
@@ -40,7 +46,7 @@ def on_control_inputs(
         seed: of everything drawn.
 
     Returns:
-        `repeat`, `fold`, `node`, `output`, `gradient`, `replicate`.
+        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `replicate`.
     """
 
     def drawn(_folds: Sequence[TrainedFold], drawn_from: int) -> LabelledCells:
@@ -65,7 +71,7 @@ def on_permuted_labels(
         seed: of everything drawn.
 
     Returns:
-        `repeat`, `fold`, `node`, `output`, `gradient`, `replicate`.
+        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `replicate`.
     """
 
     def permuted(of_repeat: Sequence[TrainedFold], drawn_from: int) -> LabelledCells:
@@ -88,7 +94,7 @@ def from_other_starts(
         seed: of everything drawn.
 
     Returns:
-        `run`, `node`, `output`, `gradient`.
+        `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
     seeds = [_seed(seed, _STARTS, number) for number in range(times)]
     refits = [Refit(fold.dag, fold.hyperparameters, fold.training, one) for one in seeds]
@@ -108,7 +114,7 @@ def on_other_dags(
         seed: of everything drawn, the same for all: so they differ by their DAGs.
 
     Returns:
-        `run`, `node`, `output`, `gradient`.
+        `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
     refits = [Refit(dag, fold.hyperparameters, fold.training, _seed(seed, _DAGS)) for dag in dags]
     return _runs(refits, fold, cells, training)
@@ -116,12 +122,12 @@ def on_other_dags(
 
 def no_replicates() -> pd.DataFrame:
     """The table of no network per fold."""
-    return pd.DataFrame(columns=["repeat", "fold", "node", "output", "gradient", "replicate"])
+    return pd.DataFrame(columns=["repeat", "fold", *_WEIGHED, "replicate"])
 
 
 def no_runs() -> pd.DataFrame:
     """The table of no further network."""
-    return pd.DataFrame(columns=["run", "node", "output", "gradient"])
+    return pd.DataFrame(columns=["run", *_WEIGHED])
 
 
 def _replicates(
@@ -141,7 +147,7 @@ def _replicates(
                 for one in of_repeat
             ]
             for one, model in zip(of_repeat, refit(refits, cells, training), strict=True):
-                table = _gradients(FrozenNetwork.of(model), cells, one.held_out)
+                table = _weighed(model, cells, one.held_out)
                 tables.append(table.assign(repeat=one.repeat, fold=one.fold, replicate=replicate))
     return _stacked(tables)
 
@@ -150,13 +156,22 @@ def _runs(
     refits: Sequence[Refit], fold: TrainedFold, cells: LabelledCells, training: EvaluationSettings
 ) -> pd.DataFrame:
     models = refit(refits, cells, training)
-    tables = [_gradients(FrozenNetwork.of(model), cells, fold.held_out) for model in models]
+    tables = [_weighed(model, cells, fold.held_out) for model in models]
     return _stacked([no_runs(), *(table.assign(run=run) for run, table in enumerate(tables))])
 
 
-def _gradients(network: FrozenNetwork, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:
-    genes = network.genes_in(expression_for(network.dag, cells, rows))
-    return as_table(network, gradient_weights(network, genes), "gradient")
+def _weighed(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:
+    """Gradient and conductance weights of every network of a model, on some cells."""
+    from kpnn.nn import members_of
+
+    tables = []
+    for number, member in enumerate(members_of(model)):
+        network = FrozenNetwork.of(member)
+        expression = expression_for(network.dag, cells, rows)
+        table = as_table(network, gradient_weights(network, network.genes_in(expression)), "gradient")
+        flows = as_table(network, conductance_weights(network, expression), "conductance")
+        tables.append(table.assign(conductance=flows["conductance"], member=number))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _by_repeat(folds: Sequence[TrainedFold]) -> Iterator[tuple[int, list[TrainedFold]]]:

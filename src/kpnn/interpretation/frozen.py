@@ -137,6 +137,11 @@ class FrozenNetwork:
         place = {name: number for number, name in enumerate(self.dag.neurons)}
         return [place[name] for name in self.dag.outputs]
 
+    @property
+    def at_rest(self) -> np.ndarray:
+        """Activation of each neuron where its weighted sum is 0, shape (n_neurons,)."""
+        return np.array([float(kind.function(np.zeros(1))[0]) for kind in self.activations])
+
     def gradients(self, values: Values, output: int) -> np.ndarray:
         """Change of an output's probability per change of each neuron's activation, the neuron as a free input.
 

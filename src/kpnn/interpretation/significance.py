@@ -26,6 +26,29 @@ class HeldOutEvidence:
     labels: np.ndarray
     groups: np.ndarray | None = None
 
+    @property
+    def difference(self) -> np.ndarray:
+        """Mean activation in class 1 less that in class 0, shape (n_neurons,); 0 where there is one class only."""
+        positive = self.labels > 0
+        if positive.all() or not positive.any():
+            return np.zeros(self.activations.shape[1])
+        return self.activations[positive].mean(axis=0) - self.activations[~positive].mean(axis=0)
+
+
+def together(members: Sequence[HeldOutEvidence]) -> HeldOutEvidence:
+    """The evidence of several networks on the same cells as that of one, whose contribution is their mean.
+
+    Its activations are the means of gradient times activation: in that product a neuron speaks for the output whichever
+    sign it has in a network, and a network that makes more of the neuron counts for more.
+
+    Args:
+        members: of the networks of one fold, for one output.
+    """
+    if len(members) == 1:
+        return members[0]
+    used = np.mean([one.activations * one.gradient for one in members], axis=0)
+    return HeldOutEvidence(used, np.ones(used.shape[1]), members[0].labels, members[0].groups)
+
 
 def contribution(evidence: HeldOutEvidence) -> np.ndarray:
     """How much higher each neuron makes the prediction in class 1 than in class 0, shape (n_neurons,).
@@ -33,11 +56,7 @@ def contribution(evidence: HeldOutEvidence) -> np.ndarray:
     That is its gradient times the difference of its mean activation between the classes: positive where the network's
     use of the neuron is right in cells that it has not seen.
     """
-    positive = evidence.labels > 0
-    if positive.all() or not positive.any():
-        return np.zeros(evidence.activations.shape[1])
-    difference = evidence.activations[positive].mean(axis=0) - evidence.activations[~positive].mean(axis=0)
-    return evidence.gradient * difference
+    return evidence.gradient * evidence.difference
 
 
 def permutation_p_values(folds: Sequence[HeldOutEvidence], n_permutations: int = 10_000, seed: int = 42) -> np.ndarray:

@@ -16,6 +16,7 @@ from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
 
 _MOST_PERMUTATIONS = 50_000
+_FOLD = ["repeat", "fold"]
 CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 
@@ -47,8 +48,9 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         conductance=("conductance", "mean"),
         ablation=("ablation", "mean"),
         contribution=("contribution", "mean"),
-        n_folds=("fold", "size"),
+        n_networks=("fold", "size"),
     )
+    table["n_folds"] = per_fold.drop_duplicates([*keys, "repeat", "fold"]).groupby(keys).size()
     table["share"] = _share(weights.per_fold).groupby(keys).mean()
     table["control_share"] = _share(weights.control).groupby(keys).mean() if len(weights.control) else np.nan
     table["corrected"] = table["share"] - table["control_share"]
@@ -61,12 +63,10 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
     table[["p_value", "q_value"]] = _significance(weights, dag, settings).reindex(table.index)
     more_than_structure = table["corrected"].isna() | (table["corrected"] > 0)
     table["called"] = (table["q_value"] < CALLED_BELOW) & more_than_structure
-    table["top_folds"] = (
-        _times_in_top(per_fold, ["repeat", "fold"], "size", settings.top).reindex(table.index).fillna(0)
-    )
+    table["top_folds"] = _times_in_top(per_fold, _FOLD, "size", settings.top).reindex(table.index).fillna(0)
     if len(weights.by_dag):
         by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
-        table["n_dags"] = by_dag.groupby(keys)["run"].size().reindex(table.index).fillna(0)
+        table["n_dags"] = by_dag.groupby(keys)["run"].nunique().reindex(table.index).fillna(0)
         table["top_dags"] = _times_in_top(by_dag, ["run"], "size", settings.top).reindex(table.index).fillna(0)
     children = dag.edges.assign(is_gene=dag.edges["child"].isin(set(dag.inputs))).groupby("parent")["is_gene"]
     names = table.index.get_level_values("node")
@@ -81,12 +81,12 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
     return table[order].sort_values(["output", "rank"], ignore_index=True)
 
 
-_WHOLE = ("rank", "n_folds", "top_folds", "n_dags", "top_dags", "n_children", "n_genes")
+_WHOLE = ("rank", "n_networks", "n_folds", "top_folds", "n_dags", "top_dags", "n_children", "n_genes")
 
 
 def _share(runs: pd.DataFrame) -> pd.Series:
     """Share of each absolute gradient in its network's sum, indexed by output and node."""
-    by_network = [name for name in ("repeat", "fold", "replicate", "run") if name in runs]
+    by_network = [name for name in ("repeat", "fold", "replicate", "run", "member") if name in runs]
     size = runs["gradient"].abs()
     total = size.groupby([runs[name] for name in (*by_network, "output")]).transform("sum")
     share = (size / total.where(total > 0)).fillna(0.0)
@@ -107,8 +107,10 @@ def _significance(weights: ArmWeights, dag: Dag, settings: InterpretationSetting
 
 
 def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> pd.Series:
-    rank = runs.groupby([*by, "output"])[column].rank(ascending=False, method="first")
-    return (rank <= top).groupby([runs["output"], runs["node"]]).sum()
+    """In how many folds or runs, members averaged, a node is among the top; ties share ranks, 0 is never in the top."""
+    mean = runs.groupby([*by, "output", "node"], sort=False)[column].mean().reset_index()
+    rank = mean.groupby([*by, "output"])[column].rank(ascending=False, method="min")
+    return ((rank <= top) & (mean[column] > 0)).groupby([mean["output"], mean["node"]]).sum()
 
 
 def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -> pd.DataFrame:
@@ -122,14 +124,13 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
         of_output = weights.per_fold[weights.per_fold["output"] == output]
         for method in ("gradient", "conductance", "ablation", "contribution"):
             rankings = {
-                f"{repeat} {fold}": table.set_index("node")[method].dropna()
-                for (repeat, fold), table in of_output.groupby(["repeat", "fold"])
+                f"{repeat} {fold}": _by_node(table, method) for (repeat, fold), table in of_output.groupby(_FOLD)
             }
             rows.append(_stability_row("folds", method, output, rankings, settings.top))
         for between, runs in (("seeds", weights.by_seed), ("optimal DAGs", weights.by_dag)):
             if len(runs):
                 own = runs[runs["output"] == output]
-                rankings = {str(run): table.set_index("node")["gradient"] for run, table in own.groupby("run")}
+                rankings = {str(run): _by_node(table, "gradient") for run, table in own.groupby("run")}
                 rankings["this one"] = _first_fold(of_output)
                 rows.append(_stability_row(between, "gradient", output, rankings, settings.top))
     return pd.DataFrame(rows)
@@ -137,8 +138,14 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
 
 def _first_fold(of_output: pd.DataFrame) -> pd.Series:
     """Gradient weights of the first fold's network, on whose cells the others were trained."""
-    _, first = next(iter(of_output.groupby(["repeat", "fold"], sort=True)))
-    return first.set_index("node")["gradient"]
+    _, first = next(iter(of_output.groupby(_FOLD, sort=True)))
+    return _by_node(first, "gradient")
+
+
+def _by_node(table: pd.DataFrame, method: str) -> pd.Series:
+    """Mean over members of each node's weight; without its sign where that is arbitrary."""
+    sizes = table[method] if method in ("ablation", "contribution") else table[method].abs()
+    return sizes.groupby(table["node"]).mean().dropna()
 
 
 def _stability_row(
@@ -168,13 +175,15 @@ def agreement_of_arms(first: pd.DataFrame, second: pd.DataFrame, top: int = 10) 
 
 
 def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean, sd and number over folds of `weight`, largest absolute mean first.
+    """Mean, sd and number over networks and folds of `weight`, largest absolute mean first.
 
     Args:
-        table: with `weight` and the keys, a row per fold.
+        table: with `repeat`, `fold`, `weight` and the keys, a row per fold and member.
         keys: what names a row: `gene`, `node`, `output`; or `parent`, `child`.
     """
-    summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_folds="size").reset_index()
+    summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_networks="size").reset_index()
+    folds = table.drop_duplicates([*_FOLD, *keys]).groupby(keys, sort=False).size()
+    summary["n_folds"] = folds.to_numpy()  # both in the order in which keys appear
     return summary.reindex(summary["weight"].abs().sort_values(ascending=False, kind="stable").index).reset_index(
         drop=True
     )

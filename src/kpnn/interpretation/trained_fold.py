@@ -1,4 +1,4 @@
-"""A fold's network and its cells as interpretation takes them."""
+"""A fold's model and its cells as interpretation takes them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainedFold:
-    """A fold's network and its cells.
+    """A fold's model and its cells.
 
     Attributes:
         repeat: from 0.
         fold: from 0.
-        model: the trained network.
+        model: the trained network, or an ensemble of several.
         training: positions of the cells it was trained on.
         held_out: positions of the cells it never saw.
         hyperparameters: with which it was trained.
@@ -42,6 +42,13 @@ class TrainedFold:
         from kpnn.nn import dag_of
 
         return dag_of(self.model)
+
+    @property
+    def members(self) -> tuple[keras.Model, ...]:
+        """The networks that the model is the mean of; a single network is its own only member."""
+        from kpnn.nn import members_of
+
+        return members_of(self.model)
 
 
 def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:

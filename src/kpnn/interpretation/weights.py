@@ -36,7 +36,8 @@ def node_weights(
     """Computes the weight of every hidden node for every output, averaged over cells.
 
     Args:
-        model: a model that `build_kpnn` made.
+        model: a model that `build_kpnn` or `build_ensemble` made. Of an ensemble it is the mean over the networks, of
+            absolute values for `gradient` and `difference`: the sign of a neuron differs between networks.
         X: cells that the model was not trained on: AnnData, DataFrame, or a matrix, cells x `dag.inputs`.
         method: `gradient`: change of the output's predicted probability per change of the neuron's activation, exact,
             all neurons at once. `difference`: the same by central differences of +-0.001 (Fortelny & Bock).
@@ -65,17 +66,24 @@ def node_weights(
     """
     if method not in METHODS:
         raise SettingsError(f"no method {method!r} of node weights; choose one of {', '.join(METHODS)}")
-    network = FrozenNetwork.of(model)
-    cells = expression_of(model, np.asarray(X) if isinstance(X, list) else X)
-    if method == "gradient":
-        weights = gradient_weights(network, network.genes_in(cells))
-    elif method == "difference":
-        weights = difference_weights(network, network.genes_in(cells))
-    elif method == "conductance":
-        weights = conductance_weights(network, cells, steps)
-    else:
-        weights = ablation_weights(network, network.genes_in(cells), _labels(y, cells.shape[0], network))
-    return as_table(network, weights)
+    from kpnn.nn import members_of
+
+    members = members_of(model)
+    cells = expression_of(members[0], np.asarray(X) if isinstance(X, list) else X)
+    networks = [FrozenNetwork.of(member) for member in members]
+    found = [_weights_by(method, network, cells, y, steps) for network in networks]
+    if len(found) > 1 and method in ("gradient", "difference"):
+        found = [np.abs(weights) for weights in found]
+    return as_table(networks[0], np.mean(found, axis=0))
+
+
+def _weights_by(method: Method, network: FrozenNetwork, cells: Any, y: Any, steps: int) -> np.ndarray:
+    if method == "conductance":
+        return conductance_weights(network, cells, steps)
+    genes = network.genes_in(cells)
+    if method == "ablation":
+        return ablation_weights(network, genes, _labels(y, cells.shape[0], network))
+    return gradient_weights(network, genes) if method == "gradient" else difference_weights(network, genes)
 
 
 def as_table(network: FrozenNetwork, weights: np.ndarray, name: str = "weight") -> pd.DataFrame:
@@ -176,25 +184,35 @@ def gene_weights(model: keras.Model, X: Any) -> pd.DataFrame:
     """Change of each output's probability per unit of each gene's (transformed) expression, averaged over cells.
 
     Args:
-        model: a model that `build_kpnn` made.
+        model: a model that `build_kpnn` or `build_ensemble` made; of an ensemble, the mean over its networks.
         X: as for `node_weights`.
 
     Returns:
         `gene`, `node` (the input node), `output`, `weight`.
     """
+    from kpnn.nn import members_of
     from kpnn.nn.layer import sparse_dag
 
-    network = FrozenNetwork.of(model)
-    values = network.run(network.genes_in(expression_of(model, np.asarray(X) if isinstance(X, list) else X)))
-    suffix = sparse_dag(model).gene_suffix
-    tables = []
-    for output, name in zip(network.outputs, network.dag.outputs, strict=True):
-        by_sum = network.through(values, network.gradients(values, output)).mean(axis=0)
-        weights = by_sum @ network.from_genes
-        genes = list(network.dag.genes(suffix))
-        columns = {"gene": genes, "node": network.dag.inputs, "output": name, "weight": weights}
-        tables.append(pd.DataFrame(columns))
+    members = members_of(model)
+    cells = expression_of(members[0], np.asarray(X) if isinstance(X, list) else X)
+    weights = np.mean([_gene_gradients(FrozenNetwork.of(member), cells) for member in members], axis=0)
+    layer = sparse_dag(members[0])
+    genes = list(layer.dag.genes(layer.gene_suffix))
+    tables = [
+        pd.DataFrame({"gene": genes, "node": layer.dag.inputs, "output": output, "weight": of_output})
+        for output, of_output in zip(layer.dag.outputs, weights, strict=True)
+    ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _gene_gradients(network: FrozenNetwork, cells: Any) -> np.ndarray:
+    """Mean gradient of each output by each gene, shape (n_outputs, n_genes)."""
+    values = network.run(network.genes_in(cells))
+    by_sum = [
+        network.through(values, network.gradients(values, output)).mean(axis=0) @ network.from_genes
+        for output in network.outputs
+    ]
+    return np.stack(by_sum)
 
 
 def _labels(y: Any, n_cells: int, network: FrozenNetwork) -> np.ndarray:

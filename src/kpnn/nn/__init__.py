@@ -8,9 +8,10 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from kpnn.nn.build import build_kpnn
+from kpnn.nn.ensemble import build_ensemble, dag_of, members_of
 from kpnn.nn.fit import adapt_normalization, fit_kpnn, fit_kpnns
 from kpnn.nn.history import History
-from kpnn.nn.layer import SparseDag, dag_of
+from kpnn.nn.layer import SparseDag
 from kpnn.nn.loading import load_kpnn
 from kpnn.nn.normalization import InputNormalization
 from kpnn.nn.prediction import node_activations, output_gradients, predict
@@ -24,12 +25,14 @@ __all__ = [
     "TrainingSettings",
     "adapt_normalization",
     "biases",
+    "build_ensemble",
     "build_kpnn",
     "dag_of",
     "edge_weights",
     "fit_kpnn",
     "fit_kpnns",
     "load_kpnn",
+    "members_of",
     "node_activations",
     "output_gradients",
     "predict",

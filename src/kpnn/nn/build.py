@@ -24,6 +24,7 @@ def build_kpnn(
     kernel_l2: float = 0.0,
     bias_l1: float = 0.0,
     bias_l2: float = 0.0,
+    weight_prior: float = 0.0,
     input_normalization: str | None = None,
     hidden_activation: str = "sigmoid",
     output_activation: str = "sigmoid",
@@ -48,13 +49,16 @@ def build_kpnn(
         kernel_l2: L2 penalty of the weights.
         bias_l1: L1 penalty of the biases.
         bias_l2: L2 penalty of the biases.
-        input_normalization: None (or `none`), `standard` or `batch`; see `kpnn.nn.InputNormalization`.
+        weight_prior: strength of a Gaussian prior on the weights: 1 expects that they move about as far as they start,
+            whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
+        input_normalization: None (or `none`), `standard`, `common` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
         output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
             logits.
         activations: activations of single neurons by name, before the two above.
         signed: whether edges of known sign can only have weights of that sign.
-        initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in) or `standard_normal`.
+        initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in), `standard_normal` or
+            `conducting` (nothing is drawn, and every path conducts); see `kpnn.nn.initialization`.
         gene_suffix: what to remove from an input node's name to get its gene.
         seed: of the initial weights.
         dtype: `float32`, or `float64` for numerical checks.
@@ -83,7 +87,7 @@ def build_kpnn(
         output_activation=output_activation,
         activations=activations,
         dropout=rates,
-        penalty=Penalty(kernel_l1=kernel_l1, kernel_l2=kernel_l2, bias_l1=bias_l1, bias_l2=bias_l2),
+        penalty=Penalty(kernel_l1, kernel_l2, bias_l1, bias_l2, weight_prior),
         signed=signed,
         initializer=initializer,
         gene_suffix=gene_suffix,
@@ -91,8 +95,19 @@ def build_kpnn(
         dtype=dtype,
         name="sparse_dag",
     )
-    inputs = keras.Input(shape=(len(dag.inputs),), dtype=dtype, name="inputs")
-    cells = inputs
+    normalization = None
     if input_normalization not in (None, "none"):
-        cells = InputNormalization(input_normalization, dtype=dtype, name="input_normalization")(cells)
-    return keras.Model(inputs, layer(cells), name=name)
+        normalization = InputNormalization(input_normalization, dtype=dtype, name="input_normalization")
+    return assemble(layer, normalization, name)
+
+
+def assemble(layer: SparseDag, normalization: InputNormalization | None, name: str) -> keras.Model:
+    """Puts the layers of a KPNN together.
+
+    Args:
+        layer: the sparse DAG layer.
+        normalization: what comes before it, if anything.
+        name: the Keras model's name.
+    """
+    inputs = keras.Input(shape=(layer.layout.n_inputs,), dtype=layer.variable_dtype, name="inputs")
+    return keras.Model(inputs, layer(inputs if normalization is None else normalization(inputs)), name=name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from keras import ops
 
-from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Rows, Rule
+from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Penalties, Rows, Rule
 from kpnn.nn.engine.state import CELLS_AT_ONCE, drops_of, initial_state, network_of, topology_of
 from kpnn.nn.layer import SparseDag, sparse_dag
 from kpnn.nn.normalization import EPSILON, MOMENTUM, InputNormalization, input_normalization, kernel_code, moments
@@ -43,6 +43,7 @@ class CompiledModel:
         learning_rate: float = 0.0,
         optimizer: str = "adam",
         training: bool = False,
+        n_training_cells: int = 0,
     ) -> CompiledModel:
         """Reads a model's weights and makes space for its steps.
 
@@ -52,19 +53,16 @@ class CompiledModel:
             learning_rate: step size.
             optimizer: `adam` or `sgd`.
             training: whether dropout is on.
+            n_training_cells: what a prior on the weights is weighed by; needed in training alone.
 
         Raises:
             ModelError: `build_kpnn` did not make the model.
         """
         layer, normalization = sparse_dag(model), input_normalization(model)
-        penalty, dtype = layer.penalty, np.dtype(layer.variable_dtype)
+        dtype = np.dtype(layer.variable_dtype)
         rule = Rule(
             learning_rate=float(learning_rate),
             adam=optimizer == "adam",
-            kernel_l1=float(penalty.kernel_l1),
-            kernel_l2=float(penalty.kernel_l2),
-            bias_l1=float(penalty.bias_l1),
-            bias_l2=float(penalty.bias_l2),
             signed=layer.signed,
             normalization=kernel_code(normalization),
             batch_size=int(batch_size),
@@ -77,16 +75,24 @@ class CompiledModel:
             _copy(layer.kernel, dtype), _copy(layer.bias, dtype), *_normalization_arrays(layer, normalization)
         )
         topology = topology_of(layer.layout, layer.activation_codes)
-        network = network_of(topology, rule, drops if training else no_drops, state)
+        penalties = _penalties(layer, n_training_cells)
+        network = network_of(topology, rule, penalties, drops if training else no_drops, state)
         return cls(model, layer, normalization, network, network._replace(drops=no_drops))
 
     def adapt(self, rows: Rows, which: np.ndarray) -> None:
-        """Computes mean and variance of the training cells, unless the model has some already (`standard` only)."""
+        """Computes mean and variance of the training cells, where the normalization wants them and has none yet."""
         layer = self.normalization
         if layer is None or not layer.wants_moments():
             return
         layer.set_moments(*moments(rows, which, self.layer.layout.n_inputs), len(which))
         self.use_stored_moments()
+
+    def with_learning_rate_times(self, factor: float) -> CompiledModel:
+        """The same model, weights and memory of the optimizer with another step size."""
+        rule = self.network.rule
+        return replace(
+            self, network=self.network._replace(rule=rule._replace(learning_rate=rule.learning_rate * factor))
+        )
 
     def use_moving_moments(self) -> None:
         """Normalizes from here on as outside of training: by the moving averages (`batch` only)."""
@@ -115,6 +121,7 @@ class CompiledModel:
         kernel, bias, mean, variance = snapshot
         self.layer.kernel.assign(kernel)
         self.layer.bias.assign(bias)
+        self.layer.n_training_cells = n_cells
         if self.normalization is not None and self.network.rule.normalization == BY_BATCH:
             self.normalization.set_moments(mean, variance, n_cells)
 
@@ -133,6 +140,21 @@ def _normalization_arrays(
     float64 = np.dtype(np.float64)
     moving = _copy(normalization.mean, float64), _copy(normalization.variance, float64)
     return normalization.shift_and_scale(), moving
+
+
+def _penalties(layer: SparseDag, n_training_cells: int) -> Penalties:
+    penalty = layer.penalty
+    with_prior = penalty.weight_prior > 0 and n_training_cells > 0
+    n_labels = n_training_cells * len(layer.layout.outputs)
+    return Penalties(
+        kernel_l1=float(penalty.kernel_l1),
+        kernel_l2=float(penalty.kernel_l2),
+        bias_l1=float(penalty.bias_l1),
+        bias_l2=float(penalty.bias_l2),
+        prior=float(penalty.weight_prior / n_labels) if with_prior else 0.0,
+        prior_means=layer.start.means if with_prior else np.zeros(0),
+        prior_precisions=1.0 / layer.start.variances if with_prior else np.zeros(0),
+    )
 
 
 def _drops(layer: SparseDag, dtype: np.dtype) -> Drops:

@@ -42,6 +42,8 @@ def fit_kpnn(
     optimizer: str = "adam",
     class_weight: str | Mapping[int, float] | None = None,
     seed: int = 42,
+    min_epochs: int = 0,
+    learning_rate_schedule: str = "constant",
     callback: Callable[[int, float], bool | None] | None = None,
 ) -> History:
     """Trains a network on one core and leaves it with the weights of its best epoch.
@@ -64,6 +66,9 @@ def fit_kpnn(
         class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights.
         seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other
             random state is read or changed.
+        min_epochs: epochs before which patience does not begin to count.
+        learning_rate_schedule: `constant`, or `plateau`: half the rate after every `patience // 2` epochs (at least
+            one) without improvement of the validation loss.
         callback: called with the epoch (from 1) and its validation loss; training stops where it returns False.
 
     Returns:
@@ -82,6 +87,8 @@ def fit_kpnn(
         optimizer=optimizer,
         class_weight=class_weight,
         seed=seed,
+        min_epochs=min_epochs,
+        learning_rate_schedule=learning_rate_schedule,
     )
     training = fit_data(model, X, y, "training")
     validation = None if validation_data is None else fit_data(model, *validation_data, "validation")
@@ -153,16 +160,19 @@ def fit_kpnns(
 
 
 def adapt_normalization(model: keras.Model, X: Any) -> None:
-    """Gives a model with `standard` normalization the mean and variance of these cells, as its first `fit_kpnn` would.
+    """Gives a model what its first `fit_kpnn` would read off the training cells: their mean and variance where its
+    normalization wants them, and their number, which `weight_prior` counts against.
 
-    Only needed where Keras's own `fit` trains the model. Nothing happens where the model has some already.
+    Only needed where Keras's own `fit` trains the model. What the model has already stays.
 
     Args:
         model: a model that `build_kpnn` made.
         X: the training cells, as for `fit_kpnn`.
     """
     rows, names, _ = as_rows(model, X)
-    CompiledModel.of(model).adapt(rows, np.arange(len(names)))
+    compiled = CompiledModel.of(model)
+    compiled.adapt(rows, np.arange(len(names)))
+    compiled.layer.n_training_cells = compiled.layer.n_training_cells or len(names)
 
 
 @dataclass(eq=False)
@@ -190,17 +200,21 @@ class _Fit:
             learning_rate=settings.learning_rate,
             optimizer=settings.optimizer,
             training=True,
+            n_training_cells=self.training.n_cells,
         )
         layer = self.compiled.layer
         codes = layer.activation_codes[layer.layout.outputs]
         other = [name for name, code in zip(layer.dag.outputs, codes, strict=True) if code not in (LINEAR, SIGMOID)]
         if other:
             raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to be trained on labels")
+        if self.validation is None and settings.learning_rate_schedule != "constant":
+            raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
         self.training.adapt(self.compiled)
         self.training = self.training.weighted(class_weights(settings.class_weight, self.training.labels))
         self.steps = 0
         self.best = self.compiled.snapshot()
         self.best_loss = float("inf")
+        self.rate_since = 0  # the epoch after which the learning rate was last changed
 
     def epoch(self) -> None:
         """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
@@ -233,13 +247,21 @@ class _Fit:
         watched = float("-inf") if self.validation is None else val_loss
         if self.validation is None or watched < self.best_loss - self.settings.min_delta:
             self.best_loss, self.best_epoch, self.best = watched, number, self.compiled.snapshot()
-        patience = self.settings.patience
+        patience, waited = self.settings.patience, number - max(self.best_epoch, self.settings.min_epochs)
         if callback is not None and callback(self.place, number, val_loss) is False:
             self.stopped_by = "callback"
-        elif self.validation is not None and patience is not None and number - self.best_epoch >= patience:
+        elif self.validation is not None and patience is not None and waited >= patience:
             self.stopped_by = "patience"
         elif number >= self.settings.max_epochs:
             self.stopped_by = "max_epochs"
+        self._adjust_learning_rate(number)
+
+    def _adjust_learning_rate(self, number: int) -> None:
+        """Halves the rate where the validation loss has stood still for long enough under it."""
+        halve_after = self.settings.epochs_to_halving
+        since = max(self.best_epoch, self.settings.min_epochs, self.rate_since)
+        if halve_after is not None and number - since >= halve_after:
+            self.compiled, self.rate_since = self.compiled.with_learning_rate_times(0.5), number
 
     def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
         settings, state = self.settings, self.compiled.network.state

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -15,7 +17,7 @@ from kpnn.nn.activations import activations_of
 from kpnn.nn.dropout import Dropout
 from kpnn.nn.engine.layout import Layout
 from kpnn.nn.forward import Dropping, Parameters, forward
-from kpnn.nn.initialization import initial_weights
+from kpnn.nn.initialization import Start, start_of
 from kpnn.nn.penalty import Penalty
 from kpnn.pkn import Dag
 
@@ -42,6 +44,7 @@ class SparseDag(keras.layers.Layer):
     Attributes:
         kernel: variable of each edge, shape (n_edges,), in the order of `dag.edges`: its weight unless `signed`.
         bias: bias of each neuron, shape (n_neurons,), in the order of `dag.neurons`.
+        n_training_cells: number of cells that the model was last trained on, 0 before: what the prior is weighed by.
     """
 
     def __init__(
@@ -71,19 +74,18 @@ class SparseDag(keras.layers.Layer):
         self.penalty = penalty or Penalty()
         self.signed, self.initializer, self.gene_suffix, self.seed = bool(signed), initializer, gene_suffix, int(seed)
         self.random_numbers = keras.random.SeedGenerator(self.seed)
+        self.n_training_cells = 0
         self.edge_signs = self.layout.signs.astype(self.variable_dtype) if self.signed else None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the variables."""
         if input_shape[-1] != self.layout.n_inputs:
             raise ModelError(f"this DAG has {self.layout.n_inputs} input nodes, not {input_shape[-1]}")
-        weights, biases = initial_weights(self.layout, self.initializer, self.seed)
+        weights = self.start.weights
         if self.edge_signs is not None:
-            weights = raw_weights(
-                np.where(self.edge_signs == 0, weights, self.edge_signs * np.abs(weights)), self.edge_signs
-            )
+            weights = raw_weights(weights, self.edge_signs)
         self.kernel = self._variable("kernel", weights, self._kernel_penalty if self.penalty.on_weights else None)
-        self.bias = self._variable("bias", biases, self._bias_penalty if self.penalty.on_biases else None)
+        self.bias = self._variable("bias", self.start.biases, self._bias_penalty if self.penalty.on_biases else None)
 
     def _variable(self, name: str, values: np.ndarray, regularizer: Any) -> Any:
         def start(shape: Any, dtype: Any = None) -> Any:  # noqa: ARG001 - Keras asks for a shape
@@ -92,10 +94,32 @@ class SparseDag(keras.layers.Layer):
         return self.add_weight(shape=values.shape, initializer=start, regularizer=regularizer, name=name)
 
     def _kernel_penalty(self, kernel: Any) -> Any:
-        weights = self.weights_of(kernel)
-        return self.penalty.kernel_l1 * ops.sum(ops.abs(weights)) + self.penalty.kernel_l2 * ops.sum(
-            ops.square(weights)
-        )
+        weights, penalty = self.weights_of(kernel), self.penalty
+        total = penalty.kernel_l1 * ops.sum(ops.abs(weights)) + penalty.kernel_l2 * ops.sum(ops.square(weights))
+        if penalty.weight_prior > 0:
+            away = weights - ops.convert_to_tensor(self.start.means, dtype=self.variable_dtype)
+            precisions = ops.convert_to_tensor(1.0 / self.start.variances, dtype=self.variable_dtype)
+            total = total + self.prior_strength / 2 * ops.sum(precisions * ops.square(away))
+        return total
+
+    @cached_property
+    def start(self) -> Start:
+        """Where training starts, and what a prior on the weights expects."""
+        return start_of(self.layout, self.initializer, self.seed, self.neuron_activations, self.edge_signs)
+
+    @property
+    def prior_strength(self) -> float:
+        """What the prior's precisions are multiplied with in the loss.
+
+        Raises:
+            ModelError: the number of training cells is not known.
+        """
+        if self.n_training_cells == 0:
+            raise ModelError(
+                "weight_prior counts against the training cells, and how many there are is not known yet: "
+                "call adapt_normalization(model, X) before Keras's own fit, or train with fit_kpnn"
+            )
+        return self.penalty.weight_prior / (self.n_training_cells * len(self.layout.outputs))
 
     def _bias_penalty(self, bias: Any) -> Any:
         return self.penalty.bias_l1 * ops.sum(ops.abs(bias)) + self.penalty.bias_l2 * ops.sum(ops.square(bias))
@@ -106,6 +130,11 @@ class SparseDag(keras.layers.Layer):
             return kernel
         signs = ops.convert_to_tensor(self.edge_signs, dtype=self.variable_dtype)
         return ops.where(signs == 0, kernel, signs * ops.softplus(kernel))
+
+    def logits(self, inputs: Any, *, training: bool = False) -> Any:
+        """Returns the outputs' pre-activations, cells x outputs; arguments as for `call`."""
+        before, _ = self.node_values(inputs, training=training)
+        return ops.take(before, self.layout.outputs, axis=1)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the outputs' values.
@@ -140,12 +169,14 @@ class SparseDag(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, names included, as JSON."""
+        return {**super().get_config(), **self.dag_config(), **self._settings()}
+
+    def dag_config(self) -> dict[str, Any]:
+        """The part of the config that networks on the same DAG share."""
         dag = self.dag
-        genes = list(dag.genes(self.gene_suffix))
         return {
-            **super().get_config(),
             "inputs": list(dag.inputs),
-            "genes": genes,
+            "genes": list(dag.genes(self.gene_suffix)),
             "neurons": list(dag.neurons),
             "outputs": list(dag.outputs),
             "edge_parents": self.layout.parents.tolist(),
@@ -153,6 +184,10 @@ class SparseDag(keras.layers.Layer):
             "edge_signs": self.layout.signs.tolist(),
             "fingerprint": dag.fingerprint,
             "gene_suffix": self.gene_suffix,
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        return {
             "hidden_activation": self.hidden_activation,
             "output_activation": self.output_activation,
             "activations": dict(self.activations),
@@ -163,6 +198,8 @@ class SparseDag(keras.layers.Layer):
             "kernel_l2": self.penalty.kernel_l2,
             "bias_l1": self.penalty.bias_l1,
             "bias_l2": self.penalty.bias_l2,
+            "weight_prior": self.penalty.weight_prior,
+            "n_training_cells": self.n_training_cells,
             "signed": self.signed,
             "initializer": self.initializer,
             "seed": self.seed,
@@ -171,6 +208,28 @@ class SparseDag(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SparseDag:
         """Rebuilds the layer from its config.
+
+        Raises:
+            ModelError: the edges do not have the fingerprint that the config gives.
+        """
+        dag, config = cls.dag_from(config)
+        return cls.on(dag, config)
+
+    @classmethod
+    def on(cls, dag: Dag, config: dict[str, Any]) -> SparseDag:
+        """Rebuilds the layer on a DAG, from the rest of its config."""
+        config = dict(config)
+        dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
+        # Files from before there was a prior do not name it.
+        penalty = Penalty(**{each.name: config.pop(each.name, each.default) for each in fields(Penalty)})
+        n_training_cells = config.pop("n_training_cells", 0)
+        layer = cls(dag, dropout=dropout, penalty=penalty, **config)
+        layer.n_training_cells = n_training_cells
+        return layer
+
+    @staticmethod
+    def dag_from(config: dict[str, Any]) -> tuple[Dag, dict[str, Any]]:
+        """Takes the DAG out of a config; `gene_suffix` stays, because the layer holds it.
 
         Raises:
             ModelError: the edges do not have the fingerprint that the config gives.
@@ -192,9 +251,7 @@ class SparseDag(keras.layers.Layer):
                 "the model's edges do not match its fingerprint: the file was changed; build the model anew"
             )
         config.pop("genes")
-        dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
-        penalty = Penalty(**{name: config.pop(name) for name in ("kernel_l1", "kernel_l2", "bias_l1", "bias_l2")})
-        return cls(dag, dropout=dropout, penalty=penalty, **config)
+        return dag, config
 
     def save_own_variables(self, store: Any) -> None:
         """Stores the variables and the fingerprint of the DAG they belong to."""
@@ -226,14 +283,15 @@ def sparse_dag(model: keras.Model) -> SparseDag:
     """The one sparse DAG layer of a model.
 
     Raises:
-        ModelError: the model has none, so `build_kpnn` did not build it.
+        ModelError: the model has none, so `build_kpnn` did not build it, or is an ensemble.
     """
     layers = [layer for layer in model.layers if isinstance(layer, SparseDag)]
+    members = [member for layer in model.layers for member in getattr(layer, "members", ())]
+    if members:
+        raise ModelError(
+            f"model {model.name!r} is an ensemble of {len(members)} networks, each with weights of its own; "
+            "take its members one by one: kpnn.nn.members_of(model)"
+        )
     if len(layers) != 1:
         raise ModelError(f"model {model.name!r} has {len(layers)} sparse DAG layers, not one; build it with build_kpnn")
     return layers[0]
-
-
-def dag_of(model: keras.Model) -> Dag:
-    """The DAG that a model was built on, with all costs 1."""
-    return sparse_dag(model).dag

@@ -7,16 +7,16 @@ from pathlib import Path
 import keras
 
 from kpnn.errors import ModelError
-from kpnn.nn.layer import dag_of
+from kpnn.nn.ensemble import dag_of
 
 
 def load_kpnn(path: str | Path) -> keras.Model:
-    """Loads a network, in Keras's safe mode.
+    """Loads a network, or an ensemble of them, in Keras's safe mode.
 
     Importing `kpnn.nn` chose Keras's backend and registered the layers; `keras.saving.load_model` then does the same.
 
     Args:
-        path: a `.keras` file that a model of `build_kpnn` was saved to.
+        path: a `.keras` file that a model of `build_kpnn` or `build_ensemble` was saved to.
 
     Raises:
         ModelError: there is no such file, it cannot be read, or it holds another kind of network.

@@ -18,28 +18,35 @@ from kpnn.nn.engine.kernels import (
     add_squared_deviations,
 )
 
-KINDS = ("standard", "batch")
+KINDS = ("standard", "common", "batch")
 EPSILON = 1e-3
 MOMENTUM = 0.99
 
 
 @keras.saving.register_keras_serializable(package="kpnn")
 class InputNormalization(keras.layers.Layer):
-    """Shifts and scales every gene to mean 0 and variance 1; nothing here is trained by gradient.
+    """Shifts and scales every gene; nothing here is trained by gradient.
 
-    `standard` uses mean and variance of the training cells: computed once, at the model's first fit, and stored in the
-    model. A gene that does not vary is only shifted. `batch` uses those of each minibatch in training and their moving
+    `standard` gives every gene mean 0 and variance 1 by mean and variance of the training cells: computed once, at the
+    model's first fit, and stored in the model. A gene that does not vary is only shifted.
+
+    `common` gives every gene mean 0 too, but divides all genes by one number, the root of their mean variance: what
+    varies more counts for more. A gene seen in one of a thousand cells has a standard deviation near 0, and `standard`
+    makes that one cell's value some thirty.
+
+    `batch` uses those of each minibatch in training and their moving
     averages (momentum 0.99, added to the variance: 0.001) otherwise, as Keras's BatchNormalization without centre and
-    scale does. Until the first fit both leave their input as it is (but for batch's 0.001).
+    scale does. Until the first fit all leave their input as it is (but for batch's 0.001).
 
     Args:
-        kind: `standard` or `batch`.
+        kind: `standard`, `common` or `batch`.
         **kwargs: `name`, `dtype` and other arguments of a Keras layer.
 
     Attributes:
         mean: mean of each gene, shape (n_inputs,).
         variance: variance of each gene (divisor: number of cells), shape (n_inputs,).
         n_cells: cells that mean and variance come from; 0 before the first fit. Scalar, int32.
+        scale: what all genes are divided by; of `common` alone. Scalar.
     """
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
@@ -54,6 +61,8 @@ class InputNormalization(keras.layers.Layer):
         self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
         self.variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="variance")
         self.n_cells = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False, name="n_cells")
+        if self.kind == "common":
+            self.scale = self.add_weight(shape=(), initializer="ones", trainable=False, name="scale")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Normalizes cells x input nodes, dense."""
@@ -65,6 +74,8 @@ class InputNormalization(keras.layers.Layer):
             mean, variance = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.variance)
         if self.kind == "batch":
             return (inputs - mean) / ops.sqrt(variance + EPSILON)
+        if self.kind == "common":
+            return (inputs - mean) / ops.convert_to_tensor(self.scale)
         return (inputs - mean) / ops.sqrt(ops.where(variance > 0, variance, ops.ones_like(variance)))
 
     def get_config(self) -> dict[str, Any]:
@@ -77,17 +88,21 @@ class InputNormalization(keras.layers.Layer):
         variance = np.asarray(ops.convert_to_numpy(self.variance), dtype=np.float64)
         if self.kind == "batch":
             return mean, 1.0 / np.sqrt(variance + EPSILON)
+        if self.kind == "common":
+            return mean, np.full(len(mean), 1.0 / float(ops.convert_to_numpy(self.scale)))
         return mean, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0))
 
     def wants_moments(self) -> bool:
         """Whether it has yet to be given mean and variance of the training cells."""
-        return self.kind == "standard" and int(ops.convert_to_numpy(self.n_cells)) == 0
+        return self.kind != "batch" and int(ops.convert_to_numpy(self.n_cells)) == 0
 
     def set_moments(self, mean: np.ndarray, variance: np.ndarray, n_cells: int) -> None:
         """Stores mean and variance of each gene, and how many cells they come from."""
         self.mean.assign(mean.astype(self.variable_dtype))
         self.variance.assign(variance.astype(self.variable_dtype))
         self.n_cells.assign(n_cells)
+        if self.kind == "common":
+            self.scale.assign(float(np.sqrt(variance.mean())) or 1.0)
 
 
 def moments(rows: Rows, which: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,4 +136,4 @@ def kernel_code(normalization: InputNormalization | None) -> int:
     """How the compiled kernels call a kind of normalization."""
     if normalization is None:
         return NOT_NORMALIZED
-    return {"standard": BY_STORED_MOMENTS, "batch": BY_BATCH}[normalization.kind]
+    return BY_BATCH if normalization.kind == "batch" else BY_STORED_MOMENTS

@@ -8,10 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from kpnn.errors import ModelError, some_names
 from kpnn.nn.compiled_model import CompiledModel
-from kpnn.nn.engine.kernels import LINEAR, output_gradients_of, values_of
+from kpnn.nn.engine.kernels import LINEAR, logits_of, output_gradients_of, values_of
+from kpnn.nn.ensemble import is_ensemble, members_of
 from kpnn.nn.inputs import as_rows
 from kpnn.nn.layer import sparse_dag
 
@@ -19,8 +21,10 @@ from kpnn.nn.layer import sparse_dag
 def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> pd.DataFrame:
     """Predicts the probability of every output in every cell.
 
+    An ensemble's prediction is the sigmoid of the mean of its members' logits.
+
     Args:
-        model: a model that `build_kpnn` made.
+        model: a model that `build_kpnn` or `build_ensemble` made.
         cells: AnnData (its `X`) or DataFrame, cells x genes, with any further genes in any order: genes are matched by
             name, and the full names of input nodes are accepted too. Or a dense or sparse matrix, cells x `dag.inputs`
             in that order.
@@ -34,12 +38,15 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
     """
-    layer = sparse_dag(model)
-    table, missing = _values(model, cells, layer.dag.outputs, missing_genes)
-    linear = layer.activation_codes[layer.layout.outputs] == LINEAR
-    if linear.any():
-        logits = table.to_numpy()[:, linear]
-        table.iloc[:, np.flatnonzero(linear)] = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    if is_ensemble(model):
+        table, missing = _ensemble_probabilities(model, cells, missing_genes)
+    else:
+        layer = sparse_dag(model)
+        table, missing = _values(model, cells, layer.dag.outputs, missing_genes)
+        linear = layer.activation_codes[layer.layout.outputs] == LINEAR
+        if linear.any():
+            logits = table.to_numpy()[:, linear]
+            table.iloc[:, np.flatnonzero(linear)] = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     if missing:
         table.attrs["missing_genes"] = list(missing)
     return table
@@ -51,7 +58,8 @@ def node_activations(
     """Computes the activations of neurons by name, with the trained model as it is.
 
     Args:
-        model: a model that `build_kpnn` made.
+        model: a model that `build_kpnn` made. Of an ensemble, take each of `members_of`: a hidden node may say the
+            same with opposite signs in two members, so a mean of its activations would say nothing.
         cells: as for `predict`.
         nodes: neurons, hidden or outputs; by default all, in the order of `dag.neurons`.
         missing_genes: as for `predict`.
@@ -60,7 +68,7 @@ def node_activations(
         Activations, cells x nodes.
 
     Raises:
-        ModelError: as `predict`, or a node is no neuron of the model.
+        ModelError: as `predict`, a node is no neuron of the model, or the model is an ensemble.
     """
     wanted = sparse_dag(model).dag.neurons if nodes is None else nodes
     return _values(model, cells, wanted, missing_genes)[0]
@@ -71,7 +79,7 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
     held.
 
     Args:
-        model: a model that `build_kpnn` made.
+        model: a model that `build_kpnn` made; no ensemble.
         cells: as for `predict`.
         missing_genes: as for `predict`.
 
@@ -85,6 +93,21 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
     gradients = np.zeros(shape, dtype=network.state.kernel.dtype)
     output_gradients_of(network, rows, np.arange(len(names)), gradients)
     return gradients
+
+
+def _ensemble_probabilities(model: keras.Model, cells: Any, missing_genes: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Sigmoid of the members' mean logits, cells x outputs, and the genes taken as zeros."""
+    members = members_of(model)
+    layer = sparse_dag(members[0])
+    # Members share genes, suffix and dtype, so cells are matched and checked once for all of them.
+    rows, names, missing = as_rows(members[0], cells, missing_genes)
+    total = np.zeros((len(names), len(layer.dag.outputs)))
+    logits = np.zeros(total.shape, dtype=layer.variable_dtype)
+    for member in members:
+        logits_of(CompiledModel.of(member).predictor, rows, np.arange(len(names)), logits)
+        total += logits
+    probabilities = expit(total / len(members)).astype(layer.variable_dtype)
+    return pd.DataFrame(probabilities, index=names, columns=list(layer.dag.outputs)), missing
 
 
 def _values(

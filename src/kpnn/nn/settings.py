@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kpnn.errors import SettingsError
 
 OPTIMIZERS = ("adam", "sgd")
+SCHEDULES = ("constant", "plateau")
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,13 @@ class TrainingSettings:
     Attributes:
         max_epochs: most passes over the training cells.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
+        min_epochs: epochs before which patience does not begin to count: with a small learning rate, networks of many
+            levels stay on a plateau at first, and go on to learn.
         min_delta: how much lower a validation loss must be to count as an improvement.
         batch_size: cells per step; the last step of an epoch takes what is left.
-        learning_rate: step size.
+        learning_rate: step size, at first.
+        learning_rate_schedule: `constant`, or `plateau`: half the rate after every `patience // 2` epochs (at least
+            one) without improvement of the validation loss.
         optimizer: `adam` (beta 0.9 and 0.999, epsilon 1e-7, as Keras) or `sgd` (no momentum).
         class_weight: None, `balanced` (each class of an output weighs as much as the other in the training cells), or a
             mapping of the labels 0 and 1 to weights.
@@ -34,9 +39,11 @@ class TrainingSettings:
     optimizer: str = "adam"
     class_weight: str | Mapping[int, float] | None = None
     seed: int = 42
+    min_epochs: int = 0
+    learning_rate_schedule: str = "constant"
 
     def __post_init__(self) -> None:
-        for name, least in (("max_epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
+        for name, least in (("max_epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0), ("min_epochs", 0)):
             value = getattr(self, name)
             if value is None and name == "patience":
                 continue
@@ -48,6 +55,12 @@ class TrainingSettings:
             raise SettingsError(f"min_delta must be 0 or more, not {self.min_delta!r}")
         if self.optimizer not in OPTIMIZERS:
             raise SettingsError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
+        if self.learning_rate_schedule not in SCHEDULES:
+            raise SettingsError(
+                f"learning_rate_schedule must be one of {', '.join(SCHEDULES)}, not {self.learning_rate_schedule!r}"
+            )
+        if self.learning_rate_schedule == "plateau" and self.patience is None:
+            raise SettingsError("learning_rate_schedule 'plateau' waits for half the patience: give a patience")
         weights = self.class_weight
         if isinstance(weights, str) and weights != "balanced":
             raise SettingsError(f"class_weight must be None, 'balanced' or a mapping, not {weights!r}")
@@ -56,3 +69,10 @@ class TrainingSettings:
                 raise SettingsError(f"class_weight must give a weight to 0 and to 1, not to {sorted(weights)}")
             if not all(0 <= weight < float("inf") for weight in weights.values()):
                 raise SettingsError(f"class weights must be 0 or more, not {dict(weights)}")
+
+    @property
+    def epochs_to_halving(self) -> int | None:
+        """Epochs without improvement after which the learning rate is halved; None if it never is."""
+        if self.learning_rate_schedule == "constant" or self.patience is None:
+            return None
+        return max(1, self.patience // 2)

@@ -19,7 +19,7 @@ from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
-from kpnn.training.tuning import open_storage
+from kpnn.training.trial_storage import open_storage
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpnn.training.orientation import oriented_activations, signs_of_network
+
 if TYPE_CHECKING:
     import keras
     from anndata import AnnData
@@ -20,7 +22,8 @@ class EnsemblePrediction:
 
     Attributes:
         probabilities: `barcode`, `output`, `probability` (mean over networks) and `sd` (over networks).
-        activations: mean activation over networks, cells x neurons; the index holds the barcodes.
+        activations: mean activation over networks and their members, cells x neurons; the index holds the barcodes.
+            Hidden neurons are oriented, network by network, so that a higher activation speaks for the output.
         missing_genes: genes of the networks that the cells lack, taken as not expressed.
     """
 
@@ -35,16 +38,17 @@ def predict_ensemble(
     """Predicts new cells, batch by batch.
 
     Args:
-        networks: trained on the same DAG.
+        networks: trained on the same DAG; each one network or an ensemble.
         batches: cells with transformed expression, genes by name; any number at a time.
         missing_genes: `error`, or `zeros` to take genes that the cells lack as not expressed.
 
     Raises:
         ModelError: genes are missing or a value is not finite.
     """
-    from kpnn.nn import dag_of, node_activations, predict
+    from kpnn.nn import members_of, predict
 
-    neurons = list(dag_of(networks[0]).neurons)
+    members = [member for network in networks for member in members_of(network)]
+    signs: list[np.ndarray] = []
     probabilities, activations, missing = [], [], ()
     for cells in batches:
         predicted = [predict(network, cells, missing_genes=missing_genes) for network in networks]
@@ -61,6 +65,11 @@ def predict_ensemble(
                 }
             )
         )
-        found = [node_activations(network, cells, neurons, missing_genes=missing_genes) for network in networks]
+        if not signs:  # the first cells settle it, so that it is the same in every batch
+            signs = [signs_of_network(member, cells, missing_genes=missing_genes) for member in members]
+        found = [
+            oriented_activations(member, cells, of_member, missing_genes=missing_genes)
+            for member, of_member in zip(members, signs, strict=True)
+        ]
         activations.append(sum(found[1:], start=found[0]) / len(found))
     return EnsemblePrediction(pd.concat(probabilities, ignore_index=True), pd.concat(activations), missing)

@@ -68,15 +68,26 @@ class Rule(NamedTuple):
 
     learning_rate: float
     adam: bool
-    kernel_l1: float
-    kernel_l2: float
-    bias_l1: float
-    bias_l2: float
     signed: bool
     normalization: int
     batch_size: int
     epsilon: float  # of batch normalization
     momentum: float  # of its moving averages
+
+
+class Penalties(NamedTuple):
+    """What is added to the loss.
+
+    l1 * sum |value| + l2 * sum value^2, and prior / 2 * sum (weight - mean)^2 * precision.
+    """
+
+    kernel_l1: float
+    kernel_l2: float
+    bias_l1: float
+    bias_l2: float
+    prior: float
+    prior_means: np.ndarray  # float64, by edge; empty where there is no prior
+    prior_precisions: np.ndarray  # likewise
 
 
 class Drops(NamedTuple):
@@ -138,6 +149,7 @@ class Network(NamedTuple):
 
     topology: Topology
     rule: Rule
+    penalties: Penalties
     drops: Drops
     state: State
     space: Space
@@ -527,6 +539,18 @@ def add_penalty_gradient(values: np.ndarray, gradient: np.ndarray, l1: float, l2
 
 
 @njit(**FLAGS)
+def add_prior(weights: np.ndarray, gradient: np.ndarray, penalties: Penalties) -> float:
+    """The prior's part of the loss, float64; adds its gradient to a gradient."""
+    total = 0.0
+    for e in range(len(weights)):
+        away = np.float64(weights[e]) - penalties.prior_means[e]
+        slope = penalties.prior * penalties.prior_precisions[e] * away
+        total += 0.5 * slope * away
+        gradient[e] += slope
+    return total
+
+
+@njit(**FLAGS)
 def descend(values: np.ndarray, gradient: np.ndarray, m: np.ndarray, v: np.ndarray, step: int, rule: Rule) -> None:
     """Makes one step of Adam (as in Keras: beta 0.9 and 0.999, epsilon 1e-7) or of gradient descent."""
     dtype = values.dtype.type
@@ -568,7 +592,7 @@ def gradient_of_minibatch(
     network: Network, cells: LabelledRows, first: int, n: int, base: np.uint64
 ) -> tuple[float, float]:
     """Loss and penalty of a minibatch; their gradient into `kernel_gradient` and `bias_gradient` of the space."""
-    topology, rule, drops = network.topology, network.rule, network.drops
+    topology, penalties, drops = network.topology, network.penalties, network.drops
     state, space = network.state, network.space
     load_weights(network)
     for k in range(len(space.gene_gradient)):
@@ -592,13 +616,15 @@ def gradient_of_minibatch(
         space.kernel_gradient[topology.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
     for k in range(len(topology.neuron_edges)):
         space.kernel_gradient[topology.neuron_edges[k]] = space.neuron_gradient[k]
-    if rule.kernel_l1 > 0 or rule.kernel_l2 > 0:
-        penalty += penalty_of(space.weights, rule.kernel_l1, rule.kernel_l2)
-        add_penalty_gradient(space.weights, space.kernel_gradient, rule.kernel_l1, rule.kernel_l2)
-    if rule.bias_l1 > 0 or rule.bias_l2 > 0:
-        penalty += penalty_of(state.bias, rule.bias_l1, rule.bias_l2)
-        add_penalty_gradient(state.bias, space.bias_gradient, rule.bias_l1, rule.bias_l2)
-    if rule.signed:  # from the weight to its variable: the derivative of softplus is the sigmoid
+    if penalties.kernel_l1 > 0 or penalties.kernel_l2 > 0:
+        penalty += penalty_of(space.weights, penalties.kernel_l1, penalties.kernel_l2)
+        add_penalty_gradient(space.weights, space.kernel_gradient, penalties.kernel_l1, penalties.kernel_l2)
+    if penalties.prior > 0:
+        penalty += add_prior(space.weights, space.kernel_gradient, penalties)
+    if penalties.bias_l1 > 0 or penalties.bias_l2 > 0:
+        penalty += penalty_of(state.bias, penalties.bias_l1, penalties.bias_l2)
+        add_penalty_gradient(state.bias, space.bias_gradient, penalties.bias_l1, penalties.bias_l2)
+    if network.rule.signed:  # from the weight to its variable: the derivative of softplus is the sigmoid
         for e in range(len(state.kernel)):
             if topology.signs[e] != 0:
                 space.kernel_gradient[e] *= topology.signs[e] / (1.0 + np.exp(-state.kernel[e]))
@@ -653,6 +679,19 @@ def values_of(network: Network, rows: Rows, which: np.ndarray, neurons: np.ndarr
         for b in range(n):
             for place in range(len(neurons)):
                 values[first + b, place] = space.a[neurons[place], b]
+
+
+@entry
+def logits_of(network: Network, rows: Rows, which: np.ndarray, logits: np.ndarray) -> None:
+    """Writes the pre-activations of the outputs, cells x outputs, of a network without dropout."""
+    space, outputs, most = network.space, network.topology.outputs, network.space.z.shape[1]
+    load_weights(network)
+    for first in range(0, len(which), most):
+        n = min(most, len(which) - first)
+        forward(network, rows, which, first, n)
+        for b in range(n):
+            for o in range(len(outputs)):
+                logits[first + b, o] = space.z[outputs[o], b]
 
 
 @entry

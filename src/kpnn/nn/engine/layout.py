@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -67,8 +67,9 @@ class Layout:
     neuron_starts: np.ndarray
 
     @classmethod
+    @lru_cache(maxsize=4)
     def of(cls, dag: Dag) -> Layout:
-        """Reads the arrays off a DAG."""
+        """Reads the arrays off a DAG, once: a search and an ensemble build many networks on the same."""
         n_inputs, n_neurons = len(dag.inputs), len(dag.neurons)
         neurons = pd.Index(dag.neurons)
         nodes = pd.Index([*dag.inputs, *dag.neurons])

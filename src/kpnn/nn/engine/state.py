@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Rule, Space, State, Topology
+from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Penalties, Rule, Space, State, Topology
 from kpnn.nn.engine.layout import Layout
 
 CELLS_AT_ONCE = 64
@@ -88,7 +88,7 @@ def initial_state(
     )
 
 
-def network_of(topology: Topology, rule: Rule, drops: Drops, state: State) -> Network:
+def network_of(topology: Topology, rule: Rule, penalties: Penalties, drops: Drops, state: State) -> Network:
     """Adds the memory that a network needs to be computed."""
     n_cells, dtype = min(CELLS_AT_ONCE, rule.batch_size), state.kernel.dtype
     n_neurons, n_inputs = len(topology.order), len(topology.gene_starts) - 1
@@ -115,4 +115,4 @@ def network_of(topology: Topology, rule: Rule, drops: Drops, state: State) -> Ne
         bias_gradient=np.zeros(n_neurons, dtype),
         keys=np.zeros((2, n_cells), np.uint32),
     )
-    return Network(topology, rule, drops, state, space)
+    return Network(topology, rule, penalties, drops, state, space)

@@ -33,12 +33,12 @@ NodeTables = tuple[
 
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
-    ["repeat", "fold", "node", "output", "gradient"],
-    ["repeat", "fold", "neuron", "bias"],
+    ["repeat", "fold", "member", "node", "output", "gradient"],
+    ["repeat", "fold", "member", "neuron", "bias"],
     ["gene", "node", "output", "weight"],
     ["parent", "child", "weight"],
     ["between", "method", "output"],
-    ["repeat", "fold", "node", "output", "gradient", "kind"],
+    ["repeat", "fold", "member", "node", "output", "gradient", "kind"],
 )
 """Columns of the tables of an arm without any model."""
 

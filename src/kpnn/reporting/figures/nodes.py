@@ -151,7 +151,7 @@ def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | No
     order = list(heaviest(weighed, output, most)["node"])[::-1]
     ranks = np.array(
         [
-            table.set_index("node")["gradient"].abs().rank(ascending=False, method="first").reindex(order)
+            table["gradient"].abs().groupby(table["node"]).mean().rank(ascending=False, method="min").reindex(order)
             for _, table in folds
         ]
     ).T

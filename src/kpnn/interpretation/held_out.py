@@ -1,0 +1,141 @@
+"""What the folds' own networks weigh, each on the cells that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from kpnn.interpretation.frozen import FrozenNetwork
+from kpnn.interpretation.significance import HeldOutEvidence, contribution, together
+from kpnn.interpretation.trained_fold import TrainedFold, expression_for
+from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
+from kpnn.training.data import LabelledCells
+from kpnn.training.orientation import common_signs, oriented
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutWeights:
+    """What the folds' own networks weigh, on the cells that each of them never saw.
+
+    Every table has a row per fold and member, `repeat`, `fold`, `member`: a single network is member 0.
+
+    Attributes:
+        per_fold: `node`, `output`, `gradient`, `conductance`, `ablation`, `contribution`.
+        evidence: output -> evidence of each fold, its members together, the neurons in the order of `neurons`.
+        neurons: names of the neurons that all folds share.
+        biases: `neuron`, `bias`.
+        genes: `gene`, `node`, `output`, `weight`.
+        edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
+        activations: `repeat`, `fold` and `barcode` as index, a column per neuron: its oriented activation in cells
+            that the fold held out, mean over members.
+    """
+
+    per_fold: pd.DataFrame
+    evidence: dict[str, list[HeldOutEvidence]]
+    neurons: tuple[str, ...]
+    biases: pd.DataFrame
+    genes: pd.DataFrame
+    edges: pd.DataFrame
+    activations: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOutCells:
+    """Cells that a fold held out: expression in the order of its DAG's inputs, labels, groups."""
+
+    expression: csr_matrix
+    labels: np.ndarray
+    groups: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class _OfMember:
+    """What one network weighs: its tables by name, evidence per output, oriented activations of the shared neurons."""
+
+    tables: dict[str, pd.DataFrame]
+    evidence: list[HeldOutEvidence]
+    activations: np.ndarray
+
+
+def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOutWeights:
+    """Weighs the nodes, genes and edges of each fold's networks on the cells that they never saw.
+
+    Args:
+        folds: at least one.
+        cells: all cells, in memory.
+    """
+    neurons = _shared_neurons(folds)
+    evidence: dict[str, list[HeldOutEvidence]] = {output: [] for output in folds[0].dag.outputs}
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
+    activations = []
+    for trained in folds:
+        rows = trained.held_out
+        groups = None if cells.groups is None else cells.groups[rows]
+        held_out = _HeldOutCells(expression_for(trained.dag, cells, rows), cells.labels[rows], groups)
+        found = [_weigh_member(member, held_out, neurons) for member in trained.members]
+        for number, output in enumerate(evidence):
+            evidence[output].append(together([one.evidence[number] for one in found]))
+        for name, parts in tables.items():
+            parts += [_named(one.tables[name], trained, member) for member, one in enumerate(found)]
+        index = pd.MultiIndex.from_product(
+            [[trained.repeat], [trained.fold], cells.barcodes[rows]], names=["repeat", "fold", "barcode"]
+        )
+        mean = np.mean([one.activations for one in found], axis=0)
+        activations.append(pd.DataFrame(mean, index=index, columns=list(neurons)))
+    whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    return HeldOutWeights(evidence=evidence, neurons=neurons, activations=pd.concat(activations), **whole)
+
+
+def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
+    """Neurons of every fold: all of them, unless each fold chose its own genes."""
+    common = set(folds[0].dag.neurons).intersection(*(fold.dag.neurons for fold in folds))
+    return tuple(sorted(common))
+
+
+def _weigh_member(member: object, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
+    from kpnn.nn import biases
+
+    network = FrozenNetwork.of(member)
+    genes, labels = network.genes_in(cells.expression), cells.labels
+    gradients, act = gradient_weights(network, genes), network.run(genes).act
+    found = [HeldOutEvidence(act, of_output, labels[:, j], cells.groups) for j, of_output in enumerate(gradients)]
+    columns = {
+        "gradient": gradients,
+        "conductance": conductance_weights(network, cells.expression),
+        "ablation": ablation_weights(network, genes, labels),
+        "contribution": np.stack([contribution(one) for one in found]),
+    }
+    weights = as_table(network, gradients, "gradient")
+    for name, values in columns.items():
+        weights[name] = as_table(network, values, name)[name]
+    signs = common_signs(gradients, np.stack([one.difference for one in found]))
+    place_of = {name: place for place, name in enumerate(network.dag.neurons)}
+    places = [place_of[name] for name in neurons]
+    tables = {
+        "per_fold": weights,
+        "biases": biases(member).rename("bias").reset_index(),
+        "genes": gene_weights(member, cells.expression),
+        "edges": _oriented_edges(member, dict(zip(network.dag.neurons, signs, strict=True))),
+    }
+    shared = [HeldOutEvidence(act[:, places], one.gradient[places], one.labels, one.groups) for one in found]
+    return _OfMember(tables, shared, oriented(act, signs, network.at_rest)[:, places])
+
+
+def _oriented_edges(member: object, sign_of: dict[str, float]) -> pd.DataFrame:
+    """Edge weights as they are once every neuron speaks for the output; genes stay as they are measured."""
+    from kpnn.nn import edge_weights
+
+    edges = edge_weights(member).rename("weight").reset_index()
+    both = edges["parent"].map(sign_of) * edges["child"].map(sign_of).fillna(1.0)
+    return edges.assign(weight=edges["weight"] * both)
+
+
+def _named(table: pd.DataFrame, trained: TrainedFold, member: int) -> pd.DataFrame:
+    table = table.copy()
+    for place, (name, value) in enumerate((("repeat", trained.repeat), ("fold", trained.fold), ("member", member))):
+        table.insert(place, name, value)
+    return table

@@ -1,0 +1,159 @@
+"""Several networks on one DAG as one Keras model, in one file: the mean of their logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kpnn.errors import ModelError, some_names
+from kpnn.nn.build import assemble
+from kpnn.nn.engine.kernels import LINEAR, SIGMOID
+from kpnn.nn.layer import SparseDag, sparse_dag
+from kpnn.nn.normalization import InputNormalization, input_normalization
+from kpnn.pkn import Dag
+
+
+@keras.saving.register_keras_serializable(package="kpnn")
+class MeanOfLogits(keras.layers.Layer):
+    """Computes the sigmoid of the mean of its members' logits.
+
+    Args:
+        members: models that `build_kpnn` made, on one DAG.
+        **kwargs: `name`, `dtype` and other arguments of a Keras layer.
+
+    Attributes:
+        members: the models themselves, no copies.
+    """
+
+    def __init__(self, members: Sequence[keras.Model], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.members = list(members)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """The members have their variables already."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns probabilities, cells x outputs.
+
+        Args:
+            inputs: cells x input nodes, dense; each member normalizes them by its own training cells.
+            training: whether the members' dropout is on.
+        """
+        total = 0.0
+        for member in self.members:
+            normalization = input_normalization(member)
+            cells = inputs if normalization is None else normalization(inputs, training=training)
+            total = total + sparse_dag(member).logits(cells, training=bool(training))
+        return ops.sigmoid(total / len(self.members))
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 - Keras passes it
+        """Shape and dtype of what `call` returns, without computing anything."""
+        outputs = sparse_dag(self.members[0]).dag.outputs
+        return keras.KerasTensor((*inputs.shape[:-1], len(outputs)), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything that `from_config` needs, as JSON: the DAG once, then what the members do not share."""
+        dag = sparse_dag(self.members[0]).dag_config()
+        return {**super().get_config(), "dag": dag, "members": [_config_of(member, dag) for member in self.members]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MeanOfLogits:
+        """Rebuilds the layer from its config.
+
+        Raises:
+            ModelError: the edges do not have the fingerprint that the config gives.
+        """
+        config = dict(config)
+        dag, shared = SparseDag.dag_from(config.pop("dag"))
+        members = config.pop("members")
+        return cls([_member_from(member, dag, shared) for member in members], **config)
+
+
+def _config_of(member: keras.Model, dag: dict[str, Any]) -> dict[str, Any]:
+    layer, normalization = sparse_dag(member).get_config(), input_normalization(member)
+    return {
+        "name": member.name,
+        "sparse_dag": {name: value for name, value in layer.items() if name not in dag},
+        "input_normalization": None if normalization is None else normalization.get_config(),
+    }
+
+
+def _member_from(config: dict[str, Any], dag: Dag, shared: dict[str, Any]) -> keras.Model:
+    normalization = config["input_normalization"]
+    return assemble(
+        SparseDag.on(dag, {**shared, **config["sparse_dag"]}),
+        None if normalization is None else InputNormalization.from_config(normalization),
+        config["name"],
+    )
+
+
+def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
+    """Makes one model of several networks on one DAG.
+
+    It reads the same inputs and predicts, for each output, the sigmoid of the mean of the members' logits. It holds the
+    members themselves: what changes one of them changes it. It is saved as one `.keras` file, and read back by
+    `load_kpnn`. Its members are trained one by one, before (`fit_kpnns`).
+
+    Args:
+        members: different models that `build_kpnn` made, one or more, on the same DAG with the same gene suffix and
+            dtype, outputs sigmoid or linear (a logit). All else may differ.
+
+    Raises:
+        ModelError: there is no member, or the members do not fit together.
+    """
+    if not members:
+        raise ModelError("an ensemble needs at least one network")
+    layers = [sparse_dag(member) for member in members]
+    first = layers[0]
+    if len({id(member) for member in members}) < len(members):
+        raise ModelError("the same network stands twice in the ensemble")
+    for member, layer in zip(members, layers, strict=True):
+        if (layer.dag.fingerprint, layer.dag.inputs) != (first.dag.fingerprint, first.dag.inputs):
+            raise ModelError("the members of an ensemble must be networks on one DAG; these differ in edges or outputs")
+        for name in ("gene_suffix", "variable_dtype"):
+            if getattr(layer, name) != getattr(first, name):
+                raise ModelError(f"the members of an ensemble differ in {name.removeprefix('variable_')}")
+        if len(member.layers) != 2 + (input_normalization(member) is not None):
+            raise ModelError(f"model {member.name!r} has layers that build_kpnn does not make")
+        other = [
+            output
+            for output, neuron in zip(layer.dag.outputs, layer.layout.outputs, strict=True)
+            if layer.activation_codes[neuron] not in (LINEAR, SIGMOID)
+        ]
+        if other:
+            raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to have a mean logit")
+    inputs = keras.Input(shape=(first.layout.n_inputs,), dtype=first.variable_dtype, name="inputs")
+    mean = MeanOfLogits(members, dtype=first.variable_dtype, name="mean_of_logits")
+    return keras.Model(inputs, mean(inputs), name="kpnn_ensemble")
+
+
+def is_ensemble(model: keras.Model) -> bool:
+    """Whether `build_ensemble` made the model."""
+    return any(isinstance(layer, MeanOfLogits) for layer in model.layers)
+
+
+def members_of(model: keras.Model) -> tuple[keras.Model, ...]:
+    """The networks of an ensemble; a single network is its own only member.
+
+    Args:
+        model: a model that `build_ensemble` or `build_kpnn` made.
+
+    Raises:
+        ModelError: neither made the model.
+    """
+    for layer in model.layers:
+        if isinstance(layer, MeanOfLogits):
+            return tuple(layer.members)
+    sparse_dag(model)
+    return (model,)
+
+
+def dag_of(model: keras.Model) -> Dag:
+    """The DAG that a model, or every member of an ensemble, was built on, with all costs 1.
+
+    Its `n_parameters` counts the parameters of one network.
+    """
+    return sparse_dag(members_of(model)[0]).dag

@@ -1,0 +1,56 @@
+"""What Keras computes itself is the same on JAX: a start that conducts, prior, normalization, training."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from keras import ops
+
+from kpnn.nn import adapt_normalization, build_kpnn, predict
+
+SCRIPT = """
+import sys, numpy as np, pandas as pd, kpnn.nn, keras
+from kpnn.pkn import Dag
+edges, cells = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
+dag = Dag.from_edges(edges, outputs=["OUT0", "OUT1"])
+model = kpnn.nn.build_kpnn(dag, weight_prior=0.7, input_normalization="common", initializer="conducting")
+kpnn.nn.adapt_normalization(model, cells)
+X = cells.to_numpy(dtype="float32")
+found = {"start": model.predict(X, verbose=0), "penalty": float(sum(model.losses))}
+y = np.stack([X[:, 0] > 1, X[:, 1] > 1], axis=1).astype("float32")
+model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="binary_crossentropy")
+found["losses"] = model.fit(X, y, epochs=15, verbose=0).history["loss"]
+found["trained"], found["compiled"] = model.predict(X, verbose=0), kpnn.nn.predict(model, cells)
+np.savez(sys.argv[3], **found)
+print(keras.backend.backend())
+"""
+
+
+def test_keras_on_jax_computes_the_same_and_trains(random_dag, random_cells, tmp_path):
+    pytest.importorskip("jax", reason="JAX is an optional dependency")
+    dag = random_dag(80)
+    X, _ = random_cells(dag, 40, 80)
+    genes = [name.removesuffix("_gene") for name in dag.inputs]
+    cells = pd.DataFrame(X.toarray(), columns=genes)
+    dag.edges.to_parquet(tmp_path / "edges.parquet")
+    cells.to_parquet(tmp_path / "cells.parquet")
+    arguments = [str(tmp_path / name) for name in ("edges.parquet", "cells.parquet", "found.npz")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "jax"
+    found = np.load(tmp_path / "found.npz")
+    here = build_kpnn(type(dag).from_edges(dag.edges, outputs=["OUT0", "OUT1"]), weight_prior=0.7,
+                      input_normalization="common", initializer="conducting")  # fmt: skip
+    adapt_normalization(here, cells)
+    np.testing.assert_allclose(found["start"], predict(here, cells), atol=1e-6)
+    np.testing.assert_allclose(found["start"], ops.convert_to_numpy(here(X.toarray())), atol=1e-6)
+    assert found["penalty"] == pytest.approx(float(sum(here.losses).detach()), rel=1e-6)
+    assert found["losses"][-1] < found["losses"][0]
+    assert np.abs(found["trained"] - found["start"]).max() > 1e-3
+    np.testing.assert_allclose(found["trained"], found["compiled"], atol=1e-5)
