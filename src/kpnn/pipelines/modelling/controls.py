@@ -41,16 +41,18 @@ def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:
 
 def cross_validate_controls(
     arms: list[Arm], evaluation: Evaluation, store: FoldStore
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Trains and scores controls and baselines on the arms' folds, as the arms are trained."""
     results = [evaluation.run(arm, store.of_arm(arm.name), ArmTracker(arm.name)) for arm in arms]
-    return _predictions(results), _fold_metrics(results), _summary(arms, results)
+    of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
+    predictions = _stacked([result.predictions() for result in results], results, [*of_cells, "label"])
+    members = _stacked([result.member_predictions() for result in results], results, [*of_cells, "member"])
+    return predictions, members, _fold_metrics(results), _summary(arms, results)
 
 
-def _predictions(results: list[ArmResult]) -> pd.DataFrame:
-    columns = ["arm", "repeat", "fold", "barcode", "output", "label", "probability"]
-    tables = [result.predictions().assign(arm=result.arm) for result in results]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+def _stacked(tables: list[pd.DataFrame], results: list[ArmResult], columns: list[str]) -> pd.DataFrame:
+    named = [table.assign(arm=result.arm) for table, result in zip(tables, results, strict=True) if len(table)]
+    return pd.concat(named, ignore_index=True)[columns] if named else pd.DataFrame(columns=columns)
 
 
 def _fold_metrics(results: list[ArmResult]) -> pd.DataFrame:

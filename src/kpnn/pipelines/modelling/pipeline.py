@@ -50,7 +50,7 @@ def create_controls() -> Pipeline:
         node(
             controls.cross_validate_controls,
             ["arms", "evaluation", "fold_store"],
-            ["predictions", "fold_metrics", "summary"],
+            ["predictions", "member_predictions", "fold_metrics", "summary"],
             name="cross_validate",
         ),
     ]
