@@ -141,8 +141,8 @@ def size_in_words(curve: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _curve_row(arm: ArmTables, full: ArmTables, groups: pd.Series | None, margin: float) -> dict[str, object]:
-    row: dict[str, object] = {"network": arm.name, "n_edges": arm.size("n_edges")}
-    row |= {"n_parameters": arm.size("n_parameters")} | _own_score(arm, groups)
+    row: dict[str, object] = {"network": arm.name, **{size: arm.size(size) for size in ("n_edges", "n_parameters")}}
+    row |= _own_score(arm, groups)
     comparison = None if arm is full else compare_arms(arm, full, groups, margin).comparison
     if comparison is None:
         return row

@@ -89,8 +89,8 @@ def _tables_of(
     arm: str, predictions: pd.DataFrame, member_predictions: pd.DataFrame | None, fold_metrics: pd.DataFrame
 ) -> ArmTables:
     members = None if member_predictions is None else member_predictions[member_predictions["arm"] == arm]
-    of_arm = (table[table["arm"] == arm] for table in (predictions, fold_metrics))
-    return ArmTables(arm, *of_arm, pd.DataFrame(), pd.DataFrame(), members=_or_none(members))
+    own, folds = (table[table["arm"] == arm] for table in (predictions, fold_metrics))
+    return ArmTables(arm, own, folds, pd.DataFrame(), pd.DataFrame(), members=_or_none(members))
 
 
 def gathering_of(arm: str) -> Callable[..., ArmParts]:

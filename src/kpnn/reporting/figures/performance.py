@@ -257,8 +257,8 @@ def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figu
         "controls",
         "Against the controls",
         "Mean ROC-AUC of the arms (filled) and of each replicate of the controls (open squares), best on top. "
-        "Networks from rewired PKNs have as many genes at each regulator, but other ones: where they predict as well as "
-        "`pruned`, it is not the knowledge in the edges that predicts.",
+        "Networks from rewired PKNs have as many genes at each regulator, but other ones: where they predict as well "
+        "as `pruned`, it is not the knowledge in the edges that predicts.",
         plot,
     )
 
