@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds
-from kpnn.pkn.selection.model.formulation import Formulation, formulate
+from kpnn.pkn.selection.model.compact_form import formulate
+from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.programme import Solver
 from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.progress import progress
@@ -38,7 +39,14 @@ PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
 
 
 def solve_compact(
-    formulation: Formulation, solver: Solver, limits: SolveLimits, *, from_nodes: bool = True
+    formulation: Formulation,
+    solver: Solver,
+    limits: SolveLimits,
+    *,
+    from_nodes: bool = True,
+    least: float = -np.inf,
+    start: np.ndarray | None = None,
+    phases: Iterable[str] | None = None,
 ) -> SearchState:
     """Solves a formulation with its cuts.
 
@@ -47,6 +55,9 @@ def solve_compact(
         solver: solves programmes to integrality (see `solvers.by_name`).
         limits: when to stop.
         from_nodes: an edge form starts from the DAG and the bound of its node form.
+        least: a bound that is known already.
+        start: values of the columns of a feasible solution, where one is known.
+        phases: names of those to go through; by default all.
 
     Returns:
         Where the search ended; `best` is None where no solution was found in time or none exists.
@@ -59,13 +70,17 @@ def solve_compact(
             state.take_if_cheaper(np.empty(0))
             state.raise_bound(0.0)
         return state
-    if formulation.has_edge_form and from_nodes:
+    if start is not None:
+        state.take_if_cheaper(start)
+    if np.isfinite(least):
+        state.raise_bound(least - formulation.constant)
+    if formulation.has_edge_form and from_nodes and start is None:
         start_from_nodes(state, solver, limits)
     problem = SearchProblem.of(formulation, solver, limits, started)
     build_from(problem, state, np.zeros(formulation.n_columns))
     with progress(lambda: state.describe(problem)):
-        for name, phase in PHASES.items():
-            clock, state.phase = time.monotonic(), name
+        for name in PHASES if phases is None else phases:
+            phase, clock, state.phase = PHASES[name], time.monotonic(), name
             if not state.is_done(problem):
                 phase(problem, state)
             state.seconds[name] = time.monotonic() - clock
