@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
-from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds
+from kpnn.errors import SelectionError
+from kpnn.pkn.dag import Dag
+from kpnn.pkn.selection.exactness.certificate import check_selection
+from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds, try_integer_rounds
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.programme import Solver
 from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.progress import progress
+from kpnn.pkn.selection.realization import columns_of_edges
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
+from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
 from kpnn.pkn.selection.search.phases import (
     build_from,
     cut_relaxation,
@@ -30,6 +36,7 @@ _START_SHARE = 0.25
 
 PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "relaxation": cut_relaxation,
+    "first_integer": try_integer_rounds,
     "repair": repair_best,
     "local_search": swap_nodes,
     "neighbourhoods": search_neighbourhoods,
@@ -74,6 +81,8 @@ def solve_compact(
         state.take_if_cheaper(start)
     if np.isfinite(least):
         state.raise_bound(least - formulation.constant)
+    if formulation.groups and start is None and from_nodes:
+        start_from_orders(state)
     if formulation.has_edge_form and from_nodes and start is None:
         start_from_nodes(state, solver, limits)
     problem = SearchProblem.of(formulation, solver, limits, started)
@@ -85,6 +94,20 @@ def solve_compact(
                 phase(problem, state)
             state.seconds[name] = time.monotonic() - clock
     return state
+
+
+def start_from_orders(state: SearchState) -> None:
+    """Gives the search of an edge form in which inputs must reach outputs of their own a DAG, where one is found."""
+    formulation, clock = state.formulation, time.monotonic()
+    reduced = formulation.reduced
+    edges = cheapest_paths_along_orders(reduced, state.rng)
+    if edges is not None:
+        dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
+        cost = float(dag.edges["cost"].sum())
+        with suppress(SelectionError):  # it may break a limit on depth or parents, which paths know nothing of
+            check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
+            state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))
+    state.seconds["orders"] = time.monotonic() - clock
 
 
 def start_from_nodes(state: SearchState, solver: Solver, limits: SolveLimits) -> None:

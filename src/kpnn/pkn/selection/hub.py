@@ -10,10 +10,10 @@ import numpy as np
 
 from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.model.compact_form import formulate
-from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.formulation import Formulation, without_barred_columns
 from kpnn.pkn.selection.model.hub_form import formulate_hub
 from kpnn.pkn.selection.model.programme import Solver
-from kpnn.pkn.selection.model.rows import NO_COLUMN
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.realization import columns_of_edges, realize_edges
 from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import SolveLimits
@@ -54,24 +54,78 @@ def solve_by_hub(
     if is_proven and (not every_optimum or hub.objective <= nodes.bound + 1e-9):
         hub.seconds = seconds
         return hub_form, hub
-    start = None
-    if hub.best is not None:
-        start = columns_of_edges(edges, realize_edges(hub_form, hub.best, "support", 0))
     left = replace(limits, time_limit=max(0.1, limits.time_limit - (time.monotonic() - started)))
-    edges = _without_hopeless(edges, nodes, node_form, hub.objective)
-    search = solve_compact(edges, solver, left, least=bound, start=start)
-    search.seconds = seconds | search.seconds
-    return edges, search
+    if hub.best is None:
+        search = solve_compact(edges, solver, left, least=bound)
+        search.seconds = seconds | search.seconds
+        return edges, search
+    if every_optimum:
+        among = _edges_within(edges, node_form, nodes, hub.objective, has_hub=True)
+        start = columns_of_edges(among, realize_edges(hub_form, hub.best, "support", 0))
+        search = solve_compact(among, solver, left, least=bound, start=start)
+        search.seconds = seconds | search.seconds
+        return among, search
+    # What is left to find costs less than the best DAG with a hub, and has none.
+    beyond = _edges_within(edges, node_form, nodes, hub.objective - unit, has_hub=False)
+    search = solve_compact(beyond, solver, left, least=nodes.bound + unit, from_nodes=False)
+    seconds |= search.seconds
+    if search.best is None or search.objective > hub.objective - 1e-9:
+        least = np.inf if search.is_infeasible else search.bound
+        hub.bound = min(hub.objective, hub.bound, max(bound, least))
+        hub.seconds = seconds
+        return hub_form, hub
+    search.bound = min(search.bound, hub.bound)
+    search.seconds = seconds
+    return beyond, search
 
 
-def _without_hopeless(edges: Formulation, nodes: SearchState, node_form: Formulation, most_cost: float) -> Formulation:
-    """The edge form without nodes that are in no DAG of at most this cost, as the node form's relaxation says."""
-    relaxed = nodes.relaxed
-    if relaxed is None or relaxed.reduced_cost is None or not np.isfinite(most_cost):
-        return edges
-    least = relaxed.bound + node_form.constant + relaxed.reduced_cost
+def _edges_within(
+    edges: Formulation, node_form: Formulation, nodes: SearchState, most_cost: float, *, has_hub: bool
+) -> Formulation:
+    """The edge form of DAGs of at most this cost, without the columns that this excludes.
+
+    A DAG costs k - 1 edges more than its inputs and kept nodes, one without a hub k, so that little is left for nodes
+    beyond the fewest.
+
+    Args:
+        edges: the edge form.
+        node_form: the node form.
+        nodes: its search.
+        most_cost: most cost of a DAG.
+        has_hub: whether DAGs with a hub must be among them.
+    """
+    reduced, relaxed = edges.reduced, nodes.relaxed
+    unit = float(reduced.cost[0])
     codes = np.flatnonzero(node_form.node_column != NO_COLUMN)
-    hopeless = codes[least[node_form.node_column[codes]] > most_cost + 1e-6]
-    high = edges.high.copy()
-    high[edges.node_column[hopeless]] = 0.0
-    return replace(edges, high=np.maximum(high, edges.low))
+    columns, node_columns = edges.node_column[codes], node_form.node_column[codes]
+    low, high, rows = edges.low.copy(), edges.high.copy(), LinearRows()
+    rows.extend(edges.rows)
+    if relaxed is not None and relaxed.reduced_cost is not None:
+        slack = most_cost - (0.0 if has_hub else unit) - (relaxed.bound + node_form.constant) + 1e-6
+        high[columns[relaxed.reduced_cost[node_columns] > slack]] = 0.0
+        low[columns[-relaxed.reduced_cost[node_columns] > slack]] = 1.0
+        high = np.maximum(high, low)
+    # The node form's cuts hold here as well, and the edge form's own are weaker.
+    column_of = np.full(node_form.n_columns, NO_COLUMN)
+    column_of[node_columns] = columns
+    for found, values, least, most in zip(
+        nodes.rows.columns, nodes.rows.values, nodes.rows.low, nodes.rows.high, strict=True
+    ):
+        rows.add(column_of[found], values, least, most)
+    priced = np.flatnonzero(edges.cost)
+    n_meeting = len(reduced.reach.outputs) - (1 if has_hub else 0)
+    rows.add(
+        np.concatenate([priced, columns]),
+        np.concatenate([edges.cost[priced], np.full(len(columns), -unit)]),
+        unit * (len(reduced.pkn.inputs) + n_meeting) - edges.constant,
+    )
+    column_of_pair = {(parent, child): column for parent, child, column in edges.column_edges}
+    for (parent, child), column in column_of_pair.items():
+        kept = edges.node_column[[parent, child]]
+        kept = kept[kept != NO_COLUMN]
+        if (high[kept] == 0).any():
+            high[column] = 0.0
+        elif (child, parent) in column_of_pair:
+            back = column_of_pair[child, parent]
+            rows.add(np.array([edges.node_column[parent], column, back]), np.array([1.0, -1.0, -1.0]), 0.0)
+    return without_barred_columns(replace(edges, low=low, high=high, rows=rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,3 +95,52 @@ class Formulation:
     def has_whole_costs(self) -> bool:
         """Every solution costs a whole number."""
         return bool((self.cost == np.round(self.cost)).all()) and self.constant == round(self.constant)
+
+
+def without_barred_columns(formulation: Formulation) -> Formulation:
+    """The same formulation without the columns whose upper bound is 0; only where no column is for `serve`."""
+    assert not formulation.serve
+    left = formulation.high > 0
+    new = np.where(left, np.cumsum(left) - 1, NO_COLUMN)
+
+    def renumbered(columns: np.ndarray) -> np.ndarray:
+        return np.where(columns == NO_COLUMN, NO_COLUMN, new[columns])
+
+    rows, old = LinearRows(), formulation.rows
+    for columns, values, low, high in zip(old.columns, old.values, old.low, old.high, strict=True):
+        stays = left[columns]
+        columns, values = new[columns[stays]], values[stays]
+        if len(columns) == 1 and values[0] > 0 and low <= 0 and not np.isfinite(high):
+            continue  # says no more than that the column is not negative
+        if len(columns) or low > 0 or high < 0:
+            rows.add(columns, values, low, high)
+    networks = []
+    for net in formulation.networks:
+        is_open = (net.column == NO_COLUMN) | left[net.column]
+        is_target = (net.target_column == NO_COLUMN) | left[net.target_column]
+        networks.append(
+            replace(
+                net,
+                tail=net.tail[is_open],
+                head=net.head[is_open],
+                column=renumbered(net.column[is_open]),
+                targets=net.targets[is_target],
+                target_column=renumbered(net.target_column[is_target]),
+            )
+        )
+    groups = [
+        (replace(group, parents=group.parents[left[columns]]), new[columns[left[columns]]])
+        for group, columns in formulation.groups
+    ]
+    return replace(
+        formulation,
+        cost=formulation.cost[left],
+        low=formulation.low[left],
+        high=formulation.high[left],
+        is_integer=formulation.is_integer[left],
+        rows=rows,
+        networks=tuple(networks),
+        node_column=renumbered(formulation.node_column),
+        edge_column=renumbered(formulation.edge_column),
+        groups=tuple(groups),
+    )

@@ -88,7 +88,7 @@ def cut_relaxation(problem: SearchProblem, state: SearchState) -> None:
 
 def _has_stalled(bounds: list[float], objective: float, seconds: float) -> bool:
     """More rounds of cuts on the relaxation are not worth their time."""
-    if seconds > _LONG_ROUND and len(bounds) > 1:
+    if seconds > _LONG_ROUND and len(bounds) > 1 and np.isfinite(objective):
         return bounds[-1] - bounds[-2] < _LEAST_SHARE * (objective - bounds[-1])
     return len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
 
