@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _weigh_member(member: object, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
+def _weigh_member(member: keras.Model, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
     from kpnn.nn import biases
 
     network = FrozenNetwork.of(member)
@@ -139,7 +143,7 @@ def _weigh_member(member: object, cells: _HeldOutCells, neurons: Sequence[str]) 
     return _OfMember(tables, shared, oriented(act, signs, network.at_rest)[:, places])
 
 
-def _oriented_edges(member: object, sign_of: dict[str, float]) -> pd.DataFrame:
+def _oriented_edges(member: keras.Model, sign_of: dict[str, float]) -> pd.DataFrame:
     """Edge weights as they are once every neuron speaks for the output; genes stay as they are measured."""
     from kpnn.nn import edge_weights
 
