@@ -80,7 +80,9 @@ def _t_of_output(expression: csr_matrix, positive: np.ndarray, codes: np.ndarray
     return _t(expression, expression.multiply(expression).tocsr(), positive, codes)
 
 
-def _t(values: csr_matrix | np.ndarray, squares: csr_matrix | np.ndarray, positive: np.ndarray, codes: np.ndarray):
+def _t(
+    values: csr_matrix | np.ndarray, squares: csr_matrix | np.ndarray, positive: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
     n_groups = int(codes.max()) + 1
     cell_of = 2 * codes + positive
     n = np.bincount(cell_of, minlength=2 * n_groups).astype(float)
