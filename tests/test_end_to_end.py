@@ -16,7 +16,7 @@ import pytest
 
 from kedro_project import Project, make_project
 from kpnn.datasets.networks import DagDataset
-from kpnn.training.metrics import METRICS
+from kpnn.evaluation import METRICS
 
 NO_TUNING = "modelling.tuning.n_trials=0"
 

@@ -162,7 +162,57 @@ def test_a_zarr_store_of_structured_arrays_is_read(tmp_path):
     np.testing.assert_array_equal(read_all(tmp_path / "a.zarr"), COUNTS)
 
 
+def test_a_matrix_of_cells_by_genes_is_told_by_its_sizes(tmp_path):
+    folder = write_mtx(tmp_path / "m")
+    head, *lines = (folder / "matrix.mtx").read_text().splitlines()
+    turned = [line if line.startswith("%") else " ".join([*line.split()[1::-1], line.split()[2]]) for line in lines]
+    (folder / "matrix.mtx").write_text("\n".join([head, *turned]))
+    np.testing.assert_array_equal(read_all(folder), COUNTS)
+
+
+def test_a_gene_without_a_symbol_goes_by_its_identifier(tmp_path):
+    folder = write_mtx(tmp_path / "m")
+    (folder / "genes.tsv").write_text("ENSG0\t\nENSG1\tHLA-A\nENSG2\tNF-κB\nENSG3\tGAPDH\n")
+    assert list(open_expression(folder).genes) == ["ENSG0", "HLA-A", "NF-κB", "GAPDH"]
+
+
 # Wrong diagnoses
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("matrix.mtx.gz", "name the folder that holds it"),
+        ("cells.rds", "is R's; write it as .h5ad"),
+        ("cells.loom", "is a loom file; save it as .h5ad"),
+        ("GSE1_RAW.tar", "is an archive; unpack it first"),
+        ("cells.xlsx", "is a workbook; save the sheet as CSV"),
+        ("cells.parquet", "no known ending"),
+    ],
+)
+def test_what_is_not_read_is_told_by_its_name_with_advice(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(CellsError, match=message):
+        open_expression(tmp_path / name)
+
+
+def test_a_10x_file_that_is_called_anndata_is_called_what_it_is(tmp_path):
+    names = (pd.Index(BARCODES), pd.Index(GENES), pd.Index(IDS))
+    write_tenx_h5(tmp_path / "a.h5ad", sp.csr_matrix(COUNTS), *names)
+    with pytest.raises(CellsError, match="no AnnData file, but a 10x file: say `format: tenx_h5`"):
+        open_expression(tmp_path / "a.h5ad")
+    np.testing.assert_array_equal(read_all(tmp_path / "a.h5ad", format="tenx_h5"), COUNTS)
+
+
+def test_types_of_features_that_there_are_are_named(tmp_path):
+    names = (pd.Index(BARCODES), pd.Index(GENES), pd.Index(IDS))
+    write_tenx_h5(tmp_path / "a.h5", sp.csr_matrix(COUNTS), *names)
+    with pytest.raises(CellsError, match=r"no feature of type Peaks \(found: Gene Expression\)"):
+        open_expression(tmp_path / "a.h5", feature_type="Peaks")
+    folder = write_mtx(tmp_path / "m")
+    (folder / "genes.tsv").write_text("".join(f"i{n}\tg{n}\tAntibody Capture\n" for n in range(len(GENES))))
+    with pytest.raises(CellsError, match=r"no feature of type Gene Expression \(found: Antibody Capture\)"):
+        open_expression(folder)
 
 
 def molecule_info(file):

@@ -79,16 +79,33 @@ def test_one_split_is_no_cross_validation():
         FoldSettings(n_splits=1)
 
 
-@pytest.mark.parametrize(("n_cases", "n_controls", "is_enough"), [(2, 8, False), (2, 2, False), (4, 8, True)])
-def test_training_cells_with_a_class_in_one_donor_are_refused_before_any_training(n_cases, n_controls, is_enough):
+@pytest.mark.parametrize(
+    ("n_cases", "n_controls", "n_folds"), [(2, 8, 0), (2, 2, 0), (1, 9, 0), (3, 8, 3), (4, 4, 4), (8, 9, 5)]
+)
+def test_few_donors_make_fewer_folds_or_are_refused_before_any_training(n_cases, n_controls, n_folds, caplog):
     donors = np.repeat([f"d{number}" for number in range(n_cases + n_controls)], 6)
     values = np.repeat([1] * n_cases + [0] * n_controls, 6)
     names = [f"c{number}" for number in range(len(donors))]
     labels, groups = pd.DataFrame({"T": values}, index=names), pd.Series(donors, index=names)
-    settings = FoldSettings(n_splits=2, group_by="donor")
-    if is_enough:
-        folds = make_folds(labels, settings, groups)
-        assert groups[folds["barcode"]].groupby(folds["fold"].to_numpy()).nunique().sum() == n_cases + n_controls
-    else:
-        with pytest.raises(CellsError, match=r"in one group of `donor` only.*n_splits = 2"):
+    settings = FoldSettings(group_by="donor")
+    if n_folds == 0:
+        with pytest.raises(
+            CellsError, match=rf"class [01] of `T` is in {n_cases} groups? of `donor` only.*needs three"
+        ):
             make_folds(labels, settings, groups)
+        return
+    folds = make_folds(labels, settings, groups)
+    assert folds["fold"].nunique() == n_folds
+    assert ("folds instead of cross_validation.n_splits = 5" in caplog.text) is (n_folds < 5)
+    assert groups[folds["barcode"]].groupby(folds["fold"].to_numpy()).nunique().sum() == n_cases + n_controls
+    for fold in range(n_folds):
+        training = folds.loc[folds["fold"] != fold, "barcode"]
+        assert groups[training].groupby(labels.loc[training, "T"].to_numpy()).nunique().min() >= 2
+
+
+def test_training_cells_with_a_class_in_one_donor_are_refused():
+    donors = np.repeat([f"d{number}" for number in range(6)], 6)
+    names = [f"c{number}" for number in range(36)]
+    labels = pd.DataFrame({"T": np.repeat([1, 1, 1, 0, 0, 0], 6)}, index=names)
+    with pytest.raises(CellsError, match=r"hold class [01] of `T` in one group of `donor` only.*more folds than 2"):
+        make_folds(labels, FoldSettings(n_splits=2, group_by="donor"), pd.Series(donors, index=names))

@@ -26,7 +26,7 @@ CASES = {
     "plain": {},
     "penalties": {"kernel_l1": 0.03, "kernel_l2": 0.05, "bias_l1": 0.07, "bias_l2": 0.11},
     "standard": {"input_normalization": "standard"},
-    "floored": {"input_normalization": "floored"},
+    "common": {"input_normalization": "common"},
     "signed": {"signed": True, "kernel_l1": 0.02, "kernel_l2": 0.04},
     "tanh": {"hidden_activation": "tanh"},
     "logits": {"output_activation": "linear"},

@@ -76,7 +76,7 @@ def test_batch_normalization_is_kerass(cells):
     np.testing.assert_allclose(predict(model, X), peer.predict(X.toarray(), verbose=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["standard", "floored", "batch"])
+@pytest.mark.parametrize("kind", ["standard", "common", "batch"])
 def test_the_keras_model_and_predict_normalize_alike(kind, cells):
     dag, X, y = cells
     model = build_kpnn(dag, input_normalization=kind)
@@ -91,7 +91,7 @@ def test_without_normalization_the_model_has_no_such_layer_and_names_are_checked
     twin = build_kpnn(dag, input_normalization=None)
     set_edge_weights(twin, edge_weights(model), biases(model))
     np.testing.assert_array_equal(predict(model, X), predict(twin, X))
-    with pytest.raises(SettingsError, match="input_normalization must be None or one of standard, floored, batch"):
+    with pytest.raises(SettingsError, match="input_normalization must be None or one of standard, common, batch"):
         build_kpnn(dag, input_normalization="minmax")
 
 
@@ -105,15 +105,12 @@ def test_statistics_can_be_had_without_fit_kpnn(cells):
         np.testing.assert_array_equal(*values)
 
 
-def test_floored_normalization_divides_by_no_less_than_the_median_standard_deviation(cells):
+def test_common_normalization_divides_all_genes_by_the_root_of_their_mean_variance(cells):
     dag, X, y = cells
-    model = build_kpnn(dag, input_normalization="floored", seed=1, dtype="float64")
+    model = build_kpnn(dag, input_normalization="common", seed=1, dtype="float64")
     plain = build_kpnn(dag, seed=1, dtype="float64")
     seen = X.toarray()[:60]
-    deviations = seen.std(axis=0)
-    scales = np.maximum(deviations, np.median(deviations[deviations > 0]))
-    assert 0 < (deviations < scales).sum() < len(scales)  # some genes are held back, not all
-    scaled = (X.toarray() - seen.mean(axis=0)) / scales
+    scaled = (X.toarray() - seen.mean(axis=0)) / np.sqrt(seen.var(axis=0).mean())
     histories = [
         fit_kpnn(each, data[:60], y[:60], validation_data=(data[60:], y[60:]), max_epochs=5)
         for each, data in ((model, X), (plain, scaled))
@@ -123,23 +120,23 @@ def test_floored_normalization_divides_by_no_less_than_the_median_standard_devia
     np.testing.assert_allclose(predict(model, X), predict(plain, scaled), atol=1e-9)
 
 
-def test_floored_normalization_does_not_blow_up_a_gene_seen_in_one_cell(cells):
+def test_common_normalization_does_not_blow_up_a_gene_seen_in_one_cell(cells):
     dag, X, _ = cells
     dense = X.toarray()
     dense[:, 0] = 0.0
     dense[5, 0] = 1.0
     reach = {}
-    for kind in ("standard", "floored"):
+    for kind in ("standard", "common"):
         model = build_kpnn(dag, input_normalization=kind)
         adapt_normalization(model, dense)
         reach[kind] = float(np.abs(ops.convert_to_numpy(input_normalization(model)(dense)))[:, 0].max())
     assert reach["standard"] > 8.0  # sqrt(79): one cell in eighty
-    assert reach["floored"] < 2.0
+    assert reach["common"] < 2.0
 
 
-def test_floored_normalization_of_cells_in_which_nothing_varies_only_shifts(cells):
+def test_common_normalization_of_cells_in_which_nothing_varies_only_shifts(cells):
     dag, _, _ = cells
-    model = build_kpnn(dag, input_normalization="floored")
+    model = build_kpnn(dag, input_normalization="common")
     same = np.full((4, len(dag.inputs)), 3.0)
     adapt_normalization(model, same)
     np.testing.assert_array_equal(ops.convert_to_numpy(input_normalization(model)(same + 2.0)), 2.0)
@@ -148,9 +145,9 @@ def test_floored_normalization_of_cells_in_which_nothing_varies_only_shifts(cell
     np.testing.assert_array_equal(scale, 1.0)
 
 
-def test_floored_normalization_is_kept_in_the_file(cells, tmp_path):
+def test_common_normalization_is_kept_in_the_file(cells, tmp_path):
     dag, X, y = cells
-    model = build_kpnn(dag, input_normalization="floored")
+    model = build_kpnn(dag, input_normalization="common")
     fit_kpnn(model, X, y, max_epochs=2)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(predict(load_kpnn(tmp_path / "model.keras"), X), predict(model, X))

@@ -1,4 +1,4 @@
-"""What Keras computes itself is the same on JAX: prior, normalization with a floor, training."""
+"""What Keras computes itself is the same on JAX: a start that conducts, prior, normalization, training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import sys, numpy as np, pandas as pd, kpnn.nn, keras
 from kpnn.pkn import Dag
 edges, cells = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
 dag = Dag.from_edges(edges, outputs=["OUT0", "OUT1"])
-model = kpnn.nn.build_kpnn(dag, weight_prior=0.7, input_normalization="floored", seed=3)
+model = kpnn.nn.build_kpnn(dag, weight_prior=0.7, input_normalization="common", initializer="conducting")
 kpnn.nn.adapt_normalization(model, cells)
 X = cells.to_numpy(dtype="float32")
 found = {"start": model.predict(X, verbose=0), "penalty": float(sum(model.losses))}
@@ -46,7 +46,7 @@ def test_keras_on_jax_computes_the_same_and_trains(random_dag, random_cells, tmp
     assert done.stdout.strip() == "jax"
     found = np.load(tmp_path / "found.npz")
     here = build_kpnn(type(dag).from_edges(dag.edges, outputs=["OUT0", "OUT1"]), weight_prior=0.7,
-                      input_normalization="floored", seed=3)  # fmt: skip
+                      input_normalization="common", initializer="conducting")  # fmt: skip
     adapt_normalization(here, cells)
     np.testing.assert_allclose(found["start"], predict(here, cells), atol=1e-6)
     np.testing.assert_allclose(found["start"], ops.convert_to_numpy(here(X.toarray())), atol=1e-6)

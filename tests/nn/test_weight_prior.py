@@ -1,4 +1,4 @@
-"""A Gaussian prior on the weights, in units of their initial variance and of the number of cells."""
+"""A Gaussian prior on the weights, in units of how far they start and of the number of cells."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_initial_weights_have_the_variance_that_the_prior_counts_in(initializer,
     dag = random_dag(62)
     model = build_kpnn(dag, initializer=initializer)
     draws = np.array([edge_weights(build_kpnn(dag, initializer=initializer, seed=seed)) for seed in range(2000)])
-    np.testing.assert_allclose(draws.var(axis=0), 1 / sparse_dag(model).prior_precisions, rtol=0.15)
+    np.testing.assert_allclose(draws.var(axis=0), sparse_dag(model).start.variances, rtol=0.15)
 
 
 def test_gradients_are_those_of_kerass_own_loss(random_dag, random_cells):

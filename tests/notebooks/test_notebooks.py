@@ -49,9 +49,7 @@ def test_the_arms_of_a_finished_study_are_compared(tmp_path):
         "DO_NOT_TRACK": "1",
         "PYTHONPATH": str(project / "src"),
     }
-    small = (
-        "modelling.tuning.n_trials=0,modelling.fit.max_epochs=15,cross_validation.n_splits=2,reporting.n_bootstrap=20"
-    )
+    small = "modelling.tuning.n_trials=0,modelling.fit.max_epochs=15,cross_validation.n_splits=2"
     small += ",interpretation.seeds=0,interpretation.control_inputs=0,reporting.top=5"
     for options in (["--pipeline", "simulate", "--params", "simulate.n_cells=300"], ["--params", small]):
         command = [sys.executable, "-m", "kedro", "run", *options]

@@ -254,3 +254,15 @@ def test_without_a_proof_no_alternatives_are_claimed(pkn: Pkn) -> None:
     _, report, _ = nodes.summarise(selection, shortest_path_dag(pkn), alternatives, settings)
     assert report["alternatives"]["neuron_sets_listed"] == 0
     assert report["alternatives"]["neuron_sets_are_all"] is False
+
+
+def test_a_study_goes_on_without_alternatives_that_time_did_not_suffice_for(pkn: Pkn, monkeypatch, caplog) -> None:
+    def out_of_time(*_: Any, **__: Any) -> None:
+        raise SelectionError("the optimum is not proven within time_limit=60 s")
+
+    monkeypatch.setattr(nodes, "enumerate_dags", out_of_time)
+    selection, settings = select_dag(pkn), DagSelectionSettings()
+    alternatives = nodes.find_alternatives(selection, settings, ControlSettings(), InterpretationSettings())
+    assert alternatives.selections == ()
+    assert set(alternatives.membership["membership"]) == {"unknown"}
+    assert "other optimal DAGs are not looked for: the optimum is not proven" in caplog.text

@@ -114,7 +114,7 @@ def test_a_missing_arm_is_said_in_the_report(study):
     assert pruned.tables is None and pruned.weighed is not None
     networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
     gathered = gather_study(networks, full, pruned, None, None, {})
-    _report, page, comparison, answer, *_ = write_report(gathered, {"n_bootstrap": 20})
+    _report, page, comparison, answer, *_ = write_report(gathered, {})
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
     assert answer["sentence"].startswith("There is no comparison")

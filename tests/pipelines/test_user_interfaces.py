@@ -40,7 +40,7 @@ def tracked(tmp_path_factory):
             client.log_param(runs[arm], "n_edges", len(arm))
             client.set_terminated(runs[arm])
         study = make_study()
-        report = write_report(study, n_bootstrap=20)
+        report = write_report(study)
         files = FilesDataset(filepath=str(folder / "report_files"))
         files.save(draw_files(report))
         log_report(study, report, files.load())

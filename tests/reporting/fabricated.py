@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
 from kpnn.reporting import ArmTables, Interpretation, Study
-from kpnn.training.metrics import score
 from kpnn.training.results import wide_predictions
 
 

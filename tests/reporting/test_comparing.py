@@ -25,21 +25,25 @@ def test_savings_and_degradation_are_the_tutorials():
     assert found.metrics["edge_compression_percent"] == pytest.approx(edges)
     a, b = full.fold_metrics["roc_auc"].mean(), pruned.fold_metrics["roc_auc"].mean()
     assert found.metrics["roc_auc_degradation_percent"] == pytest.approx(100 * (a - b) / a)
-    assert found.comparison.cells is not None
+    assert found.comparison.reference_roc_auc == pytest.approx(a)
+    assert found.metrics["roc_auc_difference"] == pytest.approx(b - a)
     lower, upper = (found.metrics[f"roc_auc_degradation_percent_{end}"] for end in ("lower", "upper"))
     assert lower < found.metrics["roc_auc_degradation_percent"] < upper
 
 
-def test_the_comparison_table_holds_the_mean_over_folds_and_the_pooled_score():
+def test_the_comparison_table_holds_the_mean_over_folds_and_its_interval():
     study = make_study()
-    table = comparison_table(study.arms, n_bootstrap=50).set_index(["arm", "metric"])
+    table = comparison_table(study.arms).set_index(["arm", "metric"])
     rows = study.arms[1].predictions
     row = table.loc[("pruned", "roc_auc")]
-    assert row["pooled"] == pytest.approx(roc_auc_score(rows["label"], rows["probability"]))
     by_fold = [roc_auc_score(fold["label"], fold["probability"]) for _, fold in rows.groupby("fold")]
     assert row["mean"] == pytest.approx(np.mean(by_fold))
     assert row["sd"] == pytest.approx(np.std(by_fold, ddof=1))
-    assert row["lower"] < row["pooled"] < row["upper"]
+    assert row["lower"] < row["mean"] < row["upper"]
+    # One ROC-AUC everywhere: the table, the answer and the folds' own scores agree.
+    found = answer(study)
+    assert row["mean"] == pytest.approx(found.comparison.candidate_roc_auc)
+    assert f"{row['mean']:.3f}" in found.sentence
 
 
 def test_a_missing_arm_leaves_no_comparison_and_says_so():
@@ -113,3 +117,34 @@ def test_the_hyperparameter_that_decides_the_loss_is_the_important_one():
     found = parameter_importances((replace(arm, trials=trials),)).set_index("hyperparameter")["importance"]
     assert found["dropout"] == pytest.approx(1.0)
     assert found["noise"] < 0.9 and 0 <= found["optimizer"] <= 1
+
+
+def test_donors_widen_the_answer():
+    study = make_study()
+    donors = pd.Series({f"cell{number}": f"donor{number // 2 % 5}" for number in range(200)})
+    together = answer(replace(study, groups=donors)).comparison
+    assert together.interval.degrees_of_freedom < 10
+    assert together.interval.degrees_of_freedom < answer(study).comparison.interval.degrees_of_freedom
+
+
+def test_folds_without_a_roc_auc_are_left_out_of_the_comparison():
+    study = make_study()
+    arms = tuple(
+        replace(
+            arm,
+            predictions=arm.predictions.assign(label=arm.predictions["label"].where(arm.predictions["fold"] != 1, 1)),
+            fold_metrics=arm.fold_metrics.assign(
+                roc_auc=arm.fold_metrics["roc_auc"].where(arm.fold_metrics["fold"] != 1)
+            ),
+        )
+        for arm in study.arms
+    )
+    found = answer(replace(study, arms=arms))
+    assert found.comparison.reference_roc_auc == pytest.approx(arms[0].fold_metrics["roc_auc"].mean())
+    table = comparison_table(arms).set_index(["arm", "metric"])
+    assert table.loc[("full", "roc_auc"), "n_folds"] == 4
+    none = tuple(
+        replace(arm, predictions=arm.predictions.assign(label=1), fold_metrics=arm.fold_metrics.assign(roc_auc=np.nan))
+        for arm in arms
+    )
+    assert "one class only" in answer(replace(study, arms=none)).sentence

@@ -38,7 +38,7 @@ def browse(folder: Path, *options: str) -> str:
 @pytest.fixture(scope="module")
 def report_file(tmp_path_factory):
     study = make_study(n_hidden=300, n_genes=3000)
-    page = write_report(study, n_bootstrap=20).page
+    page = write_report(study).page
     # What goes wrong in the page is written into it, where the test can read it.
     spy = "<script>window.onerror = (m) => { document.documentElement.dataset.error = m; };</script>"
     drawn = (
@@ -98,5 +98,5 @@ def test_the_report_prints(report_file, tmp_path):
 def test_an_empty_study_opens_without_an_error(tmp_path):
     path = tmp_path / "empty.html"
     study = replace(make_study(), arms=(), interpretations=(), pruned_dag=None, full_dag=None)
-    path.write_text(write_report(study, n_bootstrap=20).page, encoding="utf-8")
+    path.write_text(write_report(study).page, encoding="utf-8")
     assert "no comparison" in browse(tmp_path, "--dump-dom", path.as_uri())

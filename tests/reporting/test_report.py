@@ -50,7 +50,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report():
-    return write_report(make_study(), n_bootstrap=50)
+    return write_report(make_study())
 
 
 def without_plotly(page: str) -> str:
@@ -80,7 +80,7 @@ def test_figures_tell_arms_apart_by_more_than_colour(report):
 
 def test_names_are_escaped_wherever_they_stand():
     study = make_study(outputs=("<b>&OUT",))
-    page = without_plotly(write_report(study, n_bootstrap=20, title="<script>alert(1)</script>").page)
+    page = without_plotly(write_report(study, title="<script>alert(1)</script>").page)
     assert "<b>&OUT" not in page
     assert "<script>alert(1)" not in page
 
@@ -89,7 +89,7 @@ HOSTILE = ("</script><img src=x onerror=alert(1)>", "\" onmouseover='alert(1)'",
 
 
 def test_hostile_names_of_nodes_genes_and_outputs_stay_text():
-    plain = _Page(write_report(make_study(), n_bootstrap=20).page)
+    plain = _Page(write_report(make_study()).page)
     study = make_study(outputs=HOSTILE[:2], n_hidden=8, n_genes=12)
     renamed = {node: f"{name} hidden" for node, name in zip(study.pruned_dag.hidden, HOSTILE, strict=False)}
     weighed = tuple(
@@ -105,7 +105,7 @@ def test_hostile_names_of_nodes_genes_and_outputs_stay_text():
     dag = Dag.from_edges(edges, outputs=study.pruned_dag.outputs)
     membership = study.membership.replace({"node": renamed})
     hostile = replace(study, interpretations=weighed, pruned_dag=dag, membership=membership)
-    page = _Page(write_report(hostile, n_bootstrap=20, title=HOSTILE[0]).page)
+    page = _Page(write_report(hostile, title=HOSTILE[0]).page)
     assert page.tags == plain.tags
     assert page.handlers == [] and page.fetched == []
     words = "".join(page.words)
@@ -142,7 +142,7 @@ def test_every_section_of_a_whole_study_is_there(report):
     ],
 )
 def test_what_is_not_there_is_said(change, said):
-    page = write_report(replace(make_study(), **change), n_bootstrap=20).page
+    page = write_report(replace(make_study(), **change)).page
     assert said in without_plotly(page)
 
 
@@ -150,19 +150,19 @@ def test_arms_that_share_no_node_are_told_apart():
     study = make_study()
     other = make_dag(10, 60, 5, name="OTHER")
     weighed = (study.interpretations[0], make_interpretation("pruned", other))
-    page = write_report(replace(study, interpretations=weighed, pruned_dag=other), n_bootstrap=20).page
+    page = write_report(replace(study, interpretations=weighed, pruned_dag=other)).page
     assert "share no hidden node" in page
 
 
 def test_an_empty_study_still_gives_a_page():
-    page = write_report(Study(), n_bootstrap=20).page
+    page = write_report(Study()).page
     assert "no comparison" in page and "</html>" in page
 
 
 def test_the_tutorials_protocol_is_called_optimistic():
     study = make_study()
     arm = replace(study.arms[0], fold_metrics=study.arms[0].fold_metrics.assign(protocol="tutorial"))
-    assert "optimistic" in write_report(replace(study, arms=(arm, study.arms[1])), n_bootstrap=20).page
+    assert "optimistic" in write_report(replace(study, arms=(arm, study.arms[1]))).page
 
 
 def test_a_report_as_large_as_the_tcr_studys_is_small_and_quickly_written():

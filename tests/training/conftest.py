@@ -41,10 +41,10 @@ def folds(cells):
 
 @pytest.fixture
 def settings(tmp_path):
-    """Few epochs and trials, a database of the test's own."""
+    """Few epochs, trials and networks, a database of the test's own."""
     return EvaluationSettings.model_validate(
         {
-            "fit": {"max_epochs": 20, "patience": 5},
+            "fit": {"ensemble": 3, "max_epochs": 20, "patience": 5},
             "tuning": {
                 "n_trials": 4,
                 "batch_size": 2,

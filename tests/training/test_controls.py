@@ -72,11 +72,22 @@ def test_donors_of_one_class_each_exchange_it_as_wholes():
     assert len(set(of_donors)) > 5
 
 
-def test_a_dense_network_has_about_as_many_parameters(dag):
-    dense = dense_dag(dag)
+def test_a_dense_network_is_fully_connected(dag):
+    dense = dense_dag(dag, 7)
     assert len(dense.levels) == 3
     assert dense.inputs == dag.inputs
-    assert dense.n_parameters <= max(dag.n_parameters, len(dag.inputs) + 3)
+    assert dense.n_parameters == 7 * (len(dag.inputs) + 1) + 7 + 1
+
+
+def test_the_neurons_of_a_dense_network_do_not_start_alike(dag, cells, folds, settings, tmp_path):
+    recipe = {"initializer": "conducting", "learning_rate": 0.003}
+    base = settings.hyperparameters.model_copy(update={"initializer": "conducting"})
+    tuned = settings.tuning.model_copy(update={"n_trials": 1, "recipes": (recipe,)})
+    alike = settings.model_copy(update={"hyperparameters": base, "tuning": tuned})
+    [dense] = control_arms(ControlSettings(dense=True, dense_hidden=3), dag)
+    result = cross_validate(dense, cells, folds, alike, FoldStore(tmp_path))
+    assert {fold.hyperparameters["initializer"] for fold in result.folds} == {"glorot_uniform"}
+    assert {fold.hyperparameters["learning_rate"] for fold in result.folds} == {0.003}
 
 
 @pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])
@@ -94,8 +105,8 @@ def test_a_baseline_predicts_on_the_arms_folds(name, dag, cells, folds, settings
 def test_a_baseline_never_sees_the_held_out_cells(name, cells):
     rows = np.arange(120)
     training, held_out = rows[rows % 3 != 0], rows[rows % 3 == 0]
-    inner = [(training[::2], training[1::2])]
-    before = fit_baseline(name, cells, training, held_out, inner, seed=1)
+    inner = [(training[::2], training[1::2]), (training[1::2], training[::2])]
+    before = fit_baseline(name, cells, inner, held_out, seed=1)
     spoiled = cells.expression.toarray()
     spoiled[held_out[1:]] = 99.0
     from dataclasses import replace
@@ -103,6 +114,18 @@ def test_a_baseline_never_sees_the_held_out_cells(name, cells):
     from scipy.sparse import csr_matrix
 
     other = replace(cells, store=csr_matrix(spoiled, dtype=np.float32))
-    after = fit_baseline(name, other, training, held_out, inner, seed=1)
+    after = fit_baseline(name, other, inner, held_out, seed=1)
     assert before.probabilities[0] == pytest.approx(after.probabilities[0])
     assert before.hyperparameters == after.hyperparameters
+
+
+@pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])
+def test_a_baseline_is_the_mean_logit_of_a_classifier_for_each_inner_fold(name, cells):
+    rows = np.arange(120)
+    training, held_out = rows[rows % 3 != 0], rows[rows % 3 == 0]
+    inner = [(training[::2], training[1::2]), (training[1::2], training[::2])]
+    fit = fit_baseline(name, cells, inner, held_out, seed=1)
+    of_members = np.array(fit.of_members)
+    assert of_members.shape == (2, 40, 1)
+    logits = np.log(of_members) - np.log1p(-of_members)
+    np.testing.assert_allclose(fit.probabilities, 1 / (1 + np.exp(-logits.mean(axis=0))), rtol=1e-6)

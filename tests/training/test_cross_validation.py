@@ -12,7 +12,7 @@ from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
-from kpnn.training.results import FoldStore, wide_predictions
+from kpnn.training.results import FoldStore, mean_curve, wide_predictions
 
 
 def run(dag, cells, folds, settings, root, arm="full", **options):
@@ -47,6 +47,7 @@ def test_every_cell_is_predicted_once_and_the_signal_is_found(dag, cells, folds,
     assert (truth.reindex(barcodes).to_numpy() == y[:, 0]).all()
     assert result.pooled_metrics()["roc_auc"] > 0.85
     assert len(result.trials()) == 3 * 4
+    assert set(result.trials()["state"]) <= {"complete", "pruned"}
     assert set(result.learning_curves()["fold"]) == {0, 1, 2}
 
 
@@ -95,7 +96,8 @@ def test_finished_folds_are_not_trained_again(dag, cells, folds, settings, tmp_p
         run(dag, cells, folds, settings.model_copy(update={"resume": False}), tmp_path)
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(dag, cells, folds, settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize("dies_at", [2, 5, 9])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(dies_at, dag, cells, folds, settings, tmp_path, monkeypatch):
     whole = run(dag, cells, folds, settings, tmp_path / "whole")
     interrupted = settings.model_copy(
         update={"tuning": settings.tuning.model_copy(update={"storage": f"sqlite:///{tmp_path}/interrupted.db"})}
@@ -105,18 +107,21 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(dag, cells, folds, sett
     fits = fold_module.fit_networks
     calls = []
 
-    def dies_in_the_second_fold(*arguments):
+    def dies(*arguments):
         calls.append(1)
-        if len(calls) == 5:  # fold 0: two batches and the refit; fold 1: the first batch is done, the second dies
+        if len(calls) == dies_at:  # in the first batch of fold 0, in its second, in fold 1
             raise KeyboardInterrupt
         return fits(*arguments)
 
-    monkeypatch.setattr(fold_module, "fit_networks", dies_in_the_second_fold)
+    monkeypatch.setattr(fold_module, "fit_networks", dies)
     with pytest.raises(KeyboardInterrupt):
         run(dag, cells, folds, interrupted, tmp_path / "interrupted")
     monkeypatch.setattr(fold_module, "fit_networks", fits)
     resumed = run(dag, cells, folds, interrupted, tmp_path / "interrupted")
     pd.testing.assert_frame_equal(whole.predictions(), resumed.predictions())
+    for fold in (0, 1):
+        for a, b in zip(weights_of(whole, fold), weights_of(resumed, fold), strict=True):
+            assert np.array_equal(a, b)
     same = [c for c in whole.trials() if c != "seconds"]
     pd.testing.assert_frame_equal(whole.trials()[same], resumed.trials()[same])
 
@@ -149,6 +154,52 @@ def test_the_tutorials_protocol_is_untuned_and_marked(dag, cells, folds, setting
     assert len(result.trials()) == 0
 
 
+def test_a_folds_model_is_the_mean_logit_of_its_members_in_one_file(dag, cells, folds, settings, tmp_path):
+    from kpnn.nn import load_kpnn, members_of, predict
+
+    fold = run(dag, cells, folds, settings, tmp_path).folds[1]
+    model = load_kpnn(FoldStore(tmp_path).model_path(0, 1))
+    held_out = cells.rows_of(folds.loc[folds["fold"] == 1, "barcode"])
+    of_members = [predict(member, cells.expression[held_out])["TCR"].to_numpy(float) for member in members_of(model)]
+    assert len(of_members) == 3
+    logits = np.log(of_members) - np.log1p(-np.array(of_members))
+    stated = fold.predictions["probability"].to_numpy()
+    np.testing.assert_allclose(stated, 1 / (1 + np.exp(-logits.mean(axis=0))), atol=1e-6)
+    for member, expected in enumerate(of_members):
+        table = fold.member_predictions[fold.member_predictions["member"] == member]
+        assert list(table["barcode"]) == list(fold.predictions["barcode"])
+        np.testing.assert_allclose(table["probability"], expected, atol=1e-6)
+    assert fold.n_parameters == dag.n_parameters
+    assert set(fold.history["member"]) == {0, 1, 2}
+    assert fold.n_epochs == fold.history.groupby("member").size().max()
+
+
+def test_the_model_is_the_winning_trial_itself(dag, cells, folds, settings, tmp_path):
+    result = run(dag, cells, folds, settings, tmp_path)
+    for fold in result.folds:
+        complete = fold.trials[fold.trials["state"] == "complete"]
+        best = complete.loc[complete["value"].idxmin()]
+        assert fold.hyperparameters["dropout"] == best["dropout"]
+        assert fold.history.groupby("member")["val_loss"].min().mean() == pytest.approx(best["value"])
+
+
+def test_a_single_network_is_stopped_on_one_inner_split(dag, cells, folds, settings, tmp_path):
+    from kpnn.nn import load_kpnn, members_of
+
+    single = settings.model_copy(update={"fit": settings.fit.model_copy(update={"ensemble": 1})})
+    result = run(dag, cells, folds, single, tmp_path)
+    assert len(members_of(load_kpnn(FoldStore(tmp_path).model_path(0, 0)))) == 1
+    assert set(result.trials()["n_members"]) == {1}
+    assert set(result.member_predictions()["member"]) == {0}
+
+
+def test_the_members_curves_are_averaged_to_their_longest():
+    history = pd.DataFrame({"member": [0, 0, 0, 1], "epoch": [1, 2, 3, 1], "loss": [4.0, 3, 2, 2], "val_loss": 1.0})
+    curve = mean_curve(history)
+    assert list(curve["epoch"]) == [1, 2, 3]
+    assert list(curve["loss"]) == [3.0, 2.5, 2.0]
+
+
 def test_folds_that_name_unknown_cells_are_an_error(dag, cells, folds, settings, tmp_path):
     with pytest.raises(CellsError, match="nobody"):
         run(dag, cells, folds.replace({"cell0": "nobody"}), settings, tmp_path)
@@ -177,7 +228,7 @@ def test_cells_streamed_from_disk_train_as_well_as_in_memory(dag, cells, folds, 
     assert streamed.store.whole() is None
     longer = settings.model_copy(
         update={
-            "fit": settings.fit.model_copy(update={"max_epochs": 80, "patience": 20}),
+            "fit": settings.fit.model_copy(update={"ensemble": 1, "max_epochs": 80, "patience": 20}),
             "tuning": settings.tuning.model_copy(update={"n_trials": 2}),
         }
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from kpnn.errors import CellsError, SettingsError
-from kpnn.training.data import LabelledCells, inner_folds, inner_holdout
+from kpnn.training.data import LabelledCells
 
 
 def labelled(values):
@@ -57,31 +57,3 @@ def test_top_genes_need_cells_and_a_number():
 def test_a_matrix_that_does_not_fit_the_names_is_refused():
     with pytest.raises(CellsError, match=r"shape \(3, 2\) for 3 cells and 1 input nodes"):
         LabelledCells(csr_matrix(np.ones((3, 2))), np.zeros((3, 1)), np.array(["a", "b", "c"]), ("G_gene",), ("T",))
-
-
-def cohort(n_cases, n_controls, cells_each=6):
-    """Donors that are cases or controls, as in case-control studies."""
-    donors = np.repeat([f"d{number}" for number in range(n_cases + n_controls)], cells_each)
-    labels = np.repeat([1.0] * n_cases + [0.0] * n_controls, cells_each)[:, None].astype(np.float32)
-    matrix = csr_matrix(np.ones((len(donors), 1), dtype=np.float32))
-    names = np.array([f"c{number}" for number in range(len(donors))])
-    return LabelledCells(matrix, labels, names, ("G_gene",), ("T",), donors)
-
-
-@pytest.mark.parametrize(("n_cases", "n_controls", "n_parts"), [(2, 8, 2), (3, 8, 3), (4, 4, 4), (9, 9, 5)])
-def test_inner_splits_of_few_donors_hold_both_classes_on_both_sides(n_cases, n_controls, n_parts):
-    cells = cohort(n_cases, n_controls)
-    rows = np.arange(len(cells.labels))
-    for seed in range(20):
-        parts = inner_folds(cells, rows, 5, seed)
-        assert len(parts) == n_parts
-        for train, validate in [*parts, inner_holdout(cells, rows, 0.2, seed)]:
-            assert not set(cells.groups[train]) & set(cells.groups[validate])
-            assert set(cells.labels[train, 0]) == set(cells.labels[validate, 0]) == {0.0, 1.0}
-            assert sorted([*train, *validate]) == list(rows)
-
-
-def test_a_class_in_one_donor_cannot_be_split_and_is_said_to_be_so():
-    cells = cohort(1, 8, cells_each=12)
-    with pytest.raises(CellsError, match="in one group only"):
-        inner_folds(cells, np.arange(len(cells.labels)), 5, 0)

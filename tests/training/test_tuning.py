@@ -7,14 +7,17 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from kpnn.errors import SettingsError
+from kpnn.training.racing import Member
 from kpnn.training.settings import EvaluationSettings, Hyperparameters, TuningSettings
-from kpnn.training.tuning import open_storage, search
+from kpnn.training.trial_storage import open_storage
+from kpnn.training.tuning import Search
 
 SPACE = {
     "dropout": {"type": "float", "low": 0.0, "high": 0.5},
@@ -29,112 +32,158 @@ def tuning(storage, **changes):
     )
 
 
-def train(proposed, on_epoch):
-    """A made-up validation loss with its minimum at dropout 0.2 and tanh."""
-    losses = []
-    for position, h in enumerate(proposed):
-        loss = abs(h.dropout - 0.2) + (0.3 if h.hidden_activation == "sigmoid" else 0.0)
-        for epoch in range(1, 13):
-            if not on_epoch(position, epoch, loss + 1 / epoch):
-                break
-        losses.append(loss)
-    return losses
+class History:
+    loss = (0.5, 0.4)
+
+
+def train(wanted):
+    """Made-up losses of ten validation cells, lowest at dropout 0.2 and tanh; inner folds differ a little."""
+    members = []
+    for h, fold in wanted:
+        loss = abs(h.dropout - 0.2) + (0.3 if h.hidden_activation == "sigmoid" else 0.0) + 0.01 * fold
+        cells = loss + 0.01 * np.sin(np.arange(10) * (1 + h.batch_size))
+        members.append(Member((h, fold), loss, cells, History()))
+    return members
+
+
+def search(train, settings, base=Hyperparameters(), seed=7, n_folds=3, **options):  # noqa: B008 - frozen
+    return Search(settings, base, n_folds, seed).run(train, "study", **options)
+
+
+def without_times(trials):
+    return trials.drop(columns="seconds")
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
-@pytest.mark.parametrize("pruner", ["median", "none"])
+@pytest.mark.parametrize("pruner", ["race", "none"])
 def test_the_best_of_the_trials_is_found_and_the_search_repeats(sampler, pruner, tmp_path):
-    results = [
-        search(
-            train, tuning(f"sqlite:///{tmp_path}/{i}.db", sampler=sampler, pruner=pruner), Hyperparameters(), "study", 7
-        )
-        for i in range(2)
-    ]
+    results = [search(train, tuning(f"sqlite:///{tmp_path}/{i}.db", sampler=sampler, pruner=pruner)) for i in range(2)]
     trials = results[0].trials
     assert len(trials) == 8
     complete = trials[trials["state"] == "complete"]
-    assert results[0].best.dropout == complete.loc[complete["value"].idxmin(), "dropout"]
-    same = [c for c in trials if c != "seconds"]
-    pd.testing.assert_frame_equal(trials[same], results[1].trials[same])
+    assert results[0].best.hyperparameters.dropout == complete.loc[complete["value"].idxmin(), "dropout"]
+    assert set(complete["n_members"]) == {3}
+    pd.testing.assert_frame_equal(without_times(trials), without_times(results[1].trials))
+    if pruner == "none":
+        assert len(complete) == 8
 
 
-@pytest.mark.parametrize("pruner", ["successive_halving", "hyperband"])
-def test_other_pruners_go_by_name(pruner, tmp_path):
-    assert (
-        len(search(train, tuning(f"sqlite:///{tmp_path}/a.db", pruner=pruner), Hyperparameters(), "s", 1).trials) == 8
-    )
+def test_the_result_holds_the_networks_of_the_best_trial(tmp_path):
+    best = search(train, tuning(f"sqlite:///{tmp_path}/a.db")).best
+    assert [member.network for member in best.members] == [(best.hyperparameters, fold) for fold in range(3)]
 
 
 def test_tuned_settings_replace_only_what_is_searched(tmp_path):
     base = Hyperparameters(kernel_l2=0.25)
-    found = search(train, tuning(f"sqlite:///{tmp_path}/a.db"), base, "study", 7).best
+    found = search(train, tuning(f"sqlite:///{tmp_path}/a.db"), base).best.hyperparameters
     assert found.kernel_l2 == 0.25
     assert 16 <= found.batch_size <= 128
 
 
-@pytest.mark.parametrize("interrupted_in_batch", [0, 1, 3])
-def test_a_search_that_goes_on_ends_like_one_that_was_not_interrupted(interrupted_in_batch, tmp_path):
-    whole = search(train, tuning(f"sqlite:///{tmp_path}/whole.db"), Hyperparameters(), "study", 7)
+def test_recipes_are_the_first_trials_wherever_they_lie(tmp_path):
+    recipes = [{"dropout": 0.2, "hidden_activation": "tanh"}, {"dropout": 0.7}, {"initializer": "he_uniform"}]
+    seen = []
+
+    def watched(wanted):
+        seen.extend(h for h, _ in wanted)
+        return train(wanted)
+
+    found = search(watched, tuning(f"sqlite:///{tmp_path}/a.db", recipes=recipes))
+    assert [h.dropout for h in seen[:2]] == [0.2, 0.7]
+    assert found.trials["dropout"].tolist()[:2] == [0.2, 0.7]
+    assert found.trials["initializer"].tolist()[2:4] == ["he_uniform", "glorot_uniform"]
+    assert found.best.hyperparameters == Hyperparameters(dropout=0.2)
+    assert len(found.trials) == 8
+    few = search(watched, tuning(f"sqlite:///{tmp_path}/few.db", recipes=recipes, n_trials=1))
+    assert len(few.trials) == 1
+    assert few.best.hyperparameters == Hyperparameters(dropout=0.2)
+
+
+def test_the_storage_shows_a_recipe_where_it_lies_in_the_search_space(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    search(train, tuning(url, recipes=[{"dropout": 0.7}], n_trials=2))
+    first, second = optuna.load_study(study_name="study", storage=url).trials
+    assert first.params == {"batch_size": 64, "hidden_activation": "tanh"}
+    assert set(second.params) == set(SPACE)
+
+
+@pytest.mark.parametrize("interrupted_in_call", [0, 1, 3, 5])
+@pytest.mark.parametrize("recipes", [[], [{"dropout": 0.45}, {"dropout": 0.3}, {"dropout": 0.7}]])
+def test_a_search_that_goes_on_ends_like_one_that_was_not_interrupted(recipes, interrupted_in_call, tmp_path):
+    whole = search(train, tuning(f"sqlite:///{tmp_path}/whole.db", recipes=recipes))
     url = f"sqlite:///{tmp_path}/cut.db"
+    calls = count()
 
-    batches = count()
-
-    def dies(proposed, on_epoch):
-        if next(batches) == interrupted_in_batch:
+    def dies(wanted):
+        if next(calls) == interrupted_in_call:
             raise KeyboardInterrupt
-        return train(proposed, on_epoch)
+        return train(wanted)
 
     with pytest.raises(KeyboardInterrupt):
-        search(dies, tuning(url), Hyperparameters(), "study", 7)
-    resumed = search(train, tuning(url), Hyperparameters(), "study", 7)
-    same = [c for c in whole.trials if c != "seconds"]
-    pd.testing.assert_frame_equal(whole.trials[same], resumed.trials[same])
-    assert resumed.best == whole.best
+        search(dies, tuning(url, recipes=recipes))
+    resumed = search(train, tuning(url, recipes=recipes))
+    pd.testing.assert_frame_equal(without_times(whole.trials), without_times(resumed.trials))
+    assert resumed.best.hyperparameters == whole.best.hyperparameters
+    assert [m.network for m in resumed.best.members] == [m.network for m in whole.best.members]
 
 
 def test_a_batch_cut_off_while_it_was_written_is_done_again(tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
-    whole = search(train, tuning(f"sqlite:///{tmp_path}/whole.db"), Hyperparameters(), "study", 7)
-    search(train, tuning(url, n_trials=4), Hyperparameters(), "study", 7)
+    whole = search(train, tuning(f"sqlite:///{tmp_path}/whole.db"))
+    search(train, tuning(url, n_trials=4))
     storage = open_storage(url)
     kept = optuna.load_study(study_name="study", storage=storage).trials
     optuna.delete_study(study_name="study", storage=storage)
     optuna.create_study(study_name="study", storage=storage).add_trials(kept[:3])
-    resumed = search(train, tuning(url), Hyperparameters(), "study", 7)
-    assert resumed.best == whole.best
+    resumed = search(train, tuning(url))
+    assert resumed.best.hyperparameters == whole.best.hyperparameters
     assert len(resumed.trials) == 8
 
 
-def test_a_finished_search_trains_nothing(tmp_path):
+def test_a_finished_search_trains_its_best_again_and_nothing_else(tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
-    first = search(train, tuning(url), Hyperparameters(), "study", 7)
+    first = search(train, tuning(url)).best
+    trained = []
 
-    def no_training(*_):
-        raise AssertionError("trained again")
+    def watched(wanted):
+        trained.extend(wanted)
+        return train(wanted)
 
-    assert search(no_training, tuning(url), Hyperparameters(), "study", 7).best == first.best
+    assert search(watched, tuning(url)).best.hyperparameters == first.hyperparameters
+    assert trained == [(first.hyperparameters, fold) for fold in range(3)]
 
 
 def test_time_can_be_the_budget(tmp_path):
-    found = search(train, tuning(f"sqlite:///{tmp_path}/a.db", timeout_seconds=1e-6), Hyperparameters(), "study", 7)
+    found = search(train, tuning(f"sqlite:///{tmp_path}/a.db", timeout_seconds=1e-6))
     assert len(found.trials) == 2  # the first batch is always trained
 
 
-def test_a_trial_that_diverges_is_not_the_best(tmp_path):
-    def one_diverges(proposed, on_epoch):
-        losses = train(proposed, on_epoch)
-        return [float("nan"), *losses[1:]]
+def diverged(member):
+    return Member(member.network, float("inf"), np.zeros(0), member.history)
 
-    found = search(one_diverges, tuning(f"sqlite:///{tmp_path}/a.db"), Hyperparameters(), "study", 7)
+
+def test_a_trial_that_diverges_is_not_the_best(tmp_path):
+    def one_diverges(wanted):
+        first, *others = train(wanted)
+        return [diverged(first) if wanted[0][1] == 0 else first, *others]
+
+    found = search(one_diverges, tuning(f"sqlite:///{tmp_path}/a.db"))
     assert (found.trials["state"] == "fail").sum() == 4
+    assert np.isfinite(found.best.loss())
 
 
 def test_if_all_trials_diverge_it_says_so(tmp_path):
-    def all_diverge(proposed, on_epoch):
-        return [float("nan")] * len(proposed)
-
     with pytest.raises(SettingsError, match="finite validation loss"):
-        search(all_diverge, tuning(f"sqlite:///{tmp_path}/a.db"), Hyperparameters(), "study", 7)
+        search(lambda wanted: [diverged(m) for m in train(wanted)], tuning(f"sqlite:///{tmp_path}/a.db"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [({"dropuot": 0.1}, "dropuot"), ({"dropout": 1.5}, "less than 1"), ({"weight_prior": -1.0}, "greater than")],
+)
+def test_a_recipe_that_makes_no_sense_is_an_error(recipe, message):
+    with pytest.raises(ValidationError, match=message):
+        EvaluationSettings.model_validate({"tuning": {"recipes": [recipe]}})
 
 
 @pytest.mark.parametrize(
@@ -193,7 +242,7 @@ def postgresql(tmp_path):
 
 
 def test_a_postgresql_server_gives_the_same_search_as_a_file(postgresql, tmp_path):
-    there = search(train, tuning(postgresql), Hyperparameters(), "study", 7)
-    here = search(train, tuning(f"sqlite:///{tmp_path}/a.db"), Hyperparameters(), "study", 7)
-    assert there.best == here.best
+    there = search(train, tuning(postgresql))
+    here = search(train, tuning(f"sqlite:///{tmp_path}/a.db"))
+    pd.testing.assert_frame_equal(without_times(there.trials), without_times(here.trials))
     assert len(optuna.load_study(study_name="study", storage=postgresql).trials) == 8

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from kpnn.errors import CellsError, some_names
+
+_log = logging.getLogger(__name__)
 
 
 class FoldSettings(BaseModel):
@@ -50,20 +54,23 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
     Args:
         labels: 0/1, index the barcodes, one column per output.
         settings: how to split.
-        groups: for each barcode the group that must not be torn apart; needed where `settings.group_by` is set.
+        groups: for each barcode the group that must not be torn apart; needed where `settings.group_by` is set. There
+            are no more folds than groups of the rarest class; fewer than `settings.n_splits` are a warning.
 
     Returns:
         A table with the columns `repeat` (from 0), `fold` (from 0) and `barcode`: the cell is held out in that fold.
 
     Raises:
-        CellsError: a class has fewer cells (or groups) than there are folds, a fold would miss a class, training cells
-            have a class in one group only, or a barcode stands twice.
+        CellsError: a class has fewer cells than there are folds or fewer groups than three, a fold would miss a class,
+            training cells have a class in one group only, or a barcode stands twice.
     """
     if labels.index.has_duplicates:
         repeated = labels.index[labels.index.duplicated()].unique()
         raise CellsError(f"barcode {some_names(repeated)} stands more than once in the class labels")
     if settings.group_by is not None and groups is None:
         raise CellsError(f"cross_validation.group_by: the cells have no column `{settings.group_by}`")
+    if groups is not None:
+        settings = _with_enough_groups(labels, groups.reindex(labels.index).to_numpy(), settings)
     _require_enough_cells(labels, settings.n_splits)
     classes = strata(labels, settings.n_splits)
     tables = []
@@ -92,6 +99,32 @@ def groups_per_class(labels: pd.DataFrame, groups: np.ndarray) -> pd.Series:
     return pd.Series(counts)
 
 
+def _with_enough_groups(labels: pd.DataFrame, groups: np.ndarray, settings: FoldSettings) -> FoldSettings:
+    """The settings with no more folds than there can be, so that each fold holds a group of each class."""
+    seen_in = groups_per_class(labels, groups)
+    output, value = seen_in.idxmin()
+    found = int(seen_in.min())
+    if found < 3:
+        raise CellsError(
+            f"class {value} of `{output}` is in {found} group{'' if found == 1 else 's'} of `{settings.group_by}` "
+            "only; cross-validation that keeps groups together needs three: one to hold out and two for an inner split "
+            "(early stopping, tuning). Without cross_validation.group_by, cells of one group would stand on both sides "
+            "of a split, and scores would be too good"
+        )
+    if found >= settings.n_splits:
+        return settings
+    _log.warning(
+        "%d folds instead of cross_validation.n_splits = %d: class %s of `%s` is in %d groups of `%s`",
+        found,
+        settings.n_splits,
+        value,
+        output,
+        found,
+        settings.group_by,
+    )
+    return settings.model_copy(update={"n_splits": found})
+
+
 def _require_inner_groups(
     labels: pd.DataFrame, groups: np.ndarray, repeat: int, fold: int, settings: FoldSettings
 ) -> None:
@@ -102,8 +135,8 @@ def _require_inner_groups(
         raise CellsError(
             f"repeat {repeat}, fold {fold}: the training cells hold class {value} of `{output}` in one group of "
             f"`{settings.group_by}` only, so that an inner split (early stopping, tuning) cannot hold both classes on "
-            f"both sides; it needs two groups of each class in every training part: fewer folds than "
-            f"cross_validation.n_splits = {settings.n_splits}, or more groups of class {value}"
+            f"both sides; set another cross_validation.seed or more folds than {settings.n_splits}, so that less is "
+            f"held out, or label more groups of class {value}"
         )
 
 

@@ -49,15 +49,16 @@ def build_kpnn(
         kernel_l2: L2 penalty of the weights.
         bias_l1: L1 penalty of the biases.
         bias_l2: L2 penalty of the biases.
-        weight_prior: strength of a Gaussian prior on the weights: 1 expects trained weights of about their initial
-            size, whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
-        input_normalization: None (or `none`), `standard`, `floored` or `batch`; see `kpnn.nn.InputNormalization`.
+        weight_prior: strength of a Gaussian prior on the weights: 1 expects that they move about as far as they start,
+            whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
+        input_normalization: None (or `none`), `standard`, `common` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
         output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
             logits.
         activations: activations of single neurons by name, before the two above.
         signed: whether edges of known sign can only have weights of that sign.
-        initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in) or `standard_normal`.
+        initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in), `standard_normal` or
+            `conducting` (nothing is drawn, and every path conducts); see `kpnn.nn.initialization`.
         gene_suffix: what to remove from an input node's name to get its gene.
         seed: of the initial weights.
         dtype: `float32`, or `float64` for numerical checks.

@@ -152,7 +152,8 @@ def _penalties(layer: SparseDag, n_training_cells: int) -> Penalties:
         bias_l1=float(penalty.bias_l1),
         bias_l2=float(penalty.bias_l2),
         prior=float(penalty.weight_prior / n_labels) if with_prior else 0.0,
-        prior_precisions=layer.prior_precisions if with_prior else np.zeros(0),
+        prior_means=layer.start.means if with_prior else np.zeros(0),
+        prior_precisions=1.0 / layer.start.variances if with_prior else np.zeros(0),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from kpnn.nn.activations import activations_of
 from kpnn.nn.dropout import Dropout
 from kpnn.nn.engine.layout import Layout
 from kpnn.nn.forward import Dropping, Parameters, forward
-from kpnn.nn.initialization import initial_variances, initial_weights
+from kpnn.nn.initialization import Start, start_of
 from kpnn.nn.penalty import Penalty
 from kpnn.pkn import Dag
 
@@ -80,13 +81,11 @@ class SparseDag(keras.layers.Layer):
         """Creates the variables."""
         if input_shape[-1] != self.layout.n_inputs:
             raise ModelError(f"this DAG has {self.layout.n_inputs} input nodes, not {input_shape[-1]}")
-        weights, biases = initial_weights(self.layout, self.initializer, self.seed)
+        weights = self.start.weights
         if self.edge_signs is not None:
-            weights = raw_weights(
-                np.where(self.edge_signs == 0, weights, self.edge_signs * np.abs(weights)), self.edge_signs
-            )
+            weights = raw_weights(weights, self.edge_signs)
         self.kernel = self._variable("kernel", weights, self._kernel_penalty if self.penalty.on_weights else None)
-        self.bias = self._variable("bias", biases, self._bias_penalty if self.penalty.on_biases else None)
+        self.bias = self._variable("bias", self.start.biases, self._bias_penalty if self.penalty.on_biases else None)
 
     def _variable(self, name: str, values: np.ndarray, regularizer: Any) -> Any:
         def start(shape: Any, dtype: Any = None) -> Any:  # noqa: ARG001 - Keras asks for a shape
@@ -98,14 +97,15 @@ class SparseDag(keras.layers.Layer):
         weights, penalty = self.weights_of(kernel), self.penalty
         total = penalty.kernel_l1 * ops.sum(ops.abs(weights)) + penalty.kernel_l2 * ops.sum(ops.square(weights))
         if penalty.weight_prior > 0:
-            precisions = ops.convert_to_tensor(self.prior_precisions, dtype=self.variable_dtype)
-            total = total + self.prior_strength / 2 * ops.sum(precisions * ops.square(weights))
+            away = weights - ops.convert_to_tensor(self.start.means, dtype=self.variable_dtype)
+            precisions = ops.convert_to_tensor(1.0 / self.start.variances, dtype=self.variable_dtype)
+            total = total + self.prior_strength / 2 * ops.sum(precisions * ops.square(away))
         return total
 
-    @property
-    def prior_precisions(self) -> np.ndarray:
-        """One over the variance of each weight's initial distribution, shape (n_edges,)."""
-        return 1.0 / initial_variances(self.layout, self.initializer)
+    @cached_property
+    def start(self) -> Start:
+        """Where training starts, and what a prior on the weights expects."""
+        return start_of(self.layout, self.initializer, self.seed, self.neuron_activations, self.edge_signs)
 
     @property
     def prior_strength(self) -> float:

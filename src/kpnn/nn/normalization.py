@@ -18,7 +18,7 @@ from kpnn.nn.engine.kernels import (
     add_squared_deviations,
 )
 
-KINDS = ("standard", "floored", "batch")
+KINDS = ("standard", "common", "batch")
 EPSILON = 1e-3
 MOMENTUM = 0.99
 
@@ -30,23 +30,23 @@ class InputNormalization(keras.layers.Layer):
     `standard` gives every gene mean 0 and variance 1 by mean and variance of the training cells: computed once, at the
     model's first fit, and stored in the model. A gene that does not vary is only shifted.
 
-    `floored` does the same, but divides by no less than the median standard deviation of the genes that vary: the half
-    of the genes that varies least is not blown up to the size of the others. A gene seen in one of a thousand cells has
-    a standard deviation near 0, and `standard` makes that one cell's value some thirty.
+    `common` gives every gene mean 0 too, but divides all genes by one number, the root of their mean variance: what
+    varies more counts for more. A gene seen in one of a thousand cells has a standard deviation near 0, and `standard`
+    makes that one cell's value some thirty.
 
     `batch` uses those of each minibatch in training and their moving
     averages (momentum 0.99, added to the variance: 0.001) otherwise, as Keras's BatchNormalization without centre and
     scale does. Until the first fit all leave their input as it is (but for batch's 0.001).
 
     Args:
-        kind: `standard`, `floored` or `batch`.
+        kind: `standard`, `common` or `batch`.
         **kwargs: `name`, `dtype` and other arguments of a Keras layer.
 
     Attributes:
         mean: mean of each gene, shape (n_inputs,).
         variance: variance of each gene (divisor: number of cells), shape (n_inputs,).
         n_cells: cells that mean and variance come from; 0 before the first fit. Scalar, int32.
-        floor: least standard deviation to divide by; of `floored` alone. Scalar.
+        scale: what all genes are divided by; of `common` alone. Scalar.
     """
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
@@ -61,8 +61,8 @@ class InputNormalization(keras.layers.Layer):
         self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
         self.variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="variance")
         self.n_cells = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False, name="n_cells")
-        if self.kind == "floored":
-            self.floor = self.add_weight(shape=(), initializer="zeros", trainable=False, name="floor")
+        if self.kind == "common":
+            self.scale = self.add_weight(shape=(), initializer="ones", trainable=False, name="scale")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Normalizes cells x input nodes, dense."""
@@ -74,9 +74,8 @@ class InputNormalization(keras.layers.Layer):
             mean, variance = ops.convert_to_tensor(self.mean), ops.convert_to_tensor(self.variance)
         if self.kind == "batch":
             return (inputs - mean) / ops.sqrt(variance + EPSILON)
-        if self.kind == "floored":
-            scale = ops.maximum(ops.sqrt(variance), ops.convert_to_tensor(self.floor))
-            return (inputs - mean) / ops.where(scale > 0, scale, ops.ones_like(scale))
+        if self.kind == "common":
+            return (inputs - mean) / ops.convert_to_tensor(self.scale)
         return (inputs - mean) / ops.sqrt(ops.where(variance > 0, variance, ops.ones_like(variance)))
 
     def get_config(self) -> dict[str, Any]:
@@ -89,9 +88,8 @@ class InputNormalization(keras.layers.Layer):
         variance = np.asarray(ops.convert_to_numpy(self.variance), dtype=np.float64)
         if self.kind == "batch":
             return mean, 1.0 / np.sqrt(variance + EPSILON)
-        if self.kind == "floored":
-            scale = np.maximum(np.sqrt(variance), float(ops.convert_to_numpy(self.floor)))
-            return mean, 1.0 / np.where(scale > 0, scale, 1.0)
+        if self.kind == "common":
+            return mean, np.full(len(mean), 1.0 / float(ops.convert_to_numpy(self.scale)))
         return mean, 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0))
 
     def wants_moments(self) -> bool:
@@ -103,9 +101,8 @@ class InputNormalization(keras.layers.Layer):
         self.mean.assign(mean.astype(self.variable_dtype))
         self.variance.assign(variance.astype(self.variable_dtype))
         self.n_cells.assign(n_cells)
-        if self.kind == "floored":
-            varying = variance[variance > 0]
-            self.floor.assign(float(np.median(np.sqrt(varying))) if len(varying) else 0.0)
+        if self.kind == "common":
+            self.scale.assign(float(np.sqrt(variance.mean())) or 1.0)
 
 
 def moments(rows: Rows, which: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,12 +14,13 @@ class Penalty:
     L1 and L2, apart for weights and biases: l1 * sum of |value| + l2 * sum of value^2. What number is right depends on
     the network and on how many cells there are.
 
-    A prior on the weights in units that carry over: each is Gaussian around 0, its variance that of its initial
-    distribution (see `kpnn.nn.initialization`) divided by `weight_prior`. At 1 the trained weights are expected to be
-    about as large as they started, at 0.01 ten times as large; what the cells say against it counts as much as there
-    are cells. The negative logarithm of that density, as a share of the mean cross-entropy, is
+    A prior on the weights in units that carry over: each is Gaussian, with the mean and variance that the initializer
+    states (`kpnn.nn.initialization`: for random starts 0 and the variance of the draw), the variance divided by
+    `weight_prior`. At 1 the trained weights are expected to move about as far as they started, at 0.01 ten times as
+    far; what the cells say against it counts as much as there are cells. The negative logarithm of that density, as a
+    share of the mean cross-entropy, is
 
-        weight_prior / (2 * training cells * outputs) * sum over edges of weight^2 / initial variance.
+        weight_prior / (2 * training cells * outputs) * sum over edges of (weight - mean)^2 / variance.
 
     Attributes:
         kernel_l1: on the weights of the edges (of a signed network: on the signed weights, not on their variables).

@@ -15,6 +15,7 @@ from kpnn.tracking import ArmTracker
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
+from kpnn.training.inner_folds import check_inner_folds
 from kpnn.training.results import ArmResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
 
@@ -34,6 +35,11 @@ class Evaluation(HandedOn):
     folds: pd.DataFrame
     settings: EvaluationSettings
     group_by: str | None
+
+    @property
+    def groups(self) -> pd.Series | None:
+        """Donor or sample of each cell, by barcode; None where cells are split one by one."""
+        return None if self.group_by is None else self.cells.obs[self.group_by].astype(str)
 
     def tracker(self, arm: str, dag: Dag) -> ArmTracker:
         """Where an arm's folds and models are logged.
@@ -68,13 +74,19 @@ class Evaluation(HandedOn):
 
 
 def state_evaluation(
-    matched_cells: AnnData, folds: pd.DataFrame, modelling: EvaluationSettings, cross_validation: FoldSettings
+    full_dag: Dag,
+    matched_cells: AnnData,
+    folds: pd.DataFrame,
+    modelling: EvaluationSettings,
+    cross_validation: FoldSettings,
 ) -> Evaluation:
-    """Brings together what all arms have in common."""
-    return Evaluation(matched_cells, folds, modelling, cross_validation.group_by)
+    """Brings together what all arms have in common, after a look at whether the folds can be trained at all."""
+    evaluation = Evaluation(matched_cells, folds, modelling, cross_validation.group_by)
+    check_inner_folds(evaluation.labelled(full_dag), folds, modelling)
+    return evaluation
 
 
 def create_evaluation() -> Pipeline:
     """The node that several pipelines begin with; together they hold it once."""
-    inputs = ["matched_cells", "folds", "params:modelling", "params:cross_validation"]
+    inputs = ["full_dag", "matched_cells", "folds", "params:modelling", "params:cross_validation"]
     return Pipeline([node(state_evaluation, inputs, "evaluation", name="state_evaluation")])

@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import some_names
+from kpnn.evaluation import METRICS, ArmScores, Comparison, compare, interval
 from kpnn.reporting.study import ArmTables, Study
-from kpnn.training.comparison import Comparison, compare
-from kpnn.training.metrics import METRICS, bootstrap_intervals
-from kpnn.training.results import wide_predictions
 
 REFERENCE, CANDIDATE = "full", "pruned"
 
@@ -34,39 +32,35 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def comparison_table(arms: tuple[ArmTables, ...], n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
-    """Scores of every arm.
+def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = None) -> pd.DataFrame:
+    """Scores of every arm, computed within folds and then averaged.
 
     Args:
         arms: the arms.
-        n_bootstrap: redraws of the cells for the intervals.
-        seed: of the redraws.
+        groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
 
     Returns:
-        One row per arm and metric: `arm`, `metric`, `mean` and `sd` over folds, `n_folds`, and over the out-of-fold
-        predictions of all cells together `pooled` with its 95 % bootstrap interval `lower`, `upper`.
+        One row per arm and metric: `arm`, `metric`, `mean` and `sd` over folds, `n_folds`, and the 95 % interval
+        `lower`, `upper` of the mean, over cells and training.
     """
     rows = []
     for arm in arms:
-        y, probabilities, outputs, _ = wide_predictions(arm.predictions)
-        intervals = bootstrap_intervals(y, probabilities, outputs, n_bootstrap=n_bootstrap, seed=seed)
         for metric in METRICS:
-            values = arm.fold_metrics[metric].to_numpy(dtype=float)
-            interval = intervals.loc[metric]
+            scores = _scores_of(arm, arm.folds, metric)
+            values = scores.fold_values[np.isfinite(scores.fold_values)]
+            found = interval(scores, groups=groups) if len(values) else None
             rows.append(
                 {
                     "arm": arm.name,
                     "metric": metric,
-                    "mean": float(np.mean(values)),
+                    "mean": scores.mean,
                     "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
                     "n_folds": len(values),
-                    "pooled": float(interval["estimate"]),
-                    "lower": float(interval["lower"]),
-                    "upper": float(interval["upper"]),
+                    "lower": float("nan") if found is None else found.lower,
+                    "upper": float("nan") if found is None else found.upper,
                 }
             )
-    columns = ["arm", "metric", "mean", "sd", "n_folds", "pooled", "lower", "upper"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["arm", "metric", "mean", "sd", "n_folds", "lower", "upper"])
 
 
 def answer(study: Study, margin: float = 0.01) -> Answer:
@@ -91,31 +85,25 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
     if not common:
         sentence = "There is no comparison: `full` and `pruned` have no fold with the same cells in common."
         return Answer(sentence, None, metrics, notes)
-    auc = {arm.name: _roc_auc_of(arm, common) for arm in (reference, candidate)}
-    usable = np.isfinite(auc[REFERENCE]) & np.isfinite(auc[CANDIDATE])
-    if not usable.any():
+    common = [fold for fold in common if _has_roc_auc(reference, fold) and _has_roc_auc(candidate, fold)]
+    if not common:
         sentence = "There is no comparison: no fold has a ROC-AUC, since each holds out cells of one class only."
         return Answer(sentence, None, metrics, notes)
-    of_full, of_pruned = auc[REFERENCE][usable], auc[CANDIDATE][usable]
-    n_splits = max(2, int(reference.fold_metrics.groupby("repeat")["fold"].nunique().max()))
-    comparison = compare(
-        (REFERENCE, of_full),
-        (CANDIDATE, of_pruned),
-        n_splits=n_splits,
-        margin=margin,
-        out_of_fold=_paired_cells(reference, candidate, common),
-    )
-    metrics["roc_auc_degradation_percent"] = 100 * float((of_full.mean() - of_pruned.mean()) / of_full.mean())
-    metrics["roc_auc_difference"] = float(of_pruned.mean() - of_full.mean())
-    if comparison.folds is not None:
-        scale = 100 / float(of_full.mean())
-        metrics |= {
-            "roc_auc_difference_lower": comparison.folds.lower,
-            "roc_auc_difference_upper": comparison.folds.upper,
-            "roc_auc_difference_p_value": comparison.folds.p_value,
-            "roc_auc_degradation_percent_lower": -comparison.folds.upper * scale,
-            "roc_auc_degradation_percent_upper": -comparison.folds.lower * scale,
-        }
+    of_full, of_pruned = (_scores_of(arm, common) for arm in (reference, candidate))
+    if of_full.outputs != of_pruned.outputs:
+        sentence = "There is no comparison: `full` and `pruned` predict different outputs."
+        return Answer(sentence, None, metrics, notes)
+    comparison = compare(of_pruned, of_full, groups=study.groups, margin=margin)
+    found, scale = comparison.interval, 100 / comparison.reference_roc_auc
+    metrics |= {
+        "roc_auc_degradation_percent": -found.estimate * scale,
+        "roc_auc_degradation_percent_lower": -found.upper * scale,
+        "roc_auc_degradation_percent_upper": -found.lower * scale,
+        "roc_auc_difference": found.estimate,
+        "roc_auc_difference_lower": found.lower,
+        "roc_auc_difference_upper": found.upper,
+        "roc_auc_difference_p_value": comparison.p_value,
+    }
     return Answer(comparison.sentence, comparison, metrics, notes)
 
 
@@ -140,26 +128,18 @@ def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, i
     return same, tuple(notes)
 
 
-def _roc_auc_of(arm: ArmTables, folds: list[tuple[int, int]]) -> np.ndarray:
+def _has_roc_auc(arm: ArmTables, fold: tuple[int, int]) -> bool:
     by_fold = arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
-    return by_fold.loc[folds].to_numpy(dtype=float)
+    return bool(np.isfinite(by_fold.loc[fold]))
 
 
-def _paired_cells(
-    reference: ArmTables, candidate: ArmTables, folds: list[tuple[int, int]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    if len(reference.outputs) != 1 or reference.outputs != candidate.outputs:
-        return None
-    y, p_reference, _, cells = wide_predictions(_of_folds(reference, folds))
-    _, p_candidate, _, same_cells = wide_predictions(_of_folds(candidate, folds))
-    if not cells.equals(same_cells) or len(np.unique(y)) < 2:
-        return None
-    return y[:, 0], p_reference[:, 0], p_candidate[:, 0]
+def _scores_of(arm: ArmTables, folds: list[tuple[int, int]], metric: str = "roc_auc") -> ArmScores:
+    members = None if arm.members is None else _of_folds(arm.members, folds)
+    return ArmScores.from_predictions(arm.name, _of_folds(arm.predictions, folds), metric=metric, members=members)
 
 
-def _of_folds(arm: ArmTables, folds: list[tuple[int, int]]) -> pd.DataFrame:
-    keys = pd.MultiIndex.from_frame(arm.predictions[["repeat", "fold"]])
-    return arm.predictions[keys.isin(folds)]
+def _of_folds(table: pd.DataFrame, folds: list[tuple[int, int]]) -> pd.DataFrame:
+    return table[pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(folds)]
 
 
 def _savings(reference: ArmTables, candidate: ArmTables) -> dict[str, float]:

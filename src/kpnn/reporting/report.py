@@ -41,17 +41,17 @@ class Report:
     most_nodes: int
 
 
-def write_report(study: Study, margin: float = 0.01, n_bootstrap: int = 1000, title: str = "", top: int = 20) -> Report:
+def write_report(study: Study, margin: float = 0.01, title: str = "", top: int = 20) -> Report:
     """Writes the report.
 
     Args:
         study: what is there.
         margin: differences in ROC-AUC within +-margin count as equal.
-        n_bootstrap: redraws of the cells for the intervals.
         title: of the page; by default it names the outputs.
         top: nodes in the headline figures.
     """
-    found, comparison, network = answer(study, margin), comparison_table(study.arms, n_bootstrap), lay_out_study(study)
+    found, comparison = answer(study, margin), comparison_table(study.arms, study.groups)
+    network = lay_out_study(study)
     outputs = study.arms[0].outputs if study.arms else []
     told = [
         Section("comparison", "Comparison", sections.comparison_section(study, comparison)),

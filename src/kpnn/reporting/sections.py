@@ -41,8 +41,8 @@ def comparison_section(study: Study, comparison: pd.DataFrame) -> Blocks:
         *table_of(
             shown,
             "comparison",
-            "Scores by arm: mean and standard deviation over folds; over all out-of-fold cells together with the 95 % "
-            "bootstrap interval.",
+            "Scores by arm: mean and standard deviation over folds, and the 95 % interval of the mean over cells and "
+            "training.",
         ),
         *details_of("Every fold", every_fold),
     )
@@ -147,10 +147,11 @@ HOW_TO_CITE: Blocks = (
             "The method: Fortelny N, Bock C (2020). Knowledge-primed neural networks enable biologically interpretable "
             "deep learning on single-cell sequencing data. Genome Biology 21:190. doi:10.1186/s13059-020-02100-5",
             "The optimisation over networks: CORNETO, https://github.com/saezlab/corneto",
-            "The test over folds: Nadeau C, Bengio Y (2003). Inference for the generalization error. Machine Learning "
-            "52:239-281. doi:10.1023/A:1024068626366",
-            "The test over cells: DeLong ER, DeLong DM, Clarke-Pearson DL (1988). Comparing the areas under two or "
-            "more correlated receiver operating characteristic curves. Biometrics 44:837-845.",
+            "The intervals over cells: LeDell E, Petersen M, van der Laan M (2015). Computationally efficient "
+            "confidence intervals for cross-validated area under the ROC curve estimates. Electronic Journal of "
+            "Statistics 9:1583-1607. doi:10.1214/15-EJS1035",
+            "Their allowance for overlapping training parts: Nadeau C, Bengio Y (2003). Inference for the "
+            "generalization error. Machine Learning 52:239-281. doi:10.1023/A:1024068626366",
             "This software: kpnn, with the version above.",
         )
     ),

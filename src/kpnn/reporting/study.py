@@ -22,6 +22,8 @@ class ArmTables:
         learning_curves: `repeat`, `fold`, `epoch`, `loss`, `val_loss`.
         trials: `repeat`, `fold`, `trial`, `state`, `value` and the searched hyperparameters; empty if untuned.
         dag: the arm's network, where it is known.
+        members: what each member of a fold's ensemble says of the same cells, where it is known: as `predictions`,
+            without `label` and with `member`.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ArmTables:
     learning_curves: pd.DataFrame
     trials: pd.DataFrame
     dag: Dag | None = None
+    members: pd.DataFrame | None = None
 
     @property
     def folds(self) -> list[tuple[int, int]]:
@@ -106,6 +109,7 @@ class Study:
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
         missing: what is not there, in sentences.
+        groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -120,6 +124,7 @@ class Study:
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    groups: pd.Series | None = None
 
     def arm(self, name: str) -> ArmTables | None:
         """The arm of that name, or None where it is not there."""

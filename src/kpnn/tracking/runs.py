@@ -26,11 +26,12 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from kpnn import __version__
-from kpnn.training.results import ArmResult, FoldResult
+from kpnn.training.results import ArmResult, FoldResult, mean_curve
 
 _log = logging.getLogger(__name__)
 
 _MOST_PER_CALL = 900  # MLflow takes at most 1,000 metrics in one call
+_TRIAL_METRICS = ("value", "seconds", "n_members", "n_epochs")
 SERVER_ERRORS = (MlflowException, requests.RequestException, OSError)
 """What a tracking server that is away, slow or full raises."""
 
@@ -93,7 +94,7 @@ class ArmTracker:
             }
             run_id = _create_child(self._client, arm_run, result.name, tags)
             parameters = {"seed": result.seed, "protocol": result.protocol} | result.hyperparameters
-            sizes = {"n_epochs": float(len(result.history)), "seconds": result.seconds}
+            sizes = {"n_epochs": float(result.n_epochs), "seconds": result.seconds}
             _log_batch(self._client, run_id, parameters, result.metrics | sizes)
             _log_curve(self._client, run_id, result)
             with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +111,7 @@ class ArmTracker:
         for trial in result.trials.to_dict("records"):
             tags = {"kpnn.level": "trial", "kpnn.arm": self._arm, "kpnn.state": trial.pop("state")}
             run_id = _create_child(self._client, fold_run, f"trial_{trial.pop('trial')}", tags)
-            metrics = {name: trial.pop(name) for name in ("value", "seconds", "n_epochs") if name in trial}
+            metrics = {name: trial.pop(name) for name in _TRIAL_METRICS if name in trial}
             _log_batch(self._client, run_id, trial, metrics)
             self._client.set_terminated(run_id)
 
@@ -234,10 +235,11 @@ def _log_batch(client: MlflowClient, run_id: str, parameters: Mapping[str, Any],
 
 
 def _log_curve(client: MlflowClient, run_id: str, result: FoldResult) -> None:
+    """Logs the mean learning curve of the fold's networks."""
     now = int(time.time() * 1000)
     points = [
         Metric(name, float(row[name]), now, int(row["epoch"]))
-        for row in result.history.to_dict("records")
+        for row in mean_curve(result.history).to_dict("records")
         for name in ("loss", "val_loss")
         if np.isfinite(row[name])
     ]

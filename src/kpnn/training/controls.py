@@ -26,6 +26,7 @@ class Arm:
         estimator: `kpnn`, or a baseline without a network.
         permute_genes: seed with which the genes are given each other's places in the network; None: they are not.
         permute_labels: seed with which the cells are given each other's labels; None: they are not.
+        initializer: how its weights start; None: as all others' do.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Arm:
     estimator: Estimator = "kpnn"
     permute_genes: int | None = None
     permute_labels: int | None = None
+    initializer: str | None = None
 
     def cells_seen(self, cells: LabelledCells) -> LabelledCells:
         """The cells as this arm sees them: the genes of its DAG, shuffled where it says so.
@@ -86,7 +88,8 @@ class ControlSettings(BaseModel):
         permuted_labels: number of runs of the selected DAG with the cells' labels shuffled.
         logistic: L2 logistic regression on the same genes.
         gradient_boosting: gradient boosting on the same genes.
-        dense: a fully connected network with about as many parameters as the selected DAG.
+        dense: a fully connected network on the same genes.
+        dense_hidden: its hidden neurons, all in one level.
         seed: of all shuffling and drawing.
     """
 
@@ -99,6 +102,7 @@ class ControlSettings(BaseModel):
     logistic: bool = False
     gradient_boosting: bool = False
     dense: bool = False
+    dense_hidden: int = Field(64, ge=1)
     seed: int = Field(42, ge=0)
 
 
@@ -124,18 +128,18 @@ def control_arms(
     if settings.gradient_boosting:
         arms.append(Arm("gradient_boosting", dag, estimator="gradient_boosting"))
     if settings.dense:
-        arms.append(Arm("dense", dense_dag(dag)))
+        # Neurons that all read all genes must not start alike, or they stay alike.
+        arms.append(Arm("dense", dense_dag(dag, settings.dense_hidden), initializer="glorot_uniform"))
     return arms
 
 
-def dense_dag(dag: Dag) -> Dag:
-    """One hidden level in which every neuron reads every gene, with as many parameters as `dag`, or the next fewer.
+def dense_dag(dag: Dag, n_hidden: int) -> Dag:
+    """One hidden level in which every neuron reads every gene.
 
     Args:
-        dag: whose genes, outputs and number of parameters to match; at least one hidden neuron is made.
+        dag: whose genes and outputs to take.
+        n_hidden: number of hidden neurons.
     """
-    per_neuron = len(dag.inputs) + len(dag.outputs) + 1
-    n_hidden = max(1, (dag.n_parameters - len(dag.outputs)) // per_neuron)
     hidden = [f"hidden_{i}" for i in range(n_hidden)]
     pairs = [(parent, child) for parent in hidden for child in dag.inputs]
     pairs += [(output, child) for output in dag.outputs for child in hidden]

@@ -19,7 +19,7 @@ from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
 from kpnn.training.settings import EvaluationSettings
-from kpnn.training.tuning import open_storage
+from kpnn.training.trial_storage import open_storage
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationS
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
-    networks = (arm.name, arm.estimator, arm.dag.fingerprint)
+    networks = (arm.name, arm.estimator, str(arm.initializer), arm.dag.fingerprint)
     for part in (*networks, cells.fingerprint, settings.decisive(), code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())
@@ -125,7 +125,7 @@ def code_fingerprint() -> str:
     """SHA-256 of the sources that decide a fold's result: an upgrade never takes an older result for its own."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for room in ("cells", "nn", "pkn", "training"):
+    for room in ("cells", "evaluation", "nn", "pkn", "training"):
         for source in sorted((package / room).rglob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()

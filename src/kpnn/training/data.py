@@ -1,4 +1,4 @@
-"""The cells and labels that fits read, and how they are split inside a training part."""
+"""The cells and labels that fits read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from kpnn.cells import CellsInMemory, CellsOnDisk, CellStore
-from kpnn.cells.folds import groups_per_class, strata
 from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-_SHUFFLES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,76 +179,3 @@ class LabelledCells:
         for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
             digest.update("\t".join(names).encode())
         return digest.hexdigest()
-
-
-def inner_holdout(cells: LabelledCells, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits a training part into what is trained on and what early stopping looks at.
-
-    Args:
-        cells: all cells.
-        rows: positions of the training part.
-        fraction: share that early stopping looks at.
-        seed: seed of the shuffling.
-
-    Returns:
-        Positions to train on and positions to validate on; classes evenly spread, groups together.
-    """
-    n_parts = max(2, round(1 / fraction))
-    return inner_folds(cells, rows, n_parts, seed)[0]
-
-
-def inner_folds(
-    cells: LabelledCells, rows: np.ndarray, n_splits: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits a training part into (train, validate) pairs of positions; classes spread, groups together.
-
-    Args:
-        cells: all cells.
-        rows: positions of the training part.
-        n_splits: number of pairs; with groups, at most as many as groups of the rarest class.
-        seed: seed of the shuffling.
-
-    Raises:
-        CellsError: a class has too few cells or groups in the training part.
-    """
-    labels = pd.DataFrame(cells.labels[rows])
-    if (labels.sum() < n_splits).any() or ((1 - labels).sum() < n_splits).any():
-        raise CellsError(
-            f"a class has fewer than {n_splits} cells in a training part of {len(rows)}: too few for the inner split; "
-            "set fewer folds or a larger validation_fraction"
-        )
-    groups = None if cells.groups is None else cells.groups[rows]
-    if groups is None:
-        split = StratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
-        return [(rows[train], rows[validate]) for train, validate in split.split(rows, strata(labels, n_splits))]
-    return [(rows[train], rows[validate]) for train, validate in _grouped_folds(labels, groups, n_splits, seed)]
-
-
-def _grouped_folds(
-    labels: pd.DataFrame, groups: np.ndarray, n_splits: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits that keep groups together and have both classes of every output on both sides.
-
-    There are no more of them than groups of the rarest class, so few donors make larger validation parts.
-    """
-    n_possible = min(n_splits, int(groups_per_class(labels, groups).min()))
-    if n_possible < 2:
-        raise CellsError(
-            "a class is in one group only in a training part: an inner split cannot hold both classes on both sides; "
-            "set fewer folds"
-        )
-    classes = strata(labels, n_possible)
-    # The splitter spreads classes as well as it can, but does not promise it: where a part lacks one, shuffle anew.
-    for attempt in range(_SHUFFLES):
-        split = StratifiedGroupKFold(n_splits=n_possible, shuffle=True, random_state=seed + attempt)
-        parts = list(split.split(classes, classes, groups))
-        if all(_has_both_classes(labels, side) for part in parts for side in part):
-            return parts
-    raise CellsError(
-        f"no split of {len(np.unique(groups))} groups into {n_possible} parts has both classes in each part; set fewer "
-        "folds or leave out group_by"
-    )
-
-
-def _has_both_classes(labels: pd.DataFrame, rows: np.ndarray) -> bool:
-    return bool((labels.iloc[rows].nunique() == 2).all())

@@ -1,26 +1,24 @@
-"""Networks on the same DAG are fitted together, in one batched program."""
+"""Networks on the same DAG are fitted together, in one batched program; a fold's model is the mean of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
+from kpnn.training.inner_folds import Split
 from kpnn.training.settings import EvaluationSettings, FitSettings, Hyperparameters
 
 if TYPE_CHECKING:
     import keras
 
     from kpnn.nn import History, TrainingSettings
-
-OnEpoch = Callable[[int, int, float], bool]
-"""Called with a fit's position among those made together, the epoch and its validation loss; False ends that fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +38,25 @@ class Fit:
     seed: int
 
 
+def member_fit(hyperparameters: Hyperparameters, member: int, splits: Sequence[Split], seed: int) -> Fit:
+    """The fit of one network of a model.
+
+    Args:
+        hyperparameters: of all networks of the model.
+        member: which network, from 0.
+        splits: an inner split for each network.
+        seed: of the fold; with several networks each derives its own from it.
+    """
+    own = seed if len(splits) == 1 else int(np.random.SeedSequence([seed, member]).generate_state(1)[0] >> 1)
+    return Fit(hyperparameters, *splits[member], own)
+
+
 def fit_networks(
     dag: Dag,
     cells: LabelledCells,
     fits: Sequence[Fit],
     settings: EvaluationSettings,
-    on_epoch: OnEpoch | None = None,
+    not_finite: Literal["error", "stop"] = "error",
 ) -> list[tuple[keras.Model, History]]:
     """Fits networks on the same DAG together.
 
@@ -54,7 +65,7 @@ def fit_networks(
         cells: with the columns of the DAG's inputs.
         fits: what differs between the networks.
         settings: what they share.
-        on_epoch: may end a fit after any epoch.
+        not_finite: whether a loss that is not finite is an error, or stops that network alone.
 
     Returns:
         Model, with the weights of its best epoch, and learning curve of each fit.
@@ -70,7 +81,7 @@ def fit_networks(
         settings=how,
         training_rows=[fit.training for fit in fits],
         validation_rows=[fit.validation for fit in fits],
-        callback=on_epoch,
+        not_finite=not_finite,
         n_threads=settings.execution.threads_per_fit,
     )
     return list(zip(models, histories, strict=True))
@@ -91,17 +102,28 @@ def _training_settings(fit: Fit, common: FitSettings) -> TrainingSettings:
     from kpnn.nn import TrainingSettings
 
     return TrainingSettings(
-        **common.model_dump(include={"max_epochs", "patience", "class_weight"}),
+        **common.model_dump(include={"max_epochs", "patience", "learning_rate_schedule", "class_weight"}),
         **fit.hyperparameters.model_dump(include={"learning_rate", "batch_size"}),
         seed=fit.seed,
     )
+
+
+def model_of(networks: Sequence[keras.Model]) -> keras.Model:
+    """One model of a fold's networks: a single one as it is, of several the mean of their logits.
+
+    Args:
+        networks: fitted, on the same DAG.
+    """
+    from kpnn.nn import build_ensemble
+
+    return networks[0] if len(networks) == 1 else build_ensemble(networks)
 
 
 def predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> np.ndarray:
     """Predicted probabilities of some cells, shape (n_rows, n_outputs).
 
     Args:
-        model: a fitted network.
+        model: a fitted network, or several as one.
         cells: with the columns of its inputs.
         rows: positions of the cells.
     """
@@ -112,6 +134,17 @@ def predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> 
         parts.append(predict(model, expression)[list(cells.outputs)].to_numpy())
         places.append(positions)
     return np.concatenate(parts)[np.argsort(np.concatenate(places))]
+
+
+def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each cell, averaged over outputs, shape (n_cells,).
+
+    Args:
+        probabilities: shape (n_cells, n_outputs).
+        labels: 0/1, shape (n_cells, n_outputs).
+    """
+    p = np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7)
+    return -(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean(axis=1)
 
 
 def keras_bytes(model: keras.Model) -> bytes:

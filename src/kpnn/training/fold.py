@@ -6,23 +6,22 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
-from kpnn.training.data import LabelledCells, inner_folds, inner_holdout
-from kpnn.training.fitting import Fit, OnEpoch, fit_networks, keras_bytes, predict_rows
-from kpnn.training.metrics import score
-from kpnn.training.results import FoldResult, fold_name, predictions_table
+from kpnn.training.data import LabelledCells
+from kpnn.training.fitting import cross_entropies, fit_networks, keras_bytes, member_fit, model_of, predict_rows
+from kpnn.training.inner_folds import Split, inner_splits
+from kpnn.training.racing import Member, race
+from kpnn.training.results import FoldResult, fold_name, member_table, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
-from kpnn.training.tuning import SearchResult, search
-
-Split = tuple[np.ndarray, np.ndarray]
-"""Positions of the cells to train on, and of those that early stopping or tuning looks at."""
+from kpnn.training.tuning import Search
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +72,10 @@ class _Fold:
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """A fold's model and what it says of the held-out cells."""
+    """A fold's model and what it, and each of its members, says of the held-out cells."""
 
     probabilities: np.ndarray
+    of_members: list[np.ndarray]
     hyperparameters: dict[str, Any]
     trials: pd.DataFrame
     n_parameters: int
@@ -94,6 +94,8 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
     """
     arm, cells, settings = shared
     begun = time.perf_counter()
+    if arm.initializer is not None:
+        settings = settings.with_initializer(arm.initializer)
     dag, cells = _with_top_genes(arm.dag, cells, task.training, settings.top_genes)
     fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
     fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)
@@ -112,29 +114,62 @@ def _with_top_genes(
 
 
 def _fit_network(fold: _Fold) -> _Fitted:
-    settings, dag = fold.settings, fold.dag
-    hyperparameters, trials = settings.hyperparameters, pd.DataFrame()
+    """The model is the winning trial's networks themselves; nothing is trained again."""
+    settings, dag, splits = fold.settings, fold.dag, _splits(fold)
+    base, trials = settings.hyperparameters, pd.DataFrame()
     if settings.protocol == "nested" and settings.tuning.n_trials > 0:
-        found = _tune(fold, _tuning_splits(fold))
-        hyperparameters, trials = found.best, found.trials
-    fit = Fit(hyperparameters, *_stopping_split(fold), fold.seed)
-    [(model, history)] = fit_networks(dag, fold.cells, [fit], settings)
+        search = Search(settings.tuning, base, len(splits), fold.seed)
+        name = f"{fold.arm.name} {fold.task.name} {_search_fingerprint(fold)}"
+        found = search.run(lambda wanted: _train(fold, splits, wanted, "stop"), name, resume=settings.resume)
+        winner, trials = found.best, found.trials
+    else:
+        [winner] = race([base], len(splits), lambda wanted: _train(fold, splits, wanted, "error"), dropping=False)
+    networks, held_out = [member.network for member in winner.members], fold.task.held_out
+    curves = [member.history.to_frame().reset_index().assign(member=k) for k, member in enumerate(winner.members)]
+    model = model_of(networks)
     return _Fitted(
-        probabilities=predict_rows(model, fold.cells, fold.task.held_out),
-        hyperparameters=hyperparameters.model_dump(),
+        probabilities=predict_rows(model, fold.cells, held_out),
+        of_members=[predict_rows(network, fold.cells, held_out) for network in networks],
+        hyperparameters=winner.hyperparameters.model_dump(),
         trials=trials,
         n_parameters=dag.n_parameters,
         n_edges=len(dag.edges),
         n_neurons=len(dag.neurons),
-        history=history.to_frame().reset_index(),
+        history=pd.concat(curves, ignore_index=True),
         model=keras_bytes(model),
     )
 
 
+def _splits(fold: _Fold) -> list[Split]:
+    """On what each network is trained and stopped. The tutorial stops its only one on the very cells it reports."""
+    if fold.settings.protocol == "tutorial":
+        return [(fold.task.training, fold.task.held_out)]
+    return inner_splits(fold.cells, fold.task.training, fold.settings.fit, fold.seed)
+
+
+def _train(
+    fold: _Fold,
+    splits: Sequence[Split],
+    wanted: Sequence[tuple[Hyperparameters, int]],
+    not_finite: Literal["error", "stop"],
+) -> list[Member]:
+    fits = [member_fit(hyperparameters, place, splits, fold.seed) for hyperparameters, place in wanted]
+    fitted = fit_networks(fold.dag, fold.cells, fits, fold.settings, not_finite)
+    members = []
+    for fit, (network, history) in zip(fits, fitted, strict=True):
+        if history.stopped_by == "not_finite":
+            members.append(Member(network, float("inf"), np.zeros(0), history))
+            continue
+        predicted = predict_rows(network, fold.cells, fit.validation)
+        losses = cross_entropies(predicted, fold.cells.labels[fit.validation])
+        members.append(Member(network, float(np.min(history.val_loss)), losses, history))
+    return members
+
+
 def _fit_baseline(fold: _Fold) -> _Fitted:
-    task, splits = fold.task, _tuning_splits(fold)
-    fit = fit_baseline(fold.arm.estimator, fold.cells, task.training, task.held_out, splits, fold.seed)
-    return _Fitted(fit.probabilities, fit.hyperparameters, fit.trials, fit.n_parameters)
+    task, splits = fold.task, inner_splits(fold.cells, fold.task.training, fold.settings.fit, fold.seed)
+    fit = fit_baseline(fold.arm.estimator, fold.cells, splits, task.held_out, fold.seed)
+    return _Fitted(fit.probabilities, fit.of_members, fit.hyperparameters, fit.trials, fit.n_parameters)
 
 
 def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
@@ -147,6 +182,7 @@ def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
         protocol=fold.settings.protocol,
         seed=fold.seed,
         predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, fitted.probabilities),
+        member_predictions=member_table(cells.barcodes[task.held_out], cells.outputs, fitted.of_members),
         metrics=score(y, fitted.probabilities, cells.outputs),
         hyperparameters=fitted.hyperparameters,
         history=fitted.history,
@@ -157,35 +193,6 @@ def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
         seconds=time.perf_counter() - begun,
         model=fitted.model,
     )
-
-
-def _stopping_split(fold: _Fold) -> Split:
-    """On what the reported network is trained and stopped. The tutorial stops on the very cells it reports."""
-    if fold.settings.protocol == "tutorial":
-        return fold.task.training, fold.task.held_out
-    return inner_holdout(fold.cells, fold.task.training, fold.settings.fit.validation_fraction, fold.seed)
-
-
-def _tuning_splits(fold: _Fold) -> list[Split]:
-    tuning = fold.settings.tuning
-    if tuning.inner == "holdout":
-        return [inner_holdout(fold.cells, fold.task.training, fold.settings.fit.validation_fraction, fold.seed)]
-    return inner_folds(fold.cells, fold.task.training, tuning.inner_splits, fold.seed)
-
-
-def _tune(fold: _Fold, splits: Sequence[Split]) -> SearchResult:
-    settings = fold.settings
-
-    def train_batch(proposed: Sequence[Hyperparameters], on_epoch: OnEpoch) -> list[float]:
-        fits = [Fit(h, *split, fold.seed) for h in proposed for split in splits]
-        # Only with a single inner split is a fit's curve the trial's own; with several, trials run to their end.
-        watch = on_epoch if len(splits) == 1 else None
-        fitted = fit_networks(fold.dag, fold.cells, fits, settings, watch)
-        losses = np.array([np.min(history.val_loss) for _, history in fitted])
-        return list(losses.reshape(len(proposed), len(splits)).mean(axis=1))
-
-    name = f"{fold.arm.name} {fold.task.name} {_search_fingerprint(fold)}"
-    return search(train_batch, settings.tuning, settings.hyperparameters, name, fold.seed, resume=settings.resume)
 
 
 def _search_fingerprint(fold: _Fold) -> str:

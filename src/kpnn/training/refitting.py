@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kpnn.pkn import Dag
-from kpnn.training.data import LabelledCells, inner_holdout
-from kpnn.training.fitting import Fit, fit_networks
+from kpnn.training.data import LabelledCells
+from kpnn.training.fitting import Fit, fit_networks, member_fit, model_of
+from kpnn.training.inner_folds import inner_splits
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 if TYPE_CHECKING:
@@ -19,26 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Refit:
-    """A network to train once more.
+    """A model to train once more.
 
     Attributes:
         dag: the network.
         hyperparameters: usually those that tuning chose for a fold.
         training: positions of the cells that it may learn from; early stopping gets a share of them.
-        seed: of the inner split, initial weights, order of cells and dropout.
+        seed: of the inner splits, initial weights, order of cells and dropout.
+        n_members: how many of the fold's networks; with several, the model is the mean of their logits. By default
+            the first alone: what is asked of a network trained again is mostly asked of many.
     """
 
     dag: Dag
     hyperparameters: Hyperparameters
     training: np.ndarray
     seed: int
+    n_members: int = 1
 
 
 def refit(refits: Sequence[Refit], cells: LabelledCells, settings: EvaluationSettings) -> list[keras.Model]:
     """Trains networks as `cross_validate` trains a fold's.
 
     Each is stopped on an inner split of its own, classes spread and groups together; those on the same DAG are trained
-    together.
+    together. A model has as many networks as asked for, or as the cells have inner splits.
 
     Args:
         refits: which networks.
@@ -53,9 +57,10 @@ def refit(refits: Sequence[Refit], cells: LabelledCells, settings: EvaluationSet
     for places in _by_dag(refits).values():
         dag = refits[places[0]].dag
         seen = cells.restricted_to(dag.inputs)
-        fits = [_fit(refits[place], seen, settings) for place in places]
-        fitted = fit_networks(dag, seen, fits, settings)
-        models |= {place: model for place, (model, _) in zip(places, fitted, strict=True)}
+        fits = {place: _fits(refits[place], seen, settings) for place in places}
+        fitted = iter(fit_networks(dag, seen, [fit for of_one in fits.values() for fit in of_one], settings))
+        for place, of_one in fits.items():
+            models[place] = model_of([next(fitted)[0] for _ in of_one])
     return [models[place] for place in range(len(refits))]
 
 
@@ -66,6 +71,7 @@ def _by_dag(refits: Sequence[Refit]) -> dict[str, list[int]]:
     return places
 
 
-def _fit(one: Refit, cells: LabelledCells, settings: EvaluationSettings) -> Fit:
-    split = inner_holdout(cells, one.training, settings.fit.validation_fraction, one.seed)
-    return Fit(one.hyperparameters, *split, one.seed)
+def _fits(one: Refit, cells: LabelledCells, settings: EvaluationSettings) -> list[Fit]:
+    splits = inner_splits(cells, one.training, settings.fit, one.seed)
+    members = range(min(one.n_members, len(splits)))
+    return [member_fit(one.hyperparameters, member, splits, one.seed) for member in members]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.training.metrics import METRICS, score
+from kpnn.evaluation import METRICS, score
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +28,15 @@ class FoldResult:
         predictions: one row per held-out cell and output: `barcode`, `output`, `label`, `probability`.
         metrics: scores on the held-out cells, by name.
         hyperparameters: with which the reported model was trained.
-        history: per epoch of the reported fit: `epoch`, `loss`, `val_loss`; empty for baselines without epochs.
+        history: per epoch of each network of the model: `member`, `epoch`, `loss`, `val_loss`; empty for baselines
+            without epochs.
         trials: one row per Optuna trial: `trial`, `state`, `value`, the hyperparameters; empty if untuned.
-        n_edges: edges of the network (0 for baselines).
+        n_edges: edges of one network of the model (0 for baselines).
         n_neurons: its hidden neurons and outputs.
-        n_parameters: trainable parameters.
+        n_parameters: its trainable parameters.
         seconds: wall time of the fold.
-        model: content of the `.keras` file, None for baselines.
+        model: content of the `.keras` file that holds all networks of the model, None for baselines.
+        member_predictions: what each network of the model says: `member`, `barcode`, `output`, `probability`.
     """
 
     arm: str
@@ -52,11 +54,32 @@ class FoldResult:
     n_parameters: int
     seconds: float
     model: bytes | None = field(default=None, repr=False)
+    member_predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def name(self) -> str:
         """Such as `repeat_0_fold_3`."""
         return fold_name(self.repeat, self.fold)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the network that was trained longest."""
+        return int(self.history["epoch"].max()) if len(self.history) else 0
+
+
+def mean_curve(history: pd.DataFrame) -> pd.DataFrame:
+    """Learning curve of a model: `epoch`, `loss`, `val_loss`, each the mean over its networks.
+
+    A network that stopped before the others counts on with its last values, so that no curve jumps where one ends.
+
+    Args:
+        history: of one fold, as `FoldResult.history`; without `member` it is one network's.
+    """
+    if "member" not in history or not len(history):
+        return history[[name for name in ("epoch", "loss", "val_loss") if name in history]]
+    by_member = history.pivot(index="epoch", columns="member", values=["loss", "val_loss"]).sort_index().ffill()
+    mean = {name: by_member[name].mean(axis=1) for name in ("loss", "val_loss")}
+    return pd.DataFrame(mean).rename_axis("epoch").reset_index()
 
 
 def fold_name(repeat: int, fold: int) -> str:
@@ -85,6 +108,22 @@ def predictions_table(
     )
 
 
+def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Held-out predictions of each network of a model as a long table: `member`, `barcode`, `output`, `probability`.
+
+    Args:
+        barcodes: shape (n_cells,).
+        outputs: names of the outputs.
+        of_members: probabilities of each network, shape (n_cells, n_outputs).
+    """
+    one = {"barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)), "output": [*outputs] * len(barcodes)}
+    tables = [
+        pd.DataFrame({"member": member, **one, "probability": probabilities.astype("float64").ravel()})
+        for member, probabilities in enumerate(of_members)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str], pd.Index]:
     """The reverse of `predictions_table`: labels, probabilities (n_cells, n_outputs), outputs and barcodes.
 
@@ -111,8 +150,12 @@ class ArmResult:
         """Out-of-fold predictions of all folds, with `repeat` and `fold`."""
         return self._stack("predictions")
 
+    def member_predictions(self) -> pd.DataFrame:
+        """Out-of-fold predictions of each network of each fold's model, with `repeat` and `fold`."""
+        return self._stack("member_predictions")
+
     def learning_curves(self) -> pd.DataFrame:
-        """`repeat`, `fold`, `epoch`, `loss`, `val_loss` of the reported fits."""
+        """`repeat`, `fold`, `member`, `epoch`, `loss`, `val_loss` of the networks of the folds' models."""
         return self._stack("history")
 
     def trials(self) -> pd.DataFrame:
@@ -126,14 +169,14 @@ class ArmResult:
                 {"arm": self.arm, "repeat": r.repeat, "fold": r.fold, "protocol": r.protocol, "seed": r.seed}
                 | r.metrics
                 | {"n_edges": r.n_edges, "n_neurons": r.n_neurons, "n_parameters": r.n_parameters}
-                | {"seconds": r.seconds, "n_epochs": len(r.history)}
+                | {"seconds": r.seconds, "n_epochs": r.n_epochs}
                 | {f"hyperparameter_{name}": value for name, value in r.hyperparameters.items()}
                 for r in self.folds
             ]
         )
 
     def sizes(self) -> dict[str, int]:
-        """Edges, neurons and trainable parameters of the arm's network."""
+        """Edges, neurons and trainable parameters of one network of the arm's models."""
         first = self.folds[0]
         return {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters")}
 
@@ -191,7 +234,7 @@ class FoldStore:
         partial = self.root / f".{result.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name in ("predictions", "history", "trials"):
+        for name in _TABLES:
             getattr(result, name).to_parquet(partial / f"{name}.parquet", index=False)
         if result.model is not None:
             (partial / "model.keras").write_bytes(result.model)
@@ -217,7 +260,7 @@ class FoldStore:
         model = folder / "model.keras"
         return FoldResult(
             **{name: plain[name] for name in _PLAIN},
-            **{name: pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "history", "trials")},
+            **{name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES},
             model=model.read_bytes() if model.is_file() else None,
         )
 
@@ -229,6 +272,7 @@ class FoldStore:
                     shutil.rmtree(folder)
 
 
+_TABLES = ("predictions", "member_predictions", "history", "trials")
 _PLAIN = (
     "arm",
     "repeat",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from kpnn.settings_base import Settings
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Range(_Settings):
+class _Range(Settings):
     low: float
     high: float
     log: bool = False
@@ -39,7 +37,7 @@ class IntRange(_Range):
     high: int
 
 
-class Choice(_Settings):
+class Choice(Settings):
     """One of several values to tune over."""
 
     type: Literal["categorical"]
@@ -49,7 +47,7 @@ class Choice(_Settings):
 SearchRange = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
 
 
-class Hyperparameters(_Settings):
+class Hyperparameters(Settings):
     """What a fit may be tuned over; the values here hold where the search space does not name them.
 
     Attributes:
@@ -62,8 +60,12 @@ class Hyperparameters(_Settings):
         kernel_l2: L2 penalty on edge weights.
         bias_l1: L1 penalty on biases.
         bias_l2: L2 penalty on biases.
+        weight_prior: strength of a Gaussian prior around the weights' start, in units of their initial variance and of
+            the number of training cells, so that a value means the same for 300 and for 30,000 edges.
+        initializer: how weights start; `conducting` lets every gene reach its outputs through any number of levels.
         hidden_activation: Keras name of the hidden neurons' activation.
-        input_normalization: `none`, `standard` (by the training cells) or `batch`.
+        input_normalization: `none`, `standard` (each gene by its own spread in the training cells), `common` (all genes
+            by one spread) or `batch`.
         learning_rate: of Adam.
         batch_size: cells per training step.
     """
@@ -76,67 +78,78 @@ class Hyperparameters(_Settings):
     kernel_l2: float = Field(0.0, ge=0)
     bias_l1: float = Field(0.0, ge=0)
     bias_l2: float = Field(0.0, ge=0)
+    weight_prior: float = Field(0.0, ge=0)
+    initializer: str = "glorot_uniform"
     hidden_activation: str = "tanh"
-    input_normalization: Literal["none", "standard", "batch"] = "standard"
+    input_normalization: Literal["none", "standard", "common", "batch"] = "standard"
     learning_rate: float = Field(1e-2, gt=0)
     batch_size: int = Field(64, ge=1)
 
 
-class NetworkSettings(_Settings):
+class NetworkSettings(Settings):
     """What all fits of an arm share.
 
     Attributes:
-        initializer: how weights start.
         signed: weights keep the sign of their edge.
         gene_suffix: what an input node's name has after its gene's.
     """
 
-    initializer: str = "glorot_uniform"
     signed: bool = False
     gene_suffix: str = "_gene"
 
 
-class FitSettings(_Settings):
-    """When a fit stops.
+class FitSettings(Settings):
+    """What a fold's model is made of, and when the fit of one of its networks stops.
 
     Attributes:
+        ensemble: networks of a fold's model, one per inner fold of its training cells: each is stopped on an inner fold
+            of its own, and their mean logit is the prediction. 1: a single network, stopped on `validation_fraction`.
         max_epochs: at most so many passes over the training cells.
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
-        validation_fraction: share of the training cells that only early stopping looks at.
+        learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
+        validation_fraction: with a single network, share of the training cells that only early stopping looks at.
         class_weight: `balanced` (classes count alike) or None (cells count alike).
     """
 
-    max_epochs: int = Field(200, ge=1)
-    patience: int = Field(10, ge=1)
+    ensemble: int = Field(5, ge=1)
+    max_epochs: int = Field(400, ge=1)
+    patience: int = Field(20, ge=1)
+    learning_rate_schedule: Literal["constant", "plateau"] = "plateau"
     validation_fraction: float = Field(0.2, gt=0, lt=1)
     class_weight: Literal["balanced"] | None = None
 
 
-class TuningSettings(_Settings):
+class TuningSettings(Settings):
     """How hyperparameters are searched in each outer training part.
 
     Attributes:
         n_trials: configurations tried per fold; 0 takes the hyperparameters as they are set.
         timeout_seconds: no trial starts later than this after a fold's first; None: no limit.
         batch_size: trials that are proposed, and trained, together.
-        inner: `holdout` (one inner split) or `kfold` (the mean over `inner_splits`).
-        inner_splits: number of inner folds for `kfold`.
         sampler: how trials are proposed.
-        pruner: how hopeless trials are ended early.
+        pruner: `race` (a trial earns its next inner folds by the ones before; see `kpnn.training.racing`) or `none`.
+        recipes: the first trials, each naming what it does not take from `hyperparameters`; they need not lie in the
+            search space.
         storage: SQLAlchemy URL of Optuna's database; any number of machines may share a server's.
         search_space: what to search, by name of a hyperparameter; null takes a name out again, for an environment
             that does not search what the base configuration does.
     """
 
-    n_trials: int = Field(20, ge=0)
+    n_trials: int = Field(8, ge=0)
     timeout_seconds: float | None = Field(None, gt=0)
     batch_size: int = Field(4, ge=1)
-    inner: Literal["holdout", "kfold"] = "holdout"
-    inner_splits: int = Field(3, ge=2)
     sampler: Literal["tpe", "random", "gp"] = "tpe"
-    pruner: Literal["median", "successive_halving", "hyperband", "none"] = "median"
+    pruner: Literal["race", "none"] = "race"
     storage: str = "sqlite:///data/06_models/demo/optuna.db"
+    recipes: tuple[dict[str, Any], ...] = ()
     search_space: dict[str, SearchRange] = Field(default_factory=dict)
+
+    @field_validator("recipes")
+    @classmethod
+    def _possible(cls, recipes: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        for recipe in recipes:
+            Hyperparameters.model_validate(recipe)
+        return recipes
 
     @field_validator("search_space", mode="before")
     @classmethod
@@ -158,7 +171,7 @@ class TuningSettings(_Settings):
         return self
 
 
-class ExecutionSettings(_Settings):
+class ExecutionSettings(Settings):
     """Where fits run; results do not depend on it.
 
     Attributes:
@@ -174,7 +187,7 @@ class ExecutionSettings(_Settings):
     scheduler: str | None = None
 
 
-class TrackingSettings(_Settings):
+class TrackingSettings(Settings):
     """What of the arms goes to MLflow beyond arm and fold runs.
 
     Attributes:
@@ -186,7 +199,7 @@ class TrackingSettings(_Settings):
     register_as: str | None = Field(None, min_length=1)
 
 
-class EvaluationSettings(_Settings):
+class EvaluationSettings(Settings):
     """Everything that decides an arm's result, but for its cells, its DAG and its folds.
 
     Attributes:
@@ -223,6 +236,14 @@ class EvaluationSettings(_Settings):
     def with_threads(self, threads: int) -> EvaluationSettings:
         """The same settings with the number of threads per fit made explicit."""
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
+
+    def with_initializer(self, initializer: str) -> EvaluationSettings:
+        """The same settings for networks whose weights all start in one way, whatever is set or searched."""
+        recipes = tuple({**recipe, "initializer": initializer} for recipe in self.tuning.recipes)
+        space = {name: searched for name, searched in self.tuning.search_space.items() if name != "initializer"}
+        tuning = self.tuning.model_copy(update={"recipes": recipes, "search_space": space})
+        hyperparameters = self.hyperparameters.model_copy(update={"initializer": initializer})
+        return self.model_copy(update={"tuning": tuning, "hyperparameters": hyperparameters})
 
     def with_gene_suffix(self, gene_suffix: str) -> EvaluationSettings:
         """The same settings for networks whose input nodes are named gene + suffix."""

@@ -1,37 +1,38 @@
 """Optuna's search for hyperparameters inside one outer training part, repeatable and resumable.
 
-Trials are proposed and trained in batches. A batch is written to the study's storage when all of its trials are
-finished, and what is proposed depends only on the trials of earlier batches and on a seed derived from their
-number: so a search that was interrupted and goes on ends with the same trials as one that was not.
+A trial is one configuration. The first trials are the recipes of the settings; Optuna proposes the others. Trials are
+proposed in batches, and those of a batch race against each other and against the best so far. A batch is written to the
+study's storage when its race is over, and what is proposed depends only on the trials of earlier batches and on a seed
+derived from their number: so a search that was interrupted and goes on ends with the same trials as one that was not.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 import pandas as pd
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.trial import TrialState
 
 from kpnn.errors import SettingsError
-from kpnn.training.fitting import OnEpoch
+from kpnn.training.racing import Contender, TrainMembers, race
 from kpnn.training.settings import Choice, FloatRange, Hyperparameters, SearchRange, TuningSettings
+from kpnn.training.trial_storage import open_storage
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 _log = logging.getLogger(__name__)
 
-TrainBatch = Callable[[Sequence[Hyperparameters], OnEpoch], Sequence[float]]
-"""Trains a batch of configurations, in one or more fits each, and returns their validation losses. What it calls after
-an epoch knows a trial by its position in the batch, and answers False to end it."""
+_CONFIGURATION = "hyperparameters"
+"""User attribute of a stored trial: its whole configuration, as JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,70 +40,116 @@ class SearchResult:
     """The outcome of a search.
 
     Attributes:
-        best: the configuration with the lowest validation loss.
-        trials: one row per trial: `trial`, `state`, `value`, `n_epochs`, `seconds`, the searched names.
+        best: the configuration with the lowest mean validation loss, with its networks of all inner folds.
+        trials: one row per trial: `trial`, `state`, `value` (mean validation loss over the inner folds that it earned),
+            `n_members` (how many those are), `n_epochs` (over all of them), `seconds`, the searched names.
     """
 
-    best: Hyperparameters
+    best: Contender
     trials: pd.DataFrame
 
 
-def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Connects to the database that keeps the trials, creating it (and an SQLite file's folder) where needed.
+@dataclass(frozen=True)
+class Search:
+    """What one search is about.
 
-    Raises:
-        SettingsError: the URL makes no sense or no database answers; the password is not shown.
-    """
-    try:
-        parsed = make_url(url)
-        shown = parsed.render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        raise SettingsError(
-            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
-        ) from None
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and parsed.database not in (None, "", ":memory:"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Several processes may write to one SQLite file: wait for the lock rather than give up.
-        options: dict[str, Any] = {"connect_args": {"timeout": 120}} if is_sqlite else {"pool_pre_ping": True}
-        return optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except (SQLAlchemyError, ImportError) as error:
-        first_line = str(error).splitlines()[0]
-        raise SettingsError(f"tuning.storage = {shown} cannot be reached: {first_line}") from None
-
-
-def search(
-    train_batch: TrainBatch,
-    settings: TuningSettings,
-    base: Hyperparameters,
-    study_name: str,
-    seed: int,
-    *,
-    resume: bool = True,
-) -> SearchResult:
-    """Searches, or goes on searching, for the hyperparameters with the lowest validation loss.
-
-    Args:
-        train_batch: trains configurations together.
+    Attributes:
         settings: the search.
         base: values of everything that is not searched.
-        study_name: name of the study in the storage; the same name goes on where it stopped.
+        n_folds: number of inner folds.
         seed: from which every proposal derives.
-        resume: go on with an earlier search of that name; false: start it afresh.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    stored = _stored_study(settings, study_name, resume)
-    begun = time.monotonic()
-    while (done := len(stored.trials)) < settings.n_trials:
-        if done and settings.timeout_seconds is not None and time.monotonic() - begun > settings.timeout_seconds:
-            _log.info("%s: %.0f s are over after %d trials", study_name, settings.timeout_seconds, done)
-            break
-        for trial in _run_batch(train_batch, settings, base, stored.trials, seed):
-            stored.add_trial(trial)
-    complete = [t for t in stored.trials if t.state == optuna.trial.TrialState.COMPLETE]
-    best = min(complete, key=lambda t: (t.value, t.number))
-    return SearchResult(base.model_copy(update=best.params), _table(stored.trials, settings))
+
+    settings: TuningSettings
+    base: Hyperparameters
+    n_folds: int
+    seed: int
+
+    def run(self, train: TrainMembers, study_name: str, *, resume: bool = True) -> SearchResult:
+        """Searches, or goes on searching, for the hyperparameters with the lowest mean validation loss.
+
+        Args:
+            train: trains networks together; the same configuration on the same inner fold always becomes the same.
+            study_name: name of the study in the storage; the same name goes on where it stopped.
+            resume: go on with an earlier search of that name; false: start it afresh.
+
+        Raises:
+            SettingsError: no configuration had a finite loss on all inner folds.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        stored = _stored_study(self.settings, study_name, resume)
+        leader = self._trained_again(train, stored.trials)
+        begun, limit = time.monotonic(), self.settings.timeout_seconds
+        while (done := len(stored.trials)) < self.settings.n_trials:
+            if done and limit is not None and time.monotonic() - begun > limit:
+                _log.info("%s: %.0f s are over after %d trials", study_name, limit, done)
+                break
+            proposed = self._proposals(stored.trials)
+            started = time.monotonic()
+            contenders = race(proposed, self.n_folds, train, leader, dropping=self.settings.pruner == "race")
+            seconds = (time.monotonic() - started) / len(proposed)
+            whole = [one for one in contenders if not one.dropped and not one.diverged]
+            leader = min([*([] if leader is None else [leader]), *whole], key=lambda one: one.loss(), default=None)
+            for one in contenders:
+                stored.add_trial(self._as_trial(one, seconds))
+        if leader is None:
+            raise SettingsError(
+                f"tuning: none of {len(stored.trials)} trials reached a finite validation loss; lower the learning "
+                "rate or narrow search_space"
+            )
+        return SearchResult(leader, _table(stored.trials, self.settings))
+
+    def _trained_again(self, train: TrainMembers, trials: Sequence[FrozenTrial]) -> Contender | None:
+        """The best of an earlier run's trials, with the networks that it had then."""
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        if not complete:
+            return None
+        best = min(complete, key=lambda trial: (trial.value, trial.number))
+        found = Hyperparameters.model_validate_json(best.user_attrs[_CONFIGURATION])
+        return race([found], self.n_folds, train, dropping=False)[0]
+
+    def _proposals(self, earlier: Sequence[FrozenTrial]) -> list[Hyperparameters]:
+        """The next batch: recipes as long as there are any, then what Optuna samples."""
+        done, settings = len(earlier), self.settings
+        recipes = [self._with(recipe) for recipe in settings.recipes[done : done + settings.batch_size]]
+        n_sampled = min(settings.batch_size, settings.n_trials - done) - len(recipes)
+        if n_sampled <= 0:
+            return recipes[: settings.n_trials - done]
+        sampler = _sampler(settings, seed=int(np.random.SeedSequence([self.seed, done]).generate_state(1)[0]))
+        study = optuna.create_study(sampler=sampler, direction="minimize")
+        # The sampler learns from configurations that it could have proposed; a recipe may be anywhere.
+        study.add_trials([trial for trial in earlier if self._in_search_space(trial)])
+        sampled = [study.ask(self._distributions()).params for _ in range(n_sampled)]
+        return [*recipes, *(self._with(params) for params in sampled)]
+
+    def _with(self, changes: dict[str, Any]) -> Hyperparameters:
+        return Hyperparameters.model_validate({**self.base.model_dump(), **changes})
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        return {name: _distribution(searched) for name, searched in self.settings.search_space.items()}
+
+    def _in_search_space(self, trial: FrozenTrial) -> bool:
+        found = Hyperparameters.model_validate_json(trial.user_attrs[_CONFIGURATION])
+        searched = self.settings.search_space
+        return set(trial.params) == set(searched) and found == self._with({n: getattr(found, n) for n in searched})
+
+    def _as_trial(self, one: Contender, seconds: float) -> FrozenTrial:
+        values = one.hyperparameters.model_dump()
+        places = {name: d for name, d in self._distributions().items() if _holds(d, values[name])}
+        attributes = {
+            _CONFIGURATION: json.dumps(values),
+            "seconds": seconds,
+            "n_members": len(one.members),
+            "n_epochs": sum(len(member.history.loss) for member in one.members),
+        }
+        known: dict[str, Any] = {"state": TrialState.FAIL}
+        if not one.diverged:
+            losses = {number: one.loss(number) for number in range(1, len(one.members) + 1)}
+            state = TrialState.PRUNED if one.dropped else TrialState.COMPLETE
+            known = {"state": state, "value": one.loss(), "intermediate_values": losses}
+        return optuna.trial.create_trial(
+            params={name: values[name] for name in places}, distributions=places, user_attrs=attributes, **known
+        )
 
 
 def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.Study:
@@ -119,83 +166,40 @@ def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.S
     return study
 
 
-def _run_batch(
-    train_batch: TrainBatch, settings: TuningSettings, base: Hyperparameters, earlier: list[FrozenTrial], seed: int
-) -> list[FrozenTrial]:
-    sampler = _sampler(settings, seed=int(np.random.SeedSequence([seed, len(earlier)]).generate_state(1)[0]))
-    study = optuna.create_study(sampler=sampler, pruner=_pruner(settings), direction="minimize")
-    study.add_trials(earlier)
-    trials = [study.ask() for _ in range(min(settings.batch_size, settings.n_trials - len(earlier)))]
-    proposed = [
-        base.model_copy(update={name: _suggest(t, name, r) for name, r in settings.search_space.items()})
-        for t in trials
-    ]
-    pruned: set[int] = set()
-
-    def on_epoch(position: int, epoch: int, validation_loss: float) -> bool:
-        trial = trials[position]
-        trial.report(validation_loss, epoch)
-        if trial.should_prune():
-            pruned.add(position)
-            return False
-        return True
-
-    begun = time.monotonic()
-    losses = train_batch(proposed, on_epoch)
-    for position, (trial, loss) in enumerate(zip(trials, losses, strict=True)):
-        trial.set_user_attr("seconds", (time.monotonic() - begun) / len(trials))
-        if not np.isfinite(loss):
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        elif position in pruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        else:
-            study.tell(trial, float(loss))
-    if not any(t.state == optuna.trial.TrialState.COMPLETE for t in study.trials):
-        raise SettingsError(
-            f"tuning: none of {len(study.trials)} trials reached a finite validation loss; lower the learning rate "
-            "or narrow search_space"
-        )
-    return study.trials[len(earlier) :]
-
-
-def _suggest(trial: Trial, name: str, searched: SearchRange) -> Any:
+def _distribution(searched: SearchRange) -> BaseDistribution:
     if isinstance(searched, Choice):
-        return trial.suggest_categorical(name, list(searched.choices))
+        return optuna.distributions.CategoricalDistribution(searched.choices)
     if isinstance(searched, FloatRange):
-        return trial.suggest_float(name, searched.low, searched.high, log=searched.log)
-    return trial.suggest_int(name, searched.low, searched.high, log=searched.log)
+        return optuna.distributions.FloatDistribution(searched.low, searched.high, log=searched.log)
+    return optuna.distributions.IntDistribution(searched.low, searched.high, log=searched.log)
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return value in distribution.choices
+    return value is not None and distribution.low <= value <= distribution.high
 
 
 def _sampler(settings: TuningSettings, seed: int) -> optuna.samplers.BaseSampler:
     if settings.sampler == "tpe":
         # constant_liar spreads the trials of one batch, which do not know each other's results.
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=2 * settings.batch_size)
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=settings.batch_size)
     if settings.sampler == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=2 * settings.batch_size)
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.batch_size)
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _pruner(settings: TuningSettings) -> optuna.pruners.BasePruner:
-    if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=settings.batch_size, n_warmup_steps=5)
-    if settings.pruner == "successive_halving":
-        return optuna.pruners.SuccessiveHalvingPruner()
-    if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner()
-    return optuna.pruners.NopPruner()
-
-
-def _table(trials: list[FrozenTrial], settings: TuningSettings) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "trial": t.number,
-                "state": t.state.name.lower(),
-                "value": t.value if t.value is not None else float("nan"),
-                "n_epochs": len(t.intermediate_values),
-                "seconds": t.user_attrs.get("seconds", float("nan")),
-            }
-            | {name: t.params.get(name) for name in settings.search_space}
-            for t in trials
-        ]
-    )
+def _table(trials: Sequence[FrozenTrial], settings: TuningSettings) -> pd.DataFrame:
+    """One row per trial; names that are searched or that a recipe sets, from each trial's whole configuration."""
+    names = dict.fromkeys([*settings.search_space, *(name for recipe in settings.recipes for name in recipe)])
+    rows = []
+    for trial in trials:
+        configuration = json.loads(trial.user_attrs[_CONFIGURATION])
+        counts = {name: trial.user_attrs[name] for name in ("n_members", "n_epochs", "seconds")}
+        value = trial.value if trial.value is not None else float("nan")
+        rows.append(
+            {"trial": trial.number, "state": trial.state.name.lower(), "value": value}
+            | counts
+            | {name: configuration[name] for name in names}
+        )
+    return pd.DataFrame(rows)

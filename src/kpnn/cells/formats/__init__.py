@@ -25,6 +25,19 @@ _OPEN: dict[str, Callable[..., Expression]] = {
 }
 
 
+_ADVICE = {
+    (
+        ".mtx",
+        ".mtx.gz",
+    ): "name the folder that holds it with barcodes.tsv and features.tsv (or genes.tsv), not the file",
+    (".rds", ".rdata", ".h5seurat"): "is R's; write it as .h5ad, or as a 10x .mtx folder",
+    (".loom",): "is a loom file; save it as .h5ad (`anndata.io.read_loom`)",
+    (".zip", ".tar", ".tar.gz", ".tgz"): "is an archive; unpack it first and name what is in it",
+    (".xlsx", ".xls"): "is a workbook; save the sheet as CSV",
+}
+"""What people bring that is not read, by the end of its name, and what to do."""
+
+
 def open_expression(
     path: str | Path,
     *,
@@ -82,6 +95,9 @@ def _format_of(path: Path) -> str:
             return found
     if name.endswith((".csv", ".tsv", ".txt", ".tab")):
         return "table"
+    for endings, advice in _ADVICE.items():
+        if path.name.lower().endswith(endings):
+            raise CellsError(f"{path}: {advice}")
     raise CellsError(
         f"{path}: no known ending (.h5, .h5ad, .zarr, .csv, .tsv, .txt, the last three also .gz, or a folder with "
         f"matrix.mtx); say `format:` in the catalog"

@@ -103,7 +103,9 @@ class AnnDataFile(Expression):
         else:
             matrix, var = f"layers/{self.values}", "var"
         if "obs" not in root or "var" not in root:
-            raise CellsError(f"{self.source}: has no obs and var; this is no AnnData file")
+            is_tenx = any("barcodes" in node for node in root.values() if hasattr(node, "keys"))
+            advice = ", but a 10x file: say `format: tenx_h5` in the catalog" if is_tenx else ""
+            raise CellsError(f"{self.source}: has no obs and var; this is no AnnData file{advice}")
         if matrix not in root:
             there = some_names(_other_values(root, self.values)) or "nothing"
             raise CellsError(f"{self.source}: has no {self.values} (found: {there})")

@@ -88,7 +88,13 @@ class TenxH5(Expression):
             symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
             ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
             if "feature_type" in features:
-                self._keep(texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path) == feature_type)
+                types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
+                self._keep(types == feature_type)
+                if not self._is_gene.any():
+                    raise CellsError(
+                        f"{self.source}: no feature of type {feature_type} (found: {some_names(types.unique())}); say "
+                        "which with `feature_type:`"
+                    )
             if "genome" in features:
                 genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
                 self._keep(self._of_genome(genomes, genome))

@@ -24,7 +24,7 @@ _NUMBERS = ("integer", "real", "float", "double", "unsigned-integer")
 
 
 class TenxMtx(Expression):
-    """A folder with a Matrix Market file of genes x cells and its two name files.
+    """A folder with a Matrix Market file of genes x cells (or the other way round) and its two name files.
 
     The matrix is text without an index, so every read passes through all of it, in bounded pieces.
 
@@ -52,10 +52,14 @@ class TenxMtx(Expression):
         self._n_features = len(rows)
         self._columns = np.flatnonzero(is_gene)
         if not len(self._columns):
-            raise CellsError(f"{features}: no feature of type {feature_type}")
+            types = dict.fromkeys(row[2] for row in rows)
+            raise CellsError(
+                f"{features}: no feature of type {feature_type} (found: {some_names(types)}); say which with "
+                "`feature_type:`"
+            )
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
         # With one column there is one name per gene, which serves as whichever is asked for.
-        self._symbols = pd.Index([rows[row][min(1, len(rows[row]) - 1)] for row in self._columns], dtype=object)
+        self._symbols = pd.Index([(rows[row][1:2] or [""])[0] or rows[row][0] for row in self._columns], dtype=object)
         with self._text() as stream:
             self._n_entries, self._header_lines = self._read_header(stream)
 
@@ -154,6 +158,10 @@ class TenxMtx(Expression):
         if len(sizes) != 3 or not all(size.isdigit() for size in sizes):
             raise CellsError(f"{self._matrix}, line {number}: must be three sizes, found {line[:50]!r}")
         n_genes, n_cells, n_entries = (int(size) for size in sizes)
+        # Some programs write cells x genes; where the sizes say so, that is how it is read.
+        self._is_turned = (n_cells, n_genes) == (self._n_features, len(self._barcodes)) and n_genes != n_cells
+        if self._is_turned:
+            n_genes, n_cells = n_cells, n_genes
         if (n_genes, n_cells) != (self._n_features, len(self._barcodes)):
             raise CellsError(
                 f"{self._matrix}, line {number}: {n_genes:,} x {n_cells:,}, but there are {self._n_features:,} "
@@ -168,7 +176,8 @@ class TenxMtx(Expression):
             for _ in range(self._header_lines):
                 stream.readline()
             for chunk in self._chunks(stream):
-                genes, cells = chunk["gene"].to_numpy() - 1, chunk["cell"].to_numpy() - 1
+                first, second = chunk["gene"].to_numpy() - 1, chunk["cell"].to_numpy() - 1
+                genes, cells = (second, first) if self._is_turned else (first, second)
                 wrong = (genes < 0) | (genes >= self._n_features) | (cells < 0) | (cells >= len(self._barcodes))
                 if wrong.any():
                     line = self._header_lines + 1 + seen + int(np.flatnonzero(wrong)[0])

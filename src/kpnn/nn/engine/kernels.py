@@ -76,14 +76,18 @@ class Rule(NamedTuple):
 
 
 class Penalties(NamedTuple):
-    """What is added to the loss: l1 * sum |value| + l2 * sum value^2, and prior / 2 * sum weight^2 * precision."""
+    """What is added to the loss.
+
+    l1 * sum |value| + l2 * sum value^2, and prior / 2 * sum (weight - mean)^2 * precision.
+    """
 
     kernel_l1: float
     kernel_l2: float
     bias_l1: float
     bias_l2: float
     prior: float
-    prior_precisions: np.ndarray  # float64, by edge; empty where there is no prior
+    prior_means: np.ndarray  # float64, by edge; empty where there is no prior
+    prior_precisions: np.ndarray  # likewise
 
 
 class Drops(NamedTuple):
@@ -539,8 +543,9 @@ def add_prior(weights: np.ndarray, gradient: np.ndarray, penalties: Penalties) -
     """The prior's part of the loss, float64; adds its gradient to a gradient."""
     total = 0.0
     for e in range(len(weights)):
-        slope = penalties.prior * penalties.prior_precisions[e] * np.float64(weights[e])
-        total += 0.5 * slope * np.float64(weights[e])
+        away = np.float64(weights[e]) - penalties.prior_means[e]
+        slope = penalties.prior * penalties.prior_precisions[e] * away
+        total += 0.5 * slope * away
         gradient[e] += slope
     return total
 

@@ -66,17 +66,22 @@ def find_alternatives(
     interpretation: InterpretationSettings,
 ) -> Alternatives:
     """Finds as many other optimal DAGs as anyone asks for; without a proof of what is optimal, none."""
+    unknown = pd.DataFrame({"node": selection.pkn.hidden, "membership": "unknown"})
     if selection.status != "optimal":
-        unknown = pd.DataFrame({"node": selection.pkn.hidden, "membership": "unknown"})
         return Alternatives((), False, unknown)
     others = max(controls.alternative, interpretation.alternative_dags)
-    return enumerate_dags(
-        selection.pkn,
-        max(settings.alternatives.most, others + 1),
-        tolerance=settings.alternatives.tolerance,
-        rules=settings.rules,
-        **settings.tie_break_options,
-    )
+    try:
+        return enumerate_dags(
+            selection.pkn,
+            max(settings.alternatives.most, others + 1),
+            tolerance=settings.alternatives.tolerance,
+            rules=settings.rules,
+            **settings.tie_break_options,
+        )
+    except SelectionError as error:
+        # The DAG to train is there; what else would be as good is an extra that must not end the study.
+        _log.warning("other optimal DAGs are not looked for: %s", error)
+        return Alternatives((), False, unknown)
 
 
 def say_membership(selection: DagSelection, alternatives: Alternatives) -> pd.DataFrame:

@@ -1,39 +1,37 @@
-"""One file over HTTP: with progress, resumed where it broke off, tried again with growing pauses."""
+"""One file over HTTP: with progress, resumed where it broke off, asked for again with growing pauses."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import re
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from kpnn.errors import KpnnError
 
 logger = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
+_MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
+_RANGE_NOT_THERE = 416
 
 
 class DownloadError(KpnnError):
     """A file cannot be fetched, or is not what it should be."""
 
 
-class _TryAgainError(Exception):
-    """The connection failed in a way that may pass; `wait_seconds` is what the server asked for."""
-
-    def __init__(self, reason: str, wait_seconds: float = 0.0):
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
+class _BrokenOffError(Exception):
+    """A file did not come whole; what came is kept, or was discarded because it does not fit."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Patience:
     Attributes:
         attempts: how often a connection is opened without a byte gained before giving up.
         first_wait_seconds: pause after the first failure; each further one is twice as long.
-        longest_wait_seconds: no pause is longer.
+        longest_wait_seconds: no pause is longer, but for one that the server asks for.
         timeout_seconds: longest silence of the server.
     """
 
@@ -52,18 +50,31 @@ class Patience:
     longest_wait_seconds: float = 60.0
     timeout_seconds: float = 30.0
 
+    def pause_before(self, attempt: int) -> float:
+        """Seconds to wait before an attempt, counted from 2."""
+        return min(self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** (attempt - 2))
+
+    def session(self) -> requests.Session:
+        """A session that asks again by itself where there is no connection or the server is busy."""
+        retry = Retry(
+            total=self.attempts - 1,
+            backoff_factor=self.first_wait_seconds,
+            backoff_max=self.longest_wait_seconds,
+            status_forcelist=_MAY_PASS,
+            raise_on_status=False,
+        )
+        session = requests.Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
+
 
 def effective_address(address: str, patience: Patience) -> str:
     """The address after all redirects, ending in a slash, so that file names can be appended."""
     if not address.startswith(("http://", "https://")):
         raise DownloadError(f"download.address must begin with http:// or https://, found {address!r}")
-
-    def ask() -> str:
-        with _open(urllib.request.Request(address), patience) as response:
-            return str(response.geturl())
-
-    found = _persistently(ask, address, patience)
-    path = found.split("?", 1)[0].split("#", 1)[0]
+    with patience.session() as session, _ask(session, address, {}, patience) as response:
+        path = response.url.split("?", 1)[0].split("#", 1)[0]
     return path if path.endswith("/") else path.rsplit("/", 1)[0] + "/"
 
 
@@ -85,9 +96,24 @@ def fetch(url: str, path: Path, patience: Patience) -> Path:
     """
     partial = path.with_name(path.name + ".partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
-    _persistently(lambda: _continue(url, partial, patience), url, patience, lambda: _size(partial))
-    _state_file(partial).unlink(missing_ok=True)
-    return partial
+    failures = 0
+    with patience.session() as session:
+        while True:
+            before = _size(partial)
+            try:
+                _continue(session, url, partial, patience)
+            except _BrokenOffError as failure:
+                # A server that breaks off now and then but gets on is not given up.
+                failures = 1 if _size(partial) > before else failures + 1
+                if failures >= patience.attempts:
+                    fetched = f" after {_size(partial):,} bytes" if _size(partial) else ""
+                    raise DownloadError(f"{url}: {failure}{fetched}; gave up after {failures} attempts") from failure
+                wait = patience.pause_before(failures + 1)
+                logger.warning("%s: %s; trying again in %.1f s", url, failure, wait)
+                time.sleep(wait)
+            else:
+                _state_file(partial).unlink(missing_ok=True)
+                return partial
 
 
 def discard(partial: Path) -> None:
@@ -96,52 +122,43 @@ def discard(partial: Path) -> None:
     _state_file(partial).unlink(missing_ok=True)
 
 
-def _persistently(
-    attempt: Callable[[], Any], url: str, patience: Patience, progress: Callable[[], int] = lambda: 0
-) -> Any:
-    failures, before = 0, progress()
-    while True:
-        try:
-            return attempt()
-        except _TryAgainError as failure:
-            # A server that breaks off now and then but gets on is not given up.
-            gained, before = progress() > before, progress()
-            failures = 1 if gained else failures + 1
-            if failures >= patience.attempts:
-                fetched = f" after {before:,} bytes" if before else ""
-                raise DownloadError(f"{url}: {failure}{fetched}; gave up after {failures} attempts") from failure
-            wait = min(
-                patience.longest_wait_seconds,
-                max(failure.wait_seconds, patience.first_wait_seconds * 2 ** (failures - 1)),
-            )
-            logger.warning("%s: %s; trying again in %.1f s", url, failure, wait)
-            time.sleep(wait)
+def _ask(session: requests.Session, url: str, headers: dict[str, str], patience: Patience) -> requests.Response:
+    """Opens an answer whose body is yet to be read; raises DownloadError where there is none."""
+    try:
+        response = session.get(url, headers=headers, timeout=patience.timeout_seconds, stream=True)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        cause = getattr(error.args[0] if error.args else error, "reason", error)
+        raise DownloadError(f"{url}: no connection ({cause}); gave up after {patience.attempts} attempts") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"{url}: is no address ({error})") from error
+    if response.ok or response.status_code == _RANGE_NOT_THERE:
+        return response
+    response.close()
+    given_up = f"; gave up after {patience.attempts} attempts" if response.status_code in _MAY_PASS else ""
+    raise DownloadError(f"{url}: HTTP {response.status_code} {response.reason}{given_up}")
 
 
-def _continue(url: str, partial: Path, patience: Patience) -> None:
+def _continue(session: requests.Session, url: str, partial: Path, patience: Patience) -> None:
+    """Fetches what is still missing of a file."""
     state, have = _read_state(partial), _size(partial)
     if have and not state.get("validator") and state.get("total") is None:
         discard(partial)
         state, have = {}, 0
-    request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})
+    headers = {"Accept-Encoding": "identity"}
     if have:
-        request.add_header("Range", f"bytes={have}-")
+        headers["Range"] = f"bytes={have}-"
         if state.get("validator"):
-            request.add_header("If-Range", state["validator"])
-    try:
-        response = _open(request, patience)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and have:
-            if have == state.get("total"):
+            headers["If-Range"] = state["validator"]
+    with _ask(session, url, headers, patience) as response:
+        if response.status_code == _RANGE_NOT_THERE:
+            if have and have == state.get("total"):
                 return
             discard(partial)
-            raise _TryAgainError("the partial file does not fit; starting afresh") from error
-        raise
-    with response:
+            raise _BrokenOffError("the partial file does not fit; starting afresh")
         start, total = _extent(response, have)
         if start and state.get("total") is not None and total is not None and total != state["total"]:
             discard(partial)
-            raise _TryAgainError("the file has changed on the server; starting afresh")
+            raise _BrokenOffError("the file has changed on the server; starting afresh")
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if validator and validator.startswith("W/"):
             validator = response.headers.get("Last-Modified")
@@ -149,7 +166,10 @@ def _continue(url: str, partial: Path, patience: Patience) -> None:
         _receive(response, partial, start, total)
 
 
-def _receive(response: Any, partial: Path, start: int, total: int | None) -> None:
+def _receive(response: requests.Response, partial: Path, start: int, total: int | None) -> None:
+    # Otherwise the last piece before the connection breaks off is thrown away; the length is checked below.
+    response.raw.enforce_content_length = False
+    have = start
     with (
         partial.open("r+b" if start else "wb") as file,
         tqdm(
@@ -163,49 +183,29 @@ def _receive(response: Any, partial: Path, start: int, total: int | None) -> Non
     ):
         file.seek(start)
         file.truncate()
-        have = start
-        while True:
-            try:
-                piece = response.read(_PIECE)
-            except (OSError, http.client.HTTPException) as error:
-                raise _TryAgainError(f"the connection broke off ({type(error).__name__})") from error
-            if not piece:
-                break
-            file.write(piece)
-            have += len(piece)
-            bar.update(len(piece))
+        try:
+            while piece := response.raw.read(_PIECE):
+                file.write(piece)
+                have += len(piece)
+                bar.update(len(piece))
+        except HTTPError as error:
+            raise _BrokenOffError(f"the connection broke off ({type(error).__name__})") from error
     if total is not None and have < total:
-        raise _TryAgainError(f"the connection ended at byte {have:,} of {total:,}")
+        raise _BrokenOffError(f"the connection ended at byte {have:,} of {total:,}")
     if total is not None and have > total:
         discard(partial)
-        raise _TryAgainError(f"the server sent {have:,} bytes where it announced {total:,}")
+        raise _BrokenOffError(f"the server sent {have:,} bytes where it announced {total:,}")
 
 
-def _extent(response: Any, have: int) -> tuple[int, int | None]:
+def _extent(response: requests.Response, have: int) -> tuple[int, int | None]:
     """Where the answer starts in the file, and how long the whole file is."""
-    if response.status == 206:
+    if response.status_code == requests.codes.partial_content:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
         if found and int(found[1]) == have:
             return have, None if found[3] == "*" else int(found[3])
-        raise DownloadError(f"{response.geturl()}: answers with another part than was asked for")
+        raise DownloadError(f"{response.url}: answers with another part than was asked for")
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
-
-
-def _open(request: urllib.request.Request, patience: Patience) -> Any:
-    try:
-        return urllib.request.urlopen(request, timeout=patience.timeout_seconds)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            raise
-        if error.code in (408, 425, 429) or error.code >= 500:
-            asked = error.headers.get("Retry-After", "")
-            raise _TryAgainError(f"HTTP {error.code} {error.reason}", float(asked) if asked.isdigit() else 0) from error
-        raise DownloadError(f"{request.full_url}: HTTP {error.code} {error.reason}") from error
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        raise _TryAgainError(f"no connection ({getattr(error, 'reason', error) or type(error).__name__})") from error
-    except ValueError as error:
-        raise DownloadError(f"{request.full_url}: is no address ({error})") from error
 
 
 def _state_file(partial: Path) -> Path:

@@ -12,15 +12,16 @@ from kpnn.pkn import Dag
 from kpnn.training.controls import Arm
 from kpnn.training.results import ArmResult, FoldStore
 
-ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
+ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
 
 
 def cross_validate_arm(arm: str, dag: Dag, evaluation: Evaluation, store: FoldStore) -> ArmOutputs:
-    """Trains and scores an arm: its models, predictions, scores, trials, learning curves and a summary."""
+    """Trains and scores an arm: models, predictions (and each member's), scores, trials, learning curves, a summary."""
     result = evaluation.run(Arm(arm, dag), store, evaluation.tracker(arm, dag))
     return (
         _models(result),
         result.predictions(),
+        result.member_predictions(),
         result.fold_metrics(),
         result.trials(),
         result.learning_curves(),

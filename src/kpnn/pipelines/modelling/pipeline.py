@@ -23,7 +23,15 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         node(
             for_arm(nodes.cross_validate_arm, arm),
             ["dag", "evaluation", "fold_store"],
-            ["models", "predictions", "fold_metrics", "trials", "learning_curves", "summary"],
+            [
+                "models",
+                "predictions",
+                "member_predictions",
+                "fold_metrics",
+                "trials",
+                "learning_curves",
+                "summary",
+            ],
             name="cross_validate",
         )
     ]

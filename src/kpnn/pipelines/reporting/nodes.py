@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
@@ -78,14 +79,16 @@ def gather_networks(
     pruned_dag: Dag,
     dag_selection: dict[str, Any] | None,
     membership: pd.DataFrame | None,
+    evaluation: Evaluation | None = None,
 ) -> Study:
-    """Begins a study with its networks."""
+    """Begins a study with its networks, and with the groups of its cells."""
     return Study(
         pkn=pkn,
         full_dag=full_dag,
         pruned_dag=pruned_dag,
         selection=dag_selection or {},
         membership=_or_empty(membership),
+        groups=None if evaluation is None else evaluation.groups,
     )
 
 
@@ -121,7 +124,7 @@ def write_report(
 ) -> tuple[Report, str, pd.DataFrame, dict[str, Any], go.Figure, go.Figure]:
     """Answers the question and writes the report."""
     settings = validated(ReportingSettings, parameters, "reporting")
-    report = write(study, settings.margin, settings.n_bootstrap, settings.title, settings.top)
+    report = write(study, settings.margin, settings.title, settings.top)
     logger.info("%s", report.answer.sentence)
     answer, scores, roc = _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
     return report, report.page, report.comparison, answer, scores, roc

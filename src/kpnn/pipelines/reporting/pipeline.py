@@ -61,7 +61,7 @@ def create_pipeline() -> Pipeline:
     study = [
         node(
             nodes.gather_networks,
-            [*_NETWORKS, "dag_selection", "hidden_node_membership"],
+            [*_NETWORKS, "dag_selection", "hidden_node_membership", "evaluation"],
             "networks",
             name="gather_networks",
         ),

@@ -12,5 +12,4 @@ class ReportingSettings(Settings):
 
     title: str = ""
     margin: float = Field(0.01, gt=0, lt=0.5)
-    n_bootstrap: int = Field(1000, ge=10)
     top: int = Field(20, ge=1)

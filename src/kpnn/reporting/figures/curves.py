@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from kpnn.evaluation import calibration
 from kpnn.reporting.study import ArmTables
-from kpnn.training.metrics import calibration
 
 _GRID = np.linspace(0.0, 1.0, 101)
 

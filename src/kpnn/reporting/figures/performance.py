@@ -29,7 +29,7 @@ def metric_label(metric: str) -> str:
 
 
 def scores_figure(comparison: pd.DataFrame) -> Figure:
-    """Every score of every arm with its 95 % interval over cells."""
+    """Every score of every arm with its 95 % interval over cells and training."""
     metrics = list(dict.fromkeys(comparison["metric"]))
     arms = list(dict.fromkeys(comparison["arm"]))
     plot = new_plot("score (no unit; 0 to 1 but for log loss)", "", height=90 + 46 * len(metrics))
@@ -38,13 +38,13 @@ def scores_figure(comparison: pd.DataFrame) -> Figure:
         look = look_of(arm, position)
         offset = (position - (len(arms) - 1) / 2) * 0.26
         plot.add_scatter(
-            x=rows["pooled"],
+            x=rows["mean"],
             y=np.arange(len(metrics)) + offset,
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": rows["upper"] - rows["pooled"],
-                "arrayminus": rows["pooled"] - rows["lower"],
+                "array": rows["upper"] - rows["mean"],
+                "arrayminus": rows["mean"] - rows["lower"],
                 "thickness": 2,
                 "width": 4,
             },
@@ -65,7 +65,7 @@ def scores_figure(comparison: pd.DataFrame) -> Figure:
     return Figure(
         "scores",
         "Scores with intervals",
-        "Each score of the out-of-fold predictions of all cells, by arm; bars are 95 % bootstrap intervals over cells. "
+        "Each score by arm, the mean over folds; bars are 95 % intervals over cells and training. "
         "Intervals that overlap widely: the arms are hard to tell apart by that score.",
         plot,
     )

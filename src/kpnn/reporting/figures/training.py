@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from kpnn.reporting.figures.style import Figure, Look, look_of, new_plot
 from kpnn.reporting.study import ArmTables
+from kpnn.training.results import mean_curve
 
-_NOT_SEARCHED = ("repeat", "fold", "trial", "state", "value", "n_epochs", "seconds")
+_NOT_SEARCHED = ("repeat", "fold", "trial", "state", "value", "n_members", "n_epochs", "seconds")
 
 
 def learning_curves_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
@@ -19,14 +20,15 @@ def learning_curves_figure(arms: tuple[ArmTables, ...]) -> Figure | None:
         return None
     plot = new_plot("epoch", "validation loss (cross-entropy, nats per cell)")
     for position, arm in with_curves:
-        for fold, curve in arm.learning_curves.groupby(["repeat", "fold"], sort=True):
+        for fold, curves in arm.learning_curves.groupby(["repeat", "fold"], sort=True):
+            curve = mean_curve(curves)
             values = curve["epoch"], curve["val_loss"].astype(float)
             _add_fold(plot, look_of(arm.name, position), (arm.name, *fold), values, "epoch")
     return Figure(
         "learning_curves",
         "Learning curves",
-        "Loss on the inner validation cells after each epoch, one line per fold. Training stops when it no longer "
-        "falls; the reported folds are never looked at.",
+        "Loss on the inner validation cells after each epoch, one line per fold: the mean over the networks of its "
+        "model. The training of each stops when its loss no longer falls; the reported folds are never looked at.",
         plot,
     )
 

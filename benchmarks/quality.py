@@ -1,0 +1,121 @@
+"""Does every arm reach what the data allow? Whole studies with default parameters, beside baselines on the same folds.
+
+Run `python benchmarks/quality.py` for all studies, or `--studies demo kang`. `--seeds 10` trains each with ten values
+of `modelling.seed` on the same folds; `--jitter` multiplies every value by 1 + 1e-6 noise, another for each seed, which
+is what another processor's rounding does. Each study runs as a user's would: files, an environment, `kedro run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from _studies import STUDIES, RawStudy
+
+PROJECT = Path(__file__).parents[1]
+PIPELINES = ("data_engineering", "dag_pruning", "modelling", "reporting")
+BASELINES = ("logistic", "gradient_boosting", "dense")
+CONTROLS = {
+    "random": 0,
+    "permuted_genes": 0,
+    "logistic": True,
+    "gradient_boosting": True,
+    "dense": True,
+}
+
+
+def lay_out(project: Path, name: str, study: RawStudy, jitter: np.random.Generator | None) -> None:
+    """Writes a study's files and its environment into a copy of the project."""
+    raw, conf = project / "data" / "01_raw" / name, project / "conf" / name
+    raw.mkdir(parents=True, exist_ok=True)
+    conf.mkdir(exist_ok=True)
+    cells = study.expression.copy()
+    if jitter is not None:
+        cells.X = cells.X.astype(np.float64)
+        cells.X.data *= 1.0 + 1e-6 * jitter.standard_normal(len(cells.X.data))
+    cells.write_h5ad(raw / "cells.h5ad")
+    study.labels.to_csv(raw / "labels.csv", index=False)
+    study.edges.to_csv(raw / "edges.csv", index=False)
+    files = {"raw_expression": "cells.h5ad", "class_labels": "labels.csv", "edges": "edges.csv"}
+    types = {"raw_expression": "Expression", "class_labels": "ClassLabels", "edges": "EdgeList"}
+    catalog = {
+        entry: {"type": f"kpnn.datasets.raw.{types[entry]}Dataset", "filepath": f"data/01_raw/{name}/{file}"}
+        for entry, file in files.items()
+    }
+    (conf / "catalog.yml").write_text(json.dumps(catalog, indent=2))
+    (conf / "parameters.yml").write_text(json.dumps({**study.parameters, "controls": CONTROLS}, indent=2))
+
+
+def run(project: Path, name: str, seed: int, pipelines: Sequence[str]) -> float:
+    """Runs a study; returns its seconds."""
+    begun = time.perf_counter()
+    for pipeline in pipelines:
+        command = [sys.executable, "-m", "kpnn", "--env", name, "--pipeline", pipeline]
+        command += ["--params", f"modelling.seed={seed}"]
+        environment = os.environ | {"KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{name}, {pipeline}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return time.perf_counter() - begun
+
+
+def results(project: Path, name: str) -> dict[str, Any]:
+    """ROC-AUC of every arm and baseline (mean over folds within repeats), and the verdict."""
+    output = project / "data" / "07_model_output" / name
+    found: dict[str, Any] = {}
+    for arm in ("full", "pruned"):
+        found[arm] = float(pd.read_csv(output / arm / "fold_metrics.csv")["roc_auc"].mean())
+    controls = pd.read_csv(output / "controls" / "summary.csv").set_index("arm")["roc_auc"]
+    found |= {baseline: float(controls[baseline]) for baseline in BASELINES if baseline in controls}
+    answer = project / "data" / "08_reporting" / name / "comparison_test.json"
+    if answer.is_file():
+        found["verdict"] = json.loads(answer.read_text()).get("verdict", "")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", nargs="*", default=list(STUDIES), choices=list(STUDIES))
+    parser.add_argument("--seeds", type=int, default=1, help="values of modelling.seed, from 42 on")
+    parser.add_argument("--jitter", action="store_true", help="other rounding for every seed")
+    parser.add_argument("--no-report", action="store_true", help="leave out node weights and the report")
+    parser.add_argument("--table", type=Path, help="where to write one row per study and seed, as CSV")
+    options = parser.parse_args()
+    pipelines = PIPELINES[:3] if options.no_report else PIPELINES
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        shutil.copytree(PROJECT / "conf", project / "conf")
+        shutil.copy(PROJECT / "pyproject.toml", project)
+        (project / "src").symlink_to(PROJECT / "src")
+        for name in options.studies:
+            study = STUDIES[name]()
+            for seed in range(42, 42 + options.seeds):
+                if seed == 42 or options.jitter:
+                    lay_out(project, name, study, np.random.default_rng(seed) if options.jitter else None)
+                seconds = run(project, name, seed, pipelines)
+                rows.append({"study": name, "seed": seed} | results(project, name) | {"seconds": round(seconds)})
+                print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1, float_format="%.4f"))
+                sys.stdout.flush()
+                if options.table:
+                    pd.DataFrame(rows).to_csv(options.table, index=False)
+    table = pd.DataFrame(rows)
+    if options.seeds > 1:
+        spread = table.groupby("study")[["full", "pruned"]].std(ddof=1).add_suffix(" sd")
+        print(spread.join(table.groupby("study")["verdict"].agg(lambda v: v.value_counts().to_dict())).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Does one arm predict as well as another? One interval decides, and the verdict says what it says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from kpnn.errors import SettingsError, some_names
+from kpnn.evaluation.intervals import Groups, Interval, difference_interval
+from kpnn.evaluation.scores import ArmScores
+
+
+class Verdict(StrEnum):
+    """What an interval (lower, upper) of candidate minus reference says, given a margin m.
+
+    The first row that holds is the verdict.
+
+    | verdict | where |
+    |---|---|
+    | `BETTER` | 0 < lower |
+    | `WORSE` | upper < 0, even where -m < lower |
+    | `AS_WELL` | -m < lower and upper < m: any difference is smaller than the margin |
+    | `NOT_WORSE` | -m < lower: it may be better, and is not worse by more than the margin |
+    | `CANNOT_TELL` | lower <= -m and 0 <= upper: it may be worse by more than the margin, or not worse |
+    """
+
+    BETTER = "better"
+    AS_WELL = "as well (within the margin)"
+    NOT_WORSE = "not worse by more than the margin"
+    WORSE = "worse"
+    CANNOT_TELL = "cannot tell"
+
+    @classmethod
+    def of(cls, interval: Interval, margin: float) -> Verdict:
+        """The verdict of an interval of candidate minus reference."""
+        if interval.lower > 0:
+            return cls.BETTER
+        if interval.upper < 0:
+            return cls.WORSE
+        if interval.lower > -margin:
+            return cls.AS_WELL if interval.upper < margin else cls.NOT_WORSE
+        return cls.CANNOT_TELL
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """One of several outputs.
+
+    Attributes:
+        output: its name.
+        interval: of candidate minus reference, for this output alone.
+        p_value: two-sided, against no difference, after Holm's correction over the outputs.
+    """
+
+    output: str
+    interval: Interval
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What can be said about two arms.
+
+    Attributes:
+        reference: name of the arm compared against (`full`).
+        candidate: name of the arm in question (`pruned`).
+        reference_roc_auc: its mean over folds, repeats and outputs.
+        candidate_roc_auc: likewise.
+        interval: of candidate minus reference.
+        p_value: two-sided, against no difference.
+        margin: differences within +-margin do not matter.
+        confidence: of the interval.
+        verdict: what the interval says.
+        sentence: the same in words, with the figures.
+        per_output: each output by itself, where there are several.
+    """
+
+    reference: str
+    candidate: str
+    reference_roc_auc: float
+    candidate_roc_auc: float
+    interval: Interval
+    p_value: float
+    margin: float
+    confidence: float
+    verdict: Verdict
+    sentence: str
+    per_output: tuple[OutputDifference, ...] = ()
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the whole interval lies within the margin (which may go with `better` or `worse`)."""
+        return -self.margin < self.interval.lower and self.interval.upper < self.margin
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether the candidate is not worse by more than the margin."""
+        return self.interval.lower > -self.margin
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return asdict(self) | {
+            "verdict": self.verdict.value,
+            "equivalent": self.equivalent,
+            "not_worse": self.not_worse,
+        }
+
+
+def compare(
+    candidate: ArmScores,
+    reference: ArmScores,
+    *,
+    groups: Groups | None = None,
+    margin: float = 0.01,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compares two arms' ROC-AUC on the same folds.
+
+    Args:
+        candidate: scores of the arm in question.
+        reference: of the arm compared against.
+        groups: donor or sample of each cell, where cells are not independent.
+        margin: differences within +-margin do not matter; set it before looking.
+        confidence: how often such intervals hold the expected difference.
+
+    Raises:
+        SettingsError: the arms are not scored by the ROC-AUC, have other outputs, folds or cells, or no fold has a
+            score.
+    """
+    if candidate.metric != "roc_auc":
+        raise SettingsError(f"arms are compared by their ROC-AUC, and these are scored by {candidate.metric}")
+    found = difference_interval(candidate, reference, groups=groups, confidence=confidence)
+    per_output = _per_output(candidate, reference, groups, confidence) if len(candidate.outputs) > 1 else ()
+    sentence = (
+        f"{verdict_in_words(candidate.arm, reference.arm, found, margin)}: ROC-AUC {candidate.mean:.3f} against "
+        f"{reference.mean:.3f}, difference {found.estimate:+.3f}, {100 * confidence:g} % interval {found.lower:+.3f} "
+        f"to {found.upper:+.3f}."
+    )
+    return Comparison(
+        reference=reference.arm,
+        candidate=candidate.arm,
+        reference_roc_auc=reference.mean,
+        candidate_roc_auc=candidate.mean,
+        interval=found,
+        p_value=found.p_value,
+        margin=margin,
+        confidence=confidence,
+        verdict=Verdict.of(found, margin),
+        sentence=sentence + _outputs_in_words(per_output, confidence),
+        per_output=per_output,
+    )
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's correction: p-values that may be compared with one level however many tests there are.
+
+    Args:
+        p_values: shape (n_tests,).
+    """
+    order = np.argsort(p_values)
+    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected
+
+
+def verdict_in_words(candidate: str, reference: str, interval: Interval, margin: float) -> str:
+    """The verdict as a clause, such as "`pruned` predicts as well as `full` (within the margin of 0.01)"."""
+    verdict = Verdict.of(interval, margin)
+    if verdict is Verdict.BETTER:
+        return f"`{candidate}` predicts better than `{reference}`" + _how_much(interval.lower, interval.upper, margin)
+    if verdict is Verdict.WORSE:
+        return f"`{candidate}` predicts worse than `{reference}`" + _how_much(-interval.upper, -interval.lower, margin)
+    if verdict is Verdict.AS_WELL:
+        return f"`{candidate}` predicts as well as `{reference}` (within the margin of {margin:g})"
+    if verdict is Verdict.NOT_WORSE:
+        return f"`{candidate}` is not worse than `{reference}` by more than the margin of {margin:g}"
+    return (
+        f"These cells and folds cannot tell whether `{candidate}` predicts as well as `{reference}` (margin {margin:g})"
+    )
+
+
+def _how_much(least: float, most: float, margin: float) -> str:
+    if most < margin:
+        return f", by less than the margin of {margin:g}"
+    return (
+        f", by more than the margin of {margin:g}"
+        if least > margin
+        else f", perhaps by less than the margin of {margin:g}"
+    )
+
+
+def _per_output(
+    candidate: ArmScores, reference: ArmScores, groups: Groups | None, confidence: float
+) -> tuple[OutputDifference, ...]:
+    scored = [
+        name for name, values in zip(candidate.outputs, candidate.values.T, strict=True) if np.isfinite(values).any()
+    ]
+    intervals = [
+        difference_interval(candidate, reference, groups=groups, confidence=confidence, output=name) for name in scored
+    ]
+    corrected = holm(np.array([found.p_value for found in intervals]))
+    return tuple(
+        OutputDifference(name, found, float(p)) for name, found, p in zip(scored, intervals, corrected, strict=True)
+    )
+
+
+def _outputs_in_words(per_output: tuple[OutputDifference, ...], confidence: float) -> str:
+    """Outputs that differ by themselves, which a mean over outputs may hide."""
+    words = []
+    for direction, sign in (("Worse", -1), ("Better", 1)):
+        named = [
+            f"`{one.output}` ({one.interval.estimate:+.3f})"
+            for one in per_output
+            if one.p_value < 1 - confidence and sign * one.interval.estimate > 0
+        ]
+        if named:
+            words.append(f" {direction} for {some_names(named)}, corrected for {len(per_output)} outputs.")
+    return "".join(words)

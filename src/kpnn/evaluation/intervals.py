@@ -1,0 +1,391 @@
+r"""How sure a score, or the difference of two arms' scores, is: cells and training together.
+
+The score is the mean over folds within a repeat, then over the R repeats. Its squared standard error is
+
+    SE^2 = (1 + n_test / n_train) * C + T,    C = sum over cells of (mean influence over repeats)^2,
+
+where C is what other held-out cells would change (influences are scaled so that their squares sum to the variance of
+the mean over folds), the factor allows for training parts that overlap (Nadeau & Bengio 2003), and T is what training
+again would change. T also moves the influences themselves; that part of C (the spread of a cell's influence over
+repeats or members) is subtracted once, or it would count in both. It stays in the allowance for overlapping training
+parts: networks that vary with their start vary with their cells, too, and no spread within one study shows that.
+T is known from
+
+- several repeats: the variance of the repeats' means over R;
+- one repeat of ensembles whose members are known: the jackknife over members, fold by fold. It estimates the variance
+  of the prediction that is deployed, the mean of K logits, from the K means of K - 1; by the inequality of Efron &
+  Stein (1981) it errs to the wide side. The variance of single members over K would not do: where members are poor and
+  their mean is nearly perfect it is too large by orders of magnitude;
+- and, with either or alone, what the spread of the folds' scores leaves unexplained by their cells. It sees what a
+  fold's members share (its hyperparameters), and it has few degrees of freedom.
+
+Two sources are averaged by their degrees of freedom.
+
+Cells of one group (a donor) are not independent: influences are summed per group, and the sum is over groups. Two
+corrections keep few groups honest. Influences are centred within their fold, which takes away what the fold's groups
+have in common: with one group a fold everything. C is divided by the share that is left, known from the folds alone,
+and pooled with the spread between folds, which holds what was taken away, each by its degrees of freedom; together
+these are at most the number of groups less one.
+
+Every part has its own degrees of freedom; those of the sum are Satterthwaite's, and the quantile is Student's t. Where
+few cells carry all the influence (nearly perfect separation) C's own are few. Where none does, because every fold is
+perfect, the interval is not a point: see `_unseen_variance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from kpnn.errors import SettingsError
+from kpnn.evaluation.parts import Part, pooled, satterthwaite
+from kpnn.evaluation.scores import ArmScores, LeaveOneOut, fold_weights, group_codes
+
+Groups: TypeAlias = Mapping[str, object] | pd.Series
+"""Barcode -> donor, sample, ..."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its uncertainty.
+
+    Attributes:
+        estimate: a score, or a difference of scores.
+        lower: lower end of the interval.
+        upper: its upper end.
+        standard_error: of the estimate.
+        degrees_of_freedom: of the t distribution behind the interval.
+        se_cells: the part of the standard error that more cells (or groups) would shrink.
+        se_training: the part that more repeats or members would shrink.
+        training_from: what that part is known from: `repeats`, `members` or `folds`.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    standard_error: float
+    degrees_of_freedom: float
+    se_cells: float
+    se_training: float
+    training_from: str
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, against zero."""
+        return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.degrees_of_freedom))
+
+
+@dataclass(frozen=True, eq=False)
+class _Contrast:
+    """A score, or a difference of scores, as a weighted sum over folds and outputs.
+
+    Attributes:
+        values: shape (n_folds, n_outputs).
+        weights: of the values within their repeat, same shape.
+        repeat_of_fold: position of the fold's repeat, shape (n_folds,).
+        n_repeats: number of repeats.
+        n_splits: number of folds of a repeat.
+        fold_of_row: shape (n_rows,).
+        influence: of each row on its repeat's mean, shape (n_rows,).
+        labels: shape (n_rows, n_outputs).
+        barcode_of_row: position of the row's barcode, shape (n_rows,).
+        leave_one_out: independent sets of members left out: values of the mean over folds per member and fold
+            (n_members, n_folds), and influences (n_members, n_rows).
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    repeat_of_fold: np.ndarray
+    n_repeats: int
+    n_splits: int
+    fold_of_row: np.ndarray
+    influence: np.ndarray
+    labels: np.ndarray
+    barcode_of_row: np.ndarray
+    leave_one_out: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def summed(self, influence: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Influences summed per cell or group and repeat, shape (n_repeats, n_codes)."""
+        n_codes = int(codes.max()) + 1
+        position = self.repeat_of_fold[self.fold_of_row] * n_codes + codes
+        return np.bincount(position, influence, self.n_repeats * n_codes).reshape(self.n_repeats, n_codes)
+
+
+def interval(
+    scores: ArmScores, *, groups: Groups | None = None, confidence: float = 0.95, output: str | None = None
+) -> Interval:
+    """The interval of an arm's score.
+
+    Args:
+        scores: of the arm.
+        groups: donor or sample of each cell, where cells are not independent.
+        confidence: how often such intervals hold the expected score.
+        output: of this output only; None: the mean over outputs.
+
+    Raises:
+        SettingsError: no fold has a score.
+        CellsError: a cell has no group.
+    """
+    leave_one_out = () if scores.leave_one_out is None else (scores.leave_one_out,)
+    contrast = _contrast(scores, (scores.values, scores.influence), leave_one_out, output)
+    most = np.inf if scores.metric == "log_loss" else 1.0
+    return _interval(contrast, _codes(scores, groups), confidence, scores.metric == "roc_auc", (0.0, most))
+
+
+def difference_interval(
+    candidate: ArmScores,
+    reference: ArmScores,
+    *,
+    groups: Groups | None = None,
+    confidence: float = 0.95,
+    output: str | None = None,
+) -> Interval:
+    """The interval of candidate minus reference, paired over cells and folds.
+
+    Args:
+        candidate: scores of the arm in question.
+        reference: of the arm compared against, on the same folds.
+        groups: donor or sample of each cell, where cells are not independent.
+        confidence: how often such intervals hold the expected difference.
+        output: of this output only; None: the mean over outputs.
+
+    Raises:
+        SettingsError: the arms have other metrics, outputs, folds or cells, or no fold has a score.
+        CellsError: a cell has no group.
+    """
+    _require_pairs(candidate, reference)
+    difference = (candidate.values - reference.values, candidate.influence - reference.influence)
+    leave_one_out = _paired(candidate.leave_one_out, reference.leave_one_out)
+    contrast = _contrast(candidate, difference, leave_one_out, output)
+    most = np.inf if candidate.metric == "log_loss" else 1.0
+    return _interval(contrast, _codes(candidate, groups), confidence, candidate.metric == "roc_auc", (-most, most))
+
+
+def _require_pairs(candidate: ArmScores, reference: ArmScores) -> None:
+    pair = f"`{candidate.arm}` and `{reference.arm}`"
+    if candidate.metric != reference.metric or candidate.outputs != reference.outputs:
+        raise SettingsError(f"{pair} are scored by different metrics or outputs: compare like with like")
+    if not np.array_equal(candidate.folds, reference.folds):
+        raise SettingsError(f"{pair} have different folds: keep those that both have")
+    same_cells = np.array_equal(candidate.barcodes, reference.barcodes)
+    if not same_cells or not np.array_equal(candidate.labels, reference.labels):
+        raise SettingsError(f"{pair} hold out different cells or labels: run both on the same folds")
+
+
+def _paired(first: LeaveOneOut | None, second: LeaveOneOut | None) -> tuple[LeaveOneOut, ...]:
+    """Ensembles of one size are paired member by member; else each arm's members count by themselves."""
+    if first is not None and second is not None and len(first.values) == len(second.values):
+        return (first - second,)
+    return tuple(one for one in (first, second) if one is not None)
+
+
+def _codes(scores: ArmScores, groups: Groups | None) -> np.ndarray | None:
+    return None if groups is None else group_codes(scores, groups)
+
+
+def _contrast(
+    scores: ArmScores,
+    values_and_influence: tuple[np.ndarray, np.ndarray],
+    leave_one_out: tuple[LeaveOneOut, ...],
+    output: str | None,
+) -> _Contrast:
+    if output is not None and output not in scores.outputs:
+        raise SettingsError(f"output {output!r} is not one of {', '.join(scores.outputs)}")
+    weights = fold_weights(scores, None if output is None else scores.outputs.index(output))
+    if not weights.any():
+        raise SettingsError(f"no fold of `{scores.arm}` has a score: each holds out cells of one class only")
+    values, influence = values_and_influence
+    of_row = weights[scores.fold_of_row]
+    # A repeat without any score counts for nothing: its folds weigh zero, whichever repeat they are put with.
+    repeats = np.unique(scores.folds[weights.any(axis=1), 0])
+    repeat_of_fold = np.searchsorted(repeats, scores.folds[:, 0]).clip(0, len(repeats) - 1)
+    return _Contrast(
+        values=np.nan_to_num(values),
+        weights=weights,
+        repeat_of_fold=repeat_of_fold,
+        n_repeats=len(repeats),
+        n_splits=int(np.unique(scores.folds[:, 0], return_counts=True)[1].max()),
+        fold_of_row=scores.fold_of_row,
+        influence=(influence * of_row).sum(axis=1),
+        labels=scores.labels,
+        barcode_of_row=pd.factorize(scores.barcodes)[0],
+        leave_one_out=tuple(
+            ((np.nan_to_num(one.values) * weights).sum(axis=2), (one.influence * of_row).sum(axis=2))
+            for one in leave_one_out
+        ),
+    )
+
+
+def _interval(
+    contrast: _Contrast,
+    codes: np.ndarray | None,
+    confidence: float,
+    of_ranks: bool,
+    limits: tuple[float, float],
+) -> Interval:
+    if not 0 < confidence < 1:
+        raise SettingsError(f"confidence = {confidence}: a share between 0 and 1")
+    means = np.bincount(contrast.repeat_of_fold, (contrast.weights * contrast.values).sum(axis=1))
+    folds = _variance_between_folds(contrast)
+    cells = _cells_part(contrast) if codes is None else _groups_part(contrast, codes)
+    training, training_from = _training_part(contrast, means, cells, folds)
+    if codes is not None:
+        # The spread between folds holds what their groups differ by, and training.
+        between = Part(max(0.0, folds.variance - len(means) * training.variance), folds.degrees_of_freedom)
+        cells = pooled(cells, between, most=len(np.unique(codes)) - 1)
+        if not cells.degrees_of_freedom:
+            # One group, or one of each class: nothing says how groups differ, so the interval is everything.
+            cells = Part(1.0, 1.0)
+    if of_ranks:
+        cells = Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
+    noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
+    overlap = (cells.variance + noise) / max(1, contrast.n_splits - 1)
+    cells = Part(cells.variance + overlap, cells.degrees_of_freedom)
+    error = float(np.sqrt(cells.variance + training.variance))
+    freedom = float(satterthwaite(cells, training))
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    estimate = float(means.mean())
+    return Interval(
+        estimate=estimate,
+        lower=max(limits[0], estimate - half),
+        upper=min(limits[1], estimate + half),
+        standard_error=error,
+        degrees_of_freedom=freedom,
+        se_cells=float(np.sqrt(cells.variance)),
+        se_training=float(np.sqrt(training.variance)),
+        training_from=training_from,
+    )
+
+
+def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:
+    """The part of the squared mean influences that is the networks' doing: it is part of the training's variance."""
+    if contrast.n_repeats > 1:
+        return float(contrast.summed(contrast.influence, codes).var(axis=0, ddof=1).sum()) / contrast.n_repeats
+    noise = 0.0
+    for _, influence in contrast.leave_one_out:
+        summed = np.stack([contrast.summed(of_member, codes)[0] for of_member in influence])
+        noise += (len(summed) - 1) * float(summed.var(axis=0).sum())
+    return noise
+
+
+def _cells_part(contrast: _Contrast) -> Part:
+    """C of independent cells; its degrees of freedom follow from how unevenly the cells carry it."""
+    squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
+    total = float(squares.sum())
+    scatter = float((squares**2).sum() - total**2 / len(squares))
+    freedom = max(1.0, 2 * total**2 / scatter) if scatter > 0 else float(len(squares))
+    return Part(max(0.0, total - _noise_of_influence(contrast, contrast.barcode_of_row)), freedom)
+
+
+def _groups_part(contrast: _Contrast, codes: np.ndarray) -> Part:
+    """C of groups, from what they differ by within their folds; no degrees of freedom where every group is alone."""
+    by_repeat, of_all = _centring(contrast, codes)
+    kept = by_repeat.mean(axis=0)
+    found = kept.T @ kept
+    share = float(np.trace(found))
+    if contrast.n_repeats > 1:
+        # A group's fold-mates change from repeat to repeat, which `_noise_of_influence` takes for training.
+        share -= (float((by_repeat**2).sum()) / len(by_repeat) - share) / (len(by_repeat) - 1)
+    if share < 1e-9 * of_all:
+        return Part(0.0, 0.0)
+    total = float((contrast.summed(contrast.influence, codes).mean(axis=0) ** 2).sum())
+    pure = max(0.0, total - _noise_of_influence(contrast, codes))
+    return Part(pure * of_all / share, float(np.trace(found)) ** 2 / float((found**2).sum()))
+
+
+def _centring(contrast: _Contrast, codes: np.ndarray) -> tuple[np.ndarray, float]:
+    """What centring within folds leaves of an effect that each group has of its own.
+
+    A group's effect enters its fold's score by the group's share of the fold's cells of either class; a group's
+    summed influence holds its effect less the fold's mean effect, by the same shares.
+
+    Returns:
+        For each repeat the matrix from effects to influences, shape (n_repeats, n_groups, n_groups), and the sum of
+        squared coefficients with which the effects enter the score.
+    """
+    n_groups = int(codes.max()) + 1
+    kept, coefficients = np.zeros((contrast.n_repeats, n_groups, n_groups)), np.zeros(n_groups)
+    for fold, repeat in enumerate(contrast.repeat_of_fold):
+        rows = contrast.fold_of_row == fold
+        for output, weight in enumerate(contrast.weights[fold]):
+            for label in (0, 1):
+                sizes = np.bincount(codes[rows & (contrast.labels[:, output] == label)], minlength=n_groups)
+                if weight and sizes.any():
+                    shares = sizes / sizes.sum()
+                    kept[repeat] += weight * (np.diag(shares) - np.outer(shares, shares))
+                    coefficients += weight * shares / contrast.n_repeats
+    return kept, float((coefficients**2).sum())
+
+
+def _variance_between_folds(contrast: _Contrast) -> Part:
+    """The variance of one repeat's mean from the spread of its folds: of cells, of groups and of training."""
+    weights = contrast.weights.sum(axis=1)
+    scores = (contrast.weights * contrast.values).sum(axis=1) / np.where(weights > 0, weights, 1.0)
+    variances, freedoms = [0.0], [0]
+    for repeat in range(contrast.n_repeats):
+        of_repeat = scores[(contrast.repeat_of_fold == repeat) & (weights > 0)]
+        if len(of_repeat) > 1:
+            variances.append(float(of_repeat.var(ddof=1)) / len(of_repeat))
+            freedoms.append(len(of_repeat) - 1)
+    several = max(1, len(variances) - 1)
+    return Part(sum(variances) / several, sum(freedoms) / several)
+
+
+def _training_part(contrast: _Contrast, means: np.ndarray, cells: Part, folds: Part) -> tuple[Part, str]:
+    """T, and where it is known from."""
+    n_repeats = len(means)
+    excess = _excess_of_folds(cells, folds, n_repeats)
+    if n_repeats > 1:
+        repeats = Part(float(means.var(ddof=1)) / n_repeats, n_repeats - 1.0)
+        return pooled(repeats, excess, most=np.inf), "repeats"
+    if contrast.leave_one_out:
+        return pooled(_members_part(contrast), excess, most=np.inf), "members"
+    return excess, "folds"
+
+
+def _excess_of_folds(cells: Part, folds: Part, n_repeats: int) -> Part:
+    """What the spread of the folds leaves unexplained by their cells, as a variance of the mean over repeats.
+
+    It is a difference, and known no better than the spread that it is taken from.
+    """
+    excess = max(0.0, folds.variance - cells.variance)
+    if not excess or not cells.degrees_of_freedom:
+        return Part(0.0, 0.0)
+    freedom = n_repeats * folds.degrees_of_freedom * (excess / folds.variance) ** 2
+    return Part(excess / n_repeats, freedom)
+
+
+def _members_part(contrast: _Contrast) -> Part:
+    """The jackknife variance, over members, of the mean over folds, whose members are independent."""
+    variance = uncertain = 0.0
+    for values, _ in contrast.leave_one_out:
+        of_fold = (len(values) - 1) * values.var(axis=0)
+        variance += float(of_fold.sum())
+        uncertain += float((of_fold**2).sum()) / (len(values) - 1)
+    return Part(variance, variance**2 / uncertain if uncertain else 0.0)
+
+
+def _unseen_variance(contrast: _Contrast, confidence: float) -> float:
+    """What cells unlike those seen may hide, as a variance: it matters only where hardly a cell has any influence.
+
+    Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if a share q of a
+    class were, none of its n cells would be with probability (1 - q)^n < exp(-q n), so q < log(2 / alpha) / n at level
+    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound stands for the
+    half-width of an interval, for either class; both are added as variances. They fade as exp(-k), the probability to
+    see none where k are expected, where k cells (the participation number of the influences) speak for themselves.
+    """
+    squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
+    carriers = float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else 0.0
+    alpha = 1 - confidence
+    variance = 0.0
+    for output, of_folds in enumerate(contrast.weights.T):
+        counted = of_folds[contrast.fold_of_row] > 0
+        for label in (0, 1):
+            n_cells = int((contrast.labels[counted, output] == label).sum()) / contrast.n_repeats
+            variance += (np.log(2 / alpha) / n_cells * of_folds.sum() / contrast.n_repeats) ** 2 if n_cells else 0.0
+    return variance * float(np.exp(-carriers) / stats.norm.ppf(1 - alpha / 2) ** 2)

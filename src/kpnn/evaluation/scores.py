@@ -1,0 +1,207 @@
+"""An arm's scores, fold by fold and cell by cell, from its table of held-out predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from kpnn.errors import CellsError, SettingsError, some_names
+from kpnn.evaluation.influence import score_with_influence
+from kpnn.evaluation.metrics import METRICS
+
+_ROW = ["repeat", "fold", "barcode"]
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveOneOut:
+    """Scores of each fold's ensemble with one member left out.
+
+    Attributes:
+        values: shape (n_members, n_folds, n_outputs).
+        influence: shape (n_members, n_rows, n_outputs).
+    """
+
+    values: np.ndarray
+    influence: np.ndarray
+
+    def __sub__(self, other: LeaveOneOut) -> LeaveOneOut:
+        """Of a paired difference: the members of one place were trained on the same inner fold."""
+        return LeaveOneOut(self.values - other.values, self.influence - other.influence)
+
+
+@dataclass(frozen=True, eq=False)
+class ArmScores:
+    """What an arm scored on every fold, and what each held-out cell contributed.
+
+    Rows are held-out cells, ordered by repeat, fold and barcode: a cell has one row per repeat.
+
+    Attributes:
+        arm: name of the arm.
+        metric: which score.
+        outputs: names of the output nodes.
+        folds: repeat and fold, shape (n_folds, 2), int.
+        values: score of each fold and output, NaN where it needs both classes and one is absent, shape
+            (n_folds, n_outputs).
+        barcodes: of the rows, shape (n_rows,).
+        fold_of_row: position in `folds`, shape (n_rows,), int.
+        labels: 0/1, shape (n_rows, n_outputs).
+        influence: of the row on its fold's score, shape (n_rows, n_outputs); see `score_with_influence`.
+        leave_one_out: the same of ensembles without one of their members; None where the members' predictions are
+            not known or there is one only.
+    """
+
+    arm: str
+    metric: str
+    outputs: tuple[str, ...]
+    folds: np.ndarray
+    values: np.ndarray
+    barcodes: np.ndarray
+    fold_of_row: np.ndarray
+    labels: np.ndarray
+    influence: np.ndarray
+    leave_one_out: LeaveOneOut | None = None
+
+    @classmethod
+    def from_predictions(
+        cls,
+        arm: str,
+        predictions: pd.DataFrame,
+        *,
+        metric: str = "roc_auc",
+        members: pd.DataFrame | None = None,
+    ) -> ArmScores:
+        """Scores every fold of an arm.
+
+        Args:
+            arm: name of the arm.
+            predictions: what is deployed says of held-out cells: `repeat`, `fold`, `barcode`, `output`, `label`,
+                `probability`; every cell once per repeat and output.
+            metric: one of `METRICS`.
+            members: what each member of a fold's ensemble says of the same cells: `repeat`, `fold`, `member`,
+                `barcode`, `output`, `probability`. The ensemble's prediction is the mean of their logits.
+
+        Raises:
+            SettingsError: `metric` is unknown.
+            CellsError: a cell stands twice or lacks an output, or the members' table holds other cells.
+        """
+        if metric not in METRICS:
+            raise SettingsError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
+        outputs = tuple(dict.fromkeys(predictions["output"]))
+        keys, (labels, probabilities) = _wide(
+            predictions, {"output": outputs}, ["label", "probability"], f"arm `{arm}`"
+        )
+        folds, fold_of_row = np.unique(keys[["repeat", "fold"]].to_numpy(dtype=int), axis=0, return_inverse=True)
+        fold_of_row = fold_of_row.ravel()
+        bounds = np.searchsorted(fold_of_row, np.arange(len(folds) + 1))
+        values, influence = _score_folds(metric, labels, probabilities, bounds)
+        without = None if members is None else _leave_one_out(metric, members, (outputs, keys, labels, bounds))
+        barcodes = keys["barcode"].to_numpy(dtype=object)
+        return cls(arm, metric, outputs, folds, values, barcodes, fold_of_row, labels, influence, without)
+
+    @property
+    def fold_values(self) -> np.ndarray:
+        """Score of each fold, the mean over the outputs that have one, shape (n_folds,); NaN where none has."""
+        counted = np.isfinite(self.values)
+        number = counted.sum(axis=1)
+        total = np.where(counted, self.values, 0.0).sum(axis=1)
+        return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+    @property
+    def mean(self) -> float:
+        """The arm's score: the mean over folds within a repeat, then over repeats, then over outputs."""
+        weights = fold_weights(self)
+        n_repeats = len(np.unique(self.folds[weights.any(axis=1), 0]))
+        return float(np.nansum(weights * self.values) / n_repeats) if n_repeats else float("nan")
+
+
+def fold_weights(scores: ArmScores, output: int | None = None) -> np.ndarray:
+    """What each fold and output counts in its repeat's mean, shape (n_folds, n_outputs); folds without a score 0.
+
+    Args:
+        scores: of an arm.
+        output: position of the only output that counts; None: each counts alike.
+    """
+    counted = np.isfinite(scores.values)
+    if output is not None:
+        counted &= np.arange(counted.shape[1]) == output
+    weights = np.zeros(counted.shape)
+    for repeat in np.unique(scores.folds[:, 0]):
+        rows = scores.folds[:, 0] == repeat
+        number = counted[rows].sum(axis=0)
+        weights[rows] = counted[rows] / np.maximum(number, 1) / max(1, int((number > 0).sum()))
+    return weights
+
+
+def group_codes(scores: ArmScores, groups: Mapping[str, object] | pd.Series) -> np.ndarray:
+    """The group (donor, sample) of each row, as int from 0, shape (n_rows,).
+
+    Raises:
+        CellsError: a cell has no group.
+    """
+    of_row = pd.Series(scores.barcodes).map(groups if isinstance(groups, pd.Series) else dict(groups))
+    if of_row.isna().any():
+        lacking = pd.unique(scores.barcodes[of_row.isna().to_numpy()])
+        raise CellsError(f"no group is known for {some_names(lacking)}: give one for every held-out cell")
+    return pd.factorize(of_row, sort=True)[0]
+
+
+def _wide(
+    table: pd.DataFrame, axes: Mapping[str, Sequence[object]], columns: Sequence[str], what: str
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """One row per held-out cell, in order, with the other columns spread along axes.
+
+    Returns:
+        Repeat, fold and barcode of the rows, and each of `columns` in the shape (n_rows, *sizes of the axes).
+    """
+    codes = [pd.factorize(table[name], sort=True)[0] for name in _ROW]
+    for name, categories in axes.items():
+        codes.append(pd.Index(categories).get_indexer(table[name]))
+        if (codes[-1] < 0).any():
+            raise CellsError(f"{what}: the {name} {some_names(table[name][codes[-1] < 0].unique())} is unknown")
+    order = np.lexsort(codes[::-1])
+    ordered = np.stack([code[order] for code in codes])
+    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).all(axis=0))
+    if len(twice):
+        names = pd.unique(table["barcode"].to_numpy()[order][twice])
+        raise CellsError(f"{what}: {some_names(names)} stands more than once in a fold")
+    sizes = [len(categories) for categories in axes.values()]
+    n_rows = len(table) // int(np.prod(sizes))
+    expected = np.indices([n_rows, *sizes]).reshape(len(sizes) + 1, -1)[1:]
+    if not np.array_equal(ordered[len(_ROW) :], expected):
+        raise CellsError(f"{what}: some held-out cells lack the prediction of some {' or '.join(axes)}")
+    keys = table[_ROW].iloc[order[:: int(np.prod(sizes))]].reset_index(drop=True)
+    return keys, [table[name].to_numpy()[order].reshape(n_rows, *sizes) for name in columns]
+
+
+def _score_folds(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, bounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (n_folds, n_outputs) and influences (n_rows, n_outputs); fold f has rows bounds[f] to bounds[f + 1]."""
+    n_folds, n_outputs = len(bounds) - 1, labels.shape[1]
+    values, influence = np.empty((n_folds, n_outputs)), np.empty(labels.shape)
+    for fold in range(n_folds):
+        rows = slice(bounds[fold], bounds[fold + 1])
+        for j in range(n_outputs):
+            values[fold, j], influence[rows, j] = score_with_influence(metric, labels[rows, j], probabilities[rows, j])
+    return values, influence
+
+
+def _leave_one_out(
+    metric: str, members: pd.DataFrame, ensemble: tuple[tuple[str, ...], pd.DataFrame, np.ndarray, np.ndarray]
+) -> LeaveOneOut | None:
+    outputs, keys, labels, bounds = ensemble
+    names = sorted(members["member"].unique())
+    if len(names) < 2:
+        return None
+    there, (p,) = _wide(members, {"output": outputs, "member": names}, ["probability"], "members of the ensembles")
+    if not np.array_equal(there.to_numpy(), keys.to_numpy()):
+        raise CellsError("the members predict other cells than their ensembles: every member, every held-out cell")
+    p = np.clip(np.moveaxis(p.astype(float), -1, 0), 1e-15, 1 - 1e-15)
+    logits = np.log(p) - np.log1p(-p)
+    of_others = expit((logits.sum(axis=0) - logits) / (len(names) - 1))
+    scored = [_score_folds(metric, labels, p, bounds) for p in of_others]
+    return LeaveOneOut(np.stack([values for values, _ in scored]), np.stack([influence for _, influence in scored]))
