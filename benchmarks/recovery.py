@@ -20,7 +20,6 @@ from scipy.sparse import csr_matrix
 
 from kpnn.cells import Transform
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, weigh_arm
-from kpnn.nn import build_ensemble
 from kpnn.pkn import Dag, Pkn, select_dag, shortest_path_dag
 from kpnn.simulation import control_counts, simulate
 from kpnn.training.data import LabelledCells
@@ -80,8 +79,15 @@ SMALL = {
     "uneven": {"n_nodes": 51, "genes_per_node": 12},
     "deep": {"widths": [4, 8, 16, 32], "genes_per_node": 10},
 }
-TRAINING = EvaluationSettings()
-COMMON = Hyperparameters(learning_rate=1e-2, dropout=0.2, kernel_l2=1e-4)
+# The first recipe of conf/base/parameters_modelling.yml, without a search.
+COMMON = Hyperparameters(
+    hidden_activation="sigmoid",
+    initializer="conducting",
+    input_normalization="common",
+    weight_prior=3.0,
+    learning_rate=1e-2,
+    dropout=0.0,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,12 @@ class Sizes:
     folds: int
     members: int
     full: bool
+
+    @property
+    def training(self) -> EvaluationSettings:
+        """How all networks are trained."""
+        fit = {"ensemble": self.members, "max_epochs": 400, "patience": 20, "learning_rate_schedule": "plateau"}
+        return EvaluationSettings.model_validate({"fit": fit})
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,15 +204,9 @@ def train(study: Study, dag: Dag, seed: int, sizes: Sizes, settings: dict[str, A
     held_out = _held_out(study.cells, sizes.folds, np.random.default_rng(seed))
     training = [np.setdiff1d(np.arange(len(study.cells.labels)), part) for part in held_out]
     chosen = COMMON.model_copy(update=settings)
-    members = range(sizes.members)
-    refits = [Refit(dag, chosen, part, seed + 100 * n + m) for n, part in enumerate(training) for m in members]
-    models = refit(refits, study.cells, TRAINING)
-    folds = []
-    for number, (seen, unseen) in enumerate(zip(training, held_out, strict=True)):
-        of_fold = models[number * sizes.members : (number + 1) * sizes.members]
-        model = of_fold[0] if sizes.members == 1 else build_ensemble(of_fold)
-        folds.append(TrainedFold(0, number, model, seen, unseen, chosen))
-    return folds
+    models = refit([Refit(dag, chosen, part, seed + n) for n, part in enumerate(training)], study.cells, sizes.training)
+    parts = enumerate(zip(models, training, held_out, strict=True))
+    return [TrainedFold(0, number, *of_fold, chosen) for number, of_fold in parts]
 
 
 def _held_out(cells: LabelledCells, n_folds: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -247,7 +253,7 @@ def measure(name: str, seeds: range, sizes: Sizes, arms: Sequence[str]) -> list[
             dag, begun = study.dags[arm], time.perf_counter()
             if dag.fingerprint not in known:  # where nothing can be pruned both arms are the same network
                 folds = train(study, dag, 1000 * seed, sizes, condition.training)
-                weights = weigh_arm(folds, study.cells, how, TRAINING, draw_control=study.draw_control)
+                weights = weigh_arm(folds, study.cells, how, sizes.training, draw_control=study.draw_control)
                 judged = judge(study, dag, summarise_nodes(weights, dag, how))
                 known[dag.fingerprint] = judged | {"seconds": time.perf_counter() - begun}
             rows.append({"condition": name, "arm": arm, "seed": seed, **known[dag.fingerprint]})
@@ -291,7 +297,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--cells", type=int, default=600)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--members", type=int, default=1, help="networks per fold")
+    parser.add_argument("--members", type=int, default=3, help="networks per fold")
     parser.add_argument("--full-size", action="store_true", help="networks of the scenarios' own sizes")
     parser.add_argument("--arms", nargs="+", default=["pruned"])
     parser.add_argument("--json", type=Path, help="write every study's figures here")
