@@ -74,7 +74,9 @@ def test_an_arm_and_its_folds_are_nested_below_the_active_run(tracking):
     assert arm.data.params["n_parameters"] == "5"
     folds = children(tracking, arm.info.run_id)
     assert sorted(run.info.run_name for run in folds) == ["repeat_0_fold_0", "repeat_0_fold_1"]
-    assert [p.value for p in tracking.get_metric_history(folds[0].info.run_id, "loss")] == pytest.approx([0.8, 0.7, 0.65])
+    assert [p.value for p in tracking.get_metric_history(folds[0].info.run_id, "loss")] == pytest.approx(
+        [0.8, 0.7, 0.65]
+    )
     assert folds[0].data.metrics["n_epochs"] == 3
     assert {run.info.status for run in (arm, *folds)} == {"FINISHED"}
 
