@@ -18,7 +18,7 @@ from kedro_project import Project, make_project
 from kpnn.datasets.networks import DagDataset
 from kpnn.evaluation import METRICS
 
-NO_TUNING = "modelling.tuning.n_trials=0"
+NO_TUNING = "modelling.tuning.n_trials=0,controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,17 @@ def test_the_runs_are_nested_parent_arm_fold(runs):
     assert set(arms["tags.mlflow.parentRunId"]) == set(parents["run_id"])
     assert folds["tags.mlflow.parentRunId"].value_counts().to_dict() == dict.fromkeys(arms["run_id"], 5)
     assert (runs["status"] == "FINISHED").all()
+
+
+def test_every_control_is_one_run_beside_the_arms(runs, demo):
+    controls = of_level(runs, "control")
+    names = [f"{kind}_{k}" for kind in ("permuted_genes", "rewired") for k in range(5)]
+    assert sorted(controls["tags.mlflow.runName"]) == ["logistic", *names]
+    assert set(controls["tags.mlflow.parentRunId"]) == set(of_level(runs, "parent")["run_id"])
+    assert controls["metrics.roc_auc"].between(0.5, 1.0).all()
+    answer = json.loads((demo.root / "data" / "08_reporting" / "demo" / "comparison_test.json").read_text())
+    for arm, words in zip(("full", "pruned"), answer["findings"], strict=True):
+        assert f"`{arm}`" in words and "rewired" in words and "shuffled genes" in words and "logistic" in words
 
 
 def test_every_arm_and_fold_has_the_same_metrics(runs):

@@ -17,7 +17,7 @@ import requests
 SMALL = (
     "simulate.n_cells=120,modelling.tuning.n_trials=0,modelling.fit.max_epochs=5,cross_validation.n_splits=2,"
     "interpretation.control_inputs=0,interpretation.permuted_labels=0,interpretation.seeds=0,"
-    "interpretation.alternative_dags=0"
+    "interpretation.alternative_dags=0,controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
 )
 
 

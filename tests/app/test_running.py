@@ -35,11 +35,11 @@ def run(root, monkeypatch):
 
 @pytest.mark.parametrize("pipeline", ["simulate", "data_engineering", "__default__"])
 def test_wrong_parameters_of_any_pipeline_stop_any_other_before_mlflow_opens(root, run, pipeline) -> None:
-    wrong = "reporting.margin=-1,dag_selection.solver=CPLEX,controls.random=-1,interpretation.sedes=3"
+    wrong = "reporting.margin=-1,dag_selection.solver=CPLEX,controls.rewired=-1,interpretation.sedes=3"
     code, output = run("--pipeline", pipeline, "--params", wrong)
     assert code == 2
     assert output.count("Error:") == 1
-    for name in ("reporting.margin", "dag_selection.solver", "controls.random", "interpretation.sedes"):
+    for name in ("reporting.margin", "dag_selection.solver", "controls.rewired", "interpretation.sedes"):
         assert output.count(name) == 1
     assert list((root / "mlruns").iterdir()) == []
     assert [path for path in (root / "data").rglob("*") if path.is_file()] == []

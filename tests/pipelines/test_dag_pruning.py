@@ -72,7 +72,7 @@ def depth_of(dag: Dag) -> int:
 
 
 def test_the_pipeline_keeps_the_dag_its_proof_its_rivals_and_a_drawing(pkn: Pkn, tmp_path: Path) -> None:
-    catalog = run(pkn, tmp_path, dag_selection={"size_path": [1, 2]}, controls={"random": 2})
+    catalog = run(pkn, tmp_path, dag_selection={"size_path": [1, 2]}, controls={"rewired": 2})
     dag: Dag = catalog.load("pruned_dag")
     assert dag.fingerprint == select_dag(pkn).dag.fingerprint
     report = catalog.load("dag_selection")
@@ -88,7 +88,7 @@ def test_the_pipeline_keeps_the_dag_its_proof_its_rivals_and_a_drawing(pkn: Pkn,
     assert set(membership.loc[membership["membership"] == "all", "node"]) <= set(dag.hidden)
     rivals = catalog.load("rival_dags")
     assert list(rivals.columns) == ["kind", "replicate", "parent", "child", "sign", "cost"]
-    assert len(rivals_of_kind(rivals, "random", dag.outputs)) == 2
+    assert len(rivals_of_kind(rivals, "rewired", dag.outputs)) == 2
     sizes = [len(step.edges) for step in rivals_of_kind(rivals, "size_path", dag.outputs)]
     assert len(sizes) == 3 and sizes == sorted(sizes)
     assert sizes[0] == len(dag.edges)
@@ -124,25 +124,26 @@ RULES: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
 def test_every_network_that_is_ever_trained_obeys_the_studys_rules(case: str, tmp_path: Path) -> None:
     pairs, rules = RULES[case]
     pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), outputs=["R"])
-    asked = {"random": 4, "alternative": 3, "permuted_genes": 1, "permuted_labels": 1, "logistic": True}
+    asked = {"rewired": 4, "alternative": 3, "permuted_genes": 1, "permuted_labels": 1, "logistic": True}
     catalog = run(pkn, tmp_path, dag_selection=rules, controls=asked)
     selected: Dag = catalog.load("pruned_dag")
     table = catalog.load("rival_dags")
-    arms = list_controls(selected, table, ControlSettings(**asked))
+    arms = list_controls(selected, table, None, ControlSettings(**asked))
     # Those that node weights are compared with are of the same kind as the control `alternative`.
     trained = [selected, *(arm.dag for arm in arms), *rivals_of_kind(table, "alternative", selected.outputs)]
-    assert sum(arm.name.startswith("random_") for arm in arms) == 4
-    full = pairs_of(shortest_path_dag(pkn).edges)
-    for dag in trained:
+    is_rewired = [False, *(arm.name.startswith("rewired_") for arm in arms), *[False] * len(trained)]
+    assert sum(is_rewired) > 0
+    source = shortest_path_dag(pkn).edges if rules.get("select_from") == "full_dag" else pkn.edges
+    for dag, rewired in zip(trained, is_rewired, strict=False):
         edges = pairs_of(dag.edges)
         parents = dag.edges.groupby("child")["parent"].agg(list)
         assert dag.inputs == pkn.inputs
         assert depth_of(dag) <= rules.get("max_depth", 99)
-        assert edges <= (full if rules.get("select_from") == "full_dag" else pairs_of(pkn.edges))
+        assert rewired or edges <= pairs_of(source)
         assert not set(dag.hidden) & set(rules.get("forbid_nodes", ()))
-        assert {tuple(edge) for edge in rules.get("keep_edges", ())} <= edges
+        assert rewired or {tuple(edge) for edge in rules.get("keep_edges", ())} <= edges
         assert parents.map(len).max() <= rules.get("max_parents", 99)
-        offered = pkn.edges.groupby("child")["parent"].agg(len)
+        offered = source.groupby("child")["parent"].agg(len)  # a rewired PKN offers a gene as many
         for gene in dag.inputs:
             assert len(parents[gene]) >= min(rules.get("coverage", 1), offered[gene])
 
@@ -150,37 +151,76 @@ def test_every_network_that_is_ever_trained_obeys_the_studys_rules(case: str, tm
 def test_without_rules_there_are_networks_that_would_break_them(pkn: Pkn, tmp_path: Path) -> None:
     """What the test above looks for does not hold by itself."""
     twisted = Pkn.from_edges(pd.DataFrame(TWISTED, columns=["parent", "child"]), outputs=["R"])
-    drawn = rivals_of_kind(run(twisted, tmp_path, controls={"random": 8}).load("rival_dags"), "random", ["R"])
-    assert {depth_of(dag) for dag in drawn} == {2, 3}
-    assert not all(pairs_of(dag.edges) <= pairs_of(shortest_path_dag(twisted).edges) for dag in drawn)
-    drawn = rivals_of_kind(run(pkn, tmp_path, controls={"random": 8}).load("rival_dags"), "random", ["R"])
+    drawn = rivals_of_kind(run(twisted, tmp_path, controls={"rewired": 12}).load("rival_dags"), "rewired", ["R"])
+    assert max(depth_of(dag) for dag in drawn) > 2
+    within = {"select_from": "full_dag"}
+    fewer = run(twisted, tmp_path, dag_selection=within, controls={"rewired": 12}).load("rival_dags")
+    assert any("B" in dag.hidden for dag in drawn)
+    assert not any("B" in dag.hidden for dag in rivals_of_kind(fewer, "rewired", ["R"]))
+    drawn = rivals_of_kind(run(pkn, tmp_path, controls={"rewired": 8}).load("rival_dags"), "rewired", ["R"])
     assert any("C" in dag.hidden for dag in drawn)
-    assert not all(("A", "B") in pairs_of(dag.edges) for dag in drawn)
-    assert all(len(dag.edges) == len({*dag.inputs, *dag.hidden}) for dag in drawn)
+    assert not all(pairs_of(dag.edges) <= pairs_of(pkn.edges) for dag in drawn)
+
+
+def test_rewired_networks_are_selected_from_rewired_pkns_and_are_the_same_in_every_run(
+    pkn: Pkn, tmp_path: Path
+) -> None:
+    tables = [run(pkn, tmp_path, controls={"rewired": n}).load("rival_dags") for n in (2, 2, 3)]
+    first, again, more = (
+        [dag.fingerprint for dag in rivals_of_kind(table, "rewired", pkn.outputs)] for table in tables
+    )
+    assert first == again == more[:2]
+    other = run(pkn, tmp_path, controls={"rewired": 3, "seed": 7}).load("rival_dags")
+    assert more != [dag.fingerprint for dag in rivals_of_kind(other, "rewired", pkn.outputs)]
+
+
+def test_a_rule_that_no_rewired_network_can_meet_leaves_it_out_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    twisted = Pkn.from_edges(pd.DataFrame(TWISTED, columns=["parent", "child"]), outputs=["R"])
+    table = run(twisted, tmp_path, dag_selection={"max_depth": 2}, controls={"rewired": 12}).load("rival_dags")
+    n_found = len(rivals_of_kind(table, "rewired", ["R"]))
+    said = sum("is left out" in record.message for record in caplog.records)
+    assert 0 < n_found < 12 and said == 12 - n_found
+
+
+def test_the_size_curve_has_steps_where_none_are_named(pkn: Pkn, tmp_path: Path) -> None:
+    asked = {"rewired": 0, "size_curve": True}
+    table = run(pkn, tmp_path, controls=asked).load("rival_dags")
+    steps = rivals_of_kind(table, "size_path", pkn.outputs)
+    assert len(steps) == 4
+    arms = list_controls(steps[0], table, None, ControlSettings(**asked))
+    assert [arm.name for arm in arms if arm.name.startswith("size_path")] == [f"size_path_{i}" for i in range(4)]
 
 
 def test_rivals_are_induced_where_the_selected_dag_is(pkn: Pkn, tmp_path: Path) -> None:
-    catalog = run(pkn, tmp_path, dag_selection={"edges": "induced"}, controls={"random": 2})
-    dag: Dag = catalog.load("pruned_dag")
-    for rival in rivals_of_kind(catalog.load("rival_dags"), "random", dag.outputs):
+    asked: dict[str, Any] = {"interpretation": {"alternative_dags": 3}, "dag_selection": {"edges": "induced"}}
+    catalog = run(pkn, tmp_path, **asked)
+    rivals = rivals_of_kind(catalog.load("rival_dags"), "alternative", pkn.outputs)
+    assert rivals
+    for rival in rivals:
         assert rival.fingerprint == induced_dag(pkn, rival).fingerprint
 
 
 def test_no_rivals_are_a_table_without_rows(pkn: Pkn, tmp_path: Path) -> None:
-    nothing = {"interpretation": {"alternative_dags": 0}, "dag_selection": {"alternatives": {"most": 1}}}
+    nothing: dict[str, Any] = {
+        "interpretation": {"alternative_dags": 0},
+        "dag_selection": {"alternatives": {"most": 1}},
+        "controls": {"rewired": 0},
+    }
     table = run(pkn, tmp_path, **nothing).load("rival_dags")
     assert list(table.columns) == ["kind", "replicate", "parent", "child", "sign", "cost"]
     assert len(table) == 0
-    assert rivals_of_kind(table, "random", pkn.outputs) == []
+    assert rivals_of_kind(table, "rewired", pkn.outputs) == []
 
 
 def test_controls_that_need_a_proof_say_so_where_there_is_none(pkn: Pkn) -> None:
     selection = replace(select_dag(pkn), status="time_limit", gap=0.05)
-    settings, controls = DagSelectionSettings(), ControlSettings(random=1)
+    settings, controls = DagSelectionSettings(), ControlSettings(rewired=0, alternative=1)
     alternatives = nodes.find_alternatives(selection, settings, controls, InterpretationSettings())
-    with pytest.raises(SelectionError, match=r"controls\.random.*gap is 5\.00%.*dag_selection\.time_limit=60"):
+    with pytest.raises(SelectionError, match=r"controls\.alternative.*gap is 5\.00%.*dag_selection\.time_limit=60"):
         nodes.find_rivals(selection, alternatives, settings, controls)
-    assert len(nodes.find_rivals(selection, alternatives, settings, ControlSettings())) == 0
+    assert len(nodes.find_rivals(selection, alternatives, settings, ControlSettings(rewired=0))) == 0
 
 
 def summary_of(pkn: Pkn, settings: DagSelectionSettings) -> tuple[DagSelection, Dag, dict[str, Any], dict[str, Any]]:

@@ -48,7 +48,7 @@ def test_all_that_is_wrong_is_named_in_one_message_whichever_pipeline_it_belongs
     wrong = {
         "reporting": {"margin": -1},
         "dag_selection": {"solver": "CPLEX", "alternatives": {"mosst": 3}},
-        "controls": {"random": -1},
+        "controls": {"rewired": -1},
         "interpretation": {"sedes": 3},
         "modelling": {"tuning": {"search_space": {"dropuot": {"type": "float", "low": 0, "high": 1}}}},
         "predict": "pruned",
@@ -62,7 +62,7 @@ def test_all_that_is_wrong_is_named_in_one_message_whichever_pipeline_it_belongs
         "reporting.margin: Input should be greater than 0 (found -1)",
         "dag_selection.solver: must be one of HIGHS, SCIP, GUROBI (found 'CPLEX')",
         "dag_selection.alternatives.mosst: no such parameter; did you mean most?",
-        "controls.random: Input should be greater than or equal to 0 (found -1)",
+        "controls.rewired: Input should be greater than or equal to 0 (found -1)",
         "interpretation.sedes: no such parameter; did you mean seeds?",
         "modelling.tuning: Value error, search_space: no hyperparameter dropuot",
         "predict: must be a group of parameters, found 'pruned'",

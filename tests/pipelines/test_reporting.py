@@ -18,7 +18,7 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
-from kpnn.pipelines.reporting.nodes import gather_networks, gather_study, gathering_of, write_report
+from kpnn.pipelines.reporting.nodes import gather_controls, gather_networks, gather_study, gathering_of, write_report
 from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
@@ -107,18 +107,40 @@ def test_a_missing_arm_is_said_in_the_report(study):
     predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
     scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)
     metrics = pd.DataFrame([{"repeat": 0, "fold": fold, "roc_auc": 0.5, **scores, "n_edges": 12} for fold in range(3)])
-    of_full = {"predictions": predictions, "fold_metrics": metrics, "learning_curves": None, "trials": None, **weights}
-    full = gathering_of("full")(dag=dag, interpretation=account, **of_full)
-    of_pruned = dict.fromkeys(("predictions", "fold_metrics", "learning_curves", "trials")) | weights
+    of_full = {
+        "predictions": predictions,
+        "fold_metrics": metrics,
+        **dict.fromkeys(("member_predictions", "learning_curves", "trials")),
+    }
+    full = gathering_of("full")(dag=dag, interpretation=account, **of_full, **weights)
+    of_pruned = dict.fromkeys((*of_full, "trials")) | weights
     pruned = gathering_of("pruned")(dag=dag, interpretation=account, **of_pruned)
     assert pruned.tables is None and pruned.weighed is not None
     networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
-    gathered = gather_study(networks, full, pruned, None, None, {})
+    gathered = gather_study(networks, full, pruned, (), None, {})
     _report, page, comparison, answer, *_ = write_report(gathered, {})
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
     assert answer["sentence"].startswith("There is no comparison")
     json.dumps(answer)
+
+
+def test_controls_are_gathered_each_by_itself_with_its_members():
+    rows = [("rewired_0", 0, "a"), ("rewired_1", 0, "a"), ("logistic", 0, "a")]
+    predictions = pd.DataFrame(rows, columns=["arm", "fold", "barcode"])
+    members = predictions[predictions["arm"] != "logistic"].assign(member=0)
+    summary = pd.DataFrame(
+        {"arm": predictions["arm"], "control": ["rewired", "rewired", "logistic"], "replicate": [0, 1, 0]}
+    )
+    found = gather_controls(predictions, members, predictions, summary)
+    assert [(one.kind, one.replicate, one.tables.name) for one in found] == [
+        ("rewired", 0, "rewired_0"),
+        ("rewired", 1, "rewired_1"),
+        ("logistic", 0, "logistic"),
+    ]
+    assert [len(one.tables.predictions) for one in found] == [1, 1, 1]
+    assert [one.tables.members is None for one in found] == [False, False, True]
+    assert gather_controls(None, None, None, None) == ()
 
 
 def test_the_functions_of_the_arms_nodes_can_be_sent_to_another_process():
@@ -139,7 +161,7 @@ def test_what_is_not_on_disk_loads_as_none(tmp_path):
 
 def test_reporting_reads_both_arms_and_writes_the_report_and_the_comparison():
     reporting = create_pipeline()
-    assert {"full.predictions", "pruned.predictions", "controls.summary"} <= reporting.inputs()
+    assert {"full.predictions", "pruned.predictions", "controls.summary", "controls.predictions"} <= reporting.inputs()
     assert {"report", "comparison", "comparison_test", "roc_figure"} <= reporting.all_outputs()
     for node in reporting.nodes:
         assert node.namespace in (None, "full", "pruned") and len(node.name) < 32

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
-from kpnn.reporting import ArmTables, Interpretation, Study
+from kpnn.reporting import ArmTables, Control, Interpretation, Study
 from kpnn.training.results import wide_predictions
 
 
@@ -119,7 +121,8 @@ def make_study(
     full_dag, pruned_dag = make_dag(n_hidden, n_genes, 1, outputs), make_dag(n_hidden // 2, n_genes, 2, outputs)
     hidden = sorted(set(full_dag.hidden) | set(pruned_dag.hidden))
     membership = pd.DataFrame({"node": hidden, "membership": "some"})
-    sizes = {"n_cells": n_cells, "n_folds": n_folds}
+    sizes: dict[str, Any] = {"n_cells": n_cells, "n_folds": n_folds}
+    weaker = sizes | {"strength": 0.5}
     return Study(
         arms=(make_arm("full", full_dag, **sizes), make_arm("pruned", pruned_dag, seed=1, **sizes)),
         pkn=Pkn.from_edges(full_dag.edges, outputs=full_dag.outputs),
@@ -132,8 +135,9 @@ def make_study(
             "classes": dict.fromkeys(outputs, 100),
             "files": {"Data.h5": "ab" * 32},
         },
-        controls=pd.DataFrame(
-            {"control": ["random", "random", "logistic"], "replicate": [0, 1, 0], "roc_auc": [0.7, 0.8, 0.9]}
+        controls=(
+            *(Control("rewired", k, make_arm(f"rewired_{k}", pruned_dag, seed=5 + k, **weaker)) for k in range(2)),
+            Control("logistic", 0, make_arm("logistic", pruned_dag, seed=9, strength=2.0, **sizes)),
         ),
         membership=membership,
         interpretations=(make_interpretation("full", full_dag), make_interpretation("pruned", pruned_dag, 1)),

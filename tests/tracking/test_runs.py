@@ -90,6 +90,17 @@ def test_what_is_logged_is_not_logged_again(tracking):
         assert len(children(tracking, arm.info.run_id)) == 1
 
 
+def test_a_control_is_one_run_that_is_no_arm_and_has_none_for_its_folds(tracking):
+    result = ArmResult("rewired_0", (fold_result("rewired_0", 0), fold_result("rewired_0", 1)))
+    with mlflow.start_run() as parent:
+        for _ in range(2):
+            ArmTracker("rewired_0", is_control=True).finish(result)
+    [control] = children(tracking, parent.info.run_id)
+    assert (control.info.run_name, control.data.tags["kpnn.level"]) == ("rewired_0", "control")
+    assert control.data.metrics["roc_auc"] == pytest.approx(0.9) and control.info.status == "FINISHED"
+    assert children(tracking, control.info.run_id) == []
+
+
 def test_a_folds_network_opens_as_an_mlflow_model_and_the_arms_is_their_mean(tracking, keras_file):
     cells = pd.DataFrame({"G2": [1.0, 0.0], "G1": [0.5, 2.0]}, dtype="float32")
     with mlflow.start_run() as parent:

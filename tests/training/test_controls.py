@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from kpnn.training.baselines import fit_baseline
-from kpnn.training.controls import Arm, ControlSettings, control_arms, dense_dag, permuted_labels
+from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms, dense_dag, permuted_labels
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.results import FoldStore
+from kpnn.training.settings import Hyperparameters
 
 
 def run(arm, cells, folds, settings, root):
@@ -15,24 +16,63 @@ def run(arm, cells, folds, settings, root):
     return cross_validate(arm, cells, folds, untuned, FoldStore(root))
 
 
-def test_nothing_is_on_by_default(dag):
-    assert control_arms(ControlSettings(), dag) == []
+NOTHING = {"rewired": 0, "permuted_genes": 0, "logistic": False}
+
+
+def test_nothing_is_trained_where_all_is_off(dag):
+    assert control_arms(ControlSettings(**NOTHING), dag) == []
+
+
+def test_the_nulls_and_the_plain_baseline_are_on_by_default(dag):
+    kinds = [arm.name.rpartition("_")[0] or arm.name for arm in control_arms(ControlSettings(), dag, Rivals([dag] * 7))]
+    assert kinds == ["rewired"] * 5 + ["permuted_genes"] * 5 + ["logistic"]
 
 
 def test_every_control_that_is_on_becomes_an_arm(dag):
-    chosen = ControlSettings(random=2, alternative=1, permuted_genes=2, permuted_labels=1, logistic=True, dense=True)
-    arms = control_arms(chosen, dag, random_dags=[dag] * 5, alternative_dags=[dag])
+    numbers = {"rewired": 2, "alternative": 1, "permuted_genes": 2, "permuted_labels": 1}
+    chosen = ControlSettings(**numbers, logistic=True, dense=True, size_curve=True)
+    arms = control_arms(chosen, dag, Rivals(rewired=[dag] * 5, alternative=[dag], size_path=[dag] * 2))
     assert [arm.name for arm in arms] == [
-        "random_0",
-        "random_1",
+        "rewired_0",
+        "rewired_1",
         "alternative_0",
         "permuted_genes_0",
         "permuted_genes_1",
         "permuted_labels_0",
         "logistic",
         "dense",
+        "size_path_0",
+        "size_path_1",
     ]
     assert arms[3].permute_genes != arms[4].permute_genes
+
+
+def test_controls_are_trained_by_the_selected_dags_recipe_unless_they_search(dag, cells, folds, settings, tmp_path):
+    found = {f"repeat_0_fold_{fold}": Hyperparameters(learning_rate=0.02, dropout=0.1 * fold) for fold in range(5)}
+    chosen = {"rewired": 1, "permuted_genes": 1, "dense": True, "size_curve": True}
+    rivals = Rivals(rewired=[dag], size_path=[dag])
+    arms = {arm.name: arm for arm in control_arms(ControlSettings(**chosen), dag, rivals, found)}
+    assert {name for name, arm in arms.items() if arm.recipes} == {"rewired_0", "permuted_genes_0"}
+    assert not any(arm.recipes for arm in control_arms(ControlSettings(search=True), dag, rivals, found))
+    assert settings.tuning.n_trials > 0
+    result = cross_validate(arms["rewired_0"], cells, folds, settings, FoldStore(tmp_path))
+    for fold in result.folds:
+        assert fold.hyperparameters == found[fold.name].model_dump()
+        assert not len(fold.trials)
+
+
+def test_another_recipe_is_another_result(dag, cells, folds, settings, tmp_path):
+    names = [f"repeat_0_fold_{fold}" for fold in range(5)]
+    store, seconds = FoldStore(tmp_path), []
+    for rate in (0.02, 0.02, 0.001):
+        arm = Arm("rewired_0", dag, recipes={name: Hyperparameters(learning_rate=rate) for name in names})
+        seconds.append(tuple(fold.seconds for fold in cross_validate(arm, cells, folds, settings, store).folds))
+    assert seconds[0] == seconds[1] != seconds[2]
+
+
+def test_what_random_is_called_now_is_said():
+    with pytest.raises(ValueError, match=r"`alternative`.*`rewired`"):
+        ControlSettings(random=2)
 
 
 def test_shuffled_genes_are_the_same_values_in_other_places(dag, cells):
@@ -84,7 +124,7 @@ def test_the_neurons_of_a_dense_network_do_not_start_alike(dag, cells, folds, se
     base = settings.hyperparameters.model_copy(update={"initializer": "conducting"})
     tuned = settings.tuning.model_copy(update={"n_trials": 1, "recipes": (recipe,)})
     alike = settings.model_copy(update={"hyperparameters": base, "tuning": tuned})
-    [dense] = control_arms(ControlSettings(dense=True, dense_hidden=3), dag)
+    [dense] = control_arms(ControlSettings(**NOTHING, dense=True, dense_hidden=3), dag)
     result = cross_validate(dense, cells, folds, alike, FoldStore(tmp_path))
     assert {fold.hyperparameters["initializer"] for fold in result.folds} == {"glorot_uniform"}
     assert {fold.hyperparameters["learning_rate"] for fold in result.folds} == {0.003}

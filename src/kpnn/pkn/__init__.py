@@ -5,6 +5,7 @@ from kpnn.pkn.dag import Dag
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.network import CleanUp, Pkn
+from kpnn.pkn.rewiring import RewiredPkn, rewired_pkn
 from kpnn.pkn.selection.dag_selection import DagSelection, select_dag
 from kpnn.pkn.selection.near_optimal.alternatives import Alternatives, enumerate_dags
 from kpnn.pkn.selection.near_optimal.random_dags import RandomDags, random_dags
@@ -18,6 +19,7 @@ __all__ = [
     "DagSelection",
     "Pkn",
     "RandomDags",
+    "RewiredPkn",
     "SelectionRules",
     "SizeStep",
     "SolveSettings",
@@ -28,6 +30,7 @@ __all__ = [
     "gene_of",
     "induced_dag",
     "random_dags",
+    "rewired_pkn",
     "select_dag",
     "shortest_path_dag",
     "size_path",

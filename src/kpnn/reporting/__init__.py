@@ -2,11 +2,12 @@
 
 from kpnn.reporting.comparing import Answer, answer, comparison_table, sizes_table
 from kpnn.reporting.report import Report, write_report
-from kpnn.reporting.study import ArmTables, Interpretation, Study
+from kpnn.reporting.study import ArmTables, Control, Interpretation, Study
 
 __all__ = [
     "Answer",
     "ArmTables",
+    "Control",
     "Interpretation",
     "Report",
     "Study",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from kpnn.errors import some_names
-from kpnn.evaluation import METRICS, ArmScores, Comparison, compare, interval
+from kpnn.evaluation import METRICS, Comparison, interval
+from kpnn.reporting.paired import compare_arms, scores_of
+from kpnn.reporting.standing import controls_table, size_curve, size_in_words, standing_in_words
 from kpnn.reporting.study import ArmTables, Study
 
 REFERENCE, CANDIDATE = "full", "pruned"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What the study says about its question.
 
@@ -24,12 +26,26 @@ class Answer:
         metrics: `parameter_compression_percent`, `edge_compression_percent`, `roc_auc_degradation_percent`,
             `roc_auc_difference`, its `_lower`, `_upper` and `_p_value`, as far as they are known.
         notes: what is not there or does not fit together, in sentences.
+        controls: every control beside every arm; see `kpnn.reporting.standing.controls_table`.
+        size_curve: ROC-AUC against size; see `kpnn.reporting.standing.size_curve`.
     """
 
     sentence: str
     comparison: Comparison | None
     metrics: dict[str, float]
     notes: tuple[str, ...] = ()
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    size_curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Where the arms stand among the controls, and how small a network may be, in sentences."""
+        return (*standing_in_words(self.controls), *size_in_words(self.size_curve))
+
+    @property
+    def words(self) -> str:
+        """All of the answer: the sentence and what was found beside it."""
+        return " ".join((self.sentence, *self.findings))
 
 
 def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = None) -> pd.DataFrame:
@@ -46,7 +62,7 @@ def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = Non
     rows = []
     for arm in arms:
         for metric in METRICS:
-            scores = _scores_of(arm, arm.folds, metric)
+            scores = scores_of(arm, arm.folds, metric)
             values = scores.fold_values[np.isfinite(scores.fold_values)]
             found = interval(scores, groups=groups) if len(values) else None
             rows.append(
@@ -81,19 +97,11 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
         )
         return Answer(sentence, None, {})
     metrics = _savings(reference, candidate)
-    common, notes = shared_folds(reference, candidate)
-    if not common:
-        sentence = "There is no comparison: `full` and `pruned` have no fold with the same cells in common."
-        return Answer(sentence, None, metrics, notes)
-    common = [fold for fold in common if _has_roc_auc(reference, fold) and _has_roc_auc(candidate, fold)]
-    if not common:
-        sentence = "There is no comparison: no fold has a ROC-AUC, since each holds out cells of one class only."
-        return Answer(sentence, None, metrics, notes)
-    of_full, of_pruned = (_scores_of(arm, common) for arm in (reference, candidate))
-    if of_full.outputs != of_pruned.outputs:
-        sentence = "There is no comparison: `full` and `pruned` predict different outputs."
-        return Answer(sentence, None, metrics, notes)
-    comparison = compare(of_pruned, of_full, groups=study.groups, margin=margin)
+    pairing = compare_arms(candidate, reference, study.groups, margin)
+    comparison, notes = pairing.comparison, pairing.notes
+    beside = controls_table(study, margin), size_curve(study, margin)
+    if comparison is None:
+        return Answer(f"There is no comparison: {pairing.why_not}", None, metrics, notes, *beside)
     found, scale = comparison.interval, 100 / comparison.reference_roc_auc
     metrics |= {
         "roc_auc_degradation_percent": -found.estimate * scale,
@@ -104,42 +112,7 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
         "roc_auc_difference_upper": found.upper,
         "roc_auc_difference_p_value": comparison.p_value,
     }
-    return Answer(comparison.sentence, comparison, metrics, notes)
-
-
-def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
-    """Folds that hold out the same cells in both arms, and in words those that do not."""
-    notes = []
-    here, there = set(first.folds), set(second.folds)
-    for arm, lacking in ((first, there - here), (second, here - there)):
-        if lacking:
-            names = some_names(f"repeat {repeat} fold {fold}" for repeat, fold in sorted(lacking))
-            notes.append(f"`{arm.name}` has no {names}: left out of the comparison.")
-    same: list[tuple[int, int]] = []
-    other: list[tuple[int, int]] = []
-    for fold in sorted(here & there):
-        (same if first.cells_of(*fold) == second.cells_of(*fold) else other).append(fold)
-    if other:
-        names = some_names(f"repeat {repeat} fold {fold}" for repeat, fold in other)
-        notes.append(
-            f"`{first.name}` and `{second.name}` hold out different cells in {names}: left out of the comparison. "
-            "Run `kedro run` again so that both arms see the same folds."
-        )
-    return same, tuple(notes)
-
-
-def _has_roc_auc(arm: ArmTables, fold: tuple[int, int]) -> bool:
-    by_fold = arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
-    return bool(np.isfinite(by_fold.loc[fold]))
-
-
-def _scores_of(arm: ArmTables, folds: list[tuple[int, int]], metric: str = "roc_auc") -> ArmScores:
-    members = None if arm.members is None else _of_folds(arm.members, folds)
-    return ArmScores.from_predictions(arm.name, _of_folds(arm.predictions, folds), metric=metric, members=members)
-
-
-def _of_folds(table: pd.DataFrame, folds: list[tuple[int, int]]) -> pd.DataFrame:
-    return table[pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(folds)]
+    return Answer(comparison.sentence, comparison, metrics, notes, *beside)
 
 
 def _savings(reference: ArmTables, candidate: ArmTables) -> dict[str, float]:

@@ -60,7 +60,8 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
         Section("network", "Network", node_sections.network_section(study, network)),
         Section("trust", "Stability", node_sections.trust_section(study)),
         Section("sizes", "Sizes", sections.sizes_section(study)),
-        Section("controls", "Controls", sections.controls_section(study)),
+        Section("controls", "Controls", sections.controls_section(study, found.controls)),
+        Section("small", "How small", sections.size_section(found.size_curve)),
         Section("training", "Training", sections.training_section(study)),
         Section("data", "Data", sections.data_section(study)),
         Section("record", "Record", sections.record_section(study)),
@@ -104,7 +105,7 @@ def _lead(study: Study, found: Answer) -> Lead:
         gap = study.selection.get("gap", 0.0)
         detail = "no smaller DAG exists" if status == "optimal" else f"at most {100 * gap:.2f} % from the smallest"
         tiles.append(Tile("selected DAG", status.replace("_", " "), detail))
-    return Lead(found.sentence, tuple(tiles), (*study.missing, *found.notes, *_warnings(study)))
+    return Lead(found.words, tuple(tiles), (*study.missing, *found.notes, *_warnings(study)))
 
 
 def _degradation_interval(found: Answer) -> str:

@@ -18,6 +18,7 @@ from kpnn.reporting.figures.performance import (
     precision_recall_figure,
     roc_figure,
     scores_figure,
+    size_curve_figure,
     sizes_figure,
 )
 from kpnn.reporting.figures.training import (
@@ -26,6 +27,7 @@ from kpnn.reporting.figures.training import (
     parameter_importances,
     tuning_figure,
 )
+from kpnn.reporting.standing import size_in_words, standing_in_words
 from kpnn.reporting.study import Study
 
 
@@ -65,13 +67,30 @@ def sizes_section(study: Study) -> Blocks:
     return (*row_of([sizes_figure(sizes)]), *table_of(sizes, "sizes", "Sizes of the networks."))
 
 
-def controls_section(study: Study) -> Blocks:
+def controls_section(study: Study, controls: pd.DataFrame) -> Blocks:
     """The arms among the controls."""
-    if not len(study.controls) or "roc_auc" not in study.controls:
+    if not len(controls):
         return ()
     return (
-        *row_of([controls_figure(study.controls, study.arms)]),
-        *table_of(study.controls, "controls", "Every replicate of every control."),
+        *(Text(sentence) for sentence in standing_in_words(controls)),
+        *row_of([controls_figure(controls, study.arms)]),
+        *table_of(
+            controls,
+            "controls",
+            "Every replicate of every control beside every arm. The difference is the arm's ROC-AUC minus the "
+            "control's, and the verdict is the arm's, both by the interval that decides the answer.",
+        ),
+    )
+
+
+def size_section(curve: pd.DataFrame) -> Blocks:
+    """How small a network may be."""
+    if not len(curve):
+        return ()
+    return (
+        *(Text(sentence) for sentence in size_in_words(curve)),
+        *row_of([size_curve_figure(curve)]),
+        *table_of(curve, "size_curve", "Networks from the smallest DAG to the full one; differences are from `full`."),
     )
 
 

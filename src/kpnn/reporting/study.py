@@ -58,6 +58,21 @@ class ArmTables:
 
 
 @dataclass(frozen=True, eq=False)
+class Control:
+    """One control or baseline, trained and scored on the arms' folds.
+
+    Attributes:
+        kind: such as `rewired`, `permuted_genes` or `logistic`.
+        replicate: its number among those of its kind, from 0.
+        tables: its results.
+    """
+
+    kind: str
+    replicate: int
+    tables: ArmTables
+
+
+@dataclass(frozen=True, eq=False)
 class Interpretation:
     """What an arm's networks say about their nodes; the tables are those of `kpnn.interpretation`.
 
@@ -102,7 +117,7 @@ class Study:
         pruned_dag: the selected DAG.
         selection: status, objective, bound, gap, seconds of the DAG selection.
         data_summary: what became of cells, genes and edges, step by step.
-        controls: `control`, `replicate`, `roc_auc`, ... of the controls; empty if there are none.
+        controls: the controls and baselines, and the networks of the size curve (kind `size_path`).
         membership: `node`, `membership` (in `all`, `some`, `none` of the optimal DAGs, or `unknown`); empty if not
             known.
         interpretations: by arm.
@@ -118,7 +133,7 @@ class Study:
     pruned_dag: Dag | None = None
     selection: Mapping[str, Any] = field(default_factory=dict)
     data_summary: Mapping[str, Any] = field(default_factory=dict)
-    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: tuple[Control, ...] = ()
     membership: pd.DataFrame = field(default_factory=pd.DataFrame)
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

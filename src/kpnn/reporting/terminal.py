@@ -27,7 +27,7 @@ def summary_text(folder: Path) -> str:
         if not path.is_file():
             raise KpnnError(f"{path}: no such file; run the study first with `kedro run`")
     answer = json.loads(test.read_text(encoding="utf-8"))
-    lines = ["", *comparison_lines(pd.read_csv(comparison)), "", answer["sentence"]]
+    lines = ["", *comparison_lines(pd.read_csv(comparison)), "", answer["sentence"], *answer.get("findings", [])]
     lines += [f"Mind: {note}" for note in answer.get("notes", [])]
     savings = answer.get("metrics", {})
     if "parameter_compression_percent" in savings:

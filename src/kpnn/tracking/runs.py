@@ -43,7 +43,13 @@ class ArmTracker:
     """
 
     def __init__(
-        self, arm: str, genes: Sequence[str] = (), outputs: Sequence[str] = (), *, trial_runs: bool = False
+        self,
+        arm: str,
+        genes: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        *,
+        trial_runs: bool = False,
+        is_control: bool = False,
     ) -> None:
         """Opens the arm's run, or goes on with the one that the active run already has.
 
@@ -52,9 +58,12 @@ class ArmTracker:
             genes: names of the genes that its models read, for their signature; none: models are kept as files only.
             outputs: names of the outputs that they predict.
             trial_runs: log each Optuna trial as a run below its fold.
+            is_control: the run is told apart from the arms' (`kpnn.level` is `control`) and has none for its folds:
+                there may be a dozen controls.
         """
         active = mlflow.active_run()
         self._arm = arm
+        self._level = "control" if is_control else "arm"
         self._trial_runs = trial_runs
         self._signature = _signature(genes, outputs) if genes else None
         self._client = MlflowClient()
@@ -67,14 +76,16 @@ class ArmTracker:
             self._open(active)
 
     def _open(self, parent: Run) -> None:
-        existing = _children(self._client, parent, level="arm", name=self._arm)
+        existing = _children(self._client, parent, level=self._level, name=self._arm)
         if existing:
             self._run_id = existing[0].info.run_id
             self._finished = existing[0].info.status == "FINISHED"
             folds = _children(self._client, existing[0], level="fold")
             self._logged_folds = {run.info.run_name for run in folds if run.info.status == "FINISHED"}
         else:
-            self._run_id = _create_child(self._client, parent, self._arm, {"kpnn.level": "arm", "kpnn.arm": self._arm})
+            self._run_id = _create_child(
+                self._client, parent, self._arm, {"kpnn.level": self._level, "kpnn.arm": self._arm}
+            )
 
     def log_fold(self, result: FoldResult) -> None:
         """Logs a finished fold: hyperparameters, scores, learning curve, trials and the `.keras` file.
@@ -82,7 +93,7 @@ class ArmTracker:
         Args:
             result: the fold.
         """
-        if self._run_id is None or result.name in self._logged_folds:
+        if self._run_id is None or self._level == "control" or result.name in self._logged_folds:
             return
         with self._tolerating_failures():
             arm_run = self._client.get_run(self._run_id)
@@ -121,9 +132,10 @@ class ArmTracker:
         Args:
             result: all folds.
         """
-        if self._finished and all(fold.name in self._logged_folds for fold in result.folds):
+        left = [] if self._level == "control" else [one for one in result.folds if one.name not in self._logged_folds]
+        if self._finished and not left:
             return
-        for fold in result.folds:
+        for fold in left:
             self.log_fold(fold)
         if self._run_id is None:
             return

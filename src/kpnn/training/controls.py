@@ -1,17 +1,19 @@
-"""What the arms are judged against: random and alternative DAGs, shuffled knowledge, shuffled labels, baselines."""
+"""What the arms are judged against: rewired and shuffled knowledge, other DAGs, shuffled labels, baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from kpnn.pkn import Dag
+from kpnn.settings_base import Settings
 from kpnn.training.data import LabelledCells
+from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 Estimator = Literal["kpnn", "logistic", "gradient_boosting"]
 
@@ -21,12 +23,13 @@ class Arm:
     """One thing under comparison.
 
     Attributes:
-        name: such as `full`, `pruned` or `random_3`.
+        name: such as `full`, `pruned` or `rewired_3`.
         dag: its network; for a baseline, the DAG whose genes it reads.
         estimator: `kpnn`, or a baseline without a network.
         permute_genes: seed with which the genes are given each other's places in the network; None: they are not.
         permute_labels: seed with which the cells are given each other's labels; None: they are not.
         initializer: how its weights start; None: as all others' do.
+        recipes: hyperparameters by the fold's name, such as `repeat_0_fold_3`, where they are not searched.
     """
 
     name: str
@@ -35,6 +38,21 @@ class Arm:
     permute_genes: int | None = None
     permute_labels: int | None = None
     initializer: str | None = None
+    recipes: Mapping[str, Hyperparameters] = field(default_factory=dict)
+
+    def settings_of(self, fold: str, settings: EvaluationSettings) -> EvaluationSettings:
+        """The settings under which a fold of this arm is trained: by its recipe, without a search, where it has one.
+
+        Args:
+            fold: name of the fold.
+            settings: of all arms.
+        """
+        if self.initializer is not None:
+            settings = settings.with_initializer(self.initializer)
+        if fold not in self.recipes:
+            return settings
+        unsearched = settings.tuning.model_copy(update={"n_trials": 0})
+        return settings.model_copy(update={"hyperparameters": self.recipes[fold], "tuning": unsearched})
 
     def cells_seen(self, cells: LabelledCells) -> LabelledCells:
         """The cells as this arm sees them: the genes of its DAG, shuffled where it says so.
@@ -78,11 +96,11 @@ def permuted_labels(labels: np.ndarray, groups: np.ndarray | None, rng: np.rando
     return permuted
 
 
-class ControlSettings(BaseModel):
-    """Which controls and baselines run beside the arms; all are off by default.
+class ControlSettings(Settings):
+    """Which controls and baselines run beside the arms.
 
     Attributes:
-        random: number of random DAGs with as many neurons as the selected one.
+        rewired: number of DAGs selected from rewired PKNs.
         alternative: number of other optimal DAGs.
         permuted_genes: number of runs of the selected DAG with its gene names shuffled.
         permuted_labels: number of runs of the selected DAG with the cells' labels shuffled.
@@ -90,39 +108,73 @@ class ControlSettings(BaseModel):
         gradient_boosting: gradient boosting on the same genes.
         dense: a fully connected network on the same genes.
         dense_hidden: its hidden neurons, all in one level.
+        size_curve: the DAGs of the size path, from the smallest to the full one.
+        search: whether networks among the controls search for hyperparameters of their own; else they take those that
+            the selected DAG's search found in the same fold. The size curve and the dense network search always.
         seed: of all shuffling and drawing.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    random: int = Field(0, ge=0)
+    rewired: int = Field(5, ge=0)
     alternative: int = Field(0, ge=0)
-    permuted_genes: int = Field(0, ge=0)
+    permuted_genes: int = Field(5, ge=0)
     permuted_labels: int = Field(0, ge=0)
-    logistic: bool = False
+    logistic: bool = True
     gradient_boosting: bool = False
     dense: bool = False
     dense_hidden: int = Field(64, ge=1)
+    size_curve: bool = False
+    search: bool = False
     seed: int = Field(42, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _random_is_alternative(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "random" in values:
+            raise ValueError(
+                "`random` is gone: it drew other optimal DAGs of the same PKN, which `alternative` does; `rewired` "
+                "asks whether any network of that kind would do"
+            )
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Rivals:
+    """DAGs that are trained beside the selected one.
+
+    Attributes:
+        rewired: selected from rewired PKNs.
+        alternative: other optimal ones.
+        size_path: from the smallest to the full one.
+    """
+
+    rewired: Sequence[Dag] = ()
+    alternative: Sequence[Dag] = ()
+    size_path: Sequence[Dag] = ()
 
 
 def control_arms(
-    settings: ControlSettings, dag: Dag, random_dags: Sequence[Dag] = (), alternative_dags: Sequence[Dag] = ()
+    settings: ControlSettings,
+    dag: Dag,
+    rivals: Rivals | None = None,
+    recipes: Mapping[str, Hyperparameters] | None = None,
 ) -> list[Arm]:
     """Lists the controls and baselines that are switched on.
 
     Args:
         settings: which.
         dag: the selected DAG, which they are matched to.
-        random_dags: drawn ones; at most `settings.random` are used.
-        alternative_dags: other optima; at most `settings.alternative` are used.
+        rivals: other DAGs; of each kind at most as many as `settings` asks for are used.
+        recipes: hyperparameters found for the selected DAG, by the fold's name; not used where controls search.
     """
+    rivals = rivals or Rivals()
+    found = {} if recipes is None or settings.search else recipes
     seeds = np.random.SeedSequence(settings.seed).generate_state(settings.permuted_genes + settings.permuted_labels)
     gene_seeds, label_seeds = seeds[: settings.permuted_genes], seeds[settings.permuted_genes :]
-    arms = [Arm(f"random_{i}", drawn) for i, drawn in enumerate(random_dags[: settings.random])]
-    arms += [Arm(f"alternative_{i}", other) for i, other in enumerate(alternative_dags[: settings.alternative])]
+    arms = [Arm(f"rewired_{i}", other) for i, other in enumerate(rivals.rewired[: settings.rewired])]
+    arms += [Arm(f"alternative_{i}", other) for i, other in enumerate(rivals.alternative[: settings.alternative])]
     arms += [Arm(f"permuted_genes_{i}", dag, permute_genes=int(seed)) for i, seed in enumerate(gene_seeds)]
     arms += [Arm(f"permuted_labels_{i}", dag, permute_labels=int(seed)) for i, seed in enumerate(label_seeds)]
+    arms = [replace(arm, recipes=found) for arm in arms]
     if settings.logistic:
         arms.append(Arm("logistic", dag, estimator="logistic"))
     if settings.gradient_boosting:
@@ -130,6 +182,8 @@ def control_arms(
     if settings.dense:
         # Neurons that all read all genes must not start alike, or they stay alike.
         arms.append(Arm("dense", dense_dag(dag, settings.dense_hidden), initializer="glorot_uniform"))
+    if settings.size_curve:
+        arms += [Arm(f"size_path_{i}", step) for i, step in enumerate(rivals.size_path)]
     return arms
 
 

@@ -112,8 +112,8 @@ def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationS
 
 def _fingerprint(arm: Arm, cells: LabelledCells, task: FoldTask, settings: EvaluationSettings) -> str:
     digest = hashlib.sha256()
-    networks = (arm.name, arm.estimator, str(arm.initializer), arm.dag.fingerprint)
-    for part in (*networks, cells.fingerprint, settings.decisive(), code_fingerprint()):
+    networks = (arm.name, arm.estimator, arm.dag.fingerprint)
+    for part in (*networks, cells.fingerprint, arm.settings_of(task.name, settings).decisive(), code_fingerprint()):
         digest.update(part.encode())
     digest.update(task.training.tobytes())
     digest.update(task.held_out.tobytes())

@@ -94,8 +94,7 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
     """
     arm, cells, settings = shared
     begun = time.perf_counter()
-    if arm.initializer is not None:
-        settings = settings.with_initializer(arm.initializer)
+    settings = arm.settings_of(task.name, settings)
     dag, cells = _with_top_genes(arm.dag, cells, task.training, settings.top_genes)
     fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
     fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)

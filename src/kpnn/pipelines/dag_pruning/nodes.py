@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from kpnn.errors import SelectionError
+from kpnn.errors import PknError, SelectionError, some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.rivals import rival_table
@@ -20,11 +21,10 @@ from kpnn.pkn import (
     SolveSettings,
     enumerate_dags,
     induced_dag,
-    random_dags,
+    rewired_pkn,
     select_dag,
     size_path,
 )
-from kpnn.pkn.selection.settings import SolveOptions
 from kpnn.training.controls import ControlSettings
 
 if TYPE_CHECKING:
@@ -32,13 +32,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SIZE_CURVE = (1, 2, 3)
+"""Steps of the size curve where `dag_selection.size_path` names none."""
+
+_FEW_MOVED = 0.5
+"""Below this share of moved edges a rewired PKN is much like the PKN itself."""
+
 
 def select(pkn: Pkn, full_dag: Dag, settings: DagSelectionSettings) -> DagSelection:
     """Selects the cheapest DAG and checks it against the PKN."""
     source = pkn if settings.select_from == "pkn" else Pkn(full_dag.edges, full_dag.inputs, full_dag.outputs)
-    asked = {*SelectionRules.model_fields, *SolveSettings.model_fields}
-    selection = select_dag(source, **settings.model_dump(include=asked))
-    selection.verify()
+    selection = _select(source, settings, settings.rules)
     if selection.status != "optimal":
         _log.warning(
             "the selected DAG costs %g and is not proven optimal: no DAG costs less than %g (gap %.2f %%); allow more "
@@ -56,6 +60,13 @@ def select(pkn: Pkn, full_dag: Dag, settings: DagSelectionSettings) -> DagSelect
         "proven optimal" if selection.status == "optimal" else f"gap {selection.gap:.2%}",
         selection.seconds["total"],
     )
+    return selection
+
+
+def _select(pkn: Pkn, settings: DagSelectionSettings, rules: SelectionRules) -> DagSelection:
+    how = settings.model_dump(include=set(SolveSettings.model_fields))
+    selection = select_dag(pkn, **rules.model_dump(), **how)
+    selection.verify()
     return selection
 
 
@@ -98,41 +109,70 @@ def find_rivals(
     Raises:
         SelectionError: controls ask for DAGs that are as small as the smallest, and it is not proven how small that is.
     """
-    if (controls.random or controls.alternative) and selection.status != "optimal":
+    if controls.alternative and selection.status != "optimal":
         raise SelectionError(
-            "controls.random and controls.alternative need a selected DAG that is proven optimal (its gap is "
-            f"{selection.gap:.2%}); allow more than dag_selection.time_limit={settings.time_limit:g} s, or set both "
-            "to 0"
+            f"controls.alternative needs a selected DAG that is proven optimal (its gap is {selection.gap:.2%}); allow "
+            f"more than dag_selection.time_limit={settings.time_limit:g} s, or set it to 0"
         )
     others = [one.dag for one in alternatives.selections if set(one.dag.neurons) != set(selection.dag.neurons)]
     if len(others) < controls.alternative:
         _log.info("controls.alternative: %d other optimal DAGs found of %d", len(others), controls.alternative)
-    drawn = _draw(selection, settings, controls)
     return rival_table(
         {
             "alternative": [_as_kept(dag, selection.pkn, settings) for dag in others],
-            "random": [_as_kept(dag, selection.pkn, settings) for dag in drawn],
-            "size_path": _walk_sizes(selection.pkn, settings),
+            "rewired": _select_from_rewired(selection.pkn, settings, controls),
+            "size_path": _walk_sizes(selection.pkn, settings, controls),
         }
     )
 
 
-def _draw(selection: DagSelection, settings: DagSelectionSettings, controls: ControlSettings) -> tuple[Dag, ...]:
-    if not controls.random:
-        return ()
-    rules = settings.rules
-    # DAGs are grown to the selected one's size without regard to these two; random optimal ones obey them.
-    is_limited = rules.max_depth is not None or rules.max_parents is not None
-    n_neurons = None if is_limited else len(selection.dag.neurons)
-    options: SolveOptions = {**settings.solve_options, "seed": controls.seed}
-    return random_dags(selection.pkn, controls.random, n_neurons=n_neurons, rules=rules, **options).dags
+def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: ControlSettings) -> list[Dag]:
+    """Selects a DAG from each of several rewired PKNs, by the rules of the selected one."""
+    found: list[Dag] = []
+    few_moved = 0
+    seeds = np.random.SeedSequence([controls.seed, 1]).generate_state(controls.rewired)
+    for number, seed in enumerate(seeds):
+        try:
+            rewired = rewired_pkn(pkn, int(seed))
+            selection = _select(rewired.pkn, settings, _rules_within(rewired.pkn, settings.rules))
+        except (PknError, SelectionError) as error:
+            _log.warning("controls.rewired: network %d is left out: %s", number, error)
+            continue
+        _log.info(
+            "rewired PKN %d: %.0f %% of the edges moved; selected DAG: %s neurons, %s edges, %s",
+            number,
+            100 * rewired.moved,
+            f"{len(selection.dag.neurons):,}",
+            f"{len(selection.dag.edges):,}",
+            selection.status,
+        )
+        if rewired.lost:
+            _log.warning("rewired PKN %d lost %d inputs: %s", number, len(rewired.lost), some_names(rewired.lost))
+        few_moved += rewired.moved < _FEW_MOVED
+        found.append(_as_kept(selection.dag, rewired.pkn, settings))
+    if few_moved:
+        _log.warning(
+            "controls.rewired: %d of %d rewired PKNs hold more than half of the PKN's own edges; hardly any other "
+            "network has its degrees, so they say little of what the knowledge is worth",
+            few_moved,
+            controls.rewired,
+        )
+    return found
 
 
-def _walk_sizes(pkn: Pkn, settings: DagSelectionSettings) -> list[Dag]:
+def _rules_within(pkn: Pkn, rules: SelectionRules) -> SelectionRules:
+    """The rules but for edges that a rewired PKN does not hold."""
+    there = set(zip(pkn.edges["parent"], pkn.edges["child"], strict=True))
+    kept = {name: tuple(e for e in getattr(rules, name) if e in there) for name in ("keep_edges", "forbid_edges")}
+    return rules.model_copy(update=kept)
+
+
+def _walk_sizes(pkn: Pkn, settings: DagSelectionSettings, controls: ControlSettings) -> list[Dag]:
     """Nested DAGs from the smallest to the full one."""
-    if not settings.size_path:
+    budgets = settings.size_path or (_SIZE_CURVE if controls.size_curve else ())
+    if not budgets:
         return []
-    steps = size_path(pkn, settings.size_path, rules=settings.rules, **settings.tie_break_options)
+    steps = size_path(pkn, budgets, rules=settings.rules, **settings.tie_break_options)
     for step in steps:
         name = "full DAG" if step.budget is None else f"{step.budget} parents per input"
         _log.info("size path, %s: %s edges, %s", name, f"{len(step.dag.edges):,}", step.status)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from kpnn.pkn import SelectionRules, SolveSettings
-from kpnn.pkn.selection.settings import SolveOptions, TieBreakOptions
+from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.settings_base import Settings
 
 
@@ -41,14 +41,10 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
     @property
     def tie_break_options(self) -> TieBreakOptions:
         """How other optimal DAGs are looked for: as the selected one was."""
-        return {**self.solve_options, "tie_break": self.tie_break}
-
-    @property
-    def solve_options(self) -> SolveOptions:
-        """The same where chance chooses among optimal DAGs."""
         return {
             "solver": self.solver,
             "time_limit": self.time_limit,
             "threads": self.threads,
             "seed": self.seed,
+            "tie_break": self.tie_break,
         }

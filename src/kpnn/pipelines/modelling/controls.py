@@ -8,28 +8,51 @@ from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker
-from kpnn.training.controls import Arm, ControlSettings, control_arms
-from kpnn.training.results import ArmResult, FoldStore
+from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
+from kpnn.training.results import ArmResult, FoldStore, fold_name
+from kpnn.training.settings import Hyperparameters
+
+_OF_RECIPE = "hyperparameter_"
 
 
-def list_controls(pruned_dag: Dag, rival_dags: pd.DataFrame, controls: ControlSettings) -> list[Arm]:
-    """Lists the controls and baselines that are switched on."""
-    random, alternative = (rivals_of_kind(rival_dags, kind, pruned_dag.outputs) for kind in ("random", "alternative"))
-    return control_arms(controls, pruned_dag, random, alternative)
+def list_controls(
+    pruned_dag: Dag, rival_dags: pd.DataFrame, pruned_folds: pd.DataFrame | None, controls: ControlSettings
+) -> list[Arm]:
+    """Lists the controls and baselines that are switched on, with what the arm `pruned` found to train them by."""
+    outputs = pruned_dag.outputs
+    rivals = Rivals(
+        rewired=rivals_of_kind(rival_dags, "rewired", outputs),
+        alternative=rivals_of_kind(rival_dags, "alternative", outputs),
+        size_path=rivals_of_kind(rival_dags, "size_path", outputs),
+    )
+    return control_arms(controls, pruned_dag, rivals, {} if pruned_folds is None else _recipes(pruned_folds))
+
+
+def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:
+    """The hyperparameters that each fold of an arm was trained with, by the fold's name."""
+    columns = [name for name in fold_metrics if name.startswith(_OF_RECIPE)]
+    return {
+        fold_name(int(row["repeat"]), int(row["fold"])): Hyperparameters.model_validate(
+            {name.removeprefix(_OF_RECIPE): None if pd.isna(row[name]) else row[name] for name in columns}
+        )
+        for row in fold_metrics.to_dict("records")
+    }
 
 
 def cross_validate_controls(
     arms: list[Arm], evaluation: Evaluation, store: FoldStore
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Trains and scores controls and baselines on the arms' folds, as the arms are trained."""
-    results = [evaluation.run(arm, store.of_arm(arm.name), ArmTracker(arm.name)) for arm in arms]
-    return _predictions(results), _fold_metrics(results), _summary(arms, results)
+    results = [evaluation.run(arm, store.of_arm(arm.name), ArmTracker(arm.name, is_control=True)) for arm in arms]
+    of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
+    predictions = _stacked([result.predictions() for result in results], results, [*of_cells, "label"])
+    members = _stacked([result.member_predictions() for result in results], results, [*of_cells, "member"])
+    return predictions, members, _fold_metrics(results), _summary(arms, results)
 
 
-def _predictions(results: list[ArmResult]) -> pd.DataFrame:
-    columns = ["arm", "repeat", "fold", "barcode", "output", "label", "probability"]
-    tables = [result.predictions().assign(arm=result.arm) for result in results]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+def _stacked(tables: list[pd.DataFrame], results: list[ArmResult], columns: list[str]) -> pd.DataFrame:
+    named = [table.assign(arm=result.arm) for table, result in zip(tables, results, strict=True) if len(table)]
+    return pd.concat(named, ignore_index=True)[columns] if named else pd.DataFrame(columns=columns)
 
 
 def _fold_metrics(results: list[ArmResult]) -> pd.DataFrame:

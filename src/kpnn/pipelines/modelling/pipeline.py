@@ -43,21 +43,21 @@ def create_controls() -> Pipeline:
     template = [
         node(
             controls.list_controls,
-            ["pruned_dag", "rival_dags", "params:controls"],
+            ["pruned_dag", "rival_dags", "pruned.fold_metrics", "params:controls"],
             "arms",
             name="list_controls",
         ),
         node(
             controls.cross_validate_controls,
             ["arms", "evaluation", "fold_store"],
-            ["predictions", "fold_metrics", "summary"],
+            ["predictions", "member_predictions", "fold_metrics", "summary"],
             name="cross_validate",
         ),
     ]
     return Pipeline(
         template,
         namespace="controls",
-        inputs={name: name for name in ("pruned_dag", "rival_dags", "evaluation")},
+        inputs={name: name for name in ("pruned_dag", "rival_dags", "pruned.fold_metrics", "evaluation")},
         parameters={"params:controls": "params:controls"},
     )
 

@@ -48,7 +48,7 @@ def _log_arm(report: Report, name: str) -> None:
     arm, weighed = report.study.arm(name), report.study.interpretation(name)
     if arm is None:
         return
-    output, auc = arm.outputs[0], arm.fold_metrics["roc_auc"]
+    output, scores = arm.outputs[0], report.comparison.set_index(["arm", "metric"]).loc[(name, "roc_auc")]
     images, tables = {"roc": draw_roc((arm,), output)}, {}
     if weighed is not None:
         images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
@@ -57,7 +57,7 @@ def _log_arm(report: Report, name: str) -> None:
     curves = learning_curves_figure((arm,))
     if curves is not None:
         plots["learning_curves"] = curves.plot
-    words = f"`{name}`: ROC-AUC {auc.mean():.3f} over {len(auc)} folds. Figures and tables: artifacts."
+    words = f"`{name}`: ROC-AUC {scores['mean']:.3f} over {scores['n_folds']:g} folds. Figures and tables: artifacts."
     log_arm_report(name, ArmArtifacts(images, plots, tables, words))
 
 
@@ -74,7 +74,7 @@ def _tags(study: Study, answer: Answer) -> dict[str, str]:
 
 
 def _description(study: Study, answer: Answer) -> str:
-    lines = [answer.sentence, ""]
+    lines = [answer.words, ""]
     saved = answer.metrics.get("parameter_compression_percent")
     if saved is not None:
         lines += [f"The pruned network has {saved:.2f} % fewer parameters.", ""]

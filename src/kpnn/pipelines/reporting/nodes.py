@@ -15,7 +15,7 @@ from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
-from kpnn.reporting import ArmTables, Interpretation, Report, Study
+from kpnn.reporting import ArmTables, Control, Interpretation, Report, Study
 from kpnn.reporting import write_report as write
 from kpnn.reporting.versions import versions
 
@@ -54,7 +54,8 @@ def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **t
         arm: name of the arm.
         dag: its network.
         interpretation: what could not be weighed.
-        **tables: by dataset: `predictions`, `fold_metrics`, `learning_curves`, `trials` and the tables of node weights.
+        **tables: by dataset: `predictions`, `member_predictions`, `fold_metrics`, `learning_curves`, `trials` and the
+            tables of node weights.
     """
     of_nodes = {field: _or_empty(tables[dataset]) for field, dataset in _NODE_TABLES.items()}
     notes = tuple(interpretation["notes"])
@@ -63,7 +64,33 @@ def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **t
     if predictions is None or fold_metrics is None or not len(predictions):
         return ArmParts(None, weighed, notes)
     curves, trials = _or_empty(tables["learning_curves"]), _or_empty(tables["trials"])
-    return ArmParts(ArmTables(arm, predictions, fold_metrics, curves, trials, dag), weighed, notes)
+    members = _or_none(tables["member_predictions"])
+    return ArmParts(ArmTables(arm, predictions, fold_metrics, curves, trials, dag, members), weighed, notes)
+
+
+def gather_controls(
+    predictions: pd.DataFrame | None,
+    member_predictions: pd.DataFrame | None,
+    fold_metrics: pd.DataFrame | None,
+    summary: pd.DataFrame | None,
+) -> tuple[Control, ...]:
+    """Brings the controls' tables together, each control by itself."""
+    if predictions is None or fold_metrics is None or summary is None:
+        return ()
+    return tuple(
+        Control(
+            str(row.control), int(row.replicate), _tables_of(row.arm, predictions, member_predictions, fold_metrics)
+        )
+        for row in summary.itertuples()
+    )
+
+
+def _tables_of(
+    arm: str, predictions: pd.DataFrame, member_predictions: pd.DataFrame | None, fold_metrics: pd.DataFrame
+) -> ArmTables:
+    members = None if member_predictions is None else member_predictions[member_predictions["arm"] == arm]
+    own, folds = (table[table["arm"] == arm] for table in (predictions, fold_metrics))
+    return ArmTables(arm, own, folds, pd.DataFrame(), pd.DataFrame(), members=_or_none(members))
 
 
 def gathering_of(arm: str) -> Callable[..., ArmParts]:
@@ -96,7 +123,7 @@ def gather_study(
     networks: Study,
     full: ArmParts,
     pruned: ArmParts,
-    controls: pd.DataFrame | None,
+    controls: tuple[Control, ...],
     data_summary: dict[str, Any] | None,
     parameters: dict[str, Any],
 ) -> Study:
@@ -111,7 +138,7 @@ def gather_study(
         networks,
         arms=tuple(parts.tables for parts in (full, pruned) if parts.tables is not None),
         data_summary=data_summary or {},
-        controls=_or_empty(controls),
+        controls=controls,
         interpretations=tuple(parts.weighed for parts in (full, pruned) if parts.weighed is not None),
         versions=versions(),
         settings=parameters,
@@ -125,7 +152,7 @@ def write_report(
     """Answers the question and writes the report."""
     settings = validated(ReportingSettings, parameters, "reporting")
     report = write(study, settings.margin, settings.title, settings.top)
-    logger.info("%s", report.answer.sentence)
+    logger.info("%s", report.answer.words)
     answer, scores, roc = _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
     return report, report.page, report.comparison, answer, scores, roc
 
@@ -133,7 +160,8 @@ def write_report(
 def _answer_as_json(report: Report) -> dict[str, Any]:
     answer = report.answer
     test = answer.comparison.as_dict() if answer.comparison is not None else {}
-    return test | {"sentence": answer.sentence, "metrics": answer.metrics, "notes": list(answer.notes)}
+    words = {"sentence": answer.sentence, "findings": list(answer.findings), "notes": list(answer.notes)}
+    return test | words | {"metrics": answer.metrics}
 
 
 def _plot(report: Report, prefix: str) -> go.Figure:
@@ -142,3 +170,7 @@ def _plot(report: Report, prefix: str) -> go.Figure:
 
 def _or_empty(table: pd.DataFrame | None) -> pd.DataFrame:
     return pd.DataFrame() if table is None else table
+
+
+def _or_none(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    return table if table is not None and len(table) else None

@@ -9,8 +9,9 @@ from kpnn.pipelines.handing_on import for_arm
 from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
-_RESULTS = ("predictions", "fold_metrics", "learning_curves", "trials")
+_RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
 _WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
+_OF_CONTROLS = ("predictions", "member_predictions", "fold_metrics", "summary")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
 
@@ -66,8 +67,14 @@ def create_pipeline() -> Pipeline:
             name="gather_networks",
         ),
         node(
+            nodes.gather_controls,
+            [f"controls.{name}" for name in _OF_CONTROLS],
+            "controls.results",
+            name="gather_controls",
+        ),
+        node(
             nodes.gather_study,
-            ["networks", "full.results", "pruned.results", "controls.summary", "data_summary", "parameters"],
+            ["networks", "full.results", "pruned.results", "controls.results", "data_summary", "parameters"],
             "study",
             name="gather_study",
         ),

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from kpnn.reporting.figures.curves import calibration_curve, precision_recall_band, prevalence, roc_band
 from kpnn.reporting.figures.style import GREEN, MUTED, Figure, add_reference, look_of, new_plot, translucent
+from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables
 
 _METRIC_NAMES = {
@@ -224,10 +225,16 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
 
 
 def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figure:
-    """ROC-AUC of the controls beside the arms, best first."""
-    values = {name: rows["roc_auc"].to_numpy(dtype=float) for name, rows in controls.groupby("control", sort=False)}
+    """ROC-AUC of the controls beside the arms, best first.
+
+    Args:
+        controls: a row per control, replicate and arm; see `kpnn.reporting.standing.controls_table`.
+        arms: the arms.
+    """
+    once = controls.drop_duplicates(["control", "replicate"])
+    values = {str(name): rows["roc_auc"].to_numpy(dtype=float) for name, rows in once.groupby("control", sort=False)}
     for arm in arms:
-        values[arm.name] = np.array([arm.fold_metrics["roc_auc"].mean()])
+        values[arm.name] = np.array([scores_of(arm, arm.folds).mean])
     order = sorted(values, key=lambda name: float(np.nanmean(values[name])))
     plot = new_plot("ROC-AUC (mean over folds; no unit)", "", height=90 + 34 * len(order))
     for name in order:
@@ -245,13 +252,41 @@ def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figu
             },
             hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
         )
-    plot.add_vline(x=0.5, line={"color": MUTED, "dash": "dot"})
     plot.update_yaxes(type="category")
     return Figure(
         "controls",
         "Against the controls",
-        "Mean ROC-AUC of the arms (filled) and of each replicate of the controls (open squares), best on top; the "
-        "dotted line is guessing. A random network of the same size that predicts as well as `pruned`: "
-        "the knowledge is not what predicts.",
+        "Mean ROC-AUC of the arms (filled) and of each replicate of the controls (open squares), best on top. "
+        "Networks from rewired PKNs have as many genes at each regulator, but other ones: where they predict as well "
+        "as `pruned`, it is not the knowledge in the edges that predicts.",
+        plot,
+    )
+
+
+def size_curve_figure(curve: pd.DataFrame) -> Figure:
+    """ROC-AUC with its interval against the number of parameters.
+
+    Args:
+        curve: see `kpnn.reporting.standing.size_curve`.
+    """
+    plot = new_plot("parameters (logarithmic scale)", "ROC-AUC (mean over folds; no unit)")
+    look, bars = look_of("pruned"), {"type": "data", "symmetric": False, "thickness": 2, "width": 4}
+    plot.add_scatter(
+        x=curve["n_parameters"],
+        y=curve["roc_auc"],
+        error_y=bars | {"array": curve["upper"] - curve["roc_auc"], "arrayminus": curve["roc_auc"] - curve["lower"]},
+        mode="lines+markers",
+        showlegend=False,
+        line={"color": look.colour, "width": 2},
+        marker={"color": look.colour, "symbol": look.marker, "size": 9},
+        text=[f"{name.replace('_', ' ')}, {edges:,} edges" for name, edges in curve[["network", "n_edges"]].to_numpy()],
+        hovertemplate="%{text}: %{x:,} parameters, ROC-AUC %{y:.3f}<extra></extra>",
+    )
+    plot.update_xaxes(type="log")
+    return Figure(
+        "size_curve",
+        "How small can it be?",
+        "Mean ROC-AUC of nested networks, from the smallest DAG to the full one, each trained and tuned by itself; "
+        "bars are 95 % intervals over cells and training. Where the curve is flat, what is left out is not missed.",
         plot,
     )
