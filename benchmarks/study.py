@@ -47,6 +47,7 @@ TUTORIAL = {  # the tutorial's numbers
     "learning_rate": 1e-3,
     "batch_size": 64,
 }
+TUTORIAL_FIT = {"max_epochs": 200, "patience": 10, "learning_rate_schedule": "constant"}
 
 
 def draw_study(seed: int) -> tuple[LabelledCells, dict[str, Dag], pd.DataFrame]:
@@ -91,7 +92,7 @@ def describe(results: dict[str, ArmResult]) -> dict[str, Any]:
     return {
         name: {
             "roc_auc": result.mean_metrics()["roc_auc"],
-            "epochs": [len(fold.history) for fold in result.folds],
+            "epochs": [fold.n_epochs for fold in result.folds],
             "n_edges": result.folds[0].n_edges,
         }
         for name, result in results.items()
@@ -100,7 +101,7 @@ def describe(results: dict[str, ArmResult]) -> dict[str, Any]:
 
 def measure_tutorial(seed: int) -> dict[str, Any]:
     study = draw_study(seed)
-    settings = {"protocol": "tutorial", "hyperparameters": TUTORIAL, "fit": {"max_epochs": 200, "patience": 10}}
+    settings = {"protocol": "tutorial", "hyperparameters": TUTORIAL, "fit": TUTORIAL_FIT}
     seconds, results = run_arms(study, settings)
     return {"seconds": seconds, "arms": describe(results), "peak_gb": peak_gb()}
 

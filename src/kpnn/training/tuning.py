@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_SILENT_SECONDS = 5
+
 _CONFIGURATION = "hyperparameters"
 """User attribute of a stored trial: its whole configuration, as JSON."""
 
@@ -92,12 +94,20 @@ class Search:
             leader = min([*([] if leader is None else [leader]), *whole], key=lambda one: one.loss(), default=None)
             for one in contenders:
                 stored.add_trial(self._as_trial(one, seconds))
+            self._report_progress(study_name, len(stored.trials), leader, time.monotonic() - started)
         if leader is None:
             raise SettingsError(
                 f"tuning: none of {len(stored.trials)} trials reached a finite validation loss; lower the learning "
                 "rate or narrow search_space"
             )
         return SearchResult(leader, _table(stored.trials, self.settings))
+
+    def _report_progress(self, study_name: str, done: int, leader: Contender | None, seconds: float) -> None:
+        """Says where a search stands, if its batches take long enough to wonder."""
+        if seconds > _SILENT_SECONDS and done < self.settings.n_trials:
+            lowest = "" if leader is None else f", lowest validation loss {leader.loss():.4f}"
+            of_what = study_name.rsplit(" ", 1)[0]  # without the fingerprint
+            _log.info("%s: %d of %d trials in %.0f s%s", of_what, done, self.settings.n_trials, seconds, lowest)
 
     def _trained_again(self, train: TrainMembers, trials: Sequence[FrozenTrial]) -> Contender | None:
         """The best of an earlier run's trials, with the networks that it had then."""
