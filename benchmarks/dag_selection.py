@@ -99,6 +99,34 @@ def synthetic(n_hidden: int, *, seed: int = 0, is_hard: bool = False) -> Pkn:
     return _pkn(table[table["parent"] != table["child"]].drop_duplicates(), ["root"])
 
 
+def pathways(levels: tuple[int, ...], n_genes: int, n_memberships: float, *, seed: int = 0) -> Pkn:
+    """A layered network without cycles, as pathway databases are: pathways in pathways, genes in those further down.
+
+    Args:
+        levels: pathways on each level below the root.
+        n_genes: genes.
+        n_memberships: mean number of pathways that a gene is in.
+        seed: of everything.
+    """
+    rng = np.random.default_rng(seed)
+    above, pairs, named = ["root"], [], []
+    for level, n_pathways in enumerate(levels):
+        names = [f"L{level}_{place:04d}" for place in range(n_pathways)]
+        for name in names:
+            # Most pathways lie in one larger one, some in two.
+            n_parents = min(len(above), 1 + int(rng.random() < 0.15))
+            pairs += [(parent, name) for parent in rng.choice(above, n_parents, replace=False)]
+        above = names
+        named += names if level else []
+    named = named or above
+    popularity = rng.lognormal(0, 1, len(named))
+    for gene in range(n_genes):
+        n_parents = min(len(named), int(rng.geometric(1 / n_memberships)))
+        chosen = rng.choice(named, n_parents, replace=False, p=popularity / popularity.sum())
+        pairs += [(parent, f"G{gene:05d}_gene") for parent in chosen]
+    return _pkn(pd.DataFrame(pairs, columns=["parent", "child"]).drop_duplicates(), ["root"])
+
+
 def with_outputs(pkn: Pkn, n_outputs: int = 3) -> Pkn:
     """The same PKN, the children of its only output shared out among several."""
     table = pkn.edges[["parent", "child"]].copy()
@@ -114,12 +142,22 @@ def _pkn(table: pd.DataFrame, outputs: list[str]) -> Pkn:
 
 
 def instance(name: str) -> Pkn:
-    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N`, `outputs_N` or `hard_N`."""
+    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N`, `outputs_N`, `hard_N`, or
+    `shaped_like_reactome`, `shaped_like_ontology`, `shaped_like_genesets`.
+    """
     kind, _, size = name.rpartition("_")
     if kind == "outputs":
         return with_outputs(synthetic(int(size)))
     if kind in ("synthetic", "hard"):
         return synthetic(int(size), is_hard=kind == "hard")
+    if kind == "shaped_like":
+        # Levels and memberships of genes as in Reactome, in Gene Ontology and in flat collections of gene sets.
+        shapes = {
+            "reactome": ((28, 160, 400, 300, 120), 800, 2.5),
+            "ontology": ((40, 300, 900, 1200, 700, 300), 3000, 6.0),
+            "genesets": ((50,), 4000, 2.0),
+        }
+        return pathways(*shapes[size])
     return {"tcr": tcr_sized, "pbmc68k": pbmc68k, "pbmc68k_outputs": pbmc68k_outputs, "human": human}[name]()
 
 
@@ -261,7 +299,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--instances",
-        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,outputs_3000,hard_10000",
+        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,outputs_3000,hard_10000,"
+        "shaped_like_reactome,shaped_like_ontology,shaped_like_genesets",
     )
     parser.add_argument("--corneto", default="", help="instances on which corneto runs as well, or `all`")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")

@@ -90,13 +90,22 @@ def test_joined_environments_are_laid_over_each_other_in_their_order(project):
     assert told["parameters"]["modelling"]["seed"] == 3
 
 
+def test_files_that_say_the_same_twice_or_are_no_yaml_are_one_message(project):
+    make_environment(project, "mine", parameters={"controls": {"seed": 1}}, parameters_b={"controls": {"seed": 2}})
+    with pytest.raises(SettingsError, match=r"Duplicate keys found in .*parameters.*controls.seed"):
+        loader("mine", project.root / "conf")["parameters"]
+    (project.root / "conf" / "mine" / "parameters_b.yml").write_text("controls: {seed: 1")
+    with pytest.raises(SettingsError, match=r"Invalid YAML or JSON file .*parameters_b.yml"):
+        loader("mine", project.root / "conf")["parameters"]
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
         ("tcrr", r"no environment `tcrr`: conf/tcrr is not a folder; did you mean tcr\?"),
         ("tcr,clust", r"no environment `clust`: .* did you mean cluster\?"),
         ("tcr,", r"no environment ``"),
-        ("everything", r"there are base, cluster, local, pbmc68k, sim1 and 2 more"),
+        ("everything", r"there are base, cluster, local, pbmc68k, sim1, sim2, tcr, tutorial"),
     ],
 )
 def test_an_unknown_environment_is_named_with_one_that_is_near(env, message, project):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
+from yaml import YAMLError
 
 from kpnn.errors import SettingsError, near_names
 
@@ -41,8 +42,15 @@ class StudyConfigLoader(OmegaConfigLoader):
         self["globals"] = {**self._with_additions("globals", self._globals), "study": study}
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        """Reads one kind of configuration, such as `catalog`, from all environments."""
-        config = super().__getitem__(key)
+        """Reads one kind of configuration, such as `catalog`, from all environments.
+
+        Raises:
+            SettingsError: a file is no YAML, or two files of one environment say the same.
+        """
+        try:
+            config = super().__getitem__(key)
+        except (ValueError, YAMLError) as error:
+            raise SettingsError(f"{self.conf_source}: {error}") from error
         return config if key in self.data else self._with_additions(key, config)
 
     def _with_additions(self, key: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
+from kpnn.nn import set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
@@ -17,8 +20,10 @@ from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
 DAG = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
-SETTINGS = InterpretationSettings(control_inputs=2, permuted_labels=2, seeds=3, permutations=200)
-TRAINING = EvaluationSettings.model_validate({"fit": {"max_epochs": 80}, "execution": {"threads_per_fit": 1}})
+SETTINGS = InterpretationSettings(control_inputs=2, permuted_labels=2, seeds=3)
+TRAINING = EvaluationSettings.model_validate(
+    {"fit": {"max_epochs": 80, "ensemble": 1}, "execution": {"threads_per_fit": 1}}
+)
 
 
 def draw_cells(seed: int) -> LabelledCells:
@@ -78,7 +83,7 @@ def test_permuted_labels_stay_among_the_cells_of_a_donor(arm, monkeypatch):
 
 def test_nothing_is_trained_again_where_nothing_is_asked_for(arm):
     folds, cells = arm
-    none = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0, permutations=200)
+    none = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
     weights = weigh_arm(folds, cells, none, TRAINING, draw_control=draw_cells, alternatives=[DAG])
     assert not any(len(table) for table in (weights.control, weights.permuted, weights.by_seed, weights.by_dag))
     table = summarise_nodes(weights, DAG, none).set_index("node")
@@ -105,3 +110,44 @@ def test_q_values_are_benjamini_and_hochbergs(arm):
     p = table["p_value"]
     scaled = [p[0] * 3 / 1, p[1] * 3 / 2, p[2] * 3 / 3]
     np.testing.assert_allclose(table["q_value"], [min(scaled), min(scaled[1:]), scaled[2]])
+
+
+def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
+    edges = [*EDGES, ("SECOND", "C"), ("C", "D"), ("D", "G8_gene"), ("C", "E"), ("E", "G8_gene")]
+    dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["OUT", "SECOND"])
+    first = draw_cells(0)
+    other = np.random.default_rng(1).integers(0, 2, (120, 1)).astype(np.float32)
+    cells = replace(first, labels=np.hstack([first.labels, other]), outputs=dag.outputs, groups=None)
+    assert cells.nodes == dag.inputs
+    rows, chosen = np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    parts = (rows[:60], rows[60:])
+    models = refit([Refit(dag, chosen, part, 1) for part in parts], cells, TRAINING)
+    for model in models:  # two nodes that tell the same, and two that tell nothing
+        set_edge_weights(model, {("D", "G8_gene"): 0.5, ("E", "G8_gene"): 0.5, ("C", "D"): 0.3, ("C", "E"): 0.3})
+        set_edge_weights(model, {("OUT", "A"): 0.0, ("OUT", "B"): 0.0}, {"D": 0.0, "E": 0.0})
+    folds = [
+        TrainedFold(0, n, model, part, parts[1 - n], chosen)
+        for n, (model, part) in enumerate(zip(models, parts, strict=True))
+    ]
+    none = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0, top=1)
+    table = summarise_nodes(weigh_arm(folds, cells, none, TRAINING, draw_control=draw_cells), dag, none)
+    assert set(table.loc[table["output"] == "SECOND", "node"]) == {"C", "D", "E"}
+    of_out = table[table["output"] == "OUT"].set_index("node")
+    assert set(of_out.index) == {"A", "B", "C", "D", "E"}
+    assert of_out.loc["D", "rank"] == of_out.loc["E", "rank"] and of_out.loc["A", "rank"] == of_out.loc["B", "rank"]
+    assert (of_out.loc[["A", "B"], ["z", "weight", "top_folds"]] == 0).all(axis=None)
+    assert not of_out.loc[["A", "B"], "called"].any()
+
+
+def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it(arm):
+    folds, cells = arm
+    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=draw_cells)
+    table = summarise_nodes(weights, DAG, SETTINGS).set_index("node")
+    assert table.loc["A", "differs"] and table.loc["A", "rests"] and table.loc["A", "called"]
+    assert table.loc["A", "conductance_share"] > table.loc["A", "permuted_share"]
+    assert not table.loc[["B", "C"], "called"].any()
+    assert table.loc["A", ["rank", "enrichment_rank"]].tolist() == [1, 1]
+    # As much conductance in networks on noise: the networks no longer rest on it, though its activity still differs.
+    as_much = replace(weights, permuted=weights.per_fold.assign(replicate=0))
+    unasked = summarise_nodes(as_much, DAG, SETTINGS).set_index("node").loc["A"]
+    assert unasked["differs"] and not unasked["rests"] and not unasked["called"]

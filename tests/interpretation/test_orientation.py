@@ -21,7 +21,9 @@ from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
 DAG = Dag.from_edges(pd.DataFrame(EDGES, columns=["parent", "child"]), outputs=["OUT"])
-TRAINING = EvaluationSettings.model_validate({"fit": {"max_epochs": 60}, "execution": {"threads_per_fit": 1}})
+TRAINING = EvaluationSettings.model_validate(
+    {"fit": {"max_epochs": 60, "ensemble": 1}, "execution": {"threads_per_fit": 1}}
+)
 HIDDEN = ["A", "B", "C"]
 
 

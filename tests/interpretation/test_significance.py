@@ -1,4 +1,4 @@
-"""P-values, q-values and corrections against exact enumeration, statsmodels' arithmetic and planted truths."""
+"""Tests of nodes against exact enumeration, statsmodels' arithmetic, simulated nulls and planted truths."""
 
 from __future__ import annotations
 
@@ -7,27 +7,44 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import rankdata
 
-from kpnn.interpretation import agreement, permutation_p_values
-from kpnn.interpretation.significance import HeldOutEvidence, contribution
+from kpnn.interpretation import HeldOutEvidence, activity_test, agreement
+from kpnn.interpretation.significance import contribution, together
 from kpnn.interpretation.stability import pair
 
 
-def test_permutation_p_values_agree_with_all_permutations():
+def test_z_is_the_rank_sum_standardized_over_all_permutations():
     rng = np.random.default_rng(0)
-    activations = rng.normal(size=(8, 5)) + np.arange(5) * (np.arange(8) < 4)[:, None]
-    labels = (np.arange(8) < 4).astype(float)
+    activations = rng.normal(size=(8, 5)).round(1) + np.arange(5) * (np.arange(8) < 4)[:, None]
+    activations[:, 1] = np.arange(8) // 3  # ties
     gradient = np.array([1.0, -1.0, 0.5, 2.0, 1.0])
-    evidence = HeldOutEvidence(activations, gradient, labels)
-    observed = contribution(evidence)
-    exact = np.zeros(5)
-    subsets = list(combinations(range(8), 4))
-    for subset in subsets:
-        other = np.zeros(8)
-        other[list(subset)] = 1
-        exact += contribution(HeldOutEvidence(activations, gradient, other)) >= observed - 1e-12
-    p_values = permutation_p_values([evidence], 20_000, seed=1)
-    np.testing.assert_allclose(p_values, exact / len(subsets), atol=0.012)
+    ranks = rankdata(activations * gradient, axis=0)
+    of_subsets = np.array([ranks[list(subset)].sum(axis=0) for subset in combinations(range(8), 4)])
+    expected = (ranks[:4].sum(axis=0) - of_subsets.mean(axis=0)) / of_subsets.std(axis=0)
+    found = activity_test([HeldOutEvidence(activations, gradient, (np.arange(8) < 4).astype(float))])
+    np.testing.assert_allclose(found.z, expected, atol=1e-9)
+
+
+def test_p_values_are_those_of_all_permutations():
+    rng = np.random.default_rng(5)
+    activations = rng.normal(size=(14, 6)) + 0.5 * np.arange(6) * (np.arange(14) < 5)[:, None]
+    ranks = rankdata(activations, axis=0)
+    of_subsets = np.array([ranks[list(subset)].sum(axis=0) for subset in combinations(range(14), 5)])
+    exact = (of_subsets >= ranks[:5].sum(axis=0)).mean(axis=0)
+    found = activity_test([HeldOutEvidence(activations, np.ones(6), (np.arange(14) < 5).astype(float))])
+    np.testing.assert_allclose(found.p_value, exact, atol=0.01)
+
+
+def test_within_donors_z_is_standardized_over_permutations_within_donors():
+    activations = np.random.default_rng(1).normal(size=(8, 3))
+    donors = np.repeat(["a", "b"], 4)
+    labels = np.array([1, 0, 0, 0, 1, 1, 0, 0.0])
+    ranks = np.concatenate([rankdata(activations[donors == name], axis=0) for name in ("a", "b")]) / 5
+    permutations = [[first, *second] for first in range(4) for second in combinations(range(4, 8), 2)]
+    sums = np.array([ranks[rows].sum(axis=0) for rows in permutations])
+    found = activity_test([HeldOutEvidence(activations, np.ones(3), labels, donors)])
+    np.testing.assert_allclose(found.z, (ranks[labels > 0].sum(axis=0) - sums.mean(axis=0)) / sums.std(axis=0))
 
 
 def test_p_values_of_neurons_that_know_nothing_are_uniform_in_one_fold():
@@ -36,38 +53,73 @@ def test_p_values_of_neurons_that_know_nothing_are_uniform_in_one_fold():
     for _ in range(20):
         labels = rng.integers(0, 2, 40).astype(float)
         fold = HeldOutEvidence(rng.normal(size=(40, 50)), rng.normal(size=50), labels)
-        p_values.append(permutation_p_values([fold], 400, seed=int(rng.integers(10_000))))
+        p_values.append(activity_test([fold]).p_value)
     below = np.mean(np.concatenate(p_values) < 0.05)
     assert below == pytest.approx(0.05, abs=0.02)
 
 
-def test_cross_validated_networks_that_learned_noise_are_not_called_more_often_than_the_level():
-    # Each fold's gradient is what the other folds' noise taught it, so the folds depend on each other as in training.
+@pytest.mark.parametrize(("n_folds", "n_genes"), [(2, 1), (5, 1), (3, 6), (5, 6), (5, 40), (10, 20)])
+def test_cross_validated_networks_that_learned_noise_are_not_called_more_often_than_the_level(n_folds, n_genes):
+    # Each fold's activity is what the other folds' noise taught it of its genes, so the folds depend on each other as
+    # in training.
     rng = np.random.default_rng(2)
     p_values = []
-    for _ in range(20):
-        labels, activations = rng.integers(0, 2, 90).astype(float), rng.normal(size=(90, 50))
-        parts = np.arange(90) % 3
+    for _ in range(60):
+        labels, genes = rng.integers(0, 2, 120).astype(float), rng.normal(size=(120, 30, n_genes))
+        parts = np.arange(120) % n_folds
         folds = []
-        for part in range(3):
+        for part in range(n_folds):
             seen = parts != part
-            learned = contribution(HeldOutEvidence(activations[seen], np.ones(50), labels[seen]))
-            folds.append(HeldOutEvidence(activations[~seen], learned, labels[~seen]))
-        p_values.append(permutation_p_values(folds, 400, seed=int(rng.integers(10_000))))
-    assert np.mean(np.concatenate(p_values) < 0.05) < 0.05
+            learned = genes[seen & (labels > 0)].mean(axis=0) - genes[seen & (labels == 0)].mean(axis=0)
+            activations = np.einsum("cng,ng->cn", genes[~seen], learned)
+            folds.append(HeldOutEvidence(activations, np.ones(30), labels[~seen]))
+        p_values.append(activity_test(folds).p_value)
+    together_ = np.concatenate(p_values)
+    assert 0.005 < np.mean(together_ < 0.05) < 0.062  # 1,800 draws: 0.05 + 2.4 standard errors
+    assert np.mean(together_ < 0.01) < 0.0165
+
+
+def test_folds_that_tell_little_by_themselves_tell_much_together():
+    rng = np.random.default_rng(3)
+    labels = np.arange(100) % 2
+    effect = 0.5 * labels[:, None] * (np.arange(50) < 25)
+    folds = [HeldOutEvidence(rng.normal(size=(100, 50)) + effect, np.ones(50), labels.astype(float)) for _ in range(5)]
+    found = activity_test(folds)
+    assert np.mean(found.p_value[:25] < 0.001) > 0.8
+    by_median = np.median([activity_test([fold]).p_value for fold in folds], axis=0)
+    assert np.mean(2 * by_median[:25] < 0.001) < 0.2
+
+
+def test_repeats_of_the_same_cells_are_no_new_evidence():
+    rng = np.random.default_rng(6)
+    labels = (np.arange(60) % 2).astype(float)
+    once = [HeldOutEvidence(rng.normal(size=(60, 10)), np.ones(10), labels) for _ in range(3)]
+    again = [HeldOutEvidence(one.activations, one.gradient, one.labels, None, 1) for one in once]
+    np.testing.assert_allclose(activity_test([*once, *again]).z, activity_test(once).z)
+
+
+def test_members_of_opposite_sign_add_up():
+    rng = np.random.default_rng(7)
+    labels = (np.arange(80) % 2).astype(float)
+    activations = rng.normal(size=(80, 4)) + labels[:, None]
+    one = HeldOutEvidence(activations, np.full(4, 0.5), labels)
+    other = HeldOutEvidence(-activations, np.full(4, -0.3), labels)
+    both = together([one, other])
+    np.testing.assert_allclose(contribution(both), (contribution(one) + contribution(other)) / 2)
+    np.testing.assert_allclose(activity_test([both]).z, activity_test([one]).z)
 
 
 def test_what_only_tells_donors_apart_is_not_called_where_donors_hold_both_classes():
     rng = np.random.default_rng(3)
     donors = np.repeat(np.arange(6), 30)
     alone, within = [], []
-    for number in range(20):
+    for _ in range(20):
         share = rng.uniform(0.1, 0.9, 6)
         labels = (rng.random(180) < share[donors]).astype(float)
         activations = rng.normal(size=(180, 30)) + 2 * rng.normal(size=(6, 30))[donors]
         gradient = rng.normal(size=30)
-        alone.append(permutation_p_values([HeldOutEvidence(activations, gradient, labels)], 200, number))
-        within.append(permutation_p_values([HeldOutEvidence(activations, gradient, labels, donors)], 200, number))
+        alone.append(activity_test([HeldOutEvidence(activations, gradient, labels)]).p_value)
+        within.append(activity_test([HeldOutEvidence(activations, gradient, labels, donors)]).p_value)
     assert np.mean(np.concatenate(alone) < 0.05) > 0.15
     assert np.mean(np.concatenate(within) < 0.05) == pytest.approx(0.05, abs=0.025)
 
@@ -78,14 +130,15 @@ def test_donors_of_one_class_each_are_as_many_observations_as_there_are_donors()
     labels = (donors < 3).astype(float)
     activations = rng.normal(size=(180, 400)) + 2 * rng.normal(size=(6, 400))[donors]
     evidence = HeldOutEvidence(activations, rng.normal(size=400), labels, donors)
-    p_values = permutation_p_values([evidence], 2000, 5)
+    p_values = activity_test([evidence]).p_value
     assert p_values.min() == pytest.approx(1 / 20, abs=0.02)  # 20 ways to choose three donors of six
     assert np.mean(p_values < 0.15) == pytest.approx(0.1, abs=0.05)
 
 
 def test_a_neuron_that_never_varies_is_never_called():
     evidence = HeldOutEvidence(np.ones((20, 1)), np.ones(1), np.arange(20) % 2)
-    assert permutation_p_values([evidence], 200)[0] == 1.0
+    assert activity_test([evidence]).p_value[0] == 1.0
+    assert activity_test([HeldOutEvidence(np.ones((20, 1)), np.ones(1), np.ones(20))]).p_value[0] == 1.0
 
 
 def test_rankings_are_compared_over_the_nodes_that_both_have():

@@ -50,7 +50,7 @@ def test_the_arms_of_a_finished_study_are_compared(tmp_path):
         "PYTHONPATH": str(project / "src"),
     }
     small = "modelling.tuning.n_trials=0,modelling.fit.max_epochs=15,cross_validation.n_splits=2"
-    small += ",interpretation.seeds=0,interpretation.permutations=200,interpretation.control_inputs=0,reporting.top=5"
+    small += ",interpretation.seeds=0,interpretation.control_inputs=0,reporting.top=5"
     small += ",controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
     for options in (["--pipeline", "simulate", "--params", "simulate.n_cells=300"], ["--params", small]):
         command = [sys.executable, "-m", "kedro", "run", *options]

@@ -24,7 +24,7 @@ from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
 from kpnn.training.settings import EvaluationSettings
 
-PARAMETERS = {"permutations": 200, "control_inputs": 5, "seeds": 1, "alternative_dags": 2}
+PARAMETERS = {"control_inputs": 5, "seeds": 1, "alternative_dags": 2}
 EDGES = [("OUT", "A"), ("OUT", "B"), ("OUT", "C"), *(("ABC"[gene % 3], f"G{gene}_gene") for gene in range(9))]
 
 

@@ -26,6 +26,7 @@ class Case:
     max_depth: int | None = None
     max_parents: int | None = None
     coverage: int = 1
+    reach: str = "every"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -35,7 +36,7 @@ class Case:
     @property
     def rules(self) -> dict[str, object]:
         names = ("keep_nodes", "forbid_nodes", "keep_edges", "forbid_edges", "max_depth", "max_parents", "coverage")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "reach")}
 
 
 class AllSubsets:
@@ -90,6 +91,8 @@ class AllSubsets:
             good &= ~self.kept[edge] | (down[edge[0]] & up[edge[1]])
             for name in edge:
                 used[name] = used[name] | self.kept[edge]
+        if case.reach == "every":
+            good &= self._keeps_pairs()
         good &= self._acyclic()
         for name in case.keep_nodes:
             good &= used[name]
@@ -109,6 +112,16 @@ class AllSubsets:
             good &= n_parents[name] >= min(case.coverage, self._available(name))
         if case.max_depth is not None:
             good &= self._depth() <= case.max_depth
+        return good
+
+    def _keeps_pairs(self) -> np.ndarray:
+        """Each output is reached by every input that reaches it where all edges are kept, which is the last row."""
+        good = np.ones(len(self.cost), dtype=bool)
+        for output in self.case.outputs:
+            down = self._reach([output], [(e, e[0], e[1]) for e in self.case.edges])
+            for name in self.case.inputs:
+                if down[name][-1]:
+                    good &= down[name]
         return good
 
     def _acyclic(self) -> np.ndarray:

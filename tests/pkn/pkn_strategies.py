@@ -11,11 +11,19 @@ from kpnn.pkn import Pkn
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, most_edges: int = 12, with_rules: bool = True, unit_costs: bool | None = None) -> Case:
+def cases(
+    draw: st.DrawFn,
+    *,
+    most_edges: int = 12,
+    with_rules: bool = True,
+    unit_costs: bool | None = None,
+    n_outputs: tuple[int, int] = (1, 2),
+    reach: str = "any",
+) -> Case:
     """A PKN, pruned, in which at least one input is left; cycles, several outputs, costs, demands."""
     hidden = [f"h{i}" for i in range(draw(st.integers(1, 5)))]
     inputs = [f"g{i}" for i in range(draw(st.integers(1, 3)))]
-    outputs = [f"o{i}" for i in range(draw(st.integers(1, 2)))]
+    outputs = [f"o{i}" for i in range(draw(st.integers(*n_outputs)))]
     possible = [(a, b) for a in outputs + hidden for b in hidden + inputs if a != b]
     if len(outputs) > 1:
         possible += [(a, b) for a in hidden + outputs for b in outputs if a != b]
@@ -34,7 +42,7 @@ def cases(draw: st.DrawFn, *, most_edges: int = 12, with_rules: bool = True, uni
         unit_costs = draw(st.booleans())
     costs = tuple(1.0 if unit_costs else float(draw(st.integers(1, 3))) for _ in pairs)
     if not with_rules:
-        return Case(pairs, costs, pkn.inputs, pkn.outputs)
+        return Case(pairs, costs, pkn.inputs, pkn.outputs, reach=reach)
     some_nodes = st.lists(st.sampled_from(pkn.hidden), max_size=1) if pkn.hidden else st.just([])
     some_edges = st.lists(st.sampled_from(pairs), max_size=1)
     keep_nodes, keep_edges = draw(some_nodes), draw(some_edges)
@@ -53,6 +61,7 @@ def cases(draw: st.DrawFn, *, most_edges: int = 12, with_rules: bool = True, uni
         draw(st.none() | st.integers(2, 5)),
         draw(st.none() | st.integers(1, 2)),
         draw(st.sampled_from([1, 1, 2])),
+        reach,
     )
 
 

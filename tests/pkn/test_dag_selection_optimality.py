@@ -42,6 +42,28 @@ def test_the_objective_equals_brute_force_without_demands(case: Case) -> None:
     check(case)
 
 
+@settings(max_examples=1_000, deadline=None)
+@given(cases(n_outputs=(2, 3), reach="every"))
+def test_with_every_output_kept_the_objective_equals_brute_force_with_demands(case: Case) -> None:
+    check(case)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(cases(n_outputs=(2, 3), with_rules=False, reach="every"))
+def test_with_every_output_kept_the_objective_equals_brute_force_without_demands(case: Case) -> None:
+    check(case)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(n_outputs=(1, 1)))
+def test_with_one_output_every_and_any_are_the_same_dag(case: Case) -> None:
+    assume(AllSubsets(case).optimum is not None)
+    chosen = [
+        select_dag(pkn_of(replace(case, reach=reach)), **case.rules | {"reach": reach}) for reach in ("any", "every")
+    ]
+    assert chosen[0].dag.fingerprint == chosen[1].dag.fingerprint
+
+
 @settings(max_examples=60, deadline=None)
 @given(cases(with_rules=False, unit_costs=True), st.sampled_from([2, 3]))
 def test_the_objective_equals_brute_force_with_coverage(case: Case, coverage: int) -> None:
@@ -53,7 +75,7 @@ def test_other_solvers_agree_with_brute_force(solver: str) -> None:
     pytest.importorskip({"SCIP": "pyscipopt", "GUROBI": "gurobipy"}[solver])
 
     @settings(max_examples=20, deadline=None)
-    @given(cases())
+    @given(cases(n_outputs=(1, 3)) | cases(n_outputs=(2, 3), reach="every"))
     def agree(case: Case) -> None:
         check(case, solver=solver)
 
@@ -63,9 +85,9 @@ def test_other_solvers_agree_with_brute_force(solver: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(cases(with_rules=False))
 def test_cornetos_formulation_has_the_same_optimum(case: Case) -> None:
-    flow = select_dag(pkn_of(case), method="acyclic_flow")
+    flow = select_dag(pkn_of(case), method="acyclic_flow", reach="any")
     flow.verify()
-    assert flow.objective == pytest.approx(select_dag(pkn_of(case)).objective)
+    assert flow.objective == pytest.approx(select_dag(pkn_of(case), reach="any").objective)
     assert flow.objective == pytest.approx(AllSubsets(case).optimum)
 
 
@@ -77,11 +99,16 @@ def test_a_further_edge_never_raises_the_optimum(case: Case, data: st.DataObject
     assume(possible)
     edge = data.draw(st.sampled_from(possible))
     more = replace(case, edges=(*case.edges, edge), costs=(*case.costs, 1.0))
-    assert select_dag(pkn_of(more)).objective <= select_dag(pkn_of(case)).objective + 1e-9
+    most = select_dag(pkn_of(case), reach="any").objective
+    assert select_dag(pkn_of(more), reach="any").objective <= most + 1e-9
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases(), st.integers(0, 10_000), st.sampled_from(["support", "balanced", "random"]))
+@given(
+    cases() | cases(n_outputs=(2, 3), reach="every"),
+    st.integers(0, 10_000),
+    st.sampled_from(["support", "balanced", "random"]),
+)
 def test_the_order_of_the_edge_list_changes_nothing(case: Case, seed: int, tie_break: str) -> None:
     assume(AllSubsets(case).optimum is not None)
     order = list(range(len(case.edges)))
@@ -93,7 +120,7 @@ def test_the_order_of_the_edge_list_changes_nothing(case: Case, seed: int, tie_b
 
 
 @settings(max_examples=15, deadline=None)
-@given(cases())
+@given(cases() | cases(n_outputs=(2, 3), reach="every"))
 def test_solvers_and_threads_choose_the_same_dag(case: Case) -> None:
     assume(AllSubsets(case).optimum is not None)
     others = [{"solver": name} for name, module in (("SCIP", "pyscipopt"), ("GUROBI", "gurobipy")) if find_spec(module)]

@@ -14,7 +14,7 @@ from pkn_strategies import cases, pkn_of
 
 from kpnn.pkn import Pkn, SelectionRules, select_dag
 from kpnn.pkn.selection import compact
-from kpnn.pkn.selection.model.formulation import formulate
+from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search import phases

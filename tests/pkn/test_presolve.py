@@ -10,7 +10,7 @@ from pkn_strategies import cases, pkn_of
 
 from kpnn.errors import SelectionError
 from kpnn.pkn import Pkn, SelectionRules
-from kpnn.pkn.selection.model.formulation import formulate
+from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.presolve import ReducedPkn, presolve
 
 

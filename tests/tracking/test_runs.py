@@ -44,7 +44,8 @@ def keras_file():
 
 def fold_result(arm, fold, model=None, roc_auc=0.9):
     predictions = predictions_table(np.array(["c0", "c1"]), ["TCR"], np.array([[0], [1]]), np.array([[0.2], [0.8]]))
-    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.7, 0.5, 0.4], "val_loss": [0.7, 0.6, 0.5]})
+    longer = pd.DataFrame({"member": 0, "epoch": [1, 2, 3], "loss": [0.7, 0.5, 0.4], "val_loss": [0.7, 0.6, 0.5]})
+    history = pd.concat([longer, pd.DataFrame({"member": [1], "epoch": [1], "loss": [0.9], "val_loss": [0.8]})])
     trials = pd.DataFrame({"trial": [0], "state": ["complete"], "value": [0.5], "dropout": [0.1]})
     metrics = dict.fromkeys(
         ["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"], roc_auc
@@ -73,7 +74,10 @@ def test_an_arm_and_its_folds_are_nested_below_the_active_run(tracking):
     assert arm.data.params["n_parameters"] == "5"
     folds = children(tracking, arm.info.run_id)
     assert sorted(run.info.run_name for run in folds) == ["repeat_0_fold_0", "repeat_0_fold_1"]
-    assert [p.value for p in tracking.get_metric_history(folds[0].info.run_id, "loss")] == [0.7, 0.5, 0.4]
+    assert [p.value for p in tracking.get_metric_history(folds[0].info.run_id, "loss")] == pytest.approx(
+        [0.8, 0.7, 0.65]
+    )
+    assert folds[0].data.metrics["n_epochs"] == 3
     assert {run.info.status for run in (arm, *folds)} == {"FINISHED"}
 
 

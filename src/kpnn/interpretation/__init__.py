@@ -2,7 +2,7 @@
 
 from kpnn.interpretation.arm import ArmWeights, weigh_arm
 from kpnn.interpretation.settings import InterpretationSettings
-from kpnn.interpretation.significance import permutation_p_values
+from kpnn.interpretation.significance import ActivityTest, HeldOutEvidence, activity_test
 from kpnn.interpretation.stability import Agreement, agreement
 from kpnn.interpretation.summary import agreement_of_arms, summarise_nodes, summarise_runs, summarise_stability
 from kpnn.interpretation.trained_fold import TrainedFold
@@ -10,15 +10,17 @@ from kpnn.interpretation.weights import METHODS, gene_weights, node_weights
 
 __all__ = [
     "METHODS",
+    "ActivityTest",
     "Agreement",
     "ArmWeights",
+    "HeldOutEvidence",
     "InterpretationSettings",
     "TrainedFold",
+    "activity_test",
     "agreement",
     "agreement_of_arms",
     "gene_weights",
     "node_weights",
-    "permutation_p_values",
     "summarise_nodes",
     "summarise_runs",
     "summarise_stability",

@@ -67,7 +67,7 @@ def weigh_arm(
         alternatives: other optimal DAGs with the same inputs and outputs.
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
-    own = weigh_held_out(folds, cells)
+    own = weigh_held_out(folds, cells, seed)
     notes: list[str] = []
 
     def tried(what: str, train: Callable[[], pd.DataFrame], otherwise: pd.DataFrame) -> pd.DataFrame:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, contribution, together
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,7 @@ class HeldOutWeights:
         edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
         activations: `repeat`, `fold` and `barcode` as index, a column per neuron: its oriented activation in cells
             that the fold held out, mean over members.
+        enrichment: `node`, `output`, `enrichment`, `enrichment_p`, which no network is asked for.
     """
 
     per_fold: pd.DataFrame
@@ -41,15 +47,17 @@ class HeldOutWeights:
     genes: pd.DataFrame
     edges: pd.DataFrame
     activations: pd.DataFrame
+    enrichment: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
 class _HeldOutCells:
-    """Cells that a fold held out: expression in the order of its DAG's inputs, labels, groups."""
+    """Cells that a fold held out: expression in the order of its DAG's inputs, labels, groups; the fold's repeat."""
 
     expression: csr_matrix
     labels: np.ndarray
     groups: np.ndarray | None
+    repeat: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +69,13 @@ class _OfMember:
     activations: np.ndarray
 
 
-def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOutWeights:
+def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int) -> HeldOutWeights:
     """Weighs the nodes, genes and edges of each fold's networks on the cells that they never saw.
 
     Args:
         folds: at least one.
         cells: all cells, in memory.
+        seed: of the random gene sets that enrichment is compared with.
     """
     neurons = _shared_neurons(folds)
     evidence: dict[str, list[HeldOutEvidence]] = {output: [] for output in folds[0].dag.outputs}
@@ -75,7 +84,7 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOu
     for trained in folds:
         rows = trained.held_out
         groups = None if cells.groups is None else cells.groups[rows]
-        held_out = _HeldOutCells(expression_for(trained.dag, cells, rows), cells.labels[rows], groups)
+        held_out = _HeldOutCells(expression_for(trained.dag, cells, rows), cells.labels[rows], groups, trained.repeat)
         found = [_weigh_member(member, held_out, neurons) for member in trained.members]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))
@@ -87,7 +96,13 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells) -> HeldOu
         mean = np.mean([one.activations for one in found], axis=0)
         activations.append(pd.DataFrame(mean, index=index, columns=list(neurons)))
     whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    return HeldOutWeights(evidence=evidence, neurons=neurons, activations=pd.concat(activations), **whole)
+    return HeldOutWeights(
+        evidence=evidence,
+        neurons=neurons,
+        activations=pd.concat(activations),
+        enrichment=enrichment(folds[0].dag, cells, seed),
+        **whole,
+    )
 
 
 def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
@@ -96,13 +111,16 @@ def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _weigh_member(member: object, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
+def _weigh_member(member: keras.Model, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
     from kpnn.nn import biases
 
     network = FrozenNetwork.of(member)
     genes, labels = network.genes_in(cells.expression), cells.labels
     gradients, act = gradient_weights(network, genes), network.run(genes).act
-    found = [HeldOutEvidence(act, of_output, labels[:, j], cells.groups) for j, of_output in enumerate(gradients)]
+    found = [
+        HeldOutEvidence(act, of_output, labels[:, j], cells.groups, cells.repeat)
+        for j, of_output in enumerate(gradients)
+    ]
     columns = {
         "gradient": gradients,
         "conductance": conductance_weights(network, cells.expression),
@@ -121,11 +139,11 @@ def _weigh_member(member: object, cells: _HeldOutCells, neurons: Sequence[str]) 
         "genes": gene_weights(member, cells.expression),
         "edges": _oriented_edges(member, dict(zip(network.dag.neurons, signs, strict=True))),
     }
-    shared = [HeldOutEvidence(act[:, places], one.gradient[places], one.labels, one.groups) for one in found]
+    shared = [replace(one, activations=act[:, places], gradient=one.gradient[places]) for one in found]
     return _OfMember(tables, shared, oriented(act, signs, network.at_rest)[:, places])
 
 
-def _oriented_edges(member: object, sign_of: dict[str, float]) -> pd.DataFrame:
+def _oriented_edges(member: keras.Model, sign_of: dict[str, float]) -> pd.DataFrame:
     """Edge weights as they are once every neuron speaks for the output; genes stay as they are measured."""
     from kpnn.nn import edge_weights
 

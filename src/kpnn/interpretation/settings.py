@@ -13,8 +13,6 @@ class InterpretationSettings(BaseModel):
         permuted_labels: networks per fold on permuted labels.
         seeds: further networks on the first fold's cells, from other starts.
         alternative_dags: networks on the first fold's cells, each on another optimal DAG.
-        permutations: permutations of held-out labels behind the p-values, or 80 per neuron where that is more, so that
-            the smallest p-value survives the correction for the number of nodes.
         seed: of everything drawn.
         top: how many nodes make the top.
     """
@@ -25,6 +23,5 @@ class InterpretationSettings(BaseModel):
     permuted_labels: int = Field(1, ge=0)
     seeds: int = Field(4, ge=0)
     alternative_dags: int = Field(8, ge=0)
-    permutations: int = Field(10_000, ge=100)
     seed: int = Field(42, ge=0)
     top: int = Field(10, ge=1)

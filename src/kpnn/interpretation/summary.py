@@ -7,22 +7,22 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, rankdata
 
 from kpnn.interpretation.arm import ArmWeights
+from kpnn.interpretation.enrichment import reaching
 from kpnn.interpretation.settings import InterpretationSettings
-from kpnn.interpretation.significance import permutation_p_values
+from kpnn.interpretation.significance import activity_test
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
 
-_MOST_PERMUTATIONS = 50_000
 _FOLD = ["repeat", "fold"]
 CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 
 
 def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
-    """One row per hidden node and output, the heaviest first.
+    """One row per output and hidden node that can reach it, first what differs most clearly between the classes.
 
     Args:
         weights: what `weigh_arm` returned.
@@ -30,19 +30,68 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         settings: with which it was computed.
 
     Returns:
-        `node`, `output`, `rank`; `weight` (mean over folds of the absolute gradient weight: the sign of a neuron is not
-        the same in every network) and `weight_sd`; `share` (mean share of all
-        absolute weights of its network) and `control_share` (the same with control inputs), `corrected` (share less
-        control share); `permuted_weight` (mean absolute gradient with permuted labels); `conductance`, `ablation`,
-        `contribution` (means); `bias_mean_square`; `p_value`, `q_value` (label permutations of held-out cells,
-        Benjamini-Hochberg over the nodes of an output) and `called` (q-value below 0.05 and more weight than the
-        structure alone gives); `n_folds`, `top_folds`, `n_dags`, `top_dags` (folds and optimal DAGs that hold the node,
-        and in which it is among the top); `n_children`, `n_genes` (children, and those of them that are genes).
+        `node`, `output`, `rank` (by `z`; ties share the better rank).
+
+        Does the node's activity differ between the classes in unseen cells? `z`, `p_value` (see `activity_test`),
+        `q_value` (Benjamini-Hochberg over the nodes of an output), `differs` (q-value below 0.05).
+
+        Do the networks rest on the node? `conductance_share` (mean share of all conductance of its network) and
+        `permuted_share` (the same in networks trained on permuted labels), `rests` (the former is larger by more than a
+        standard error; empty where no such network was trained).
+
+        `called`: both, or the first alone where the second was not asked.
+
+        Means over networks: `weight` (absolute gradient weight) and `weight_sd`; `share` (share of all absolute weights
+        of its network) and `control_share` (the same with control inputs), `corrected` (share less control share);
+        `permuted_weight` (`weight` with permuted labels); `conductance`, `ablation`, `contribution`;
+        `bias_mean_square`.
+
+        The baseline without a network: `enrichment`, `enrichment_p` (see `enrichment`), `enrichment_rank`.
+
+        `n_networks`, `n_folds`, `top_folds` (in how many folds the node is among the top by that fold's z), `n_dags`,
+        `top_dags` (optimal DAGs that hold the node, and in which it is among the top by weight); `n_children`,
+        `n_genes` (children, and those of them that are genes).
     """
+    table = _means_over_networks(weights)
+    table = table.join(_tested(weights, dag, settings.top), how="inner")
+    table = table.join(_rested(weights)).join(weights.enrichment.set_index(_KEYS))
+    asked_and_not = (~table["rests"]).fillna(False).astype(bool)
+    table["called"] = table["differs"] & ~asked_and_not
+    if len(weights.by_dag):
+        by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
+        table["n_dags"] = by_dag.groupby(_KEYS)["run"].nunique().reindex(table.index).fillna(0)
+        table["top_dags"] = _times_in_top(by_dag, ["run"], "size", settings.top).reindex(table.index).fillna(0)
+    children = dag.edges.assign(is_gene=dag.edges["child"].isin(set(dag.inputs))).groupby("parent")["is_gene"]
+    names = table.index.get_level_values("node")
+    table["n_children"] = children.size().reindex(names).fillna(0).to_numpy()
+    table["n_genes"] = children.sum().reindex(names).fillna(0).to_numpy()
+    for rank, by in (("rank", "z"), ("enrichment_rank", "enrichment")):
+        table[rank] = table.groupby("output")[by].rank(ascending=False, method="min", na_option="bottom")
+    table = table.reset_index()
+    whole = [name for name in _WHOLE if name in table]
+    table[whole] = table[whole].fillna(0).astype(int)
+    order = [*_FIRST, *(name for name in table if name not in _FIRST)]
+    return table[order].sort_values(["output", "rank", "node"], ignore_index=True)
+
+
+_KEYS = ["output", "node"]
+_FIRST = ("node", "output", "rank", "z", "p_value", "q_value", "differs", "rests", "called")
+_WHOLE = (
+    "rank",
+    "enrichment_rank",
+    "n_networks",
+    "n_folds",
+    "top_folds",
+    "n_dags",
+    "top_dags",
+    "n_children",
+    "n_genes",
+)
+
+
+def _means_over_networks(weights: ArmWeights) -> pd.DataFrame:
     per_fold = weights.per_fold.assign(size=weights.per_fold["gradient"].abs())
-    keys = ["output", "node"]
-    grouped = per_fold.groupby(keys)
-    table = grouped.agg(
+    table = per_fold.groupby(_KEYS).agg(
         weight=("size", "mean"),
         weight_sd=("size", "std"),
         conductance=("conductance", "mean"),
@@ -50,60 +99,75 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         contribution=("contribution", "mean"),
         n_networks=("fold", "size"),
     )
-    table["n_folds"] = per_fold.drop_duplicates([*keys, "repeat", "fold"]).groupby(keys).size()
-    table["share"] = _share(weights.per_fold).groupby(keys).mean()
-    table["control_share"] = _share(weights.control).groupby(keys).mean() if len(weights.control) else np.nan
+    table["n_folds"] = per_fold.drop_duplicates([*_KEYS, *_FOLD]).groupby(_KEYS).size()
+    table["share"] = _share(weights.per_fold, "gradient").groupby(_KEYS).mean()
+    control, permuted = weights.control, weights.permuted
+    table["control_share"] = _share(control, "gradient").groupby(_KEYS).mean() if len(control) else np.nan
     table["corrected"] = table["share"] - table["control_share"]
-    permuted = weights.permuted
     table["permuted_weight"] = (
-        permuted["gradient"].abs().groupby([permuted[k] for k in keys]).mean() if len(permuted) else np.nan
+        permuted["gradient"].abs().groupby([permuted[k] for k in _KEYS]).mean() if len(permuted) else np.nan
     )
     squared = weights.biases["bias"].pow(2).groupby(weights.biases["neuron"]).mean()
     table["bias_mean_square"] = table.index.get_level_values("node").map(squared)
-    table[["p_value", "q_value"]] = _significance(weights, dag, settings).reindex(table.index)
-    more_than_structure = table["corrected"].isna() | (table["corrected"] > 0)
-    table["called"] = (table["q_value"] < CALLED_BELOW) & more_than_structure
-    table["top_folds"] = _times_in_top(per_fold, _FOLD, "size", settings.top).reindex(table.index).fillna(0)
-    if len(weights.by_dag):
-        by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
-        table["n_dags"] = by_dag.groupby(keys)["run"].nunique().reindex(table.index).fillna(0)
-        table["top_dags"] = _times_in_top(by_dag, ["run"], "size", settings.top).reindex(table.index).fillna(0)
-    children = dag.edges.assign(is_gene=dag.edges["child"].isin(set(dag.inputs))).groupby("parent")["is_gene"]
-    names = table.index.get_level_values("node")
-    table["n_children"] = children.size().reindex(names).fillna(0).to_numpy()
-    table["n_genes"] = children.sum().reindex(names).fillna(0).to_numpy()
-    table["rank"] = table.groupby("output")["weight"].rank(ascending=False, method="first")
-    table = table.reset_index()
-    whole = [name for name in _WHOLE if name in table]
-    table[whole] = table[whole].astype(int)
-    first = ["node", "output", "rank"]
-    order = [*first, *(name for name in table if name not in first)]
-    return table[order].sort_values(["output", "rank"], ignore_index=True)
+    return table
 
 
-_WHOLE = ("rank", "n_networks", "n_folds", "top_folds", "n_dags", "top_dags", "n_children", "n_genes")
+def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
+    """`z`, `p_value`, `q_value`, `differs`, `top_folds` of the hidden nodes that reach each output."""
+    reach, hidden = reaching(dag), set(dag.hidden)
+    tables = []
+    for output, evidence in weights.evidence.items():
+        own = hidden & reach[output]
+        places = [place for place, name in enumerate(weights.neurons) if name in own]
+        tested = activity_test(evidence)
+        z, p_values, by_fold = tested.z[places], tested.p_value[places], tested.by_fold[:, places]
+        q_values = false_discovery_control(p_values) if len(places) else p_values
+        ranks = rankdata(-by_fold, axis=1, method="min") if len(places) else by_fold
+        columns = {
+            "z": z,
+            "p_value": p_values,
+            "q_value": q_values,
+            "differs": q_values < CALLED_BELOW,
+            "top_folds": ((ranks <= top) & (by_fold > 0)).sum(axis=0),
+        }
+        index = pd.MultiIndex.from_product([[output], [weights.neurons[place] for place in places]], names=_KEYS)
+        tables.append(pd.DataFrame(columns, index=index))
+    return pd.concat(tables)
 
 
-def _share(runs: pd.DataFrame) -> pd.Series:
-    """Share of each absolute gradient in its network's sum, indexed by output and node."""
+def _rested(weights: ArmWeights) -> pd.DataFrame:
+    """`conductance_share`, `permuted_share`, `rests`: what a node carries in the networks, and in those on noise."""
+    own = _share_by_fold(weights.per_fold)
+    table = own.groupby(_KEYS).agg(conductance_share="mean")
+    if not len(weights.permuted):
+        return table.assign(permuted_share=np.nan, rests=pd.array([pd.NA] * len(table), dtype="boolean"))
+    noise = _share_by_fold(weights.permuted)
+    table["permuted_share"] = noise.groupby(_KEYS).mean().reindex(table.index)
+    squared = own.groupby(_KEYS).var() / own.groupby(_KEYS).size()
+    squared += (noise.groupby(_KEYS).var() / noise.groupby(_KEYS).size()).reindex(table.index)
+    error = np.sqrt(squared.fillna(0.0))  # a single fold has no spread
+    rests = table["conductance_share"] - table["permuted_share"] > error
+    return table.assign(rests=rests.astype("boolean"))
+
+
+def _share_by_fold(runs: pd.DataFrame) -> pd.Series:
+    """Share of each node in its network's conductance, mean over a fold's networks, indexed by output, node and fold.
+
+    A fold's networks share cells: their mean is one observation.
+    """
+    share = _share(runs, "conductance").to_frame("share").reset_index()
+    share[_FOLD] = runs[_FOLD].to_numpy()
+    return share.groupby([*_KEYS, *_FOLD])["share"].mean()
+
+
+def _share(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Share of each absolute weight in its network's sum, indexed by output and node."""
     by_network = [name for name in ("repeat", "fold", "replicate", "run", "member") if name in runs]
-    size = runs["gradient"].abs()
+    size = runs[column].abs()
     total = size.groupby([runs[name] for name in (*by_network, "output")]).transform("sum")
     share = (size / total.where(total > 0)).fillna(0.0)
     share.index = pd.MultiIndex.from_frame(runs[["output", "node"]])
     return share
-
-
-def _significance(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
-    hidden = [place for place, name in enumerate(weights.neurons) if name in set(dag.hidden)]
-    n_permutations = max(settings.permutations, min(80 * len(hidden), _MOST_PERMUTATIONS))
-    tables = []
-    for output, evidence in weights.evidence.items():
-        p_values = permutation_p_values(evidence, n_permutations, settings.seed)[hidden]
-        index = pd.MultiIndex.from_product([[output], [weights.neurons[place] for place in hidden]])
-        values = {"p_value": p_values, "q_value": false_discovery_control(p_values)}
-        tables.append(pd.DataFrame(values, index=index.set_names(["output", "node"])))
-    return pd.concat(tables)
 
 
 def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> pd.Series:

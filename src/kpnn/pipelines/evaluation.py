@@ -74,19 +74,25 @@ class Evaluation(HandedOn):
 
 
 def state_evaluation(
-    full_dag: Dag,
-    matched_cells: AnnData,
-    folds: pd.DataFrame,
-    modelling: EvaluationSettings,
-    cross_validation: FoldSettings,
+    matched_cells: AnnData, folds: pd.DataFrame, modelling: EvaluationSettings, cross_validation: FoldSettings
 ) -> Evaluation:
-    """Brings together what all arms have in common, after a look at whether the folds can be trained at all."""
-    evaluation = Evaluation(matched_cells, folds, modelling, cross_validation.group_by)
-    check_inner_folds(evaluation.labelled(full_dag), folds, modelling)
-    return evaluation
+    """Brings together what all arms have in common."""
+    return Evaluation(matched_cells, folds, modelling, cross_validation.group_by)
+
+
+def settle_inner_folds(stated_evaluation: Evaluation, full_dag: Dag) -> Evaluation:
+    """Looks, before anything is trained, whether the training cells of every fold can be split once more."""
+    cells = stated_evaluation.labelled(full_dag)
+    check_inner_folds(cells, stated_evaluation.folds, stated_evaluation.settings)
+    return stated_evaluation
 
 
 def create_evaluation() -> Pipeline:
-    """The node that several pipelines begin with; together they hold it once."""
-    inputs = ["full_dag", "matched_cells", "folds", "params:modelling", "params:cross_validation"]
-    return Pipeline([node(state_evaluation, inputs, "evaluation", name="state_evaluation")])
+    """The nodes that several pipelines begin with; together they hold them once."""
+    inputs = ["matched_cells", "folds", "params:modelling", "params:cross_validation"]
+    return Pipeline(
+        [
+            node(state_evaluation, inputs, "stated_evaluation", name="state_evaluation"),
+            node(settle_inner_folds, ["stated_evaluation", "full_dag"], "evaluation", name="settle_inner_folds"),
+        ]
+    )

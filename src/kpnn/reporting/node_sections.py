@@ -22,27 +22,33 @@ from kpnn.reporting.study import Interpretation, Study
 _NONE_SHARED = "`full` and `pruned` share no hidden node: their weights for {} cannot be compared."
 _SHOWN = (
     "node",
+    "z",
+    "q_value",
+    "differs",
+    "rests",
+    "called",
+    "enrichment_rank",
     "weight",
     "weight_sd",
     "share",
     "control_share",
     "corrected",
-    "q_value",
-    "called",
     "top_folds",
     "optimal DAGs",
     "n_genes",
 )
 _MOST_ROWS = 60
 _EXPLANATION = (
-    "A node's weight is how much the predicted probability changes as its activation changes, on cells that the "
-    "network has not seen. A node is called where label permutations of held-out cells give q < 0.05 and it weighs "
-    "more than its place in the network alone would give it."
+    "Two questions are asked of a node on cells that the networks have not seen. Does its activity differ between the "
+    "classes (z, summed over folds; q < 0.05 after correction for the number of nodes)? Do the networks rest on it: "
+    "does it carry a larger share of what flows through them than in networks trained on permuted labels? A node is "
+    "called where both are so. Nodes stand in the order of z. A node's weight is how much the predicted probability "
+    "changes as its activation changes; the enrichment rank is that of its genes' plain difference, with no network."
 )
 
 
 def nodes_section(study: Study, most: int) -> Blocks:
-    """The heaviest nodes of each arm and output, the full account of every node, and what could not be weighed."""
+    """The leading nodes of each arm and output, the full account of every node, and what could not be weighed."""
     if not study.interpretations:
         return (Text("No network is there to weigh nodes with.", "note"),) if study.arms else ()
     membership = _membership(study)
@@ -58,9 +64,10 @@ def _of_output(weighed: Interpretation, output: str, membership: dict[str, str],
     nodes = weighed.of_output(output)
     nodes = nodes.assign(**{"optimal DAGs": nodes["node"].map(membership).fillna("unknown")})
     caption = (
-        f"Every hidden node of `{weighed.arm}` for {output}, heaviest first: weight and sd over folds, share of all "
-        "weights, share that the structure alone gives, their difference, q-value, in the top of how many folds, in "
-        "all, some or none of the optimal DAGs, genes directly below."
+        f"Every hidden node of `{weighed.arm}` that can reach {output}, by z: q-value, whether its activity differs, "
+        "whether the networks rest on it, both (called), rank by plain enrichment, weight and sd over networks, share "
+        "of all weights, share with control inputs, their difference, in the top of how many folds, in all, some or "
+        "none of the optimal DAGs, genes directly below."
     )
     shown = tuple(name for name in _SHOWN if name in nodes)
     return (
@@ -80,8 +87,8 @@ def _headline(weighed: Interpretation, output: str, membership: dict[str, str]) 
     told = [f"`{row['node']}` ({standing(row, membership, n_folds)})" for _, row in leaders.head(5).iterrows()]
     if not len(called):
         return (
-            f"In `{weighed.arm}` no node is called for {output}: none carries more than chance and structure explain. "
-            f"The heaviest are {', '.join(told)}."
+            f"In `{weighed.arm}` no node is called for {output}: these cells and networks could not tell any from "
+            f"chance, which is no proof that there is none. The first by z are {', '.join(told)}."
         )
     more = f" and {len(called) - 5} more" if len(called) > 5 else ""
     return f"In `{weighed.arm}` the prediction of {output} rests on {', '.join(told)}{more}."

@@ -59,7 +59,11 @@ def solve_acyclic_flow(reduced: ReducedPkn, solver: str, limits: SolveLimits) ->
     import cvxpy as cp
 
     rules = reduced.rules
-    unknown = set(SelectionRules.model_fields) - {"forbid_nodes", "forbid_edges", "keep_edges"}
+    if reduced.reach:
+        raise SelectionError(
+            "method acyclic_flow asks each input for a path to any one output; choose reach=any, or use method compact"
+        )
+    unknown = set(SelectionRules.model_fields) - {"forbid_nodes", "forbid_edges", "keep_edges", "reach"}
     if rules.model_dump(include=unknown) != SelectionRules().model_dump(include=unknown):
         raise SelectionError(
             "method acyclic_flow knows forbid_nodes, forbid_edges and keep_edges only; use method compact"

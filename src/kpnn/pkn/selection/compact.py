@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
-from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds
-from kpnn.pkn.selection.model.formulation import Formulation, formulate
+from kpnn.errors import SelectionError
+from kpnn.pkn.dag import Dag
+from kpnn.pkn.selection.exactness.certificate import check_selection
+from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds, try_integer_rounds
+from kpnn.pkn.selection.model.compact_form import formulate
+from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.programme import Solver
 from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.progress import progress
+from kpnn.pkn.selection.realization import columns_of_edges
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
+from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
 from kpnn.pkn.selection.search.phases import (
     build_from,
     cut_relaxation,
@@ -29,6 +36,7 @@ _START_SHARE = 0.25
 
 PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "relaxation": cut_relaxation,
+    "first_integer": try_integer_rounds,
     "repair": repair_best,
     "local_search": swap_nodes,
     "neighbourhoods": search_neighbourhoods,
@@ -38,7 +46,14 @@ PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
 
 
 def solve_compact(
-    formulation: Formulation, solver: Solver, limits: SolveLimits, *, from_nodes: bool = True
+    formulation: Formulation,
+    solver: Solver,
+    limits: SolveLimits,
+    *,
+    from_nodes: bool = True,
+    least: float = -np.inf,
+    start: np.ndarray | None = None,
+    phases: Iterable[str] | None = None,
 ) -> SearchState:
     """Solves a formulation with its cuts.
 
@@ -47,6 +62,9 @@ def solve_compact(
         solver: solves programmes to integrality (see `solvers.by_name`).
         limits: when to stop.
         from_nodes: an edge form starts from the DAG and the bound of its node form.
+        least: a bound that is known already.
+        start: values of the columns of a feasible solution, where one is known.
+        phases: names of those to go through; by default all.
 
     Returns:
         Where the search ended; `best` is None where no solution was found in time or none exists.
@@ -59,17 +77,37 @@ def solve_compact(
             state.take_if_cheaper(np.empty(0))
             state.raise_bound(0.0)
         return state
-    if formulation.has_edge_form and from_nodes:
+    if start is not None:
+        state.take_if_cheaper(start)
+    if np.isfinite(least):
+        state.raise_bound(least - formulation.constant)
+    if formulation.groups and start is None and from_nodes:
+        start_from_orders(state)
+    if formulation.has_edge_form and from_nodes and start is None:
         start_from_nodes(state, solver, limits)
     problem = SearchProblem.of(formulation, solver, limits, started)
     build_from(problem, state, np.zeros(formulation.n_columns))
     with progress(lambda: state.describe(problem)):
-        for name, phase in PHASES.items():
-            clock, state.phase = time.monotonic(), name
+        for name in PHASES if phases is None else phases:
+            phase, clock, state.phase = PHASES[name], time.monotonic(), name
             if not state.is_done(problem):
                 phase(problem, state)
             state.seconds[name] = time.monotonic() - clock
     return state
+
+
+def start_from_orders(state: SearchState) -> None:
+    """Gives the search of an edge form in which inputs must reach outputs of their own a DAG, where one is found."""
+    formulation, clock = state.formulation, time.monotonic()
+    reduced = formulation.reduced
+    edges = cheapest_paths_along_orders(reduced, state.rng)
+    if edges is not None:
+        dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
+        cost = float(dag.edges["cost"].sum())
+        with suppress(SelectionError):  # it may break a limit on depth or parents, which paths know nothing of
+            check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
+            state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))
+    state.seconds["orders"] = time.monotonic() - clock
 
 
 def start_from_nodes(state: SearchState, solver: Solver, limits: SolveLimits) -> None:

@@ -17,7 +17,10 @@ from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.exactness.certificate import check_selection
 from kpnn.pkn.selection.exactness.tie_break import preferred_solution
 from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
-from kpnn.pkn.selection.model.formulation import Formulation, formulate
+from kpnn.pkn.selection.hub import solve_by_hub
+from kpnn.pkn.selection.model.compact_form import formulate
+from kpnn.pkn.selection.model.formulation import Formulation
+from kpnn.pkn.selection.model.hub_form import hub_form_applies
 from kpnn.pkn.selection.model.programme import Solver
 from kpnn.pkn.selection.presolve import ReducedPkn, presolve
 from kpnn.pkn.selection.realization import realize_edges
@@ -108,8 +111,9 @@ def select_dag(
     max_depth: int | None = _RULES.max_depth,
     max_parents: int | None = _RULES.max_parents,
     coverage: int = _RULES.coverage,
+    reach: str = _RULES.reach,
 ) -> DagSelection:
-    """Selects the cheapest DAG in which every input reaches an output and every output is reached by an input.
+    """Selects the cheapest DAG in which every input reaches its outputs and every output is reached by an input.
 
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that); cycles are welcome.
@@ -127,6 +131,7 @@ def select_dag(
         max_depth: most edges on any path.
         max_parents: most parents of any node.
         coverage: each input keeps this many parents, or all where it has fewer.
+        reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them.
 
     Raises:
         SelectionError: an input or output has no path, the demands contradict each other or the PKN, or no DAG
@@ -157,6 +162,7 @@ def select_dag(
         max_depth=max_depth,
         max_parents=max_parents,
         coverage=coverage,
+        reach=reach,
     )
     if method == "acyclic_flow":
         return _select_by_flow(pkn, rules, settings)
@@ -191,6 +197,7 @@ def solve_pkn(
     *,
     edge_form: bool | None = None,
     base: Dag | None = None,
+    every_optimum: bool = False,
 ) -> SolvedFormulation:
     """Presolves, formulates and solves.
 
@@ -200,6 +207,7 @@ def solve_pkn(
         settings: how to solve.
         edge_form: see `formulate`.
         base: a DAG that must be contained, feasible under the same rules but for a smaller coverage.
+        every_optimum: the formulation must hold every optimal neuron set, not only optimal DAGs of one kind.
     """
     started = time.monotonic()
     solver, version = find_solver(settings.solver)
@@ -214,7 +222,10 @@ def solve_pkn(
         low[formulation.node_column[node_codes(pkn, base.hidden)]] = 1.0
         formulation = replace(formulation, low=low)
     seconds = {"presolve": time.monotonic() - started}
-    search = solve_compact(formulation, solver, settings.limits)
+    if edge_form is None and base is None and hub_form_applies(formulation.reduced):
+        formulation, search = solve_by_hub(formulation, solver, settings.limits, every_optimum=every_optimum)
+    else:
+        search = solve_compact(formulation, solver, settings.limits)
     search.require_best(settings.time_limit)
     return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started)
 

@@ -108,3 +108,29 @@ def open_classes(classes: tuple[GeneClass, ...], is_kept: np.ndarray) -> tuple[i
         supersets &= ~by_demand.get(missing + 1, 0) & ~(1 << row)
         dominated |= supersets
     return tuple(position for row, (_, (_, position)) in enumerate(rows) if not dominated >> row & 1)
+
+
+def settled_classes(classes: tuple[GeneClass, ...], signatures: list[bytes]) -> dict[int, int]:
+    """Classes that need no decision, each with the class that decides for it.
+
+    A class all of whose parents are needed is served by them in every DAG. They serve any class that has them among
+    its parents, must reach the same outputs and asks for no more parents, at no further cost.
+
+    Args:
+        classes: all classes.
+        signatures: the outputs that each must reach.
+    """
+    needs_all: dict[tuple[int, bytes], list[int]] = {}
+    for position, gene_class in enumerate(classes):
+        if len(gene_class.parents) == gene_class.coverage:
+            needs_all.setdefault((int(gene_class.parents[0]), signatures[position]), []).append(position)
+    settled = {}
+    for position, gene_class in enumerate(classes):
+        if len(gene_class.parents) == gene_class.coverage:
+            continue
+        parents = set(gene_class.parents.tolist())
+        for code in gene_class.parents.tolist():
+            for other in needs_all.get((code, signatures[position]), ()):
+                if classes[other].coverage >= gene_class.coverage and parents.issuperset(classes[other].parents):
+                    settled.setdefault(position, other)
+    return settled

@@ -9,6 +9,9 @@ All reductions keep at least one optimal DAG; all but the last keep every optima
 - inputs with the same parents form one class, and a class is dominated where another, at least as demanding,
   has a subset of its parents: whoever serves the other serves it too;
 - cycles exist only inside the strongly connected components, so nothing else needs acyclicity.
+
+Where each input must reach several outputs, a class dominates only classes that must reach the same ones, and a forced
+node serves nobody by itself: it may be reached from one of the outputs only.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from kpnn.errors import SelectionError, some_names
 from kpnn.pkn.graph import strong_components
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import PathEdges, edge_rows, edges_on_paths, node_codes
-from kpnn.pkn.selection.gene_classes import GeneClass, group_inputs, open_classes
+from kpnn.pkn.selection.gene_classes import GeneClass, group_inputs, open_classes, settled_classes
+from kpnn.pkn.selection.output_reach import OutputReach, demanded_reach
 from kpnn.pkn.selection.settings import SelectionRules, arrow
 
 
@@ -65,6 +69,9 @@ class ReducedPkn:
         classes: inputs by class; only those whose edges all cost the same and of which none must be kept.
         open_classes: positions in `classes` that forced nodes do not already serve and that are not dominated.
         priced_edges: positions (in `edge_ids`) of the edges of all other inputs.
+        reach: pairs of an output and an input that a path must join.
+        settled_classes: where such pairs exist, classes that the parents of another class serve in every DAG: position
+            in `classes` -> position of the other.
         distance_from_output, distance_to_input: fewest edges, shape (n_nodes,), inf where none.
         report: sizes before and after.
     """
@@ -85,6 +92,8 @@ class ReducedPkn:
     classes: tuple[GeneClass, ...]
     open_classes: tuple[int, ...]
     priced_edges: np.ndarray
+    reach: OutputReach
+    settled_classes: dict[int, int]
     distance_from_output: np.ndarray
     distance_to_input: np.ndarray
     report: PresolveReport
@@ -130,7 +139,8 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     has_must_edge = np.zeros(len(pkn.nodes), dtype=bool)
     has_must_edge[pkn.child_codes[must_edges]] = True
     classes, priced = group_inputs((parent, child, cost), is_core, coverage, has_must_edge)
-    still_open = open_classes(classes, forced | paths.is_output)
+    reach = demanded_reach(pkn, rules, edge_ids, paths.is_input)
+    still_open = _open_classes(classes, forced | paths.is_output, reach)
     return ReducedPkn(
         pkn=pkn,
         rules=rules,
@@ -148,6 +158,10 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
         classes=classes,
         open_classes=still_open,
         priced_edges=priced,
+        reach=reach,
+        settled_classes=settled_classes(classes, [reach.signature(int(one.genes[0])) for one in classes])
+        if reach
+        else {},
         distance_from_output=paths.distance_from_output,
         distance_to_input=paths.distance_to_input,
         report=PresolveReport(
@@ -234,6 +248,20 @@ def _forced(
         if not len(added):
             return forced
         forced[added] = True
+
+
+def _open_classes(classes: tuple[GeneClass, ...], is_kept: np.ndarray, reach: OutputReach) -> tuple[int, ...]:
+    """Positions of the classes that need a row: see `open_classes`; by the outputs that they must reach, if any."""
+    if not reach:
+        return open_classes(classes, is_kept)
+    alike: dict[bytes, list[int]] = {}
+    for position, gene_class in enumerate(classes):
+        alike.setdefault(reach.signature(int(gene_class.genes[0])), []).append(position)
+    nobody = np.zeros_like(is_kept)
+    found = []
+    for positions in alike.values():
+        found += [positions[i] for i in open_classes(tuple(classes[i] for i in positions), nobody)]
+    return tuple(sorted(found))
 
 
 def _component_sizes(label: np.ndarray) -> dict[str, int]:

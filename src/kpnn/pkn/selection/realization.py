@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import fewest_edges
+from kpnn.pkn.graph import fewest_edges, reachable
 from kpnn.pkn.paths import edge_rows
 from kpnn.pkn.selection.even_spread import spread_evenly
 from kpnn.pkn.selection.model.formulation import Formulation
@@ -49,26 +49,45 @@ def realize_edges(
     chosen = np.zeros(len(reduced.edge_ids), dtype=bool)
     chosen[has_column] = x[formulation.edge_column[has_column]] > 0.5
     prefer = _preference(reduced, tie_break, seed)
-    if not formulation.has_edge_form:
-        chosen[_tree_edges(reduced, kept, is_base, prefer)] = True
+    if not formulation.has_edge_form and formulation.hub is None:
+        chosen[_tree_edges(reduced, kept, np.flatnonzero(reduced.is_output), is_base, prefer)] = True
     chosen |= is_base
-    served = [(code, position) for code, position, column in formulation.serve if x[column] > 0.5]
-    chosen[_input_edges(formulation, kept, chosen, served, prefer, tie_break)] = True
-    if not formulation.has_edge_form:
+    if formulation.hub is not None:
+        chosen[_hub_edges(formulation, x, prefer)] = True
+        below = np.zeros_like(kept)
+        below[hidden] = x[formulation.hub.below[hidden]] > 0.5
+        choices = [
+            (gene, gene_class.parents[below[gene_class.parents]].tolist(), 1)
+            for gene_class in reduced.classes
+            for gene in gene_class.genes.tolist()
+        ]
+        chosen[_positions(reduced, _chosen_pairs(choices, [], prefer, tie_break))] = True
+    elif formulation.groups:
+        pairs = _shared_pairs(formulation, x, kept, chosen, prefer, tie_break)
+        chosen[_positions(reduced, pairs)] = True
+    elif not reduced.reach:
+        served = [(code, position) for code, position, column in formulation.serve if x[column] > 0.5]
+        chosen[_positions(reduced, _input_pairs(formulation, kept, chosen, served, prefer, tie_break))] = True
+    if reduced.settled_classes or not formulation.has_edge_form:
         _drop_idle(reduced, chosen)
     return reduced.edge_ids[chosen]
 
 
 def _tree_edges(
-    reduced: ReducedPkn, kept: np.ndarray, is_base: np.ndarray, prefer: Callable[[int, int], tuple[int, int]]
+    reduced: ReducedPkn,
+    kept: np.ndarray,
+    sources: np.ndarray,
+    is_base: np.ndarray,
+    prefer: Callable[[int, int], tuple[int, int]],
 ) -> np.ndarray:
     """Positions (in `edge_ids`) of one edge into each kept hidden node: from the preferred parent one level above.
 
-    Levels are counted among the kept nodes, so that no cycle arises. A node that the base has edges into needs none.
+    Levels are counted among the kept nodes from the sources, so that no cycle arises. A node that the base has
+    edges into needs none.
     """
     usable = np.flatnonzero(reduced.is_core & kept[reduced.parent] & kept[reduced.child])
     parent, child = reduced.parent[usable], reduced.child[usable]
-    level = fewest_edges(parent, child, np.flatnonzero(reduced.is_output), len(reduced.pkn.nodes))
+    level = fewest_edges(parent, child, sources, len(reduced.pkn.nodes))
     is_tree = level[parent] + 1 == level[child]
     is_tree &= ~np.isin(child, reduced.child[is_base & reduced.is_core])
     ranked = sorted(
@@ -78,6 +97,52 @@ def _tree_edges(
     edges = np.array(ranked, dtype=np.int64)
     _, first = np.unique(reduced.child[edges], return_index=True)
     return edges[first]
+
+
+def _hub_edges(formulation: Formulation, x: np.ndarray, prefer: Callable[[int, int], tuple[int, int]]) -> np.ndarray:
+    """Positions (in `edge_ids`) of a tree from the hub down to the kept nodes and of a path from each output to it."""
+    reduced, columns = formulation.reduced, formulation.hub
+    assert columns is not None
+    hidden = np.flatnonzero(columns.kept != NO_COLUMN)
+    above, below = reduced.is_output.copy(), np.zeros(len(columns.kept), dtype=bool)
+    above[hidden], below[hidden] = x[columns.above[hidden]] > 0.5, x[columns.below[hidden]] > 0.5
+    hub = hidden[x[columns.hub[hidden]] > 0.5]
+    tree = _tree_edges(reduced, below, hub, np.zeros(len(reduced.edge_ids), dtype=bool), prefer)
+    ends = above.copy()
+    ends[hub] = True
+    usable = np.flatnonzero(reduced.is_core & above[reduced.parent] & ends[reduced.child])
+    parent, child = reduced.parent[usable], reduced.child[usable]
+    level = fewest_edges(child, parent, hub, len(above))
+    down: dict[int, list[int]] = {}
+    for edge in usable[level[child] + 1 == level[parent]].tolist():
+        down.setdefault(int(reduced.parent[edge]), []).append(edge)
+    found = set()
+    for node in reduced.reach.outputs.tolist():
+        while node != hub[0]:
+            edge = min(down[node], key=lambda edge: prefer(int(reduced.child[edge]), int(reduced.parent[edge])))
+            found.add(edge)
+            node = int(reduced.child[edge])
+    return np.concatenate([tree, np.array(sorted(found), dtype=np.int64)])
+
+
+def columns_of_edges(formulation: Formulation, rows: np.ndarray) -> np.ndarray:
+    """Values of the columns of an edge form without depth limit, for a DAG.
+
+    Args:
+        formulation: a formulation in which every edge between neurons has a column.
+        rows: the DAG's rows of `pkn.edges`.
+    """
+    reduced = formulation.reduced
+    x = np.zeros(formulation.n_columns)
+    is_kept = np.isin(reduced.edge_ids, rows)
+    pairs = set(zip(reduced.parent[is_kept].tolist(), reduced.child[is_kept].tolist(), strict=True))
+    for parent, child, column in formulation.column_edges:
+        if (parent, child) in pairs:
+            x[column] = 1.0
+    for ends in (reduced.parent[is_kept], reduced.child[is_kept]):
+        nodes = formulation.node_column[ends]
+        x[nodes[nodes != NO_COLUMN]] = 1.0
+    return x
 
 
 def _drop_idle(reduced: ReducedPkn, chosen: np.ndarray) -> None:
@@ -108,15 +173,88 @@ def _preference(reduced: ReducedPkn, tie_break: str, seed: int) -> Callable[[int
     return lambda parent, _: (-int(support[parent]), int(parent))
 
 
-def _input_edges(
+def _positions(reduced: ReducedPkn, pairs: list[tuple[int, int]]) -> np.ndarray:
+    """Positions (in `edge_ids`) of (parent, child) edges in node codes."""
+    n_nodes = len(reduced.pkn.nodes)
+    key = reduced.parent.astype(np.int64) * n_nodes + reduced.child
+    wanted = np.array([parent * n_nodes + child for parent, child in pairs], dtype=np.int64)
+    order = np.argsort(key)
+    return order[np.searchsorted(key[order], wanted)]
+
+
+def _shared_pairs(
+    formulation: Formulation,
+    x: np.ndarray,
+    kept: np.ndarray,
+    chosen: np.ndarray,
+    prefer: Callable[[int, int], tuple[int, int]],
+    tie_break: str,
+) -> list[tuple[int, int]]:
+    """(parent, input) edges where inputs must reach outputs of their own.
+
+    An input for which one parent is enough may be tied to any kept parent that all of these outputs reach.
+
+    Args:
+        formulation: the formulation.
+        x: values of its columns.
+        kept: nodes, shape (n_nodes,), bool.
+        chosen: edges chosen so far, among them all between neurons, shape (n_usable,), bool.
+        prefer: sort key of a parent for a child.
+        tie_break: see `realize_edges`.
+    """
+    reduced, reach = formulation.reduced, formulation.reduced.reach
+    core = chosen & reduced.is_core
+    is_below = np.array(
+        [
+            reachable(reduced.parent[core], reduced.child[core], np.array([output]), len(kept))
+            for output in reach.outputs
+        ]
+    )
+    parents_of = {
+        int(gene): group.parents[x[columns] > 0.5] for group, columns in formulation.groups for gene in group.genes
+    }
+    pairs: list[tuple[int, int]] = []
+    open_choices: list[tuple[int, list[int], int]] = []
+    for position, gene_class in enumerate(reduced.classes):
+        server = reduced.classes[reduced.settled_classes.get(position, position)]
+        wanted = reach.inputs[:, gene_class.genes[0]]
+        serves_all = kept[gene_class.parents] & (is_below[:, gene_class.parents] | ~wanted[:, None]).all(axis=0)
+        for gene in gene_class.genes.tolist():
+            parents = parents_of.get(gene)
+            if parents is None:
+                parents = server.parents
+            if len(parents) == 1 and serves_all.any() and not formulation.has_single_inputs:
+                open_choices.append((gene, gene_class.parents[serves_all].tolist(), 1))
+            else:
+                pairs += [(code, gene) for code in parents.tolist()]
+    return pairs + _chosen_pairs(open_choices, pairs, prefer, tie_break)
+
+
+def _chosen_pairs(
+    open_choices: list[tuple[int, list[int], int]],
+    pairs: list[tuple[int, int]],
+    prefer: Callable[[int, int], tuple[int, int]],
+    tie_break: str,
+) -> list[tuple[int, int]]:
+    """(parent, input) edges by the tie-break rule, from (input, parents that it may have, how many it lacks)."""
+    if tie_break == "balanced":
+        return spread_evenly(open_choices, pairs)
+    return [
+        (code, gene)
+        for gene, others, missing in open_choices
+        for code in sorted(others, key=lambda code: prefer(code, gene))[:missing]
+    ]
+
+
+def _input_pairs(
     formulation: Formulation,
     kept: np.ndarray,
     chosen: np.ndarray,
     served: list[tuple[int, int]],
     prefer: Callable[[int, int], tuple[int, int]],
     tie_break: str,
-) -> np.ndarray:
-    """Positions (in `edge_ids`) of the edges from kept neurons to the inputs of all classes.
+) -> list[tuple[int, int]]:
+    """(parent, input) edges from kept neurons to the inputs of all classes.
 
     Inputs first go to the neurons that need one for themselves, so that no kept neuron is left without a child; what an
     input then lacks is chosen by the tie-break rule.
@@ -130,10 +268,8 @@ def _input_edges(
         tie_break: see `realize_edges`.
     """
     reduced = formulation.reduced
-    n_nodes = len(reduced.pkn.nodes)
-    key = reduced.parent.astype(np.int64) * n_nodes + reduced.child
     pairs: list[tuple[int, int]] = []
-    busy = np.zeros(n_nodes, dtype=bool)
+    busy = np.zeros(len(reduced.pkn.nodes), dtype=bool)
     busy[reduced.parent[chosen]] = True
     needy: dict[int, list[int]] = {}
     # In node form every kept neuron is needed by some input or child, whatever parents are chosen.
@@ -165,11 +301,4 @@ def _input_edges(
                 pairs += [(code, gene) for code in others]
             elif missing > 0:
                 open_choices.append((gene, others, missing))
-    if tie_break == "balanced":
-        pairs += spread_evenly(open_choices, pairs)
-    else:
-        for gene, others, missing in open_choices:
-            pairs += [(code, gene) for code in sorted(others, key=lambda code: prefer(code, gene))[:missing]]
-    wanted = np.array([parent * n_nodes + child for parent, child in pairs], dtype=np.int64)
-    order = np.argsort(key)
-    return order[np.searchsorted(key[order], wanted)]
+    return pairs + _chosen_pairs(open_choices, pairs, prefer, tie_break)

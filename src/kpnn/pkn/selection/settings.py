@@ -17,6 +17,7 @@ Edge = tuple[str, str]
 Method = Literal["compact", "acyclic_flow"]
 SolverName = Literal["HIGHS", "SCIP", "GUROBI"]
 TieBreak = Literal["support", "balanced", "random"]
+Reach = Literal["every", "any"]
 
 SOLVERS: tuple[str, ...] = get_args(SolverName)
 
@@ -66,6 +67,8 @@ class SelectionRules(BaseModel):
         max_depth: most edges on any path of the DAG, or None.
         max_parents: most parents of any node in the DAG, or None.
         coverage: each input keeps this many parents, or all that it has where they are fewer.
+        reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them. With
+            one output they are the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +80,11 @@ class SelectionRules(BaseModel):
     max_depth: _Count | None = None
     max_parents: _Count | None = None
     coverage: _Count = 1
+    reach: Annotated[Reach, _one_of(Reach)] = "any"
+
+    def demands_every_output(self, pkn: Pkn) -> bool:
+        """Whether an input may have to reach more than one output."""
+        return self.reach == "every" and len(pkn.outputs) > 1
 
     def check(self, pkn: Pkn) -> None:
         """Checks the rules against a PKN and each other.

@@ -33,13 +33,13 @@ def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
 
 
 def heaviest(weighed: Interpretation, output: str, most: int) -> pd.DataFrame:
-    """The heaviest nodes for an output, heaviest first."""
+    """The leading nodes for an output, the first by z first."""
     nodes = weighed.of_output(output)
     return nodes.nsmallest(most, "rank")
 
 
 def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str, str], most: int) -> Figure:
-    """The heaviest nodes with every fold's weight."""
+    """The leading nodes with every network's weight."""
     top = heaviest(weighed, output, most)
     look, n_folds = look_of(weighed.arm), int(top["n_folds"].max())
     folds = weighed.per_fold[weighed.per_fold["output"] == output]
@@ -50,9 +50,9 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
         x=points["gradient"].abs().round(5),
         y=points["node"].map(as_text),
         mode="markers",
-        name="one fold",
+        name="one network",
         marker={"color": look.colour, "symbol": "line-ns-open", "size": 11},
-        hovertemplate="%{y}: %{x:.4f} in one fold<extra></extra>",
+        hovertemplate="%{y}: %{x:.4f} in one network<extra></extra>",
     )
     for called, symbol, name in ((True, "diamond", "mean, called"), (False, "circle-open", "mean, not called")):
         rows = top[top["called"] == called]
@@ -74,10 +74,10 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
     plot.update_xaxes(rangemode="tozero")
     return Figure(
         f"top_nodes_{weighed.arm}_{output}",
-        f"Heaviest nodes of {weighed.arm}: {output}",
+        f"Leading nodes of {weighed.arm}: {output}",
         f"Node weights in `{weighed.arm}`: absolute change of the predicted probability of {output} per change of the "
-        "node's activation, on held-out cells; ticks are folds, larger marks their mean. Filled diamonds: called, that "
-        "is q < 0.05 and more weight than the structure alone gives.",
+        "node's activation, on held-out cells; ticks are networks, larger marks their mean; the first by z on top. "
+        "Filled diamonds: called, that is its activity differs (q < 0.05) and the networks rest on it.",
         plot,
     )
 
@@ -143,7 +143,7 @@ def _add_named_points(plot: go.Figure, points: pd.DataFrame, sides: dict[str, st
 
 
 def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | None:
-    """Rank of the heaviest nodes in every fold; None with a single fold."""
+    """Rank by weight of the leading nodes in every fold; None with a single fold."""
     of_output = weighed.per_fold[weighed.per_fold["output"] == output]
     folds = list(of_output.groupby(["repeat", "fold"], sort=True))
     if len(folds) < 2:
@@ -176,8 +176,8 @@ def ranks_figure(weighed: Interpretation, output: str, most: int) -> Figure | No
     return Figure(
         f"ranks_{weighed.arm}_{output}",
         f"Rank in every fold, {weighed.arm}: {output}",
-        f"Rank of the heaviest nodes of `{weighed.arm}` in each fold (1: the heaviest; the paler, the further down). "
-        "Rows of one shade: the ranking does not hang on which cells were held out.",
+        f"Rank by weight of the leading nodes of `{weighed.arm}` in each fold (1: the heaviest; the paler, the further "
+        "down). Rows of one shade: the ranking does not hang on which cells were held out.",
         plot,
     )
 

@@ -55,7 +55,7 @@ class Separator:
         # What is kept most is cut off first: those cuts are violated most.
         order = np.lexsort((np.arange(len(wanted)), -wanted))
         order = order[wanted[order] > _LEAST_VIOLATION]
-        covered = np.zeros(net.n_nodes, dtype=bool)
+        covered, near_source_is_cut = np.zeros(net.n_nodes, dtype=bool), False
         for position in order:
             if len(rows) >= most:
                 return rows
@@ -66,7 +66,11 @@ class Separator:
             # Targets inside are cut off by the same arcs; their turn comes once these are mended.
             covered |= side
             self._add(rows, side, position)
-            self._add(rows, ~reached, position)
+            # All targets that are kept in any case share one cut near the source.
+            is_always = net.target_column[position] == NO_COLUMN
+            if not (is_always and near_source_is_cut):
+                self._add(rows, ~reached, position)
+            near_source_is_cut |= is_always
         if len(rows) or not (np.abs(x - np.round(x)) > 1e-6).any():
             # Along whole numbers, what is reached at all is reached in full.
             return rows

@@ -54,6 +54,8 @@ def check_selection(pkn: Pkn, rules: SelectionRules, dag: Dag, objective: float,
     above = _reach(parents, pkn.inputs)
     _refuse([name for name in pkn.inputs if name not in below], "input {} has no path up to an output")
     _refuse([name for name in pkn.outputs if name not in above], "output {} has no path down to an input")
+    if rules.reach == "every":
+        _check_reach(pkn, children)
     nodes = sorted({name for edge in pairs for name in edge})
     _refuse([name for name in nodes if name not in below or name not in above], "{} lies on no path to an output")
     _check_rules(pkn, rules, set(pairs), set(nodes), parents, depth)
@@ -62,6 +64,17 @@ def check_selection(pkn: Pkn, rules: SelectionRules, dag: Dag, objective: float,
         raise SelectionError(f"the kept edges cost {total:g}, not {objective:g} as stated")
     if not bound <= objective + 1e-6:
         raise SelectionError(f"the bound {bound:g} lies above the objective {objective:g}")
+
+
+def _check_reach(pkn: Pkn, kept_children: dict[str, list[str]]) -> None:
+    """Each output is still reached by every input that reaches it in the PKN."""
+    children: dict[str, list[str]] = {}
+    for parent, child in zip(pkn.edges["parent"], pkn.edges["child"], strict=True):
+        children.setdefault(parent, []).append(child)
+    inputs = set(pkn.inputs)
+    for output in pkn.outputs:
+        lost = (_reach(children, [output]) & inputs) - _reach(kept_children, [output])
+        _refuse(sorted(lost), f"input {{}} reaches output {output} in the PKN but not in the DAG")
 
 
 def _check_rules(

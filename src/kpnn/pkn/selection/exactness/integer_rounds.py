@@ -14,8 +14,23 @@ from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 
 _log = logging.getLogger(__name__)
 
+_FEW_COLUMNS = 2_000
+"""Undecided columns up to which the solver gets a try before any heuristic search."""
+_TRY_SECONDS = 1.0
+_TRY_SHARE = 0.05
+"""Most of the time limit for it."""
 _LEAST_SLICE = 10.0
 """Seconds that an integer round may take in any case."""
+
+
+def try_integer_rounds(problem: SearchProblem, state: SearchState) -> None:
+    """Small formulations first go to the solver for a second, which is often all that they need."""
+    state.fix_columns()
+    if int((state.high > problem.formulation.low).sum()) > _FEW_COLUMNS:
+        return
+    elapsed = problem.limits.time_limit - problem.seconds_left
+    seconds = min(_TRY_SECONDS, _TRY_SHARE * problem.limits.time_limit)
+    solve_in_integer_rounds(replace(problem, limits=replace(problem.limits, time_limit=elapsed + seconds)), state)
 
 
 def solve_in_integer_rounds(problem: SearchProblem, state: SearchState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
-from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
+from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.realization import name_hash, support_of
 from kpnn.pkn.selection.search.state import SearchState
 
@@ -41,7 +41,7 @@ def preferred_solution(
     names = reduced.pkn.nodes
     draw[columns] = [1 + name_hash(salt, names[code]) % _HASH_RANGE for code in codes]
     best, is_unique = _least_draw(optimal, best, draw, extra)
-    if is_unique and (formulation.edge_column != NO_COLUMN).any():
+    if is_unique and (formulation.column_edges or formulation.hub is not None):
         best = _least_edges(optimal, best, formulation.n_columns, search, salt, tie_break)
     return best, is_unique
 
@@ -82,10 +82,14 @@ def _least_edges(
     if tie_break != "random" and support.max() > 0:
         level = np.round((_LEVELS - 1) * (1.0 - support / support.max())).astype(np.int64)
     draw = np.zeros(n_columns)
-    for edge in np.flatnonzero(formulation.edge_column != NO_COLUMN):
-        parent, child = reduced.parent[edge], reduced.child[edge]
+    for parent, child, column in formulation.column_edges:
         drawn = 1 + name_hash(salt, names[parent], names[child]) % _HASH_RANGE
-        draw[formulation.edge_column[edge]] = level[parent] * _HASH_RANGE / 4 + drawn // 4
+        draw[column] = level[parent] * _HASH_RANGE / 4 + drawn // 4
+    if formulation.hub is not None:
+        for place, node_columns in (("above", formulation.hub.above), ("hub", formulation.hub.hub)):
+            draw[node_columns[optimal.node_codes]] = [
+                1 + name_hash(salt, place, names[code]) % _HASH_RANGE for code in optimal.node_codes
+            ]
     for code, position, column in formulation.serve:
         gene = reduced.classes[position].genes[0]
         draw[column] = 1 + name_hash(salt, names[code], names[gene]) % 1024

@@ -56,7 +56,9 @@ def enumerate_dags(
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
     settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
-    solved = solve_to_proof(pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None)
+    solved = solve_to_proof(
+        pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None, every_optimum=True
+    )
     optimum = solved.search.objective
     optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum)
     first, _ = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
@@ -78,10 +80,10 @@ def enumerate_dags(
 
 
 def solve_to_proof(
-    pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None
+    pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None, every_optimum: bool
 ) -> SolvedFormulation:
     """As `solve_pkn`, but what is not proven optimal in time is an error."""
-    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form)
+    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form, every_optimum=every_optimum)
     if solved.search.gap > 1e-9:
         raise SelectionError(
             f"the optimum is not proven within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "

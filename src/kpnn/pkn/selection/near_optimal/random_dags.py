@@ -15,6 +15,7 @@ from kpnn.pkn.graph import reached_names
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.selection.dag_selection import SolvedFormulation, as_selection
 from kpnn.pkn.selection.exactness.within_cost import SolutionsWithinCost
+from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.rows import NO_COLUMN
 from kpnn.pkn.selection.near_optimal.alternatives import solve_to_proof
 from kpnn.pkn.selection.realization import name_hash
@@ -70,7 +71,7 @@ def random_dags(
         raise SelectionError(f"n_dags must be at least 1, found {n_dags!r}")
     rules = rules or SelectionRules()
     settings = settings_from(SolveSettings, method="compact", gap=0.0, tie_break="random", **options)
-    solved = solve_to_proof(pkn, rules, settings, edge_form=None)
+    solved = solve_to_proof(pkn, rules, settings, edge_form=None, every_optimum=False)
     best = solved.search.best
     assert best is not None
     optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, solved.search.objective)
@@ -82,7 +83,7 @@ def random_dags(
     for draw in range(n_dags):
         salt = name_hash(settings.seed, str(draw))
         dag = None
-        if wanted > optimum and solved.formulation.n_columns and not solved.formulation.has_edge_form:
+        if wanted > optimum and solved.formulation.n_columns and _has_node_heuristic(solved.formulation):
             dag = _build_dag(solved, wanted, salt, settings)
         if dag is None:
             found = optimal.cheapest(_random_prices(solved, salt), start=best)
@@ -105,7 +106,8 @@ def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.
     permitted = [edge for edge in _pairs(pkn.edges) if edge not in barred and not forbidden & set(edge)]
     all_children, all_parents = _neighbours(permitted)
     children, parents = ({name: set(found) for name, found in one.items()} for one in _neighbours(_pairs(dag.edges)))
-    inputs, only_output = set(pkn.inputs), set(pkn.outputs) if len(pkn.outputs) == 1 else set()
+    inputs, outputs = set(pkn.inputs), set(pkn.outputs)
+    only_output = outputs if len(outputs) == 1 else set()
     kept = set(children)
     missing = n_neurons - len(kept)
     waiting = sorted(set(pkn.hidden) - kept - forbidden)
@@ -126,10 +128,11 @@ def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.
             if not above:
                 continue
             parent = above[rng.integers(len(above))]
-            _free_of_one_parent(child, children, parents, set(rules.keep_edges), rng)
             for upper, lower in ((parent, node), (node, child)):
                 children.setdefault(upper, set()).add(lower)
                 parents.setdefault(lower, set()).add(upper)
+            needed = outputs if rules.demands_every_output(pkn) else set()
+            _free_of_one_parent((node, child), (children, parents), set(rules.keep_edges), needed, rng)
             kept.add(node)
             missing -= 1
             has_grown = True
@@ -153,18 +156,40 @@ def _neighbours(edges: Iterable[Edge]) -> tuple[dict[str, list[str]], dict[str, 
 
 
 def _free_of_one_parent(
-    child: str,
-    children: dict[str, set[str]],
-    parents: dict[str, set[str]],
+    new_edge: Edge,
+    neighbours: tuple[dict[str, set[str]], dict[str, set[str]]],
     fixed: set[Edge],
+    needed: set[str],
     rng: np.random.Generator,
 ) -> None:
-    """Takes a child away from one of the parents that have others, if there is such a parent."""
-    spare = [name for name in sorted(parents.get(child, ())) if len(children[name]) > 1 and (name, child) not in fixed]
+    """Takes a child away from one of its old parents that have other children, if there is such a parent.
+
+    Args:
+        new_edge: the new parent and the child.
+        neighbours: children and parents of each node.
+        fixed: edges that must stay.
+        needed: outputs of which the child, and so all below it, must lose none.
+        rng: chooses the parent.
+    """
+    new, child = new_edge
+    children, parents = neighbours
+    spare = [
+        name
+        for name in sorted(parents[child])
+        if name != new and len(children[name] - {new}) > 1 and (name, child) not in fixed
+    ]
+    if needed and spare:
+        before = reached_names(parents, child) & needed
+        others = [{**parents, child: parents[child] - {name}} for name in spare]
+        spare = [name for name, left in zip(spare, others, strict=True) if before <= reached_names(left, child)]
     if spare:
         given_up = spare[rng.integers(len(spare))]
         children[given_up].remove(child)
         parents[child].remove(given_up)
+
+
+def _has_node_heuristic(formulation: Formulation) -> bool:
+    return not formulation.has_edge_form and not formulation.reduced.reach
 
 
 def _build_dag(solved: SolvedFormulation, most: int, salt: int, settings: SolveSettings) -> Dag | None:
@@ -191,7 +216,6 @@ def _random_prices(solved: SolvedFormulation, seed: int) -> np.ndarray:
     price = np.zeros(formulation.n_columns)
     for code in np.flatnonzero(formulation.node_column != NO_COLUMN):
         price[formulation.node_column[code]] = 1 + name_hash(seed, names[code]) % _DRAW_RANGE
-    for edge in np.flatnonzero(formulation.edge_column != NO_COLUMN):
-        pair = names[reduced.parent[edge]], names[reduced.child[edge]]
-        price[formulation.edge_column[edge]] = 1 + name_hash(seed, *pair) % _DRAW_RANGE
+    for parent, child, column in formulation.column_edges:
+        price[column] = 1 + name_hash(seed, names[parent], names[child]) % _DRAW_RANGE
     return price

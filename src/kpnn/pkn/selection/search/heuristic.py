@@ -19,15 +19,27 @@ _REFRESHES = 25
 class NodeHeuristic:
     """Finds sets of kept neurons that serve every input and hang together; prepared once per formulation."""
 
-    def __init__(self, formulation: Formulation) -> None:
+    def __init__(
+        self, formulation: Formulation, *, sources: np.ndarray | None = None, barred: np.ndarray | None = None
+    ) -> None:
+        """Prepares searches.
+
+        Args:
+            formulation: gives nodes, demands and columns.
+            sources: node codes that everything must hang on; by default the outputs.
+            barred: nodes that must not be used, shape (n_nodes,), bool.
+        """
         reduced = formulation.reduced
         self._formulation = formulation
         self._n = len(reduced.pkn.nodes)
-        core = np.flatnonzero(reduced.is_core)
+        is_open = reduced.is_core
+        if barred is not None:
+            is_open = is_open & ~(barred[reduced.parent] | barred[reduced.child])
+        core = np.flatnonzero(is_open)
         order = core[np.lexsort((reduced.child[core], reduced.parent[core]))]
         self._tail, self._head = reduced.parent[order], reduced.child[order]
         self._indptr = np.searchsorted(self._tail, np.arange(self._n + 1)).astype(np.int32)
-        self._outputs = np.flatnonzero(reduced.is_output)
+        self._sources = np.flatnonzero(reduced.is_output) if sources is None else sources
         self._is_always = self.nodes_of(formulation.low) > 0.5
         demands = [(reduced.classes[i].parents, reduced.classes[i].coverage) for i in reduced.open_classes]
         self._groups: list[np.ndarray] = []
@@ -72,7 +84,7 @@ class NodeHeuristic:
             if not len(waiting):
                 break
             # Paths along kept nodes have become nearly free, so that distances are taken anew for every few demands.
-            distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, weight), self._outputs)
+            distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, weight), self._sources)
             # Nearest demands first: what is close to the tree is cheap now and serves others on the way.
             nearest = np.array([distance[self._choices[row]].min() for row in waiting])
             for row in waiting[np.argsort(nearest, kind="stable")][: 4 * batch]:
@@ -112,11 +124,11 @@ class NodeHeuristic:
         return x
 
     def nodes_of(self, x: np.ndarray) -> np.ndarray:
-        """The x of every node, shape (n_nodes,); 1 for outputs, 0 for nodes without a column."""
+        """The x of every node, shape (n_nodes,); 1 for sources, 0 for nodes without a column."""
         column = self._formulation.node_column
         values = np.zeros(len(column))
         values[column != NO_COLUMN] = x[column[column != NO_COLUMN]]
-        values[self._outputs] = 1.0
+        values[self._sources] = 1.0
         return values
 
     def with_paths_from_every_output(self, kept: np.ndarray) -> np.ndarray:
@@ -126,10 +138,10 @@ class NodeHeuristic:
             kept: shape (n_nodes,), bool.
         """
         kept = kept.copy()
-        for output in self._outputs:
+        for output in self._sources:
             distance, before = self._paths(np.where(kept, _LEAST_WEIGHT, 1.0), np.array([output]))
             distance[~kept] = np.inf
-            distance[self._outputs] = np.inf
+            distance[self._sources] = np.inf
             code = int(distance.argmin())
             while np.isfinite(distance.min()) and code >= 0:
                 kept[code] = True
@@ -143,7 +155,7 @@ class NodeHeuristic:
             kept: shape (n_nodes,), bool; every node has a kept parent.
         """
         rows = LinearRows()
-        distance, _ = self._paths(np.where(kept, _LEAST_WEIGHT, np.inf), self._outputs)
+        distance, _ = self._paths(np.where(kept, _LEAST_WEIGHT, np.inf), self._sources)
         adrift = kept & ~np.isfinite(distance)
         if not adrift.any():
             return rows
@@ -179,11 +191,11 @@ class NodeHeuristic:
     def _connect(self, wanted: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Adds cheapest paths to all wanted nodes."""
         kept = np.zeros(self._n, dtype=bool)
-        kept[self._outputs] = True
+        kept[self._sources] = True
         count = np.zeros(len(self._need), dtype=np.int64)
         # Later rounds lead through what the first ones kept.
         for _ in range(3):
-            _, before = self._paths(np.where(wanted | kept, _LEAST_WEIGHT, weight), self._outputs)
+            _, before = self._paths(np.where(wanted | kept, _LEAST_WEIGHT, weight), self._sources)
             missing = np.flatnonzero(wanted & ~kept)
             for code in missing:
                 # A path may meet the tree at a node that is kept but was reached along another path: still connected.
@@ -198,7 +210,7 @@ class NodeHeuristic:
             inside = kept[self._tail] & kept[self._head]
             tails, heads = self._tail[inside], self._head[inside]
             graph = csr_array((weight[heads] + _LEAST_WEIGHT, (tails, heads)), shape=(self._n, self._n))
-            distance, before, _ = dijkstra(graph, indices=self._outputs, min_only=True, return_predecessors=True)
+            distance, before, _ = dijkstra(graph, indices=self._sources, min_only=True, return_predecessors=True)
             kept &= np.isfinite(distance)
             count = self._serves @ kept.astype(np.int64)
             # Only leaves of the tree of shortest paths are dropped, so that all others stay connected; a node that

@@ -16,6 +16,7 @@ from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
 from kpnn.pkn.selection.model.programme import IntegerProgramme
 from kpnn.pkn.selection.model.rows import LinearRows
+from kpnn.pkn.selection.search.hub_heuristic import HubHeuristic
 from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ _LONG_ROUND = 1.0
 """Seconds from which each round must close a share of the gap."""
 _LEAST_SHARE = 0.02
 _REPAIRS_IN_VAIN = 8
+_HUB_REPAIRS_IN_VAIN = 60
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
 _SWAPS = 100_000
@@ -50,6 +52,11 @@ def build_from(problem: SearchProblem, state: SearchState, x: np.ndarray) -> Non
     if problem.heuristic is not None:
         state.guide = problem.heuristic.nodes_of(x)
         state.take_if_cheaper(problem.heuristic.solution(problem.heuristic.build(state.guide)))
+    if problem.hub_heuristic is not None:
+        for solution in problem.hub_heuristic.solutions(x):
+            state.take_if_cheaper(solution)
+            if state.is_done(problem):
+                return
 
 
 def cut_relaxation(problem: SearchProblem, state: SearchState) -> None:
@@ -81,7 +88,7 @@ def cut_relaxation(problem: SearchProblem, state: SearchState) -> None:
 
 def _has_stalled(bounds: list[float], objective: float, seconds: float) -> bool:
     """More rounds of cuts on the relaxation are not worth their time."""
-    if seconds > _LONG_ROUND and len(bounds) > 1:
+    if seconds > _LONG_ROUND and len(bounds) > 1 and np.isfinite(objective):
         return bounds[-1] - bounds[-2] < _LEAST_SHARE * (objective - bounds[-1])
     return len(bounds) > 10 and bounds[-1] - bounds[-11] < _LEAST_GAIN * abs(bounds[-1])
 
@@ -89,6 +96,8 @@ def _has_stalled(bounds: list[float], objective: float, seconds: float) -> bool:
 def repair_best(problem: SearchProblem, state: SearchState) -> None:
     """Takes a random share of the nodes out and repairs, until many repairs in a row gain nothing."""
     heuristic = problem.heuristic
+    if problem.hub_heuristic is not None and state.best is not None:
+        _repair_around_hubs(problem, problem.hub_heuristic, state)
     if heuristic is None or state.best is None:
         return
     kept = heuristic.nodes_of(state.best) > 0.5
@@ -103,6 +112,21 @@ def repair_best(problem: SearchProblem, state: SearchState) -> None:
         if state.cost_of(x) <= state.objective + 1e-9:
             kept = repaired
         in_vain = 0 if state.take_if_cheaper(x) else in_vain + 1
+
+
+def _repair_around_hubs(problem: SearchProblem, heuristic: HubHeuristic, state: SearchState) -> None:
+    """As `repair_best`, for a formulation with a hub."""
+    best = state.best
+    assert best is not None
+    likely = best if state.relaxed is None or state.relaxed.x is None else state.relaxed.x
+    clock, in_vain = time.monotonic(), 0
+    while in_vain < _HUB_REPAIRS_IN_VAIN and not state.is_done(problem):
+        if time.monotonic() - clock > _REPAIR_SHARE * problem.limits.time_limit:
+            return
+        x = heuristic.perturb(best, likely, state.rng, (0.05, 0.1, 0.2)[in_vain % 3])
+        if x is not None and state.cost_of(x) <= state.objective + 1e-9:
+            best = x
+        in_vain = 0 if x is not None and state.take_if_cheaper(x) else in_vain + 1
 
 
 def swap_nodes(problem: SearchProblem, state: SearchState) -> None:

@@ -14,6 +14,7 @@ from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.programme import Solver, SolverOutcome
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
+from kpnn.pkn.selection.search.hub_heuristic import HubHeuristic
 from kpnn.pkn.selection.settings import SolveLimits
 
 
@@ -27,7 +28,8 @@ class SearchProblem:
         limits: when to stop.
         started: `time.monotonic()` when the time limit began to run.
         separators: find violated cuts, one for each flow network.
-        heuristic: builds solutions; node form only.
+        heuristic: builds solutions; node form only, and only where any output will do for an input.
+        hub_heuristic: the same for a formulation with a hub.
     """
 
     formulation: Formulation
@@ -36,13 +38,16 @@ class SearchProblem:
     started: float
     separators: tuple[Separator, ...]
     heuristic: NodeHeuristic | None
+    hub_heuristic: HubHeuristic | None
 
     @classmethod
     def of(cls, formulation: Formulation, solver: Solver, limits: SolveLimits, started: float) -> SearchProblem:
         """Prepares what the phases share."""
         separators = tuple(Separator(network) for network in formulation.networks)
-        heuristic = None if formulation.has_edge_form else NodeHeuristic(formulation)
-        return cls(formulation, solver, limits, started, separators, heuristic)
+        can_build = not formulation.has_edge_form and not formulation.reduced.reach
+        heuristic = NodeHeuristic(formulation) if can_build else None
+        hub_heuristic = None if formulation.hub is None else HubHeuristic(formulation)
+        return cls(formulation, solver, limits, started, separators, heuristic, hub_heuristic)
 
     @property
     def seconds_left(self) -> float:
@@ -157,7 +162,10 @@ class SearchState:
         if self.best is not None:
             return self.best
         if self.is_infeasible:
-            raise SelectionError("no DAG satisfies all demands together")
+            advice = ""
+            if self.formulation.reduced.reach:
+                advice = "; reach=every may ask for paths that together close a cycle, reach=any asks for less"
+            raise SelectionError(f"no DAG satisfies all demands together{advice}")
         raise SelectionError(
             f"no DAG found within time_limit={time_limit:g} s (bound so far {self.bound:g}); "
             "allow more time or relax the demands"

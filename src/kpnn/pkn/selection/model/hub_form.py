@@ -1,0 +1,150 @@
+"""DAGs in which all outputs lead into one node, the hub, and the hub to all inputs: a formulation without edges.
+
+Where every output must be reached by every input and all edges cost the same, a DAG costs one for each input and kept
+hidden node, and one for each further edge into a node. The paths from k outputs to an input meet in at least k - 1
+further edges. Where a DAG has just k - 1 of them, all of these lead into ancestors of each of the inputs, of which
+there are two or more; the lowest such ancestor is the same for all of them, the hub: whatever is kept lies either on
+a tree of paths from the outputs down to it or on a tree of paths from it down to the inputs. So:
+
+- a DAG with a hub that costs what the node form's bound says is a cheapest one, and all cheapest ones have a hub;
+- one that costs 1 more is a cheapest one as well, as any DAG without a hub costs at least that much.
+
+Variables: x_v for a hidden node kept, either above the hub (a_v) or not (b_v), and h_v for the hub itself. Nodes above
+the hub lie on no path below it, so that no cycle can arise, whichever edges are chosen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kpnn.pkn.selection.model.compact_form import grouped_by
+from kpnn.pkn.selection.model.flow_network import FlowNetwork
+from kpnn.pkn.selection.model.formulation import Formulation, HubColumns
+from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
+from kpnn.pkn.selection.presolve import ReducedPkn
+
+
+def hub_form_applies(reduced: ReducedPkn) -> bool:
+    """Whether cheapest DAGs are likely to have a hub and are known by their nodes if so."""
+    rules, reach = reduced.rules, reduced.reach
+    if not reach or len(reduced.pkn.inputs) < 2 or rules.keep_nodes or rules.keep_edges or rules.coverage > 1:
+        return False
+    if rules.max_depth is not None or rules.max_parents is not None:
+        return False
+    is_same_cost = reduced.cost.min() == reduced.cost.max()
+    return bool(is_same_cost and reach.inputs[:, reduced.is_input].all() and not reduced.is_output[reduced.child].any())
+
+
+def formulate_hub(reduced: ReducedPkn) -> Formulation:
+    """Formulates the search for a cheapest DAG with a hub; only where `hub_form_applies`."""
+    n_nodes = len(reduced.pkn.nodes)
+    on_path = np.zeros(n_nodes, dtype=bool)
+    on_path[reduced.parent] = on_path[reduced.child] = True
+    hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
+    unit = float(reduced.cost[0])
+    kept, above, below, hub = (np.full(n_nodes, NO_COLUMN) for _ in range(4))
+    for place, column in enumerate((kept, above, below, hub)):
+        column[hidden] = place * len(hidden) + np.arange(len(hidden))
+    columns = HubColumns(kept, above, below, hub)
+    cost, low = np.zeros(4 * len(hidden)), np.zeros(4 * len(hidden))
+    cost[: len(hidden)] = unit
+    low[: len(hidden)] = reduced.is_forced[hidden]
+    return Formulation(
+        reduced=reduced,
+        cost=cost,
+        constant=unit * (len(reduced.pkn.inputs) + len(reduced.reach.outputs) - 1),
+        low=low,
+        high=np.ones(4 * len(hidden)),
+        is_integer=np.ones(4 * len(hidden), dtype=bool),
+        rows=_rows(reduced, hidden, columns),
+        networks=(_network_below(reduced, hidden, columns), _network_above(reduced, hidden, columns)),
+        node_column=kept,
+        edge_column=np.full(len(reduced.edge_ids), NO_COLUMN),
+        serve=(),
+        groups=(),
+        hub=columns,
+        has_edge_form=False,
+        has_single_inputs=False,
+    )
+
+
+def _rows(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> LinearRows:
+    rows = LinearRows()
+    core = np.flatnonzero(reduced.is_core)
+    parents_of, children_of = dict(grouped_by(reduced.child, core)), dict(grouped_by(reduced.parent, core))
+    nothing = np.empty(0, dtype=np.int64)
+    has_input = np.zeros(len(reduced.pkn.nodes), dtype=bool)
+    has_input[reduced.parent[~reduced.is_core]] = True
+
+    def one_of(found: np.ndarray, column: int) -> None:
+        """A kept column needs one of those found."""
+        rows.add(np.append(found, column), np.append(np.ones(len(found)), -1.0), 0.0)
+
+    rows.add(columns.hub[hidden], np.ones(len(hidden)), 1.0, 1.0)
+    for code in hidden.tolist():
+        parents = reduced.parent[parents_of[code]]
+        children = reduced.child[children_of.get(code, nothing)]
+        hidden_parents = parents[~reduced.is_output[parents]]
+        x, a, b, h = (column[code] for column in (columns.kept, columns.above, columns.below, columns.hub))
+        rows.add(np.array([x, a, b]), np.array([1.0, -1.0, -1.0]), 0.0, 0.0)
+        one_of(np.array([b]), h)
+        one_of(np.append(columns.below[hidden_parents], h), b)
+        if not has_input[code]:
+            one_of(columns.below[children], b)
+        one_of(np.concatenate([columns.above[children], columns.hub[children]]), a)
+        if len(hidden_parents) == len(parents):
+            one_of(columns.above[hidden_parents], a)
+    for output in reduced.reach.outputs.tolist():
+        children = reduced.child[children_of.get(output, nothing)]
+        found = np.concatenate([columns.above[children], columns.hub[children]])
+        rows.add(found, np.ones(len(found)), 1.0)
+    for position in reduced.open_classes:
+        found = columns.below[reduced.classes[position].parents]
+        found = found[found != NO_COLUMN]
+        rows.add(found, np.ones(len(found)), 1.0)
+    return rows
+
+
+def _network_below(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> FlowNetwork:
+    """From the hub down to the inputs and to all that is kept below; v' follows v."""
+    n = len(columns.kept)
+    core = np.flatnonzero(reduced.is_core & ~reduced.is_output[reduced.parent])
+    classes = 2 * n + 1 + np.arange(len(reduced.open_classes))
+    tails = [np.full(len(hidden), 2 * n), hidden, n + reduced.parent[core]]
+    heads = [hidden, n + hidden, reduced.child[core]]
+    arcs = [columns.hub[hidden], columns.below[hidden], np.full(len(core), NO_COLUMN)]
+    for node, position in zip(classes, reduced.open_classes, strict=True):
+        parents = reduced.classes[position].parents
+        parents = parents[~reduced.is_output[parents]]
+        tails.append(n + parents)
+        heads.append(np.full(len(parents), node))
+        arcs.append(np.full(len(parents), NO_COLUMN))
+    return FlowNetwork(
+        n_nodes=2 * n + 1 + len(classes),
+        source=2 * n,
+        tail=np.concatenate(tails),
+        head=np.concatenate(heads),
+        column=np.concatenate(arcs),
+        targets=np.concatenate([classes, hidden]),
+        target_column=np.concatenate([np.full(len(classes), NO_COLUMN), columns.below[hidden]]),
+    )
+
+
+def _network_above(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> FlowNetwork:
+    """From the hub up to the outputs and to all that is kept above, against the edges; v'' stands for v as the hub."""
+    n = len(columns.kept)
+    core = np.flatnonzero(reduced.is_core)
+    child, parent = reduced.child[core], reduced.parent[core]
+    outputs = reduced.reach.outputs
+    tails = [np.full(len(hidden), 3 * n), 2 * n + child, hidden, n + child]
+    heads = [2 * n + hidden, parent, n + hidden, parent]
+    no_column = np.full(len(core), NO_COLUMN)
+    return FlowNetwork(
+        n_nodes=3 * n + 1,
+        source=3 * n,
+        tail=np.concatenate(tails),
+        head=np.concatenate(heads),
+        column=np.concatenate([columns.hub[hidden], no_column, columns.above[hidden], no_column]),
+        targets=np.concatenate([outputs, hidden]),
+        target_column=np.concatenate([np.full(len(outputs), NO_COLUMN), columns.above[hidden]]),
+    )
