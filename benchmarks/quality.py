@@ -28,7 +28,7 @@ PROJECT = Path(__file__).parents[1]
 PIPELINES = ("data_engineering", "dag_pruning", "modelling", "reporting")
 BASELINES = ("logistic", "gradient_boosting", "dense")
 CONTROLS = {
-    "random": 0,
+    "rewired": 0,
     "permuted_genes": 0,
     "logistic": True,
     "gradient_boosting": True,

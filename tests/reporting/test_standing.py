@@ -30,12 +30,13 @@ def test_every_control_is_compared_with_both_arms_by_the_interval_of_the_answer(
 def test_the_lead_says_where_both_arms_stand():
     study = make_study(n_cells=600)
     found = answer(study)
-    for_full, for_pruned = found.findings
-    assert for_full.startswith("Among the controls `full` predicts better than all 2 networks from rewired PKNs")
-    assert "`pruned` predicts better than all 2 networks" in for_pruned
-    assert "worse than logistic regression (ROC-AUC 0.9" in for_pruned
+    [alike] = found.findings
+    assert alike.startswith(
+        "Among the controls `full` and `pruned` predict better than all 2 networks from rewired PKNs"
+    )
+    assert "worse than logistic regression (ROC-AUC 0.9" in alike
     page = write_report(study).page
-    assert for_pruned.replace("`pruned`", "<code>pruned</code>") in page
+    assert alike.replace("`full`", "<code>full</code>").replace("`pruned`", "<code>pruned</code>") in page
 
 
 def test_replicates_with_different_verdicts_are_counted():
@@ -45,6 +46,15 @@ def test_replicates_with_different_verdicts_are_counted():
     assert sentence == (
         "Among the controls `pruned` predicts better than 3, as well as 1 and worse than 1 of the 5 networks from "
         "rewired PKNs (ROC-AUC 0.900 on average)."
+    )
+
+
+def test_arms_that_stand_apart_have_a_sentence_each():
+    rows = [("logistic", "full", "better"), ("logistic", "pruned", "cannot tell")]
+    table = pd.DataFrame(rows, columns=["control", "arm", "verdict"]).assign(roc_auc=0.9)
+    assert standing_in_words(table) == (
+        "Among the controls `full` predicts better than logistic regression (ROC-AUC 0.900).",
+        "Among the controls `pruned` predicts perhaps no worse than logistic regression (ROC-AUC 0.900).",
     )
 
 

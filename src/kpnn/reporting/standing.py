@@ -74,18 +74,21 @@ def controls_table(study: Study, margin: float = 0.01) -> pd.DataFrame:
 
 
 def standing_in_words(controls: pd.DataFrame) -> tuple[str, ...]:
-    """A sentence per arm that says where it stands among the controls.
+    """Where each arm stands among the controls, in one sentence for arms that stand alike.
 
     Args:
         controls: see `controls_table`.
     """
-    sentences: list[str] = []
     if not len(controls):
         return ()
+    told: dict[str, list[str]] = {}
     for arm, of_arm in controls.groupby("arm", sort=False):
         parts = [_kind_in_words(str(kind), rows) for kind, rows in of_arm.groupby("control", sort=False)]
-        sentences.append(f"Among the controls `{arm}` predicts {_listed(parts)}.")
-    return tuple(sentences)
+        told.setdefault(_listed(parts), []).append(f"`{arm}`")
+    return tuple(
+        f"Among the controls {_listed(arms)} {'predicts' if len(arms) == 1 else 'predict'} {where}."
+        for where, arms in told.items()
+    )
 
 
 def _kind_in_words(kind: str, rows: pd.DataFrame) -> str:

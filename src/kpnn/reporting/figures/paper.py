@@ -17,6 +17,7 @@ from kpnn.reporting.figures.curves import roc_band
 from kpnn.reporting.figures.network import NetworkLayout
 from kpnn.reporting.figures.nodes import heaviest
 from kpnn.reporting.figures.style import BLUE, INK, LINE, MUTED, TINT, VERMILLION, look_of
+from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 FORMATS = ("pdf", "svg", "png")
@@ -92,7 +93,7 @@ def draw_roc(arms: tuple[ArmTables, ...], output: str) -> Canvas:
     for position, arm in enumerate(arms):
         look, band = look_of(arm.name, position), roc_band(arm, output)
         axes.fill_between(band["x"], band["lower"], band["upper"], color=look.colour, alpha=0.18, lw=0)
-        mean = arm.fold_metrics["roc_auc"].mean()
+        mean = scores_of(arm, arm.folds).mean
         label = f"{arm.name}, ROC-AUC {mean:.3f}" if len(arm.outputs) == 1 else arm.name
         axes.plot(band["x"], band["mean"], linestyle=_DASHES[look.dash], color=look.colour, lw=1.6, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
