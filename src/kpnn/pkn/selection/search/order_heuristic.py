@@ -55,7 +55,8 @@ def _cost_of(reduced: ReducedPkn, edges: np.ndarray | None) -> float:
 
 def _in_order(reduced: ReducedPkn, place: np.ndarray) -> np.ndarray:
     """Ranks by place, shape (n_nodes,): outputs first, inputs last."""
-    place = np.where(np.isfinite(place), place, np.nanmax(np.where(np.isfinite(place), place, np.nan)) + 1)
+    is_placed = np.isfinite(place)
+    place = np.where(is_placed, place, place[is_placed].max() + 1)
     place = np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place))
     rank = np.empty(len(place), dtype=np.int64)
     rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
