@@ -24,13 +24,15 @@ from kpnn.pkn import (
     size_path,
 )
 
+EVERY_OUTPUT = cases(with_rules=False, unit_costs=True, n_outputs=(2, 3), reach="every")
+
 
 def pairs_of(dag: Dag) -> set[tuple[str, str]]:
     return set(zip(dag.edges["parent"], dag.edges["child"], strict=True))
 
 
 @settings(max_examples=50, deadline=None)
-@given(cases(most_edges=11), st.sampled_from([0.0, 0.0, 1.0]))
+@given(cases(most_edges=11) | cases(most_edges=11, n_outputs=(2, 3), reach="every"), st.sampled_from([0.0, 0.0, 1.0]))
 def test_enumeration_finds_exactly_the_neuron_sets_that_brute_force_finds(case: Case, tolerance: float) -> None:
     truth = AllSubsets(case)
     assume(truth.optimum is not None)
@@ -60,27 +62,29 @@ def test_enumeration_says_when_there_are_more() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(cases(with_rules=False), st.integers(0, 100))
+@given(cases(with_rules=False) | EVERY_OUTPUT, st.integers(0, 100))
 def test_random_dags_are_feasible_and_as_small_as_the_optimum(case: Case, seed: int) -> None:
-    pkn = pkn_of(case)
-    optimum = select_dag(pkn)
-    drawn = random_dags(pkn, 3, seed=seed)
     truth = AllSubsets(case)
+    assume(truth.optimum is not None)
+    pkn, rules = pkn_of(case), SelectionRules(**case.rules)
+    optimum = select_dag(pkn, **case.rules)
+    drawn = random_dags(pkn, 3, seed=seed, rules=rules)
     for dag, n_neurons in zip(drawn.dags, drawn.n_neurons, strict=True):
         assert n_neurons == len(dag.neurons)
         assert _is_feasible(truth, dag)
         assert dag.edges["cost"].sum() == pytest.approx(optimum.objective)
-    again = random_dags(pkn, 3, seed=seed)
+    again = random_dags(pkn, 3, seed=seed, rules=rules)
     assert [dag.fingerprint for dag in again.dags] == [dag.fingerprint for dag in drawn.dags]
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases(with_rules=False, unit_costs=True), st.integers(1, 3))
+@given(cases(with_rules=False, unit_costs=True) | EVERY_OUTPUT, st.integers(1, 3))
 def test_larger_random_dags_are_feasible_and_no_larger_than_asked(case: Case, more: int) -> None:
-    pkn = pkn_of(case)
-    wanted = len(select_dag(pkn).dag.neurons) + more
-    drawn = random_dags(pkn, 2, n_neurons=wanted)
     truth = AllSubsets(case)
+    assume(truth.optimum is not None)
+    pkn = pkn_of(case)
+    wanted = len(select_dag(pkn, **case.rules).dag.neurons) + more
+    drawn = random_dags(pkn, 2, n_neurons=wanted, rules=SelectionRules(**case.rules))
     for dag in drawn.dags:
         assert len(dag.neurons) <= wanted
         assert _is_feasible(truth, dag)
@@ -102,9 +106,10 @@ def _is_feasible(truth: AllSubsets, dag: Dag) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases(with_rules=False))
+@given(cases(with_rules=False) | EVERY_OUTPUT)
 def test_each_step_of_a_size_path_is_the_cheapest_dag_that_contains_the_one_before(case: Case) -> None:
-    path = size_path(pkn_of(case), (1, 2, 3))
+    assume(AllSubsets(case).optimum is not None)
+    path = size_path(pkn_of(case), (1, 2, 3), rules=SelectionRules(**case.rules))
     kept: tuple[tuple[str, str], ...] = ()
     for step in path[:-1]:
         truth = AllSubsets(replace(case, keep_edges=kept, coverage=step.budget))

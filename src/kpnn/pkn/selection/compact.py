@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kpnn.errors import SelectionError
+from kpnn.errors import PknError, SelectionError
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.selection.exactness.certificate import check_selection
 from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds, try_integer_rounds
@@ -102,9 +102,10 @@ def start_from_orders(state: SearchState) -> None:
     reduced = formulation.reduced
     edges = cheapest_paths_along_orders(reduced, state.rng)
     if edges is not None:
-        dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
-        cost = float(dag.edges["cost"].sum())
-        with suppress(SelectionError):  # it may break a limit on depth or parents, which paths know nothing of
+        # It may break rules that paths know nothing of, or hold an edge that must be kept on no path.
+        with suppress(SelectionError, PknError):
+            dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
+            cost = float(dag.edges["cost"].sum())
             check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
             state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))
     state.seconds["orders"] = time.monotonic() - clock

@@ -124,7 +124,7 @@ def settled_classes(classes: tuple[GeneClass, ...], signatures: list[bytes]) -> 
     for position, gene_class in enumerate(classes):
         if len(gene_class.parents) == gene_class.coverage:
             needs_all.setdefault((int(gene_class.parents[0]), signatures[position]), []).append(position)
-    settled = {}
+    settled: dict[int, int] = {}
     for position, gene_class in enumerate(classes):
         if len(gene_class.parents) == gene_class.coverage:
             continue

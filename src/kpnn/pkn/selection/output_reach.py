@@ -55,7 +55,9 @@ def demanded_reach(pkn: Pkn, rules: SelectionRules, edge_ids: np.ndarray, is_inp
     for row, output in enumerate(outputs):
         inputs[row] = is_input & reachable(pkn.parent_codes, pkn.child_codes, np.array([output]), n_nodes)
         distance = fewest_edges(pkn.parent_codes[edge_ids], pkn.child_codes[edge_ids], np.array([output]), n_nodes)
-        lost = [pkn.nodes[code] for code in np.flatnonzero(inputs[row] & ~(distance <= longest))]
+        lost = [
+            pkn.nodes[code] for code in np.flatnonzero(inputs[row] & ~(np.isfinite(distance) & (distance <= longest)))
+        ]
         if lost:
             within = "" if rules.max_depth is None else f" of at most {rules.max_depth} edges"
             raise SelectionError(

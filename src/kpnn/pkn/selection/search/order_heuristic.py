@@ -16,12 +16,16 @@ from kpnn.pkn.selection.presolve import ReducedPkn
 _NEARLY_FREE = 1e-3
 """Share of its cost at which an edge that is kept already counts."""
 _MIDDLES = 12
+_REFINED = 3
+"""Orders along which paths are searched for anew whenever some have been kept."""
+_BATCHES = 20
+"""Parts of the inputs after which that happens."""
 
 
 def cheapest_paths_along_orders(reduced: ReducedPkn, rng: np.random.Generator) -> np.ndarray | None:
     """Positions (in `edge_ids`) of the edges of the cheapest DAG found, or None where no order leaves all paths.
 
-    It knows nothing of limits on depth or parents: what it finds must be checked against these.
+    It knows nothing of limits on depth or parents, or of nodes that must be kept: what it finds must be checked.
 
     Args:
         reduced: the presolved PKN.
@@ -39,13 +43,20 @@ def cheapest_paths_along_orders(reduced: ReducedPkn, rng: np.random.Generator) -
         below = fewest_edges(reduced.parent, reduced.child, np.array([middle]), n_nodes)
         for lifted in (_on_paths_up(reduced, middle, up), np.zeros(n_nodes, dtype=bool)):
             ranks.append(_in_order(reduced, np.where(lifted, -np.where(np.isfinite(up), up, 0.0), 1.0 + below)))
-    found = [edges for edges in (_along(reduced, rank) for rank in ranks) if edges is not None]
-    return min(found, key=lambda edges: float(reduced.cost[edges].sum()), default=None)
+    rough = [(_cost_of(reduced, _along(reduced, rank, 1)), place) for place, rank in enumerate(ranks)]
+    best = [place for cost, place in sorted(rough) if np.isfinite(cost)][:_REFINED]
+    found = [_along(reduced, ranks[place], _BATCHES) for place in best]
+    return min(found, key=lambda edges: _cost_of(reduced, edges), default=None)
+
+
+def _cost_of(reduced: ReducedPkn, edges: np.ndarray | None) -> float:
+    return np.inf if edges is None else float(reduced.cost[edges].sum())
 
 
 def _in_order(reduced: ReducedPkn, place: np.ndarray) -> np.ndarray:
     """Ranks by place, shape (n_nodes,): outputs first, inputs last."""
-    place = np.where(np.isfinite(place), place, np.nanmax(np.where(np.isfinite(place), place, np.nan)) + 1)
+    is_placed = np.isfinite(place)
+    place = np.where(is_placed, place, place[is_placed].max() + 1)
     place = np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place))
     rank = np.empty(len(place), dtype=np.int64)
     rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
@@ -56,7 +67,7 @@ def _on_paths_up(reduced: ReducedPkn, middle: int, up: np.ndarray) -> np.ndarray
     """The nodes on one shortest path from each output to the middle, shape (n_nodes,), bool."""
     lifted = np.zeros(len(up), dtype=bool)
     lifted[middle] = True
-    nearer = up[reduced.parent] == up[reduced.child] + 1
+    nearer = np.isfinite(up[reduced.child]) & (up[reduced.parent] == up[reduced.child] + 1)
     child_of: dict[int, int] = dict(zip(reduced.parent[nearer].tolist(), reduced.child[nearer].tolist(), strict=True))
     for node in reduced.reach.outputs.tolist():
         while node in child_of and node != middle:
@@ -65,42 +76,52 @@ def _on_paths_up(reduced: ReducedPkn, middle: int, up: np.ndarray) -> np.ndarray
     return lifted
 
 
-def _along(reduced: ReducedPkn, rank: np.ndarray) -> np.ndarray | None:
+def _along(reduced: ReducedPkn, rank: np.ndarray, n_batches: int) -> np.ndarray | None:
     """Cheapest paths from each output to its inputs down the ranks, one output after the other; None where one lacks.
 
     Args:
         reduced: the presolved PKN.
         rank: of each node, shape (n_nodes,).
+        n_batches: parts of the inputs; paths for a part know what was kept for those before it.
     """
     n_nodes = len(rank)
     falls = np.flatnonzero(rank[reduced.parent] < rank[reduced.child])
     parent, child = reduced.parent[falls], reduced.child[falls]
-    edge_of = {pair: edge for pair, edge in zip(zip(parent.tolist(), child.tolist(), strict=True), falls.tolist())}
-    kept = np.zeros(len(reduced.edge_ids), dtype=bool)
-    kept[np.isin(reduced.edge_ids, reduced.must_edges)] = True
-    for output, wanted in zip(reduced.reach.outputs.tolist(), reduced.reach.inputs, strict=True):
+    edge_of = dict(zip(zip(parent.tolist(), child.tolist(), strict=True), falls.tolist(), strict=True))
+    kept = np.isin(reduced.edge_ids, reduced.must_edges)
+
+    def paths_from(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         cost = np.where(kept[falls], _NEARLY_FREE, 1.0) * reduced.cost[falls]
         graph = csr_array((cost, (parent, child)), shape=(n_nodes, n_nodes))
-        distance, before = dijkstra(graph, indices=output, return_predecessors=True)
+        distance, before, _ = dijkstra(graph, indices=starts, min_only=True, return_predecessors=True)
+        return distance, before
+
+    def keep_path(node: int, before: np.ndarray) -> None:
+        while before[node] >= 0:
+            kept[edge_of[int(before[node]), node]] = True
+            node = int(before[node])
+
+    for output, wanted in zip(reduced.reach.outputs, reduced.reach.inputs, strict=True):
         genes = np.flatnonzero(wanted)
-        if not np.isfinite(distance[genes]).all():
-            return None
-        for node in genes[np.argsort(distance[genes], kind="stable")].tolist():
-            while node != output:
-                above = int(before[node])
-                edge = edge_of[above, node]
-                node = above
-                kept[edge] = True
-    return _with_coverage(reduced, kept)
-
-
-def _with_coverage(reduced: ReducedPkn, kept: np.ndarray) -> np.ndarray | None:
-    """Adds edges from kept nodes to inputs that lack parents; None where there are too few."""
-    is_kept = reduced.is_output.copy()
-    is_kept[reduced.parent[kept]] = True
-    n_parents = np.bincount(reduced.child[kept], minlength=len(is_kept))
-    for edge in np.flatnonzero(~kept & ~reduced.is_core & is_kept[reduced.parent]):
-        if n_parents[reduced.child[edge]] < reduced.coverage[reduced.child[edge]]:
+        for _ in range(n_batches):
+            distance, before = paths_from(np.array([output]))
+            if not np.isfinite(distance[genes]).all():
+                return None
+            genes = genes[np.argsort(distance[genes], kind="stable")]
+            n_now = -(-int(wanted.sum()) // n_batches)
+            for gene in genes[:n_now].tolist():
+                keep_path(gene, before)
+            genes = genes[n_now:]
+            if not len(genes):
+                break
+    # Inputs that must have more parents get those that are nearest to what is kept.
+    distance, before = paths_from(reduced.reach.outputs)
+    n_parents = np.bincount(reduced.child[kept], minlength=n_nodes)
+    into_inputs = falls[~kept[falls] & ~reduced.is_core[falls]]
+    for edge in into_inputs[np.argsort(distance[reduced.parent[into_inputs]], kind="stable")].tolist():
+        above, gene = int(reduced.parent[edge]), int(reduced.child[edge])
+        if n_parents[gene] < reduced.coverage[gene] and np.isfinite(distance[above]):
             kept[edge] = True
-            n_parents[reduced.child[edge]] += 1
+            n_parents[gene] += 1
+            keep_path(above, before)
     return np.flatnonzero(kept) if (n_parents >= reduced.coverage).all() else None

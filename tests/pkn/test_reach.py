@@ -1,0 +1,145 @@
+"""`reach`: with `every`, each input keeps every output that it reaches in the PKN; what cannot be kept is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from brute_force import AllSubsets, Case
+from hypothesis import HealthCheck, assume, given, settings
+from pkn_strategies import cases, pkn_of
+from test_known_instances import needs_data, pbmc68k
+
+from kpnn.errors import SelectionError
+from kpnn.pkn import Dag, Pkn, SelectionRules, select_dag
+from kpnn.pkn.selection.model.compact_form import formulate
+from kpnn.pkn.selection.model.formulation import without_barred_columns
+from kpnn.pkn.selection.model.hub_form import hub_form_applies
+from kpnn.pkn.selection.presolve import presolve
+from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
+
+
+def pkn(*pairs: tuple[str, str], outputs: tuple[str, ...] = ("O", "P")) -> Pkn:
+    return Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), outputs=outputs)
+
+
+def lost_pairs(source: Pkn, dag: Dag) -> set[tuple[str, str]]:
+    """(output, input) pairs that are joined in the PKN and not in the DAG, by a search of its own."""
+    joined = []
+    for edges in (source.edges, dag.edges):
+        children = edges.groupby("parent")["child"].agg(list).to_dict()
+        found = set()
+        for output in source.outputs:
+            seen, waiting = {output}, [output]
+            while waiting:
+                new = set(children.get(waiting.pop(), ())) - seen
+                seen |= new
+                waiting += new
+            found |= {(output, name) for name in seen & set(source.inputs)}
+        joined.append(found)
+    return joined[0] - joined[1]
+
+
+def test_any_starves_an_output_and_every_does_not() -> None:
+    both = pkn(("O", "A"), ("P", "B"), ("A", "g1"), ("A", "g2"), ("A", "g3"), ("B", "g1"), ("B", "A"))
+    one = select_dag(both, reach="any")
+    assert (one.objective, len(lost_pairs(both, one.dag))) == (5, 3)
+    every = select_dag(both, reach="every")
+    every.verify()
+    assert (every.objective, lost_pairs(both, every.dag)) == (6, set())
+
+
+def test_a_dag_that_starves_an_output_does_not_verify() -> None:
+    both = pkn(("O", "A"), ("P", "B"), ("A", "g1"), ("A", "g2"), ("B", "g3"), ("B", "A"))
+    starving = select_dag(both, reach="any")
+    starving.verify()
+    with pytest.raises(SelectionError, match="input g1, g2 reaches output P in the PKN but not in the DAG"):
+        replace(starving, rules=SelectionRules(reach="every")).verify()
+
+
+def test_an_input_may_need_a_parent_for_each_of_its_outputs() -> None:
+    apart = pkn(("O", "A"), ("P", "B"), ("A", "g"), ("B", "g"))
+    assert select_dag(apart, reach="any").objective == 3 + 1
+    crossing = pkn(("O", "A"), ("O", "g"), ("P", "B"), ("A", "g"), ("B", "g"), ("A", "h"), ("B", "h"))
+    assert select_dag(crossing, reach="every").objective == 6
+
+
+def test_demands_that_cut_a_pair_are_named() -> None:
+    both = pkn(("O", "A"), ("P", "B"), ("B", "A"), ("A", "g"), ("B", "h"))
+    with pytest.raises(SelectionError, match=r"input g reaches output P in the PKN, but .* choose reach=any"):
+        select_dag(both, reach="every", forbid_edges=[("B", "A")])
+    with pytest.raises(SelectionError, match=r"input g reaches output P in the PKN, but .* no path of at most 2 edges"):
+        select_dag(both, reach="every", max_depth=2)
+    select_dag(both, reach="every", max_depth=3).verify()
+
+
+def test_paths_that_close_a_cycle_together_are_explained() -> None:
+    opposed = pkn(("O", "A"), ("P", "B"), ("A", "B"), ("B", "A"), ("A", "g"), ("B", "h"))
+    with pytest.raises(SelectionError, match="paths that together close a cycle, reach=any asks for less"):
+        select_dag(opposed, reach="every")
+    assert select_dag(opposed, reach="any").objective == 4
+
+
+def test_cornetos_statement_refuses_it_in_words() -> None:
+    both = pkn(("O", "A"), ("P", "A"), ("A", "g"))
+    with pytest.raises(SelectionError, match="method acyclic_flow asks each input for a path to any one output"):
+        select_dag(both, reach="every", method="acyclic_flow")
+    assert select_dag(both, reach="any", method="acyclic_flow").objective == 3
+
+
+def test_an_unknown_reach_is_refused() -> None:
+    with pytest.raises(SelectionError, match="reach must be one of every, any, found 'all'"):
+        select_dag(pkn(("O", "g"), ("P", "g")), reach="all")
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases(with_rules=False, n_outputs=(2, 3), reach="every"))
+def test_no_pair_is_lost(case: Case) -> None:
+    assume(AllSubsets(case).optimum is not None)
+    assert lost_pairs(pkn_of(case), select_dag(pkn_of(case), **case.rules).dag) == set()
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases(with_rules=False, n_outputs=(2, 3), reach="every"))
+def test_the_heuristic_that_knows_no_limits_keeps_all_pairs_and_closes_no_cycle(case: Case) -> None:
+    try:
+        reduced = presolve(pkn_of(case), SelectionRules(**case.rules))
+    except SelectionError:
+        assume(False)
+    assume(bool(reduced.reach))
+    edges = cheapest_paths_along_orders(reduced, np.random.default_rng(0))
+    assume(edges is not None)
+    dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
+    assert lost_pairs(reduced.pkn, dag) == set()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(cases(with_rules=False, unit_costs=True, n_outputs=(2, 3), reach="every"))
+def test_the_way_over_a_hub_finds_what_the_edge_form_alone_finds(case: Case) -> None:
+    truth = AllSubsets(case).optimum
+    assume(truth is not None and hub_form_applies(presolve(pkn_of(case), SelectionRules(reach="every"))))
+    assert select_dag(pkn_of(case), reach="every").objective == pytest.approx(truth)
+
+
+def test_columns_that_are_barred_leave_with_their_arcs_and_rows() -> None:
+    both = pkn(("O", "A"), ("P", "A"), ("O", "B"), ("P", "B"), ("A", "g"), ("B", "g"), ("A", "h"))
+    formulation = formulate(presolve(both, SelectionRules(reach="every")))
+    barred = formulation.node_column[both.nodes.index("B")]
+    high = formulation.high.copy()
+    high[barred] = 0.0
+    smaller = without_barred_columns(replace(formulation, high=high))
+    assert smaller.n_columns == formulation.n_columns - 1
+    assert max(int(columns.max()) for columns in smaller.rows.columns if len(columns)) < smaller.n_columns
+    assert all(net.column.max() < smaller.n_columns for net in smaller.networks)
+    assert smaller.node_column[both.nodes.index("B")] == -1
+
+
+@needs_data
+def test_pbmc68k_with_three_outputs_reaches_all_genes_from_each() -> None:
+    source = pbmc68k(("T_cell", "B_cell", "Monocyte"))
+    selection = select_dag(source, reach="every", time_limit=120)
+    selection.verify()
+    assert (selection.status, selection.objective, len(selection.dag.neurons)) == ("optimal", 228, 76)
+    assert lost_pairs(source, selection.dag) == set()
