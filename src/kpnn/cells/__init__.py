@@ -1,6 +1,7 @@
 """Cells: expression readers, class labels, matching with a PKN's genes, folds, and where matched cells are kept."""
 
 from kpnn.cells.account import Step
+from kpnn.cells.depth import DepthByClass, depth_by_class, warn_of_depth
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
@@ -8,22 +9,27 @@ from kpnn.cells.labels import check_class_labels, read_class_labels
 from kpnn.cells.matched import Matched, PendingCells, StreamedMatch
 from kpnn.cells.matching import CountLimits, match
 from kpnn.cells.store import CellsInMemory, CellsOnDisk, CellStore
-from kpnn.cells.transforms import Transform
+from kpnn.cells.transforms import LibrarySize, Transform, settled_library_size
 
 __all__ = [
     "CellStore",
     "CellsInMemory",
     "CellsOnDisk",
     "CountLimits",
+    "DepthByClass",
     "Expression",
     "InMemory",
+    "LibrarySize",
     "Matched",
     "PendingCells",
     "Step",
     "StreamedMatch",
     "Transform",
     "check_class_labels",
+    "depth_by_class",
     "match",
     "open_expression",
     "read_class_labels",
+    "settled_library_size",
+    "warn_of_depth",
 ]

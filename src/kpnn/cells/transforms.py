@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpnn.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+LibrarySize = float | str | None
+"""A sum to scale each cell's counts to; `median`: that of the study's own cells; None: counts are not scaled."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +61,32 @@ class Transform:
         if self.log1p:
             np.log1p(data, out=data)
         return sp.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def settled_library_size(asked: LibrarySize, totals: np.ndarray, *, has_counts: bool, source: str) -> float | None:
+    """Turns what was asked for into the number that cells are scaled to.
+
+    Args:
+        asked: a number, `median` or None.
+        totals: each labelled cell's sum over all genes of the file, shape (cells,).
+        has_counts: whether the values are counts; others were normalized before, and `median` leaves them alone.
+        source: the file, for what is said.
+
+    Returns:
+        The sum, or None where cells are not scaled.
+
+    Raises:
+        SettingsError: a text other than `median`.
+    """
+    if not isinstance(asked, str):
+        return asked
+    if asked != "median":
+        raise SettingsError(f"library_size must be a number, median or empty; found {asked!r}")
+    if not has_counts:
+        _log.info(
+            "%s: its values are no counts but normalized already; library_size: median does not scale them again",
+            source,
+        )
+        return None
+    filled = totals[totals > 0]
+    return float(np.median(filled)) if len(filled) else None

@@ -107,10 +107,23 @@ def control_inputs(
     control = cells.copy()
     control.layers["counts"] = counts
     transform = Transform.from_dict(cells.uns["transform"])
-    control.X = transform.apply(counts, np.asarray(counts.sum(axis=1)).ravel())
+    control.X = transform.apply(counts, _totals_over_all_genes(cells, counts, transform))
     for name, of_output in zip(names, fold_changes.T, strict=True):
         control.var["fold_change" if len(names) == 1 else f"fold_change_{name}"] = of_output
     return control
+
+
+def _totals_over_all_genes(cells: AnnData, drawn: sp.csr_matrix, transform: Transform) -> np.ndarray:
+    """What each control cell's counts would add up to over all genes of the file, of which the cells hold a part.
+
+    The part that the drawn genes are of all counts is taken to be that of the measured ones.
+    """
+    of_drawn = np.asarray(drawn.sum(axis=1)).ravel()
+    if transform.library_size is None:
+        return of_drawn
+    scaled = cells.X.expm1() if transform.log1p else cells.X
+    share = np.asarray(scaled.sum(axis=1)).ravel() / transform.library_size
+    return np.divide(of_drawn, share, out=np.zeros(len(of_drawn)), where=share > 0)
 
 
 def _one_count(measured: sp.csr_matrix) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, check_class_labels, match
+from kpnn.cells import Expression, StreamedMatch, check_class_labels, depth_by_class, match, warn_of_depth
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import CellsError, PknError, SettingsError
 from kpnn.files import sha256_of
@@ -109,7 +109,11 @@ def finish(
     matched = study.matched
     for step in matched.cells.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
-    cells = matched.cells.to_anndata(settings.transform, matched.pkn.inputs, matched.groups)
+    transform = settings.transform_of(matched.cells)
+    warn_of_depth(
+        depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=matched.groups is not None
+    )
+    cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.groups)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
     return cells, matched.pkn, study.full_dag, study.folds
@@ -130,7 +134,8 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             for name, net in networks
         ],
         "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
-        "transform": settings.transform.as_dict(),
+        "transform": settings.transform_of(matched.cells).as_dict(),
+        "depth": [asdict(one) for one in depth_by_class(matched.cells)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }

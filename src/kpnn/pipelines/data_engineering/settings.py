@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, field_validator
 
-from kpnn.cells import CountLimits, Transform
+from kpnn.cells import CountLimits, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
 from kpnn.settings_base import Settings
 
 
@@ -18,17 +19,36 @@ class DataEngineeringSettings(Settings):
     receptors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     repeated_genes: Literal["max", "sum"] = "max"
     log1p: bool = True
-    library_size: float | None = Field(default=None, gt=0)
+    library_size: LibrarySize = "median"
     min_counts_per_cell: float = Field(default=0.0, ge=0)
     min_cells_per_gene: int = Field(default=1, ge=0)
     control_inputs: bool = False
     control_seed: int = Field(default=42, ge=0)
     in_memory_cells: int = Field(default=200_000, ge=0)
 
-    @property
-    def transform(self) -> Transform:
-        """What is done to counts."""
-        return Transform(self.library_size, self.log1p)
+    @field_validator("library_size")
+    @classmethod
+    def _is_a_library_size(cls, value: LibrarySize) -> LibrarySize:
+        if value is None or value == "median":
+            return value
+        if isinstance(value, str) or not (np.isfinite(value) and value > 0):
+            raise ValueError("must be a number above 0, median (of the study's own cells), or null (not scaled)")
+        return value
+
+    def transform_of(self, cells: Matched | StreamedMatch) -> Transform:
+        """What is done to the counts of these cells.
+
+        Args:
+            cells: the labelled cells.
+        """
+        origin = cells.origin
+        size = settled_library_size(
+            self.library_size,
+            cells.totals,
+            has_counts=origin.has_counts and not origin.is_logged,
+            source=origin.source,
+        )
+        return Transform(size, self.log1p)
 
     @property
     def limits(self) -> CountLimits:

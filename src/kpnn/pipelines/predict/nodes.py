@@ -44,6 +44,21 @@ class SavedArm:
     models: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What was done to the training cells, and so is done to new ones.
+
+    Attributes:
+        transform: of the counts.
+        input_suffix: what an input node's name has after its gene's.
+        repeated_genes: how columns with the same gene name are joined.
+    """
+
+    transform: Transform
+    input_suffix: str
+    repeated_genes: Literal["max", "sum"]
+
+
 def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> list[Path]:
     """Names the files of the chosen arm's networks, one a fold, after checking that they are what modelling left."""
     settings = validated(PredictSettings, predict, "predict")
@@ -59,17 +74,27 @@ def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> 
     return paths
 
 
+def state_preparation(data_summary: dict[str, Any] | None, data_engineering: dict[str, Any]) -> Preparation:
+    """Says what was done to the training cells' counts, the median library size among it."""
+    raw = validated(DataEngineeringSettings, data_engineering, "data_engineering")
+    if not data_summary or "transform" not in data_summary:
+        raise ModelError(
+            "data_summary does not say how the training cells were transformed: run `kedro run --pipeline "
+            "data_engineering`"
+        )
+    return Preparation(Transform.from_dict(data_summary["transform"]), raw.input_suffix, raw.repeated_genes)
+
+
 def predict_new_cells(
-    new_expression: Expression, networks: list[Path], predict: dict[str, Any], data_engineering: dict[str, Any]
+    new_expression: Expression, networks: list[Path], preparation: Preparation, predict: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Predicts every cell of the file by the mean over the arm's folds, transformed as the training cells were."""
     from kpnn.nn import dag_of, load_kpnn
 
     settings = validated(PredictSettings, predict, "predict")
-    raw = validated(DataEngineeringSettings, data_engineering, "data_engineering")
     models = [load_kpnn(path) for path in networks]
-    genes = list(dag_of(models[0]).genes(raw.input_suffix))
-    batches = _batches(new_expression, genes, raw.transform, raw.repeated_genes, settings.cells_at_once)
+    genes = list(dag_of(models[0]).genes(preparation.input_suffix))
+    batches = _batches(new_expression, genes, preparation.transform, preparation.repeated_genes, settings.cells_at_once)
     found = predict_ensemble(models, batches, missing_genes=settings.missing_genes)
     summary = {
         "arm": settings.arm,

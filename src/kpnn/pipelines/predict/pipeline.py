@@ -24,8 +24,14 @@ def create_pipeline() -> Pipeline:
                 name="find_networks",
             ),
             node(
+                nodes.state_preparation,
+                ["data_summary", "params:data_engineering"],
+                "preparation",
+                name="state_preparation",
+            ),
+            node(
                 nodes.predict_new_cells,
-                ["new_expression", "chosen_networks", "params:predict", "params:data_engineering"],
+                ["new_expression", "chosen_networks", "preparation", "params:predict"],
                 ["new_probabilities", "new_activations", "prediction_summary"],
                 name="predict_new_cells",
             ),
