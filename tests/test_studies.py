@@ -26,6 +26,7 @@ FEW = {
     "modelling": {"tuning": {"n_trials": 1}, "fit": {"max_epochs": 3}},
     "cross_validation": {"n_splits": 2},
     "interpretation": {"control_inputs": 0, "permuted_labels": 0, "seeds": 0, "alternative_dags": 0},
+    "controls": {"rewired": 1, "permuted_genes": 0},
 }
 
 
@@ -167,11 +168,11 @@ def test_two_studies_run_in_turn_leave_each_others_results_untouched(tmp_path):
     first, runs = files_of(project.root, "one"), runs_of(project, "one")
     assert {"data/08_reporting/one/report.html", "data/06_models/one/optuna.db"} <= set(first)
     assert {f"data/06_models/one/{arm}/models.json" for arm in ("full", "pruned")} <= set(first)
-    assert len(runs) == 7  # the study, two arms, two folds each
+    assert len(runs) == 9  # the study, two arms, two folds each, two controls
     project.kedro("run", "--env", "two")
     assert files_of(project.root, "one") == first
     assert runs_of(project, "one").equals(runs)
-    assert len(runs_of(project, "two")) == 7
+    assert len(runs_of(project, "two")) == 9
     second = files_of(project.root, "two")
     assert {name.replace("/two/", "/one/") for name in second} == set(first)
     # Nothing lies outside of a study's place.
