@@ -6,15 +6,16 @@ import logging
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from kpnn.errors import CellsError, some_names
+from kpnn.settings_base import Settings
 
 _log = logging.getLogger(__name__)
 
 
-class FoldSettings(BaseModel):
+class FoldSettings(Settings):
     """How the cells are split for cross-validation.
 
     Attributes:
@@ -23,8 +24,6 @@ class FoldSettings(BaseModel):
         group_by: column of the cells (donor, sample) whose cells stay together; None: cells are independent.
         seed: seed of the shuffling; repeat r uses seed + r.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_splits: int = Field(5, ge=2)
     n_repeats: int = Field(1, ge=1)

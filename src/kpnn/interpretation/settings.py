@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from kpnn.settings_base import Settings
 
 
-class InterpretationSettings(BaseModel):
+class InterpretationSettings(Settings):
     """How much is trained again to say what node weights mean; see `conf/base/parameters_reporting.yml`.
 
     Attributes:
@@ -16,8 +18,6 @@ class InterpretationSettings(BaseModel):
         seed: of everything drawn.
         top: how many nodes make the top.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     control_inputs: int = Field(1, ge=0)
     permuted_labels: int = Field(1, ge=0)

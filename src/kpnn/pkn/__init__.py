@@ -1,7 +1,7 @@
 """Prior knowledge networks: edge tables, pruning to measured genes, DAG selection."""
 
 from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_networkx
-from kpnn.pkn.dag import Dag
+from kpnn.pkn.dag import Dag, percent_saved
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.network import CleanUp, Pkn
@@ -29,6 +29,7 @@ __all__ = [
     "from_networkx",
     "gene_of",
     "induced_dag",
+    "percent_saved",
     "random_dags",
     "rewired_pkn",
     "select_dag",

@@ -112,3 +112,13 @@ class Dag:
             digest.update(f"{parent}\t{child}\t{sign}\n".encode())
         digest.update("\t".join(self.outputs).encode())
         return digest.hexdigest()
+
+
+def percent_saved(full: int, pruned: int) -> float:
+    """How much smaller a network is than the full one, as CORNETO's tutorial counts it: (1 - pruned / full) * 100.
+
+    Args:
+        full: parameters or edges of the full network, at least 1.
+        pruned: likewise, of the other.
+    """
+    return 100.0 * (1.0 - pruned / full)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kpnn.errors import some_names
 from kpnn.evaluation import METRICS, Comparison, interval
+from kpnn.pkn import percent_saved
 from kpnn.reporting.paired import compare_arms, scores_of
 from kpnn.reporting.standing import controls_table, size_curve, size_in_words, standing_in_words
 from kpnn.reporting.study import ArmTables, Study
@@ -116,12 +117,11 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
 
 
 def _savings(reference: ArmTables, candidate: ArmTables) -> dict[str, float]:
-    """The tutorial's formulas: (1 - pruned / full) * 100."""
     metrics = {}
     for name, size in (("parameter_compression_percent", "n_parameters"), ("edge_compression_percent", "n_edges")):
         full, pruned = reference.size(size), candidate.size(size)
         if full and pruned is not None:
-            metrics[name] = 100 * (1 - pruned / full)
+            metrics[name] = percent_saved(full, pruned)
     return metrics
 
 

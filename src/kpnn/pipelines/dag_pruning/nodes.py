@@ -21,6 +21,7 @@ from kpnn.pkn import (
     SolveSettings,
     enumerate_dags,
     induced_dag,
+    percent_saved,
     rewired_pkn,
     select_dag,
     size_path,
@@ -190,8 +191,8 @@ def summarise(
     dag = _as_kept(selection.dag, selection.pkn, settings)
     full, pruned = _sizes(full_dag), _sizes(dag)
     compression = {
-        "parameter_compression_percent": 100.0 * (1.0 - pruned["n_parameters"] / full["n_parameters"]),
-        "edge_compression_percent": 100.0 * (1.0 - pruned["n_edges"] / full["n_edges"]),
+        "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
+        "edge_compression_percent": percent_saved(full["n_edges"], pruned["n_edges"]),
         "full": full,
         "pruned": pruned,
     }

@@ -10,21 +10,20 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
+from kpnn.settings_base import Settings
 from kpnn.training.ensemble import predict_ensemble
 from kpnn.training.results import FoldStore
 
 
-class PredictSettings(BaseModel):
+class PredictSettings(Settings):
     """How new cells are predicted; see `conf/base/parameters_predict.yml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     arm: Literal["full", "pruned"] = "pruned"
     missing_genes: Literal["error", "zeros"] = "error"

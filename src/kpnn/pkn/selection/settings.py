@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from kpnn.errors import SelectionError, some_names
 from kpnn.pkn.network import Pkn
+from kpnn.settings_base import Settings
 
 Edge = tuple[str, str]
 Method = Literal["compact", "acyclic_flow"]
@@ -56,7 +57,7 @@ _Seconds = Annotated[float, _must_be("above 0 seconds", lambda value: _is_number
 _Share = Annotated[float, _must_be("at least 0 and below 1", lambda value: _is_number(value) and 0 <= value < 1)]
 
 
-class SelectionRules(BaseModel):
+class SelectionRules(Settings):
     """Demands on the selected DAG.
 
     Attributes:
@@ -70,8 +71,6 @@ class SelectionRules(BaseModel):
         reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them. With
             one output they are the same.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep_nodes: _NodeNames = ()
     forbid_nodes: _NodeNames = ()
@@ -138,7 +137,7 @@ class SolveLimits:
     seed: int
 
 
-class SolveSettings(BaseModel):
+class SolveSettings(Settings):
     """How a DAG is searched for; what it must satisfy is in `SelectionRules`.
 
     Attributes:
@@ -151,8 +150,6 @@ class SolveSettings(BaseModel):
         tie_break: which of several optimal DAGs to take: `support` prefers nodes with many PKN edges to inputs,
             `balanced` also spreads the inputs evenly over their parents, `random` draws by seed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Annotated[Method, _one_of(Method)] = "compact"
     solver: Annotated[SolverName, _one_of(SolverName)] = "HIGHS"
