@@ -143,3 +143,18 @@ def test_pbmc68k_with_three_outputs_reaches_all_genes_from_each() -> None:
     selection.verify()
     assert (selection.status, selection.objective, len(selection.dag.neurons)) == ("optimal", 228, 76)
     assert lost_pairs(source, selection.dag) == set()
+
+
+def test_a_path_may_lead_through_another_output_however_dear_the_direct_edge_is() -> None:
+    """A hidden node whose only child is an output hangs on nothing else, and no edge is paid for twice."""
+    pairs = [("h2", "o0"), ("o0", "g0"), ("o1", "g0"), ("o1", "h2")]
+    edges = pd.DataFrame(pairs, columns=["parent", "child"]).assign(cost=[1.0, 1.0, 3.0, 1.0])
+    pkn = Pkn.from_edges(edges, inputs=["g0"], outputs=["o0", "o1"])
+    selection = select_dag(pkn, reach="every")
+    selection.verify()
+    assert (selection.status, selection.objective) == ("optimal", 3.0)
+    assert set(zip(selection.dag.edges["parent"], selection.dag.edges["child"], strict=True)) == {
+        ("h2", "o0"),
+        ("o0", "g0"),
+        ("o1", "h2"),
+    }

@@ -201,13 +201,17 @@ class _Builder:
 
         The kept nodes above an input that reaches k outputs, these among them, have an edge each towards the input. At
         most as many of these edges as the input has parents lead to the input itself, so that the others, which lead to
-        hidden nodes or outputs, are at least k less the coverage more than there are hidden nodes.
+        hidden nodes or outputs, are at least k less the coverage more than there are hidden nodes. That holds for inputs
+        whose cost is that of their coverage; where edges to an input have columns, all that are kept are paid for.
         """
         reduced = self.reduced
         if self.edge_form or not reduced.reach:
             return 0.0
         n_outputs = reduced.reach.inputs.sum(axis=0)
-        most = int((n_outputs - reduced.coverage)[reduced.is_input].max())
+        of_classes = np.array([code for each in reduced.classes for code in each.genes], dtype=np.int64)
+        if not len(of_classes):
+            return 0.0
+        most = int((n_outputs - reduced.coverage)[of_classes].max())
         return max(0, most) * float(reduced.cost.min())
 
     def _connect_neurons(self) -> None:
@@ -229,8 +233,9 @@ class _Builder:
             if not always:
                 self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
             if not has_input[code]:
-                columns, _ = self._kept_sum(reduced.child[children_of[code]])
-                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+                columns, always = self._kept_sum(reduced.child[children_of[code]])
+                if not always:
+                    self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
 
     def _serve_classes(self) -> None:
         """A kept neuron without a kept hidden child needs an input of its own; there may be too few to go round."""
