@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from brute_force import AllSubsets, Case
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from pkn_strategies import cases, pkn_of
 from test_known_instances import needs_data, pbmc68k
 
@@ -115,11 +116,25 @@ def test_the_heuristic_that_knows_no_limits_keeps_all_pairs_and_closes_no_cycle(
     assert lost_pairs(reduced.pkn, dag) == set()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
-@given(cases(with_rules=False, unit_costs=True, n_outputs=(2, 3), reach="every"))
+@st.composite
+def cases_with_a_hub(draw: st.DrawFn) -> Case:
+    """Two or three outputs above one hidden node above two inputs, and some other edges."""
+    outputs, hidden = [f"o{i}" for i in range(draw(st.integers(2, 3)))], ["h0", "h1", "h2", "h3"]
+    edges = [*((output, "h0") for output in outputs), ("h0", "g0"), ("h0", "g1")]
+    others = [(a, b) for a in outputs + hidden for b in [*hidden, "g0", "g1"] if a != b and (a, b) not in edges]
+    edges += draw(st.lists(st.sampled_from(others), max_size=7, unique=True))
+    table = pd.DataFrame(edges, columns=["parent", "child"])
+    pruned = Pkn.from_edges(table, inputs=["g0", "g1"], outputs=outputs).pruned()
+    pairs = tuple(zip(pruned.edges["parent"], pruned.edges["child"], strict=True))
+    return Case(pairs, (1.0,) * len(pairs), pruned.inputs, pruned.outputs, reach="every")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases_with_a_hub())
 def test_the_way_over_a_hub_finds_what_the_edge_form_alone_finds(case: Case) -> None:
     truth = AllSubsets(case).optimum
-    assume(truth is not None and hub_form_applies(presolve(pkn_of(case), SelectionRules(reach="every"))))
+    assert truth is not None
+    assert hub_form_applies(presolve(pkn_of(case), SelectionRules(reach="every")))
     assert select_dag(pkn_of(case), reach="every").objective == pytest.approx(truth)
 
 
