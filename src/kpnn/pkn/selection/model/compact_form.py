@@ -201,8 +201,9 @@ class _Builder:
 
         The kept nodes above an input that reaches k outputs, these among them, have an edge each towards the input. At
         most as many of these edges as the input has parents lead to the input itself, so that the others, which lead to
-        hidden nodes or outputs, are at least k less the coverage more than there are hidden nodes. That holds for inputs
-        whose cost is that of their coverage; where edges to an input have columns, all that are kept are paid for.
+        hidden nodes or outputs, are at least k less the coverage more than there are hidden nodes. That holds for
+        inputs whose cost is that of their coverage; where edges to an input have columns, all that are kept are paid
+        for.
         """
         reduced = self.reduced
         if self.edge_form or not reduced.reach:
