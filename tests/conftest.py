@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from kedro_project import REPOSITORY, Project, make_project
 
@@ -23,8 +22,3 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no real data: ../shared/data is not there")
     return SHARED
-
-
-# How long drawing takes, and how much is drawn in vain, depends on the machine and its load; what is tested does not.
-settings.register_profile("any_machine", suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-settings.load_profile("any_machine")
