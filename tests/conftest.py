@@ -11,6 +11,11 @@ from kedro_project import REPOSITORY, Project, make_project
 SHARED = REPOSITORY.parent / "shared" / "data"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of bytes by its argument: test processes must agree on names, and packed bytes hold the time."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
