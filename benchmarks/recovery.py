@@ -152,7 +152,13 @@ def draw(condition: Condition, seed: int, sizes: Sizes) -> Study:
     counts = counts[:, pd.Index(nodes).get_indexer(list(pkn.inputs))]
     expression = Transform(float(np.median(totals)) if condition.normalize else None).apply(counts, totals)
     cells = LabelledCells(
-        expression, y[:, None].astype(np.float32), labels.index.to_numpy().astype(str), pkn.inputs, (output,), donors
+        expression,
+        y[:, None].astype(np.float32),
+        labels.index.to_numpy().astype(str),
+        pkn.inputs,
+        (output,),
+        donors,
+        totals,
     )
     truth = simulation.truth
     planted = not condition.unplanted
@@ -215,7 +221,7 @@ def interferon_study() -> Study:
     totals, columns = np.asarray(counts.sum(axis=1)).ravel(), nodes.get_indexer(list(pkn.inputs))
     expression = Transform(size).apply(counts, totals)[:, columns]
     y, barcodes = labels.to_numpy()[:, None].astype(np.float32), labels.index.to_numpy().astype(str)
-    cells = LabelledCells(expression, y, barcodes, pkn.inputs, (str(labels.name),))
+    cells = LabelledCells(expression, y, barcodes, pkn.inputs, (str(labels.name),), None, totals)
     return Study(counts[:, columns], cells, dags, ("STAT1", "STAT2", "IRF9"), ())
 
 
@@ -240,7 +246,8 @@ def train(study: Study, dag: Dag, seed: int, sizes: Sizes, settings: dict[str, A
     held_out = _held_out(study.cells, sizes.folds, np.random.default_rng(seed))
     training = [np.setdiff1d(np.arange(len(study.cells.labels)), part) for part in held_out]
     chosen = COMMON.model_copy(update=settings)
-    models = refit([Refit(dag, chosen, part, seed + n) for n, part in enumerate(training)], study.cells, sizes.training)
+    refits = [Refit(dag, chosen, part, seed + n, sizes.members) for n, part in enumerate(training)]
+    models = refit(refits, study.cells, sizes.training)
     parts = enumerate(zip(models, training, held_out, strict=True))
     return [TrainedFold(0, number, *of_fold, chosen) for number, of_fold in parts]
 

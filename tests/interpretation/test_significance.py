@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -45,6 +46,51 @@ def test_within_donors_z_is_standardized_over_permutations_within_donors():
     sums = np.array([ranks[rows].sum(axis=0) for rows in permutations])
     found = activity_test([HeldOutEvidence(activations, np.ones(3), labels, donors)])
     np.testing.assert_allclose(found.z, (ranks[labels > 0].sum(axis=0) - sums.mean(axis=0)) / sums.std(axis=0))
+
+
+def test_beside_depth_z_is_standardized_over_permutations_among_cells_of_like_depth():
+    rng = np.random.default_rng(8)
+    depth, labels = rng.permutation(16) * 100.0 + 500, np.tile([1.0, 0.0], 8)
+    labels[rng.permutation(16)] = labels.copy()
+    activations = rng.normal(size=(16, 4)) + depth[:, None] / 300
+    order = rankdata(depth)
+    straight = [np.polyval(np.polyfit(order, column, 1), order) for column in activations.T]
+    ranks = rankdata(activations - np.transpose(straight), axis=0)
+    halves = [np.flatnonzero(order <= 8), np.flatnonzero(order > 8)]
+    means, variances = np.zeros(4), np.zeros(4)
+    for half in halves:
+        subsets = [half[list(chosen)] for chosen in combinations(range(8), int(labels[half].sum()))]
+        sums = np.array([ranks[rows].sum(axis=0) for rows in subsets])
+        means, variances = means + sums.mean(axis=0), variances + sums.var(axis=0)
+    found = activity_test([HeldOutEvidence(activations, np.ones(4), labels, depth=depth)])
+    np.testing.assert_allclose(found.z, (ranks[labels > 0].sum(axis=0) - means) / np.sqrt(variances), atol=1e-9)
+
+
+@pytest.mark.parametrize("with_donors", [False, True])
+def test_what_only_tells_depth_is_not_called_where_one_class_is_sequenced_deeper(with_donors):
+    rng = np.random.default_rng(9)
+    donors = np.repeat(np.arange(4), 60) if with_donors else None
+    blind, beside = [], []
+    for _ in range(20):
+        labels = (rng.random(240) < 0.3).astype(float)
+        depth = np.exp(rng.normal(8, 0.4, 240) + 0.3 * labels)
+        # Means and spread go with depth, as logarithms of few counts do.
+        noise = rng.normal(size=(240, 30)) * (8000 / depth[:, None])
+        activations = np.tanh(noise - 8000 / depth[:, None])
+        blind.append(activity_test([HeldOutEvidence(activations, np.ones(30), labels, donors)]).p_value)
+        beside.append(activity_test([HeldOutEvidence(activations, np.ones(30), labels, donors, depth=depth)]).p_value)
+    assert np.mean(np.concatenate(blind) < 0.05) > 0.1
+    assert np.mean(np.concatenate(beside) < 0.05) == pytest.approx(0.05, abs=0.025)
+
+
+def test_looking_beside_depth_costs_little_where_depth_has_nothing_to_do_with_the_classes():
+    rng, blind, beside = np.random.default_rng(10), [], []
+    for _ in range(20):
+        labels, depth = (np.arange(120) % 2).astype(float), np.exp(rng.normal(8, 0.5, 120))
+        evidence = HeldOutEvidence(rng.normal(size=(120, 20)) + 0.7 * labels[:, None], np.ones(20), labels)
+        blind.append(activity_test([evidence]).z.mean())
+        beside.append(activity_test([replace(evidence, depth=depth)]).z.mean())
+    assert np.mean(beside) > 0.95 * np.mean(blind)
 
 
 def test_p_values_of_neurons_that_know_nothing_are_uniform_in_one_fold():

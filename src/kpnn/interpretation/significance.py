@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm, rankdata
+
+_STRATA, _CELLS_PER_STRATUM = 5, 4
+"""Most strata of depth, and cells of the rarer class that each has on average: fewer would tell little."""
+_DEGREE, _CELLS_PER_TERM = 3, 10
+"""Of the polynomial in depth, and the cells that each of its terms asks for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +24,7 @@ class HeldOutEvidence:
         labels: 0/1, shape (n_cells,).
         groups: name or number of each cell's donor or sample, shape (n_cells,); None: cells are independent.
         repeat: of cross-validation.
+        depth: sum of each cell's counts, shape (n_cells,); None: not known.
     """
 
     activations: np.ndarray
@@ -26,6 +32,7 @@ class HeldOutEvidence:
     labels: np.ndarray
     groups: np.ndarray | None = None
     repeat: int = 0
+    depth: np.ndarray | None = None
 
     @property
     def difference(self) -> np.ndarray:
@@ -48,7 +55,7 @@ def together(members: Sequence[HeldOutEvidence]) -> HeldOutEvidence:
     if len(members) == 1:
         return members[0]
     used = np.mean([one.activations * one.gradient for one in members], axis=0)
-    return HeldOutEvidence(used, np.ones(used.shape[1]), members[0].labels, members[0].groups, members[0].repeat)
+    return replace(members[0], activations=used, gradient=np.ones(used.shape[1]))
 
 
 def contribution(evidence: HeldOutEvidence) -> np.ndarray:
@@ -81,6 +88,10 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     In each fold, cells are ranked by the neuron's activity, the way round that the network uses it, and the rank sum of
     class 1 is standardized by its exact mean and variance over all permutations of the labels (Wilcoxon 1945; within
     groups: van Elteren 1960). Where every group is of one class, groups exchange it as wholes and are the observations.
+
+    Where the cells' depth is known, what it tells of the activity is taken off first and cells exchange their classes
+    only with cells of about their depth (Hodges & Lehmann 1962: aligned ranks). However counts are scaled, detection
+    and variance go with depth, and where one class is sequenced deeper every node would seem to differ.
 
     The z of K folds are added up. They are not independent: each fold's networks learned, from the other folds' labels,
     which way round and on which genes a neuron speaks. For contrasts d_f of independent folds and networks that learn
@@ -115,18 +126,21 @@ def _rank_test(fold: HeldOutEvidence) -> tuple[np.ndarray, np.ndarray, bool]:
     used = fold.activations * fold.gradient
     # Sums in another order differ in the last digits: what is equal must count as equal.
     largest = np.abs(used).max(axis=0, initial=0.0)
-    used = np.round(np.divide(used, largest, out=np.zeros_like(used), where=largest > 0), 10)
+    used = np.divide(used, largest, out=np.zeros_like(used), where=largest > 0)
+    used = np.round(used if fold.depth is None else beside_depth(used, fold.depth), 10)
     above = np.zeros(used.shape[1])
     variance, smallest_step, compared = np.zeros(used.shape[1]), np.inf, False
-    for values, positive in _blocks(used, fold.labels > 0, fold.groups):
-        n, n_positive = len(positive), int(positive.sum())
-        if n_positive in (0, n):
-            continue
-        compared, step = True, 1 / (n + 1)
-        smallest_step = min(smallest_step, step)
-        ranks = step * rankdata(values, axis=0)
-        above += ranks[positive].sum(axis=0) - n_positive * ranks.mean(axis=0)
-        variance += n_positive * (n - n_positive) / n * ranks.var(axis=0, ddof=1)
+    for block in _blocks(used, fold):
+        step = 1 / (len(block.positive) + 1)
+        ranks = step * rankdata(block.values, axis=0)
+        for stratum in np.unique(block.strata):
+            of_stratum, positive = ranks[block.strata == stratum], block.positive[block.strata == stratum]
+            n, n_positive = len(positive), int(positive.sum())
+            if n_positive in (0, n):
+                continue
+            compared, smallest_step = True, min(smallest_step, step)
+            above += of_stratum[positive].sum(axis=0) - n_positive * of_stratum.mean(axis=0)
+            variance += n_positive * (n - n_positive) / n * of_stratum.var(axis=0, ddof=1)
     known = variance > 1e-12
     sd = np.sqrt(np.where(known, variance, 1.0))
     z = np.where(known, above / sd, 0.0)
@@ -134,17 +148,57 @@ def _rank_test(fold: HeldOutEvidence) -> tuple[np.ndarray, np.ndarray, bool]:
     return z, half_step, compared
 
 
-def _blocks(
-    used: np.ndarray, positive: np.ndarray, groups: np.ndarray | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Observations that exchange their classes with each other: values and classes of each block of them."""
+def beside_depth(values: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """What of some values a smooth function of depth does not tell: residuals of a polynomial in the rank of depth.
+
+    No class is looked at, so exchanging classes among cells of equal depth stays exact.
+
+    Args:
+        values: shape (n_cells, n_columns).
+        depth: sum of each cell's counts, shape (n_cells,).
+    """
+    degree = min(_DEGREE, len(depth) // _CELLS_PER_TERM)
+    terms = np.vander(rankdata(depth) / (len(depth) + 1) - 0.5, degree + 1)
+    return values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Observations that are ranked together, of which those in the same stratum exchange their classes.
+
+    Attributes:
+        values: shape (n, n_neurons).
+        positive: whether each is of class 1, shape (n,).
+        strata: shape (n,).
+    """
+
+    values: np.ndarray
+    positive: np.ndarray
+    strata: np.ndarray
+
+
+def _blocks(used: np.ndarray, fold: HeldOutEvidence) -> Iterator[_Block]:
+    positive, groups = fold.labels > 0, fold.groups
     if groups is None:
-        yield used, positive
+        yield _Block(used, positive, _depth_strata(positive, fold.depth))
         return
     names, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
     if (positive == positive[first[group_of]]).all():
         means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(names))])
-        yield np.round(means, 10), positive[first]
+        yield _Block(np.round(means, 10), positive[first], np.zeros(len(names), dtype=int))
         return
     for group in range(len(names)):
-        yield used[group_of == group], positive[group_of == group]
+        own = group_of == group
+        depth = None if fold.depth is None else fold.depth[own]
+        yield _Block(used[own], positive[own], _depth_strata(positive[own], depth))
+
+
+def _depth_strata(positive: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
+    """Strata of as many cells each by depth, as many strata as the rarer class has cells for; one where not known."""
+    n = len(positive)
+    rarer = min(int(positive.sum()), n - int(positive.sum()))
+    n_strata = min(_STRATA, rarer // _CELLS_PER_STRATUM)
+    strata = np.zeros(n, dtype=int)
+    if depth is not None and n_strata > 1:
+        strata[np.argsort(depth, kind="stable")] = np.arange(n) * n_strata // n
+    return strata

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from kpnn.cells import CellsInMemory, CellsOnDisk, CellStore
+from kpnn.cells import DEPTH, CellsInMemory, CellsOnDisk, CellStore
 from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class LabelledCells:
         nodes: input node names of the columns.
         outputs: output node names of the label columns.
         groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
+        depth: sum of each cell's counts over all genes of the file, shape (n_cells,), or None where it is not known.
+            No fit sees it: it is what nodes are tested beside.
     """
 
     store: CellStore
@@ -39,6 +41,7 @@ class LabelledCells:
     nodes: tuple[str, ...]
     outputs: tuple[str, ...]
     groups: np.ndarray | None = None
+    depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, CellStore):
@@ -54,8 +57,8 @@ class LabelledCells:
         """Takes the matched cells as `data_engineering` leaves them.
 
         Args:
-            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output. If it is
-                backed by its file, expression stays there.
+            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output, where
+                they are known `obs["total_counts"]`. If it is backed by its file, expression stays there.
             outputs: output node names.
             group_by: column of `obs` whose values stay together in every split.
 
@@ -79,6 +82,7 @@ class LabelledCells:
             tuple(cells.var["node"].astype(str)),
             tuple(outputs),
             None if group_by is None else cells.obs[group_by].astype(str).to_numpy(),
+            _depth_of(cells, (*outputs, group_by)),
         )
 
     @property
@@ -179,3 +183,8 @@ class LabelledCells:
         for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
             digest.update("\t".join(names).encode())
         return digest.hexdigest()
+
+
+def _depth_of(cells: AnnData, spoken_for: Sequence[str | None]) -> np.ndarray | None:
+    """Sum of each cell's counts, where it is known and its column is none of the study's own."""
+    return None if DEPTH in spoken_for or DEPTH not in cells.obs else cells.obs[DEPTH].to_numpy(dtype=np.float64)
