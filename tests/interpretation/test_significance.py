@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from kpnn.interpretation import HeldOutEvidence, activity_test, agreement
 from kpnn.interpretation.significance import contribution, together
@@ -190,7 +190,38 @@ def test_a_neuron_that_never_varies_is_never_called():
 def test_rankings_are_compared_over_the_nodes_that_both_have():
     first = pd.Series({"a": 3.0, "b": -2.0, "c": 1.0, "x": 9.0})
     second = pd.Series({"a": -6.0, "b": 4.0, "c": 2.0, "y": 8.0})
-    assert pair(first, second, k=2) == (1.0, 1.0, 3)
-    assert pair(first, pd.Series({"z": 1.0}))[2] == 0
+    assert pair(first, second, k=2) == (1.0, 1.0, 2 / 3, 3)
+    assert pair(first, pd.Series({"z": 1.0}))[3] == 0
     found = agreement({"1": first, "2": second, "3": pd.Series({"z": 1.0})}, k=2)
-    assert (found.n_pairs, found.rank_correlation, found.top_overlap) == (1, 1.0, 1.0)
+    assert (found.n_pairs, found.rank_correlation, found.top_overlap, found.chance_overlap) == (1, 1.0, 1.0, 2 / 3)
+
+
+def test_the_overlap_of_chance_is_that_of_random_rankings():
+    rng, names = np.random.default_rng(12), list("abcdefghij")
+    draws = [pair(*(pd.Series(rng.random(10), names) for _ in range(2)), k=3) for _ in range(300)]
+    overlaps, by_chance = np.array(draws)[:, 1], np.array(draws)[:, 2]
+    assert overlaps.mean() == pytest.approx(by_chance[0], abs=0.05)
+
+
+@pytest.mark.parametrize("donors", [None, "crossed"])
+def test_a_node_of_the_smallest_visible_roc_auc_is_found_in_four_studies_of_five(donors):
+    rng, n_nodes = np.random.default_rng(13), 40
+    labels = (rng.random(150) < 0.4).astype(float)
+    groups = None if donors is None else np.arange(150) % 3
+
+    def test(shift):
+        activations = rng.normal(size=(150, 600)) + shift * labels[:, None]
+        return activity_test([HeldOutEvidence(activations, np.ones(600), labels, groups)])
+
+    visible = test(0.0).smallest_visible(n_nodes, 0.05)
+    found = test(np.sqrt(2) * norm.ppf(visible))  # two normals that far apart have this ROC-AUC
+    assert found.roc_auc.mean() == pytest.approx(visible, abs=0.01)
+    assert np.mean(found.p_value < 0.05 / n_nodes) == pytest.approx(0.8, abs=0.06)
+
+
+def test_no_roc_auc_is_visible_where_donors_are_too_few_to_show_any():
+    donors = np.repeat(np.arange(4), 30)
+    labels = (donors < 2).astype(float)
+    found = activity_test([HeldOutEvidence(np.random.default_rng(0).normal(size=(120, 3)), np.ones(3), labels, donors)])
+    assert np.isnan(found.smallest_visible(3, 0.05))
+    assert np.isnan(activity_test([HeldOutEvidence(np.ones((9, 1)), np.ones(1), np.ones(9))]).smallest_visible(1, 0.05))
