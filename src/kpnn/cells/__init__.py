@@ -1,7 +1,7 @@
 """Cells: expression readers, class labels, matching with a PKN's genes, folds, and where matched cells are kept."""
 
 from kpnn.cells.account import Step
-from kpnn.cells.depth import DepthByClass, depth_by_class, warn_of_depth
+from kpnn.cells.depth import DepthByClass, depth_by_class, depth_by_column, depth_warnings, warn_of_depth
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
@@ -28,6 +28,8 @@ __all__ = [
     "Transform",
     "check_class_labels",
     "depth_by_class",
+    "depth_by_column",
+    "depth_warnings",
     "match",
     "open_expression",
     "read_class_labels",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kpnn.reporting.blocks import Block, Blocks, Bullets, Settings, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
+from kpnn.reporting.depth import depth_blocks
 from kpnn.reporting.figures.performance import (
     calibration_figure,
     controls_figure,
@@ -123,7 +124,7 @@ def data_section(study: Study) -> Blocks:
     if summary.get("transform"):
         done = ", ".join(f"{name} {value}" for name, value in summary["transform"].items())
         blocks.append(Text(f"Expression was transformed by: {done}."))
-    return tuple(blocks)
+    return (*blocks, *depth_blocks(study))
 
 
 def record_section(study: Study) -> Blocks:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, check_class_labels, depth_by_class, match, warn_of_depth
+from kpnn.cells import (
+    Expression,
+    StreamedMatch,
+    check_class_labels,
+    depth_by_class,
+    depth_by_column,
+    match,
+    warn_of_depth,
+)
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import CellsError, PknError, SettingsError
 from kpnn.files import sha256_of
@@ -136,6 +144,7 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.groups)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
+from kpnn.reporting.depth import depth_metrics
 from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, file_name, paper_figures
 from kpnn.reporting.figures.performance import calibration_figure
 from kpnn.reporting.figures.training import learning_curves_figure
@@ -29,7 +30,13 @@ def log_report(study: Study, report: Report, files: Path) -> None:
         page = Path(name) / "report.html"
         page.write_text(report.page, encoding="utf-8")
         artifacts = [page, *sorted(files.iterdir())]
-        log_study(answer.metrics, _record(study), _tags(study, answer), artifacts, _description(study, answer))
+        log_study(
+            answer.metrics | depth_metrics(study),
+            _record(study),
+            _tags(study, answer),
+            artifacts,
+            _description(study, answer),
+        )
     if len(report.comparison):
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:
