@@ -14,7 +14,12 @@ def create_pipeline() -> Pipeline:
     """From raw expression, class labels and edges to matched cells, PKN, full DAG, folds and a summary."""
     return pipeline(
         [
-            node(nodes.check_labels, ["class_labels", _SETTINGS, _FOLDS], "labels", name="check_labels"),
+            node(
+                nodes.check_labels,
+                ["class_labels", "raw_expression", _SETTINGS, _FOLDS],
+                "labels",
+                name="check_labels",
+            ),
             node(
                 nodes.assemble_network,
                 ["edges", "signalling", "regulon", _SETTINGS],
