@@ -37,7 +37,7 @@ def check_labels(
     cross_validation: FoldSettings,
 ) -> CheckedLabels:
     """Finds class labels and the column of groups, in their own table or in the cells' `obs`, and validates them."""
-    return CheckedLabels(label_cells(table, expression, settings, cross_validation.group_by))
+    return CheckedLabels(label_cells(table, expression, settings, cross_validation.group_by), expression)
 
 
 def assemble_network(
@@ -74,12 +74,10 @@ def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngi
     return StatedNetwork(pkn, tuple(edges.attrs.get("sources", [source])), node_of)
 
 
-def match_cells(
-    expression: Expression, labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings
-) -> MatchedStudy:
+def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings) -> MatchedStudy:
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     node_of = {gene_of(node, settings.input_suffix): node for node in network.pkn.inputs}
-    named = labels.of_cells.named(network.node_of)
+    named, expression = labels.of_cells.named(network.node_of), labels.expression
     matched = match(
         expression,
         named.table,

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kpnn.cells import ClassLabels, Matched, StreamedMatch
+from kpnn.cells import ClassLabels, Expression, Matched, StreamedMatch
 from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pkn import Dag, Pkn
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedLabels(HandedOn):
-    """Class labels that can be used.
+    """Class labels that can be used, and the cells that they are of.
 
     Attributes:
         of_cells: the labels, their columns named as the user has them.
+        expression: the opened file; a file from afar is fetched once.
     """
 
     of_cells: ClassLabels
+    expression: Expression
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
             node(nodes.state_network, ["network", "labels", _SETTINGS], "stated_network", name="state_network"),
             node(
                 nodes.match_cells,
-                ["raw_expression", "labels", "stated_network", _SETTINGS],
+                ["labels", "stated_network", _SETTINGS],
                 "matched_study",
                 name="match_cells",
             ),
