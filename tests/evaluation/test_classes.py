@@ -73,7 +73,9 @@ def test_a_class_without_cells_is_left_out_of_the_balanced_accuracy():
     there = classes < 2
     found = score(np.eye(3)[classes[there]], p[there], OUTPUTS, one_of_k=True)
     calls = p[there].argmax(axis=1)
-    assert found["balanced_accuracy"] == pytest.approx(recall_score(classes[there], calls, labels=[0, 1], average=None).mean())
+    assert found["balanced_accuracy"] == pytest.approx(
+        recall_score(classes[there], calls, labels=[0, 1], average=None).mean()
+    )
 
 
 def test_questions_of_their_own_are_scored_as_before():

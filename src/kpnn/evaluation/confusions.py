@@ -8,6 +8,17 @@ import pandas as pd
 from kpnn.evaluation.metrics import called
 
 
+def by_cell(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities of held-out cells, both of shape (n_rows, n_outputs), a row per cell, fold and repeat.
+
+    Args:
+        predictions: as for `confusion_matrix`.
+    """
+    outputs = list(dict.fromkeys(predictions["output"]))
+    wide = predictions.set_index(["repeat", "fold", "barcode", "output"])[["label", "probability"]].unstack("output")
+    return wide["label"][outputs].to_numpy(), wide["probability"][outputs].to_numpy()
+
+
 def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
     """How often cells of each class are called each class: the most probable one in the fold that held them out.
 
@@ -20,8 +31,7 @@ def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
         of the outputs. A cell counts once per repeat.
     """
     outputs = list(dict.fromkeys(predictions["output"]))
-    wide = predictions.set_index(["repeat", "fold", "barcode", "output"])[["label", "probability"]].unstack("output")
-    labels, probabilities = (wide[name][outputs].to_numpy() for name in ("label", "probability"))
+    labels, probabilities = by_cell(predictions)
     counts = labels.T.astype(int) @ called(probabilities, one_of_k=True)
     return pd.DataFrame(counts, index=pd.Index(outputs, name="class"), columns=pd.Index(outputs, name="called"))
 

@@ -136,7 +136,14 @@ class ArmScores:
     @property
     def mean(self) -> float:
         """The arm's score: the mean over folds within a repeat, then over repeats, then over outputs."""
-        weights = fold_weights(self)
+        return self._mean(fold_weights(self))
+
+    @property
+    def output_means(self) -> dict[str, float]:
+        """The score of each output: the mean over folds within a repeat, then over repeats; NaN where it has none."""
+        return {name: self._mean(fold_weights(self, j)) for j, name in enumerate(self.outputs)}
+
+    def _mean(self, weights: np.ndarray) -> float:
         n_repeats = len(np.unique(self.folds[weights.any(axis=1), 0]))
         return float(np.nansum(weights * self.values) / n_repeats) if n_repeats else float("nan")
 
