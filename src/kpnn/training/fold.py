@@ -160,7 +160,7 @@ def _train(
             members.append(Member(network, float("inf"), np.zeros(0), history))
             continue
         predicted = predict_rows(network, fold.cells, fit.validation)
-        losses = cross_entropies(predicted, fold.cells.labels[fit.validation])
+        losses = cross_entropies(predicted, fold.cells.labels[fit.validation], one_of_k=fold.cells.one_of_k)
         members.append(Member(network, float(np.min(history.val_loss)), losses, history))
     return members
 
@@ -182,7 +182,7 @@ def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
         seed=fold.seed,
         predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, fitted.probabilities),
         member_predictions=member_table(cells.barcodes[task.held_out], cells.outputs, fitted.of_members),
-        metrics=score(y, fitted.probabilities, cells.outputs),
+        metrics=score(y, fitted.probabilities, cells.outputs, one_of_k=cells.one_of_k),
         hyperparameters=fitted.hyperparameters,
         history=fitted.history,
         trials=fitted.trials,

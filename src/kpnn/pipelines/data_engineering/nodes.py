@@ -18,7 +18,8 @@ from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Dag, Pkn, gene_of, shortest_path_dag
+from kpnn.pipelines.output_genes import say_genes_per_output
+from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, shortest_path_dag
 from kpnn.pkn.assembly import assemble_edges
 from kpnn.simulation import control_inputs
 
@@ -108,6 +109,8 @@ def finish(
     matched = study.matched
     for step in matched.cells.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
+    logger.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
+    say_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
     warn_of_depth(depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=groups is not None)
@@ -140,10 +143,16 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
             for name, net in networks
         ],
-        "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
+        "genes_per_output": {name: inputs_per_output(net) for name, net in networks},
+        "classes": _class_sizes(matched),
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
+
+
+def _class_sizes(matched: MatchedStudy) -> dict[str, int]:
+    """Number of cells of each output's class."""
+    return {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels}
