@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ MOST_COLUMNS = 10_000
 
 
 def read_text(path: str | Path, error: type[KpnnError]) -> str:
-    """Reads a UTF-8 text file, plain or gzipped, with or without a byte-order mark.
+    """Reads a UTF-8 text file, plain, gzipped or alone in a zip archive, with or without a byte-order mark.
 
     Args:
         path: the file.
@@ -40,7 +41,7 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     except (OSError, EOFError, zlib.error) as cause:
         raise error(f"{path}: cannot be read ({cause})") from None
     if raw[:4] == b"PK\x03\x04":
-        raise error(f"{path}: is an Excel workbook or another zip archive; save it as CSV")
+        raw = _only_file_of_zip(raw, path, error)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise error(f"{path}: is UTF-16 text; save it as UTF-8")
     try:
@@ -54,6 +55,18 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     if not text.strip():
         raise error(f"{path}: is empty")
     return text
+
+
+def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> bytes:
+    """What a zip archive holds, if that is one file: some databases pack their tables so."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            files = [part for part in archive.infolist() if not part.is_dir()]
+            if len(files) == 1:
+                return archive.read(files[0])
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as cause:
+        raise error(f"{path}: cannot be unpacked ({cause})") from None
+    raise error(f"{path}: is an Excel workbook or another zip archive of {len(files)} files; save it as CSV")
 
 
 def separator_of(header: str, path: str | Path) -> str:
