@@ -7,7 +7,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +88,7 @@ def read_string_table(
     path: str | Path,
     error: type[KpnnError],
     *,
-    needs: Iterable[str] = (),
+    needs: Iterable[str] | Callable[[list[str]], Iterable[str]] = (),
     separator: str | None = None,
     has_header: bool = True,
     without_header: str = "",
@@ -99,7 +99,7 @@ def read_string_table(
         path: CSV or TSV, plain or gzipped; comma, tab, semicolon and blank are told apart by the header. Lines that
             begin with `##` may stand above it.
         error: what to raise.
-        needs: columns that must be there.
+        needs: columns that must be there, or what says so of the header.
         separator: the column separator, where it is known.
         has_header: whether the first line names the columns; if not, they are called `1`, `2`...
         without_header: what else the user can do where a header is missing.
@@ -125,7 +125,8 @@ def read_string_table(
     header = _header(start, separator)
     if not has_header:
         header = [str(number) for number in range(1, len(header) + 1)]
-    missing = [name for name in needs if name not in header]
+    needed = needs(header) if callable(needs) else needs
+    missing = [name for name in needed if name not in header]
     if missing:
         advice = _is_data(header, text, separator, without_header)
         raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)}){advice}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -192,11 +193,7 @@ def _by_evidence(edges: _Edges, rule: CostRule) -> pd.Series:
     if is_missing.any():
         edges.notes.append(f"{int(is_missing.sum()):,} edges without {rule.column} cost {rule.highest:g}")
     if rule.rule == "levels":
-        assert rule.levels is not None
-        unknown = sorted(set(column[~is_missing]) - set(rule.levels))
-        if unknown:
-            raise PknError(f"{where}: no cost is said for {some_names(unknown)} (levels: {some_names(rule.levels)})")
-        return column.map(rule.levels).fillna(rule.highest).astype(float)
+        return _cost_of_levels(column, rule, where)
     if rule.rule == "items":
         n_items = column.str.split(_BETWEEN_ITEMS).map(lambda items: len({item.strip() for item in items} - {""}))
         return _cost_of_number(n_items.where(~is_missing, 0), rule)
@@ -209,6 +206,21 @@ def _by_evidence(edges: _Edges, rule: CostRule) -> pd.Series:
     if (numbers > rule.best).any():
         raise PknError(f"{where}: found {numbers.max():g}, above costs.best = {rule.best:g}")
     return 1 + (rule.highest - 1) * (1 - numbers.fillna(0) / rule.best)
+
+
+def _cost_of_levels(column: pd.Series, rule: CostRule, where: str) -> pd.Series:
+    """Of several levels (OmniPath writes `A;D`), the cheapest counts."""
+    levels = rule.levels or {}
+    entries = {value: [value] if value in levels else re.split(_BETWEEN_ITEMS, value) for value in column.unique()}
+    named = {one for found in entries.values() for one in found}
+    unknown = sorted(one for one in named - set(levels) if one.lower() not in _MISSING)
+    if unknown:
+        raise PknError(f"{where}: no cost is said for {some_names(unknown)} (levels: {some_names(levels)})")
+    cost_of = {
+        value: min((levels[one] for one in found if one in levels), default=rule.highest)
+        for value, found in entries.items()
+    }
+    return column.map(cost_of).astype(float)
 
 
 def _cost_of_number(numbers: pd.Series, rule: CostRule) -> pd.Series:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -39,37 +38,43 @@ def read_table(path: Path, columns: Mapping[str, str | int]) -> Stated:
     named = {field: str(name) for field, name in columns.items()}
     if numbered and not {"parent", "child"} <= set(named):
         raise PknError(f"{path}: columns: a table without a header needs the numbers of `parent` and `child`")
-    read = partial(
-        read_string_table,
+    table = read_string_table(
         path,
         PknError,
+        needs=lambda header: _fields(header, named).values(),
         has_header=not numbered,
         without_header="or number them: `columns: {parent: 1, child: 2, sign: 3}`",
     )
-    table = read()
-    notes: tuple[str, ...] = ()
-    if not {"parent", "child"} & set(named) and not {"parent", "child"} <= set(table):
-        pair = next((pair for pair in _USUAL_PAIRS if set(pair) <= set(table)), None)
-        if pair is not None:
-            named = {"parent": pair[0], "child": pair[1], **named}
-            notes = (f"`{pair[0]}` is taken for the parent and `{pair[1]}` for the child",)
-    named = {"parent": "parent", "child": "child", **named}
-    missing = [name for name in named.values() if name not in table]
-    if missing:
-        read(needs=missing)  # says what is there, and where data stand in the place of a header
-    if not {"sign", "stimulation"} & set(named) and "sign" not in table and set(_USUAL_SIGNS) <= set(table):
-        named = {**named, "stimulation": _USUAL_SIGNS[0], "inhibition": _USUAL_SIGNS[1]}
-    for field, usual in _USUAL_NAMES.items():
-        for name in usual:
-            if name in table and field not in named and not (field == "sign" and "stimulation" in named):
-                named[field] = name
+    fields = _fields(list(table), named)
+    is_told = {"parent", "child"} & set(named) or fields["parent"] == "parent"
+    note = f"`{fields['parent']}` is taken for the parent and `{fields['child']}` for the child"
     return Stated(
-        pd.DataFrame({field: table[name] for field, name in named.items()}),
+        pd.DataFrame({field: table[name] for field, name in fields.items()}),
         table,
-        names=named,
-        complexes=frozenset().union(*(_complexes(table, named[end]) for end in ("parent", "child"))),
-        notes=notes,
+        names=fields,
+        complexes=frozenset().union(*(_complexes(table, fields[end]) for end in ("parent", "child"))),
+        notes=() if is_told else (note,),
     )
+
+
+def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Which columns mean what: those that the user names, and those whose names say it.
+
+    Args:
+        header: names of the columns.
+        named: field -> column, of the fields that the user names.
+    """
+    fields = {"parent": "parent", "child": "child", **named}
+    if not {"parent", "child"} & set(named) and not {"parent", "child"} <= set(header):
+        pair = next((pair for pair in _USUAL_PAIRS if set(pair) <= set(header)), ("parent", "child"))
+        fields |= zip(("parent", "child"), pair, strict=True)
+    if not {"sign", "stimulation"} & set(fields) and "sign" not in header and set(_USUAL_SIGNS) <= set(header):
+        fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
+    for field, usual in _USUAL_NAMES.items():
+        there = [name for name in usual if name in header]
+        if there and field not in fields and not (field == "sign" and "stimulation" in fields):
+            fields[field] = there[0]
+    return fields
 
 
 def _complexes(table: pd.DataFrame, column: str) -> set[str]:
