@@ -13,14 +13,14 @@ import pandas as pd
 
 from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import PknError, SettingsError
+from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
+from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, shortest_path_dag
-from kpnn.pkn.assembly import assemble_edges
 from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
@@ -47,22 +47,11 @@ def assemble_network(
     regulon: pd.DataFrame | None,
     settings: DataEngineeringSettings,
 ) -> pd.DataFrame:
-    """Takes the edge list, or makes one from a signalling table, a regulon and the receptors of each output.
+    """Takes the edge list, or makes one from a regulon or sets of genes, signalling and the receptors of each output.
 
-    Which of the two it is says the catalog: `edges`, or `signalling` and `regulon`; the others' filepath is null.
+    Which of the two it is says the catalog; the filepath of what is not used is null.
     """
-    if edges is not None and signalling is None and regulon is None:
-        return edges
-    if edges is not None or signalling is None or regulon is None:
-        raise PknError(
-            "the catalog must give either `edges`, or `signalling` and `regulon`; set the filepath of what is not "
-            "used to null"
-        )
-    files = [str(table.attrs.get("source", "table")) for table in (signalling, regulon)]
-    source = " and ".join(files)
-    assembled = assemble_edges(signalling, regulon, settings.receptors, suffix=settings.input_suffix, source=source)
-    assembled.attrs["source"], assembled.attrs["sources"] = source, files
-    return assembled
+    return joined_knowledge(edges, signalling, regulon, settings)
 
 
 def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngineeringSettings) -> StatedNetwork:
