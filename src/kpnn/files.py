@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,44 @@ def sha256_of(path: str | Path) -> str | None:
         for part in sorted(part for part in place.rglob("*") if part.is_file()):
             digest.update(f"{part.relative_to(place).as_posix()}\t{sha256_of(part)}\n".encode())
         return digest.hexdigest()
+    return None
+
+
+_MANIFEST = "manifest.json"
+
+
+def seal(folder: Path) -> None:
+    """Writes down, as `manifest.json`, the size and SHA-256 of every file of a folder: the last file written to it.
+
+    Args:
+        folder: a folder of files, without folders in it.
+    """
+    parts = sorted(part for part in folder.iterdir() if part.is_file() and part.name != _MANIFEST)
+    listed = {part.name: {"bytes": part.stat().st_size, "sha256": sha256_of(part)} for part in parts}
+    (folder / _MANIFEST).write_text(json.dumps(listed, indent=2), encoding="utf-8")
+
+
+def broken_seal(folder: Path) -> str | None:
+    """Says, in words, what of a folder is not as its manifest lists it; None where all of it is.
+
+    Args:
+        folder: a folder that `seal` closed.
+    """
+    try:
+        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in listed.items()}
+    except FileNotFoundError:
+        return f"it has no {_MANIFEST}"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return f"its {_MANIFEST} cannot be read"
+    for name, (size, digest) in expected.items():
+        part = folder / name
+        if not part.is_file():
+            return f"{name} is not there"
+        if part.stat().st_size != size:
+            return f"{name} has {part.stat().st_size} bytes, not {size}"
+        if sha256_of(part) != digest:
+            return f"{name} is not what was written"
     return None
 
 
