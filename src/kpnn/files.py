@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -97,6 +98,19 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         _flush(place.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[None]:
+    """Within the block no other process is in a block of the same path; another waits. The end of a process ends it.
+
+    Args:
+        path: of an empty file, made here; the folder around it too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def settled(path: str | Path) -> Path:

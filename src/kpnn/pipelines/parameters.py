@@ -17,6 +17,7 @@ from kpnn.pipelines.predict.nodes import PredictSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings
 from kpnn.pipelines.validation import validated
+from kpnn.tracking.settings import ServerSettings
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
@@ -31,6 +32,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "interpretation": InterpretationSettings,
     "reporting": ReportingSettings,
     "predict": PredictSettings,
+    "tracking": ServerSettings,
 }
 """Every group that `conf/<env>/parameters*.yml` may hold, and what it is."""
 
