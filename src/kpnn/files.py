@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -10,6 +11,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from kpnn.errors import DiskFullError
 
 
 def sha256_of(path: str | Path) -> str | None:
@@ -78,6 +81,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     Args:
         path: where the file or folder shall lie; the folder around it is made.
 
+    Raises:
+        DiskFullError: the disk is full; what was there before is there still.
+
     Example:
         >>> with written_whole("data/table.csv") as partial:  # doctest: +SKIP
         ...     table.to_csv(partial)
@@ -96,21 +102,28 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         else:
             written.replace(place)
         _flush(place.parent)
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"{place}: the disk is full; make room and run the same again") from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextmanager
-def held_alone(path: Path) -> Iterator[None]:
-    """Within the block no other process is in a block of the same path; another waits. The end of a process ends it.
+def held_alone(folder: Path) -> Iterator[None]:
+    """Within the block no other process is in a block of the same folder; another waits. A process's end ends its own.
 
     Args:
-        path: of an empty file, made here; the folder around it too.
+        folder: made where it is not there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 def settled(path: str | Path) -> Path:
@@ -124,6 +137,17 @@ def settled(path: str | Path) -> Path:
     if previous.is_dir() and not place.exists():
         previous.rename(place)
     return place
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of any library, says that nothing is left of the disk.
+
+    Args:
+        error: as it was caught.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(sign in str(error) for sign in ("No space left on device", "disk is full", "Disk quota exceeded"))
 
 
 def _swap(written: Path, place: Path) -> None:

@@ -72,7 +72,7 @@ def _exists(pid: int) -> bool:
 
 
 def _start_of(pid: int) -> float | None:
-    """When a process started, as Linux tells; None elsewhere, and of a process that has ended and is only waited for."""
+    """When a process started, as Linux tells; None elsewhere."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))

@@ -42,6 +42,7 @@ class BeforeRunHook:
         self._study = ""
         self._root = Path()
         self._lock: StudyLock | None = None
+        self._stores: tuple[Path, ...] = ()
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -72,14 +73,30 @@ class BeforeRunHook:
         check_inputs(pipeline, catalog)
         names = run_params.get("pipeline_names") or ["__default__"]
         plan = self._plan(names, pipeline, catalog)
+        self._take_study(Claim(self._study, _makes(names, plan.writes, catalog), tuple(map(str, plan.writes))))
+        try:
+            self._look_ahead(plan, run_params)
+        except BaseException:
+            self.release()
+            raise
+        self._stores = _stores(plan.writes)
+
+    def _look_ahead(self, plan: Plan, run_params: dict[str, Any]) -> None:
         found = problems(plan)
         of_mlflow = self._mlflow.problem(run_params, self._settings["tracking"])  # type: ignore[arg-type] # by its group
         found += [of_mlflow] if of_mlflow else []
         if found:
             raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))
-        claim = Claim(self._study, _makes(names, plan.writes, catalog), tuple(str(path) for path in plan.writes))
-        self._lock = StudyLock(self._root / "data" / ".runs" / self._study)
-        self._lock.acquire(claim)
+
+    def _take_study(self, claim: Claim) -> None:
+        lock = StudyLock(self._root / "data" / ".runs" / self._study)
+        try:
+            lock.acquire(claim)
+        except OSError as error:
+            raise SettingsError(
+                f"{error.filename or self._root / 'data'}: cannot be written ({error.strerror})"
+            ) from None
+        self._lock = lock
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -90,6 +107,19 @@ class BeforeRunHook:
     def on_pipeline_error(self) -> None:
         """Gives the study back."""
         self.release()
+
+    def interrupted(self) -> None:
+        """Closes what a run that is interrupted has open in MLflow, and gives the study back."""
+        self._mlflow.close_runs("KILLED")
+        self.release()
+
+    @property
+    def kept(self) -> str:
+        """What a run that ended too early leaves, in one sentence."""
+        kept = [store for store in self._stores if any(store.glob("**/repeat_*/manifest.json"))]
+        if not kept:
+            return ""
+        return f"finished folds are kept in {kept[0].parent}, and the same command goes on from there"
 
     def release(self) -> None:
         """Gives the study back, however the run ended."""
@@ -151,6 +181,11 @@ def _written(pipeline: Pipeline, catalog: CatalogProtocol) -> set[Path]:
         if node.short_name.endswith("cross_validate"):
             names |= {name for name in node.inputs if name.endswith("fold_store")}
     return {path for name in names if (path := _local_path(catalog, name))}
+
+
+def _stores(writes: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The folders among what is written in which folds are kept."""
+    return tuple(path for path in writes if path.name == "controls" or (not path.suffix and "06_models" in path.parts))
 
 
 def _makes(names: list[str], writes: tuple[Path, ...], catalog: CatalogProtocol) -> bool:

@@ -22,6 +22,7 @@ from kpnn.processes import Process
 _log = logging.getLogger(__name__)
 
 _ORPHANS_SECONDS = 5.0  # processes of a run that was killed hold its file until they notice
+_LONG_COMMAND = 60  # characters
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Claim:
     def words(self) -> str:
         """Whose it is, for a person to read."""
         process = Process.from_text(self.process)
-        return f"{process.words if process else self.process} (`{self.command}`)"
+        command = self.command if len(self.command) <= _LONG_COMMAND else f"{self.command[:_LONG_COMMAND]}..."
+        return f"{process.words if process else self.process} (`{command}`)"
 
 
 class StudyLock:
@@ -60,7 +62,7 @@ class StudyLock:
         """Names the place of the claims on one study.
 
         Args:
-            folder: made, and removed, as needed.
+            folder: made where it is not there.
         """
         self._folder = folder
         self._held: tuple[Path, IO[str]] | None = None
@@ -74,8 +76,8 @@ class StudyLock:
         Raises:
             KpnnError: another run is at work on the same; it is named.
         """
-        with held_alone(self._folder.with_name(f".{self._folder.name}.lock")):
-            for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+        with held_alone(self._folder):
+            for path in sorted(self._folder.glob("*.json")):
                 other = _claim_of(path)
                 if other is None:
                     _log.warning(
@@ -108,7 +110,6 @@ class StudyLock:
         atexit.unregister(self.release)
 
     def _hold(self, claim: Claim) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{uuid.uuid4().hex[:12]}.json"
         file = path.open("w", encoding="utf-8")
         fcntl.flock(file, fcntl.LOCK_EX)

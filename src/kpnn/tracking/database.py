@@ -1,4 +1,4 @@
-"""MLflow's own database in the project: made whole or not at all, and mended where an earlier start left half of one."""
+"""MLflow's own database in the project: made whole or not at all, and mended where a killed start left half."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def prepare_database(path: Path) -> None:
     Raises:
         SettingsError: the database holds runs and is of another version of MLflow, or is no database.
     """
-    with held_alone(path.with_name(f".{path.name}.lock")):
+    with held_alone(path.parent):
         if path.exists():
             problem = _problem(path)
             if problem is None:
                 return
             if _has_runs(path):
                 raise SettingsError(
-                    f"{path}: {problem}, and it holds runs. Keep a copy, then run `mlflow db upgrade sqlite:///{path}`; "
-                    "or name another database in MLFLOW_TRACKING_URI"
+                    f"{path}: {problem}, and it holds runs. Keep a copy of it, then run `mlflow db upgrade "
+                    f"sqlite:///{path}`; or name another database in MLFLOW_TRACKING_URI"
                 )
             _log.warning("%s: %s, and holds no run (an earlier start was cut off): making it anew", path, problem)
         _make(path)

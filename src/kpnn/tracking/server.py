@@ -10,6 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
+from sqlalchemy import create_engine
 
 from kpnn.addresses import first_line, without_credentials
 from kpnn.tracking.database import database_file, prepare_database
@@ -91,6 +92,12 @@ def _status_in_words(answer: Any) -> str:
 
 def _ask_directly(address: str, seconds: float) -> str:  # noqa: ARG001 - the thread keeps the time
     try:
+        if not address.startswith("sqlite:") and "://" in address and not address.startswith("file:"):
+            # MLflow itself tries a database that is away again and again, for a quarter of an hour.
+            engine = create_engine(address)
+            with engine.connect():
+                pass
+            engine.dispose()
         MlflowClient(address).search_experiments(max_results=1)
     except Exception as error:  # of any driver
         return _in_words(error)

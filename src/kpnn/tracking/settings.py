@@ -17,5 +17,5 @@ class ServerSettings(Settings):
     """
 
     required: bool = True
-    connect_seconds: float = Field(8.0, gt=0)
+    connect_seconds: float = Field(5.0, gt=0)
     request_seconds: int = Field(60, ge=1)
