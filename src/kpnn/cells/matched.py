@@ -28,7 +28,7 @@ CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
 _FEW = 0.01
 # log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
-_LARGEST_LOGARITHM = 16.2
+LARGEST_LOGARITHM = 16.2
 _CHUNK = (1 << 18,)
 
 
@@ -62,7 +62,7 @@ class Origin:
             return
         if self.is_logged:
             why = "its `uns` says that log1p was taken already"
-        elif not self.has_counts and 0 < self.largest < _LARGEST_LOGARITHM:
+        elif not self.has_counts and 0 < self.largest < LARGEST_LOGARITHM:
             why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
         else:
             return
