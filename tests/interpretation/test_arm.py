@@ -39,10 +39,14 @@ def draw_cells(seed: int) -> LabelledCells:
     return LabelledCells(csr_matrix(X, dtype=np.float32), y, barcodes, DAG.inputs, DAG.outputs, donors)
 
 
+FREE = {"weight_prior": 0.0, "initializer": "glorot_uniform", "hidden_activation": "tanh"}
+"""Networks that differ by where they start."""
+
+
 @pytest.fixture(scope="module")
 def arm() -> tuple[list[TrainedFold], LabelledCells]:
     """Two repeats of two folds."""
-    cells, rows, chosen = draw_cells(0), np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    cells, rows, chosen = draw_cells(0), np.arange(120), Hyperparameters(**FREE, learning_rate=0.03)
     held_out = [rows[rows // 20 % 2 == 0], rows[rows // 20 % 2 == 1], rows[:60], rows[60:]]
     training = [np.setdiff1d(rows, part) for part in held_out]
     models = refit([Refit(DAG, chosen, part, seed) for seed, part in enumerate(training)], cells, TRAINING)
@@ -123,7 +127,7 @@ def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
     other = np.random.default_rng(1).integers(0, 2, (120, 1)).astype(np.float32)
     cells = replace(first, labels=np.hstack([first.labels, other]), outputs=dag.outputs, groups=None)
     assert cells.nodes == dag.inputs
-    rows, chosen = np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    rows, chosen = np.arange(120), Hyperparameters(**FREE, learning_rate=0.03)
     parts = (rows[:60], rows[60:])
     models = refit([Refit(dag, chosen, part, 1) for part in parts], cells, TRAINING)
     for model in models:  # two nodes that tell the same, and two that tell nothing

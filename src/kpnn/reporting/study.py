@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from kpnn.evaluation import are_exclusive, by_cell
 from kpnn.pkn import Dag, Pkn
 
 
@@ -44,6 +46,11 @@ class ArmTables:
     def outputs(self) -> list[str]:
         """Output nodes, in the order of the predictions."""
         return list(dict.fromkeys(self.predictions["output"]))
+
+    @cached_property
+    def one_of_k(self) -> bool:
+        """Whether its outputs are classes that exclude each other."""
+        return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
     def size(self, name: str) -> int | None:
         """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
