@@ -23,6 +23,8 @@ CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 _NEEDED = 0.01
 """Share of the ROC-AUC above 0.5 from which losing it without a node is more than next to nothing."""
+_AGREED = 0.5
+"""Correlation of a node's activations in two networks up to which they do not mean the same by it."""
 
 
 def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
@@ -43,7 +45,8 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         `permuted_share` (the same in networks trained on permuted labels), `rests` (the former is larger by more than a
         standard error; or without the node the networks lose ROC-AUC in held-out cells, at a one-sided level of 5 %
         over folds and at least a hundredth of what they have above 0.5; empty where no network was trained on permuted
-        labels and nothing is lost).
+        labels and nothing is lost). And they must mean the same by it: `agreement` (the lowest correlation of the
+        node's oriented activations in two members of a fold, mean over folds; NaN for single networks) is above 0.5.
 
         `called`: both, or the first alone where the second was not asked.
 
@@ -160,11 +163,14 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
 
 
 def _rested(weights: ArmWeights, output_roc_auc: pd.Series) -> pd.DataFrame:
-    """`conductance_share`, `permuted_share`, `rests`: what a node carries in the networks, and in those on noise."""
+    """`conductance_share`, `permuted_share`, `agreement`, `rests`: what a node carries, in all networks alike."""
     compared = _shares_beside(weights.per_fold, weights.permuted, "conductance")
     names = {"own": "conductance_share", "other": "permuted_share", "is_larger": "rests"}
     table = compared.rename(columns=names).reindex(output_roc_auc.index)
-    return table.assign(rests=table["rests"] | _needed(weights.per_fold, output_roc_auc))
+    names = table.index.get_level_values("node")
+    table["agreement"] = weights.agreement.mean().reindex(names).to_numpy()
+    carried = table["rests"] | _needed(weights.per_fold, output_roc_auc)
+    return table.assign(rests=carried & ~(table["agreement"] <= _AGREED))
 
 
 def _needed(per_fold: pd.DataFrame, output_roc_auc: pd.Series) -> pd.Series:

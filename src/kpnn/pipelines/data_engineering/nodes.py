@@ -145,7 +145,7 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
-        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.groups)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.labels.groups)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
