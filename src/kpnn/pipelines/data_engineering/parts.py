@@ -49,6 +49,7 @@ class MatchedStudy(HandedOn):
         stated_pkn: the network as the files have it.
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
+        columns: what else is to be known of each cell, the groups among it, index the barcodes.
     """
 
     cells: Matched | StreamedMatch
@@ -56,6 +57,7 @@ class MatchedStudy(HandedOn):
     stated_pkn: Pkn
     pkn: Pkn
     sources: tuple[str, ...]
+    columns: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
