@@ -90,8 +90,11 @@ class Interpretation:
         biases: `repeat`, `fold`, `neuron`, `bias`.
         genes: `gene`, `node`, `output`, `weight`, `sd`, `n_folds`.
         edges: `parent`, `child`, `weight`, `sd`, `n_folds`.
-        stability: `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`, `n_shared`.
+        stability: `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `k`,
+            `n_pairs`, `n_shared`.
         notes: what could not be weighed, in sentences.
+        activations: `repeat`, `fold`, `barcode`, and a column for each of the nodes that the report opens with: its
+            activation in held-out cells, the way round that speaks for the output; empty if not known.
     """
 
     arm: str
@@ -102,6 +105,7 @@ class Interpretation:
     edges: pd.DataFrame
     stability: pd.DataFrame
     notes: tuple[str, ...] = ()
+    activations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def outputs(self) -> list[str]:

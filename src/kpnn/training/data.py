@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from kpnn.cells import CellsInMemory, CellsOnDisk, CellStore
+from kpnn.cells import DEPTH, CellsInMemory, CellsOnDisk, CellStore
 from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class LabelledCells:
         outputs: output node names of the label columns.
         groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
         one_of_k: whether the outputs are classes that exclude each other: a cell is of exactly one.
+        depth: sum of each cell's counts over all genes of the file, shape (n_cells,), or None where it is not known.
+            No fit sees it: it is what nodes are tested beside.
     """
 
     store: CellStore
@@ -41,6 +43,7 @@ class LabelledCells:
     outputs: tuple[str, ...]
     groups: np.ndarray | None = None
     one_of_k: bool = False
+    depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, CellStore):
@@ -70,7 +73,7 @@ class LabelledCells:
         Args:
             cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output;
                 `uns["kpnn"]["one_of_k"]` says whether these exclude each other. If it is backed by its file, expression
-                stays there.
+                stays there. `obs["total_counts"]` says, where it is known, how deep each cell was read.
             outputs: output node names.
             group_by: column of `obs` whose values stay together in every split.
 
@@ -96,6 +99,7 @@ class LabelledCells:
             tuple(outputs),
             None if group_by is None else cells.obs[group_by].astype(str).to_numpy(),
             bool(cells.uns.get("kpnn", {}).get("one_of_k", False)),
+            _depth_of(cells, (*outputs, group_by)),
         )
 
     @property
@@ -198,3 +202,8 @@ class LabelledCells:
         if self.one_of_k:
             digest.update(b"one of k")
         return digest.hexdigest()
+
+
+def _depth_of(cells: AnnData, spoken_for: Sequence[str | None]) -> np.ndarray | None:
+    """Sum of each cell's counts, where it is known and its column is none of the study's own."""
+    return None if DEPTH in spoken_for or DEPTH not in cells.obs else cells.obs[DEPTH].to_numpy(dtype=np.float64)
