@@ -18,7 +18,7 @@ from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.network import state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Dag, Pkn, gene_of, shortest_path_dag
+from kpnn.pkn import Dag, Pkn, gene_of, most_edges_dag, shortest_path_dag
 from kpnn.pkn.assembly import assemble_edges
 from kpnn.simulation import control_inputs
 
@@ -95,11 +95,23 @@ def match_cells(
     return MatchedStudy(cells, labels.groups, network.pkn, pkn, (expression.source, labels.source, *network.sources))
 
 
-def prepare_study(matched: MatchedStudy, cross_validation: FoldSettings) -> PreparedStudy:
-    """Finds the full DAG (all of the PKN, or the shortest paths of one with cycles) and splits the cells into folds."""
+def prepare_study(
+    matched: MatchedStudy, settings: DataEngineeringSettings, cross_validation: FoldSettings
+) -> PreparedStudy:
+    """Splits the cells into folds and finds the full DAG: all of the PKN, or of one with cycles the part asked for."""
     groups = None if matched.groups is None else matched.groups.iloc[:, 0]
     folds = make_folds(matched.cells.labels, cross_validation, groups)
-    return PreparedStudy(matched, shortest_path_dag(matched.pkn), folds)
+    if settings.full_dag == "shortest_paths":
+        return PreparedStudy(matched, shortest_path_dag(matched.pkn), None, folds)
+    largest = most_edges_dag(matched.pkn, time_limit=settings.full_dag_time_limit)
+    logger.info(
+        "full DAG: %s of %s edges, %s, %.1f s",
+        f"{len(largest.dag.edges):,}",
+        f"{len(matched.pkn.edges):,}",
+        "proven to be the most" if largest.status == "optimal" else f"at most {largest.bound:,} fit",
+        largest.seconds,
+    )
+    return PreparedStudy(matched, largest.dag, largest.bound, folds)
 
 
 def finish(
@@ -133,9 +145,19 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
             for name, net in networks
         ],
+        "full_dag": _account_of_full_dag(study, settings),
         "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
+
+
+def _account_of_full_dag(study: PreparedStudy, settings: DataEngineeringSettings) -> dict[str, Any]:
+    """Which part of the network the full DAG is, and how large such a part can be."""
+    n_edges, most = len(study.full_dag.edges), study.most_edges
+    account = {"choice": settings.full_dag, "edges": n_edges, "edges_of_network": len(study.matched.pkn.edges)}
+    if most is None:
+        return account
+    return {**account, "status": "optimal" if most <= n_edges else "time_limit", "bound": most}
