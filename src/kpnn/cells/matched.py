@@ -18,6 +18,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.transforms import Transform
+from kpnn.cells.values import LARGEST_LOGARITHM, are_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,9 +27,6 @@ _log = logging.getLogger(__name__)
 
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
-_FEW = 0.01
-# log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
-_LARGEST_LOGARITHM = 16.2
 _CHUNK = (1 << 18,)
 
 
@@ -53,8 +51,9 @@ class Origin:
         if not len(values):
             return self
         some = values[:_ENOUGH_VALUES]
-        has_counts = self.has_counts or bool((some == np.rint(some)).mean() > _FEW)
-        return replace(self, has_counts=has_counts, largest=max(self.largest, float(values.max())))
+        return replace(
+            self, has_counts=self.has_counts or are_counts(some), largest=max(self.largest, float(values.max()))
+        )
 
     def warn_of_second_logarithm(self, transform: Transform) -> None:
         """Warns where `log1p` would be taken of logarithms."""
@@ -62,7 +61,7 @@ class Origin:
             return
         if self.is_logged:
             why = "its `uns` says that log1p was taken already"
-        elif not self.has_counts and 0 < self.largest < _LARGEST_LOGARITHM:
+        elif not self.has_counts and 0 < self.largest < LARGEST_LOGARITHM:
             why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
         else:
             return
