@@ -30,6 +30,10 @@ class SettingsError(KpnnError):
     """A parameter has a value that makes no sense."""
 
 
+class DiskFullError(KpnnError):
+    """A file cannot be written, since nothing is left of the disk or of the user's share of it."""
+
+
 def some_names(names: Iterable[object], most: int = 5) -> str:
     """Lists at most `most` names, then says how many more there are.
 

@@ -8,12 +8,13 @@ from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
 from kpnn.cells.labelling import ClassLabels, label_cells
 from kpnn.cells.labels import check_class_labels, read_class_labels, read_label_table
-from kpnn.cells.matched import Matched, PendingCells, StreamedMatch
+from kpnn.cells.matched import DEPTH, Matched, PendingCells, StreamedMatch
 from kpnn.cells.matching import CountLimits, match
 from kpnn.cells.store import CellsInMemory, CellsOnDisk, CellStore
 from kpnn.cells.transforms import LibrarySize, Transform, settled_library_size
 
 __all__ = [
+    "DEPTH",
     "CellStore",
     "CellsInMemory",
     "CellsOnDisk",

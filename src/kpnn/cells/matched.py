@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+DEPTH = "total_counts"
+"""Column of `obs`: each cell's sum over all genes of the file, where the values are counts; named as scanpy does."""
+
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
 _CHUNK = (1 << 18,)
@@ -127,9 +130,9 @@ class _MatchedCells(ABC):
             one_of_k: whether exactly one of several outputs is 1 in every cell.
 
         Returns:
-            `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output, `var["node"]` the
-            input nodes; `uns["transform"]` says what was done, `uns["kpnn"]["one_of_k"]` whether classes exclude each
-            other.
+            `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output and, of counts,
+            `total_counts`, `var["node"]` the input nodes; `uns["transform"]` says what was done,
+            `uns["kpnn"]["one_of_k"]` whether classes exclude each other.
         """
 
     def _fewer_cells(self, kept: np.ndarray, step: str) -> dict[str, Any]:
@@ -143,7 +146,10 @@ class _MatchedCells(ABC):
         return {"genes": genes, "steps": (*self.steps, account)}
 
     def _obs(self, more_obs: pd.DataFrame | None) -> pd.DataFrame:
-        return self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
+        obs = self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
+        if self.origin.has_counts and not self.origin.is_logged and DEPTH not in obs:
+            obs[DEPTH] = self.totals
+        return obs
 
     def _var(self, nodes: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))

@@ -13,13 +13,14 @@ import pandas as pd
 
 from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import PknError, SettingsError
+from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
+from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Dag, Pkn, gene_of, shortest_path_dag
-from kpnn.pkn.assembly import assemble_edges
+from kpnn.pipelines.output_genes import say_genes_per_output
+from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, shortest_path_dag
 from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
@@ -46,22 +47,11 @@ def assemble_network(
     regulon: pd.DataFrame | None,
     settings: DataEngineeringSettings,
 ) -> pd.DataFrame:
-    """Takes the edge list, or makes one from a signalling table, a regulon and the receptors of each output.
+    """Takes the edge list, or makes one from a regulon or sets of genes, signalling and the receptors of each output.
 
-    Which of the two it is says the catalog: `edges`, or `signalling` and `regulon`; the others' filepath is null.
+    Which of the two it is says the catalog; the filepath of what is not used is null.
     """
-    if edges is not None and signalling is None and regulon is None:
-        return edges
-    if edges is not None or signalling is None or regulon is None:
-        raise PknError(
-            "the catalog must give either `edges`, or `signalling` and `regulon`; set the filepath of what is not "
-            "used to null"
-        )
-    files = [str(table.attrs.get("source", "table")) for table in (signalling, regulon)]
-    source = " and ".join(files)
-    assembled = assemble_edges(signalling, regulon, settings.receptors, suffix=settings.input_suffix, source=source)
-    assembled.attrs["source"], assembled.attrs["sources"] = source, files
-    return assembled
+    return joined_knowledge(edges, signalling, regulon, settings)
 
 
 def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngineeringSettings) -> StatedNetwork:
@@ -108,6 +98,8 @@ def finish(
     matched = study.matched
     for step in matched.cells.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
+    logger.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
+    say_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
     warn_of_depth(depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=groups is not None)
@@ -140,10 +132,16 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
             for name, net in networks
         ],
-        "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
+        "genes_per_output": {name: inputs_per_output(net) for name, net in networks},
+        "classes": _class_sizes(matched),
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
+
+
+def _class_sizes(matched: MatchedStudy) -> dict[str, int]:
+    """Number of cells of each output's class."""
+    return {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels}
