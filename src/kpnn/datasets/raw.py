@@ -13,11 +13,10 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
-from kpnn.cells import Expression, open_expression
+from kpnn.cells import Expression, open_expression, read_label_table
 from kpnn.datasets.base import FileDataset
-from kpnn.errors import CellsError, KpnnError, near_names, some_names
+from kpnn.errors import KpnnError, near_names, some_names
 from kpnn.pkn.readers import read_edges
-from kpnn.text_tables import read_string_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -152,7 +151,25 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
 
 
 class _TextTableDataset(_RawDataset):
-    """A table of text whose address travels with it in `DataFrame.attrs["source"]`, so that errors can name it."""
+    """A table of text whose address travels with it in `DataFrame.attrs["source"]`, so that errors can name it.
+
+    There is none if the file's path is null.
+    """
+
+    def __init__(self, *, filepath: str | None, **options: Any):
+        """Names the file.
+
+        Args:
+            filepath: the file; null for a table that is not used.
+            **options: of every `FileDataset`.
+        """
+        super().__init__(filepath=filepath or "", optional=filepath is None, **options)
+
+    def _exists(self) -> bool:
+        return not self.optional and super()._exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": None if self.optional else self._address}
 
     def _write(self, path: Path, data: pd.DataFrame) -> None:
         data.to_csv(path, index=False)
@@ -168,14 +185,35 @@ class _TextTableDataset(_RawDataset):
 
 
 class ClassLabelsDataset(_TextTableDataset):
-    """Class labels: CSV or TSV, plain or gzipped, with a column `barcode` and one column of 0 and 1 per output.
+    """Class labels: CSV or TSV, plain or gzipped; none at all if the file's path is null.
 
-    Every cell stays the text that it is; what the labels say is checked where they are used.
+    Beside the barcodes stand columns of 0 and 1, one per output, or a column that names each cell's class
+    (`data_engineering.label`). All stays the text that it is; what the labels say is checked where they are used.
+
+    Example:
+        ```yaml
+        class_labels:
+          type: kpnn.datasets.raw.ClassLabelsDataset
+          filepath: data/01_raw/mystudy/clusters.csv
+          columns: {barcode: cell_id, label: cluster, group: donor}
+        ```
     """
+
+    def __init__(self, *, filepath: str | None, columns: dict[str, str] | None = None, **options: Any):
+        """Names the file.
+
+        Args:
+            filepath: the file; null where the cells' `obs` holds the labels.
+            columns: which columns of the file are `barcode`, `label` and `group`; the column of barcodes is by default
+                called so, or is the first one.
+            **options: of every `FileDataset`.
+        """
+        super().__init__(filepath=filepath, **options)
+        self._columns = columns
 
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
-            return self._named(read_string_table(str(path), CellsError, needs=["barcode"]))
+            return self._named(read_label_table(str(path), self._columns))
 
 
 class EdgeListDataset(_TextTableDataset):
@@ -212,12 +250,7 @@ class EdgeListDataset(_TextTableDataset):
             **options: what `kpnn.pkn.readers.read_edges` takes: `format`, `columns`, `direction`, `only`...
         """
         super().__init__(
-            filepath=filepath or "",
-            optional=filepath is None,
-            version=version,
-            credentials=credentials,
-            fs_args=fs_args,
-            metadata=metadata,
+            filepath=filepath, version=version, credentials=credentials, fs_args=fs_args, metadata=metadata
         )
         known = [name for name in inspect.signature(read_edges).parameters if name != "path"]
         strange = [name for name in options if name not in known]
@@ -233,8 +266,5 @@ class EdgeListDataset(_TextTableDataset):
         logger.info("%s", edges.attrs["account"])
         return edges
 
-    def _exists(self) -> bool:
-        return not self.optional and super()._exists()
-
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": None if self.optional else self._address} | self._options
+        return super()._describe() | self._options

@@ -18,6 +18,7 @@ from kpnn.pipelines.priors.settings import PriorsSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings
 from kpnn.pipelines.validation import validated
+from kpnn.tracking.settings import ServerSettings
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
@@ -33,6 +34,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "interpretation": InterpretationSettings,
     "reporting": ReportingSettings,
     "predict": PredictSettings,
+    "tracking": ServerSettings,
 }
 """Every group that `conf/<env>/parameters*.yml` may hold, and what it is."""
 
