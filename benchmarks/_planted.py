@@ -137,7 +137,7 @@ def draw(condition: Condition, seed: int, sizes: Sizes) -> Study:
         pkn.inputs,
         (output,),
         donors,
-        totals,
+        depth=totals,
     )
     truth = simulation.truth
     planted = not condition.unplanted
