@@ -1,10 +1,8 @@
-"""Kedro's `run`, with errors that a user can mend shown as one message instead of a traceback."""
+"""The commands: Kedro's `run`, with errors that a user can mend shown as one message; `init` and `check`."""
 
 from __future__ import annotations
 
-import logging
 import os
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,27 +11,14 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.framework.project import configure_project, pipelines, settings
-from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
-from kpnn.app.endings import full_disk, hiding_credentials, interrupted, terminable
-from kpnn.errors import KpnnError, SettingsError, near_names
-
-
-class _WrongSettings(click.ClickException):
-    exit_code = 2  # as of a wrong option
-
-
-def _explanation(error: BaseException) -> KpnnError | DatasetError | None:
-    """The innermost error whose message is meant for the user in a chain of exceptions, or None if there is none."""
-    found: KpnnError | DatasetError | None = None
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, KpnnError) or (found is None and isinstance(link, DatasetError)):
-            found = link
-        link = link.__cause__ or link.__context__
-    return found
+from kpnn.app.check.command import check
+from kpnn.app.endings import terminable
+from kpnn.app.init.command import init
+from kpnn.app.messages import as_messages
+from kpnn.errors import SettingsError, near_names
 
 
 def _run(**options: Any) -> Any:
@@ -42,21 +27,11 @@ def _run(**options: Any) -> Any:
         options |= {"pipelines": [options["pipeline"]], "pipeline": None}
     # Paths in parameters and in MLflow's address are relative to the project, from whichever folder in it one runs.
     os.chdir(find_kedro_project(Path.cwd()) or Path.cwd())
-    try:
+    with as_messages():
         _check_environment(options)
         _check_names(options)
         with terminable():
             return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
-    except KeyboardInterrupt as end:
-        raise interrupted(end) from None
-    except Exception as error:
-        explanation = _explanation(error) or full_disk(error)
-        if explanation is None:
-            raise hiding_credentials(error) from None
-        if _debugging():
-            click.secho(traceback.format_exc(), nl=False, err=True)
-        kind = _WrongSettings if isinstance(explanation, SettingsError) else click.ClickException
-        raise kind(str(explanation)) from error
 
 
 def _check_environment(options: dict[str, Any]) -> None:
@@ -99,10 +74,6 @@ def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[st
     return [f"{option} {name}: no such name; {near_names(name, names)}" for name in asked if name not in names]
 
 
-def _debugging() -> bool:
-    return logging.getLogger("kpnn").isEnabledFor(logging.DEBUG)
-
-
 @click.group(context_settings=CONTEXT_SETTINGS, name="kpnn")
 def cli() -> None:
     """Command line of the kpnn project."""
@@ -111,7 +82,8 @@ def cli() -> None:
 run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)
 """Kedro itself looks for the command under this name, where the project is run without `kedro`."""
 
-cli.add_command(run)
+for command in (run, init, check):
+    cli.add_command(command)
 
 
 def main() -> None:
