@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
 from kpnn.app.messages import as_messages
 from kpnn.errors import SettingsError, near_names
+from kpnn.settings import CONFIG_LOADER_ARGS
+from kpnn.studies import StudyConfigLoader
 
 
 def _run(**options: Any) -> Any:
@@ -30,8 +33,26 @@ def _run(**options: Any) -> Any:
     with as_messages():
         _check_environment(options)
         _check_names(options)
+        begun = time.time()
         with terminable():
-            return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+            result = kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+        _say_report(options, begun)
+        return result
+
+
+def _say_report(options: dict[str, Any], begun: float) -> None:
+    """Says where the report is, if this run wrote one."""
+    source = Path(options["conf_source"] or settings.CONF_SOURCE)
+    if not source.is_dir() or not any("report" in pipelines[name].all_outputs() for name in _pipelines_of(options)):
+        return
+    config = StudyConfigLoader(str(source), options["env"] or os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
+    report = Path(config["catalog"].get("report", {}).get("filepath", ""))
+    if report.is_file() and report.stat().st_mtime >= begun:
+        click.echo(f"Report: {report.absolute()}")
+
+
+def _pipelines_of(options: dict[str, Any]) -> list[str]:
+    return list(options["pipelines"] or ["__default__"])
 
 
 def _check_environment(options: dict[str, Any]) -> None:
@@ -50,7 +71,7 @@ def _check_environment(options: dict[str, Any]) -> None:
 
 def _check_names(options: dict[str, Any]) -> None:
     """Raises SettingsError where pipelines, nodes or data sets are asked for that are not there; all are named."""
-    asked_pipelines = options["pipelines"] or ["__default__"]
+    asked_pipelines = _pipelines_of(options)
     problems = _unknown("--pipeline", asked_pipelines, pipelines)
     if not problems:
         chosen = sum((pipelines[name] for name in asked_pipelines), start=Pipeline([]))

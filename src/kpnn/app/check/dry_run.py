@@ -62,7 +62,8 @@ def dry_run(conf: Path, env: str | None) -> DryRun:
     raw = {name for name in pipeline.inputs() if not name.startswith("params:")}
     catalog = _catalog(config, settings, raw, pipeline.outputs())
     check_inputs(pipeline, catalog)
-    _look_ahead(settings, {name: Path(str(catalog.get(name)._describe().get("filepath"))) for name in raw})
+    entries = {name: config["catalog"][name] for name in raw}
+    _look_ahead(settings, {name: Path(entry["filepath"]) for name, entry in entries.items() if entry.get("filepath")})
     with collected_warnings() as found:
         made = {name: output.load() for name, output in SequentialRunner().run(pipeline, catalog).items()}
     return DryRun(

@@ -125,8 +125,10 @@ def make_knowledge(
     if files.receptors:
         more, told = _receptors(files, entries, labels.outputs)
         parameters, notes = parameters | more, [*notes, *told]
-    tables = (entries[name].edges if name in entries else None for name in ("edges", "signalling", "regulon"))
-    network = joined_knowledge(*tables, DataEngineeringSettings(**parameters))
+    tables = {name: file.edges for name, file in entries.items()}
+    network = joined_knowledge(
+        tables.get("edges"), tables.get("signalling"), tables.get("regulon"), DataEngineeringSettings(**parameters)
+    )
     if not files.receptors:
         more, told = _output_nodes(labels, network)
         parameters, notes = parameters | more, [*notes, *told]
