@@ -12,7 +12,7 @@ export KEDRO_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint mlflow viz clean setup setup-dev
+.PHONY: help demo test lint mlflow viz docs dist clean setup setup-dev setup-docs
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,15 @@ mlflow: setup ## open MLflow's UI on http://127.0.0.1:5000
 viz: setup ## open kedro-viz on http://127.0.0.1:4141
 	$(KEDRO) viz run
 
+docs: setup-docs ## build the documentation into site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	@echo "  Open site/index.html"
+
+dist: setup-docs ## build wheel and sdist into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
 clean: ## remove what runs wrote, of all studies and with their raw data, but not .venv
 	find data -type f ! -name .gitkeep -delete
 	find data -mindepth 2 -type d -empty -delete
@@ -45,6 +54,8 @@ clean: ## remove what runs wrote, of all studies and with their raw data, but no
 setup: $(VENV)/.ready
 
 setup-dev: $(VENV)/.ready-dev
+
+setup-docs: $(VENV)/.ready-docs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"kpnn needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
@@ -58,4 +69,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) with development tools: this takes a few minutes, once."
 	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.ready
+
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) with what documentation and release need: this takes a few minutes, once."
+	$(INSTALL) --editable '.[docs,release]'
 	@touch $@ $(VENV)/.ready
