@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from kpnn.errors import DiskFullError
 
 
 def sha256_of(path: str | Path) -> str | None:
@@ -28,6 +33,44 @@ def sha256_of(path: str | Path) -> str | None:
     return None
 
 
+_MANIFEST = "manifest.json"
+
+
+def seal(folder: Path) -> None:
+    """Writes down, as `manifest.json`, the size and SHA-256 of every file of a folder: the last file written to it.
+
+    Args:
+        folder: a folder of files, without folders in it.
+    """
+    parts = sorted(part for part in folder.iterdir() if part.is_file() and part.name != _MANIFEST)
+    listed = {part.name: {"bytes": part.stat().st_size, "sha256": sha256_of(part)} for part in parts}
+    (folder / _MANIFEST).write_text(json.dumps(listed, indent=2), encoding="utf-8")
+
+
+def broken_seal(folder: Path) -> str | None:
+    """Says, in words, what of a folder is not as its manifest lists it; None where all of it is.
+
+    Args:
+        folder: a folder that `seal` closed.
+    """
+    try:
+        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in listed.items()}
+    except FileNotFoundError:
+        return f"it has no {_MANIFEST}"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return f"its {_MANIFEST} cannot be read"
+    for name, (size, digest) in expected.items():
+        part = folder / name
+        if not part.is_file():
+            return f"{name} is not there"
+        if part.stat().st_size != size:
+            return f"{name} has {part.stat().st_size} bytes, not {size}"
+        if sha256_of(part) != digest:
+            return f"{name} is not what was written"
+    return None
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Gives a path to write a file or a folder to, which takes its name only when the block ends without an error.
@@ -37,6 +80,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: where the file or folder shall lie; the folder around it is made.
+
+    Raises:
+        DiskFullError: the disk is full; what was there before is there still.
 
     Example:
         >>> with written_whole("data/table.csv") as partial:  # doctest: +SKIP
@@ -56,8 +102,28 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         else:
             written.replace(place)
         _flush(place.parent)
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"{place}: the disk is full; make room and run the same again") from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Within the block no other process is in a block of the same folder; another waits. A process's end ends its own.
+
+    Args:
+        folder: made where it is not there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def settled(path: str | Path) -> Path:
@@ -71,6 +137,17 @@ def settled(path: str | Path) -> Path:
     if previous.is_dir() and not place.exists():
         previous.rename(place)
     return place
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of any library, says that nothing is left of the disk.
+
+    Args:
+        error: as it was caught.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(sign in str(error) for sign in ("No space left on device", "disk is full", "Disk quota exceeded"))
 
 
 def _swap(written: Path, place: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
-from kpnn.pipelines import dag_pruning, data_engineering, download, modelling, predict, reporting, simulate
+from kpnn.pipelines import dag_pruning, data_engineering, download, modelling, predict, priors, reporting, simulate
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -19,6 +19,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **study,
         "simulate": simulate.create_pipeline(),
         "download": download.create_pipeline(),
+        "priors": priors.create_pipeline(),
         "predict": predict.create_pipeline(),
         "__default__": sum(study.values(), start=Pipeline([])),
     }

@@ -4,7 +4,8 @@ import warnings
 
 from omegaconf.resolvers import oc
 
-from kpnn.app.hooks import ForgivingMlflowHook, MissingInputsHook, SettingsHook
+from kpnn.app.hooks import BeforeRunHook
+from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.studies import StudyConfigLoader
 
 # The reporting pipeline reads both arms' namespaces, which Kedro takes for dots in names.
@@ -12,12 +13,13 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 # Genes that stand twice in a file are expected here, and joined by data_engineering.
 warnings.filterwarnings("ignore", message="Variable names are not unique", category=UserWarning)
 
-HOOKS = (SettingsHook(), MissingInputsHook(), ForgivingMlflowHook())
+_mlflow = ForgivingMlflowHook()
+HOOKS = (BeforeRunHook(_mlflow), _mlflow)
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ForgivingMlflowHook stands in for its own
 CONFIG_LOADER_CLASS = StudyConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "custom_resolvers": {"oc.env": oc.env},
-    "merge_strategy": {"parameters": "soft"},  # an environment states only the values that differ
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},  # an environment states only the values that differ
 }

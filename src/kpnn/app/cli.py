@@ -17,6 +17,7 @@ from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from kpnn.app.endings import full_disk, hiding_credentials, interrupted, terminable
 from kpnn.errors import KpnnError, SettingsError, near_names
 
 
@@ -44,11 +45,14 @@ def _run(**options: Any) -> Any:
     try:
         _check_environment(options)
         _check_names(options)
-        return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+        with terminable():
+            return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+    except KeyboardInterrupt as end:
+        raise interrupted(end) from None
     except Exception as error:
-        explanation = _explanation(error)
+        explanation = _explanation(error) or full_disk(error)
         if explanation is None:
-            raise
+            raise hiding_credentials(error) from None
         if _debugging():
             click.secho(traceback.format_exc(), nl=False, err=True)
         kind = _WrongSettings if isinstance(explanation, SettingsError) else click.ClickException

@@ -2,86 +2,51 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from kpnn.errors import KpnnError, some_names
-from kpnn.tracking.runs import SERVER_ERRORS
-
-with warnings.catch_warnings(record=True):
-    # On import MLflow warns, past every filter, of a model class in kedro-mlflow that is not used here.
-    from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
-
-_log = logging.getLogger(__name__)
+from kpnn.addresses import shown
+from kpnn.app.lock import Claim, StudyLock
+from kpnn.app.mlflow_hook import ForgivingMlflowHook
+from kpnn.app.preflight import Plan, problems
+from kpnn.errors import KpnnError, SettingsError, some_names
 
 _WRITTEN_BY = {
     "raw data": "put your files there, name them in conf/<env>/catalog.yml, or make the demo's with "
     "`kedro run --pipeline simulate`",
     "intermediate data": "run the pipeline that writes it first, or the whole study with `kedro run`",
 }
+_TRAINING = {"modelling", "reporting", "predict", "__default__"}
 
 
-class ForgivingMlflowHook(MlflowHook):
-    """kedro-mlflow's hook, except that a tracking server that fails in mid-run does not end the run.
+class BeforeRunHook:
+    """Everything that is looked at before the first node: parameters, files, means, other runs of the same study."""
 
-    Results are on disk before they are logged, and `kedro run --pipeline reporting` logs them again.
-    """
+    def __init__(self, mlflow: ForgivingMlflowHook) -> None:
+        """Takes the hook that opens MLflow, to ask it beforehand.
 
-    @hook_impl
-    def before_node_run(self, node: Node, catalog: CatalogProtocol, inputs: dict[str, Any], is_async: bool) -> None:
-        """Logs the node's parameters, if the server takes them."""
-        # All parameters at once are those of every group again, under longer names; settings are logged one by one.
-        named = {
-            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-            for name, value in inputs.items()
-            if name != "parameters"
-        }
-        self._try(super().before_node_run, node=node, catalog=catalog, inputs=named, is_async=is_async)
-
-    @hook_impl
-    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Closes the run, if the server takes it."""
-        self._try(super().after_pipeline_run, run_params=run_params, pipeline=pipeline, catalog=catalog)
-
-    @hook_impl
-    def on_pipeline_error(
-        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
-        """Closes the run as failed; whatever goes wrong with that must not hide the error that ended the run."""
-        try:
-            super().on_pipeline_error(error=error, run_params=run_params, pipeline=pipeline, catalog=catalog)
-        except Exception as second:
-            _log.debug("MLflow's run could not be closed: %s", second)
-
-    def _try(self, method: Callable[..., None], **arguments: Any) -> None:
-        try:
-            method(**arguments)
-        except SERVER_ERRORS as error:
-            _log.warning("MLflow's server fails (%s); the run goes on without it", str(error).splitlines()[0])
-            self._is_mlflow_enabled = False  # asking again would wait for the server at every node
-            self.run_id = None
-
-
-class SettingsHook:
-    """Checks all parameters of all pipelines before anything is opened, and hands nodes typed settings."""
-
-    def __init__(self) -> None:
+        Args:
+            mlflow: opens MLflow after all is looked at.
+        """
+        self._mlflow = mlflow
         self._parameters: dict[str, Any] = {}
         self._settings: dict[str, BaseModel] = {}
+        self._study = ""
+        self._root = Path()
+        self._lock: StudyLock | None = None
+        self._stores: tuple[Path, ...] = ()
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Checks the parameters, before MLflow's database is opened.
+        """Checks all parameters of all pipelines.
 
         Raises:
             SettingsError: naming every parameter that makes no sense.
@@ -93,39 +58,146 @@ class SettingsHook:
         except MissingConfigException:
             self._parameters = {}
         self._settings = all_settings(self._parameters)
+        self._root = Path(context.project_path)
+        self._study = str(context.config_loader["globals"].get("study") or context.env or "study")
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
-        """Puts settings where nodes look for groups of parameters; all parameters at once stay as they were written."""
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Hands nodes their settings, and looks at everything that could end the run later.
+
+        Raises:
+            KpnnError: a file that the run reads is not there, or another run is at work on the same study.
+            SettingsError: naming everything else that would end the run.
+        """
+        self._hand_on_settings(catalog)
+        check_inputs(pipeline, catalog)
+        names = run_params.get("pipeline_names") or ["__default__"]
+        plan = self._plan(names, pipeline, catalog)
+        self._take_study(Claim(self._study, _makes(names, plan.writes, catalog), tuple(map(str, plan.writes))))
+        try:
+            self._look_ahead(plan, run_params)
+        except BaseException:
+            self.release()
+            raise
+        self._stores = _stores(plan.writes)
+
+    def _look_ahead(self, plan: Plan, run_params: dict[str, Any]) -> None:
+        found = problems(plan)
+        of_mlflow = self._mlflow.problem(run_params, self._settings["tracking"])  # type: ignore[arg-type] # by its group
+        found += [of_mlflow] if of_mlflow else []
+        if found:
+            raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))
+
+    def _take_study(self, claim: Claim) -> None:
+        lock = StudyLock(self._root / "data" / ".runs" / self._study)
+        try:
+            lock.acquire(claim)
+        except OSError as error:
+            raise SettingsError(
+                f"{error.filename or self._root / 'data'}: cannot be written ({error.strerror})"
+            ) from None
+        self._lock = lock
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Gives the study back."""
+        self.release()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Gives the study back."""
+        self.release()
+
+    def interrupted(self) -> None:
+        """Closes what a run that is interrupted has open in MLflow, and gives the study back."""
+        self._mlflow.close_runs("KILLED")
+        self.release()
+
+    @property
+    def kept(self) -> str:
+        """What a run that ended too early leaves, in one sentence."""
+        kept = [store for store in self._stores if any(store.glob("**/repeat_*/manifest.json"))]
+        if not kept:
+            return ""
+        return f"finished folds are kept in {kept[0].parent}, and the same command goes on from there"
+
+    def release(self) -> None:
+        """Gives the study back, however the run ended."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _hand_on_settings(self, catalog: CatalogProtocol) -> None:
+        """Puts settings where nodes look for groups of parameters; all at once stay as written, but for credentials."""
         for name, settings in self._settings.items():
             if f"params:{name}" in catalog:
                 catalog.save(f"params:{name}", settings)  # Kedro warns of an entry that is replaced
             else:
                 catalog[f"params:{name}"] = settings
-        catalog.save("parameters", self._parameters)
+        catalog.save("parameters", shown(self._parameters))
+
+    def _plan(self, names: list[str], pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
+        raw = {
+            name: path for name in pipeline.inputs() if (path := _local_path(catalog, name)) and "01_raw" in str(path)
+        }
+        nodes = {node.short_name.rsplit(".", 1)[-1] for node in pipeline.nodes}
+        return Plan(
+            writes=tuple(sorted(_written(pipeline, catalog))),
+            raw=raw,
+            trains=bool(_TRAINING.intersection(names)),
+            searches="cross_validate" in nodes,
+            selects="select_dag" in nodes,
+            settings=self._settings,
+        )
 
 
-class MissingInputsHook:
-    """Stops a run before it begins, and before MLflow opens a run, if a file that it reads is not there."""
+def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Checks that the files are there that a pipeline reads.
 
-    @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Checks the pipeline's free inputs.
+    Args:
+        pipeline: what is to run.
+        catalog: where its files lie.
 
-        Raises:
-            KpnnError: naming each missing dataset, its file and what to do.
-        """
-        missing = []
-        for name in sorted(pipeline.inputs()):
-            if name.startswith("params:") or name == "parameters":
-                continue
-            if not catalog.exists(name) and not getattr(catalog.get(name), "optional", False):
-                path = _path_of(catalog, name)
-                missing.append(f"{name} ({path})" if path else name)
-        if missing:
-            raw = any("01_raw" in entry for entry in missing)
-            advice = _WRITTEN_BY["raw data" if raw else "intermediate data"]
-            raise KpnnError(f"nothing to read for {some_names(missing)}: {advice}")
+    Raises:
+        KpnnError: naming each missing dataset, its file and what to do.
+    """
+    missing = []
+    for name in sorted(pipeline.inputs()):
+        if name.startswith("params:") or name == "parameters":
+            continue
+        if not catalog.exists(name) and not getattr(catalog.get(name), "optional", False):
+            path = _path_of(catalog, name)
+            missing.append(f"{name} ({path})" if path else name)
+    if missing:
+        raw = any("01_raw" in entry for entry in missing)
+        advice = _WRITTEN_BY["raw data" if raw else "intermediate data"]
+        raise KpnnError(f"nothing to read for {some_names(missing)}: {advice}")
+
+
+def _written(pipeline: Pipeline, catalog: CatalogProtocol) -> set[Path]:
+    """Local paths that a pipeline's nodes write; a fold store is written by whoever cross-validates."""
+    names = pipeline.all_outputs()
+    for node in pipeline.nodes:
+        if node.short_name.endswith("cross_validate"):
+            names |= {name for name in node.inputs if name.endswith("fold_store")}
+    return {path for name in names if (path := _local_path(catalog, name))}
+
+
+def _stores(writes: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The folders among what is written in which folds are kept."""
+    return tuple(path for path in writes if path.name == "controls" or (not path.suffix and "06_models" in path.parts))
+
+
+def _makes(names: list[str], writes: tuple[Path, ...], catalog: CatalogProtocol) -> bool:
+    """Whether what is written is read by a pipeline that can be run by itself."""
+    alone = [pipelines[name] for name in pipelines if name not in ("__default__", *names)]
+    read = {path for one in alone for name in one.inputs() if (path := _local_path(catalog, name))}
+    return bool(read.intersection(writes)) or "__default__" in names
+
+
+def _local_path(catalog: CatalogProtocol, name: str) -> Path | None:
+    path = _path_of(catalog, name)
+    return Path(path) if path and "://" not in path else None
 
 
 def _path_of(catalog: CatalogProtocol, name: str) -> str:

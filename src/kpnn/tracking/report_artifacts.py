@@ -14,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from kpnn.tracking.runs import SERVER_ERRORS, _children
+from kpnn.tracking.failures import SERVER_ERRORS, failure
+from kpnn.tracking.runs import _children
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
         for name, table in artifacts.tables.items():
             client.log_table(run_id, table, f"tables/{name}.json")
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not take the figures of `%s` (%s)", arm, str(error).splitlines()[0])
+        _log.warning("MLflow does not take the figures of `%s` (%s)", arm, failure(error))
         return None
     return run_id
 
@@ -91,4 +92,4 @@ def log_study_table(name: str, table: pd.DataFrame) -> None:
     try:
         MlflowClient().log_table(active.info.run_id, table, f"tables/{name}.json")
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not take the table %s (%s)", name, str(error).splitlines()[0])
+        _log.warning("MLflow does not take the table %s (%s)", name, failure(error))

@@ -6,10 +6,12 @@ same arm; `kedro run --pipeline reporting` logs again whatever the active parent
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,23 +19,24 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from kpnn import __version__
+from kpnn.names import legal_names
+from kpnn.processes import Process
+from kpnn.tracking.failures import SERVER_ERRORS, failure
+from kpnn.tracking.open_runs import PROCESS_TAG
 from kpnn.training.results import ArmResult, FoldResult, mean_curve
 
 _log = logging.getLogger(__name__)
 
 _MOST_PER_CALL = 900  # MLflow takes at most 1,000 metrics in one call
+_MOST_PARAMETERS = 100  # and so many parameters
 _TRIAL_METRICS = ("value", "seconds", "n_members", "n_epochs")
-SERVER_ERRORS = (MlflowException, requests.RequestException, OSError)
-"""What a tracking server that is away, slow or full raises."""
 
 
 class ArmTracker:
@@ -140,7 +143,7 @@ class ArmTracker:
         if self._run_id is None:
             return
         with self._tolerating_failures():
-            parameters = result.sizes() | {"protocol": result.folds[0].protocol}
+            parameters = result.sizes() | {"protocol": result.folds[0].protocol} | _hyperparameters(result.folds)
             _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
             if self._signature is not None:
                 address = _log_model(self._run_id, result.folds, self._signature)
@@ -159,7 +162,7 @@ class ArmTracker:
                 "MLflow does not take the results of `%s` (%s). They are on disk; log them again with "
                 "`kedro run --pipeline reporting`",
                 self._arm,
-                str(error).splitlines()[0],
+                failure(error),
             )
 
 
@@ -182,7 +185,7 @@ def register_best_arm(name: str) -> str | None:
         best = max(arms, key=lambda run: run.data.metrics["roc_auc"])
         mlflow.register_model(best.data.tags["kpnn.model"], name, tags={"kpnn.arm": best.info.run_name})
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not register `%s` (%s)", name, str(error).splitlines()[0])
+        _log.warning("MLflow does not register `%s` (%s)", name, failure(error))
         return None
     return str(best.info.run_name)
 
@@ -221,7 +224,7 @@ def log_study(
         _log.warning(
             "MLflow does not take the study's results (%s). They are on disk; log them again with "
             "`kedro run --pipeline reporting`",
-            str(error).splitlines()[0],
+            failure(error),
         )
         return None
     return run_id
@@ -236,14 +239,38 @@ def _children(client: MlflowClient, parent: Run, level: str, name: str | None = 
 
 def _create_child(client: MlflowClient, parent: Run, name: str, tags: dict[str, str]) -> str:
     user = parent.data.tags.get("mlflow.user", "")
-    tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.user": user, **tags}
+    own = {"mlflow.parentRunId": parent.info.run_id, "mlflow.user": user, PROCESS_TAG: str(Process.this())}
+    tags = {**own, **tags}
     return client.create_run(parent.info.experiment_id, tags=tags, run_name=name).info.run_id
 
 
 def _log_batch(client: MlflowClient, run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    """Logs parameters and metrics, whatever their names; a name that MLflow does not take is kept in a tag."""
     now = int(time.time() * 1000)
-    points = [Metric(name, float(value), now, 0) for name, value in metrics.items() if np.isfinite(value)]
-    client.log_batch(run_id, points, [Param(name, str(value)) for name, value in parameters.items()], list[RunTag]())
+    of_metrics, of_parameters = legal_names(metrics), legal_names(parameters)
+    points = [Metric(of_metrics[name], float(v), now, 0) for name, v in metrics.items() if np.isfinite(v)]
+    texts = [Param(of_parameters[name], str(value)) for name, value in parameters.items()]
+    renamed = {legal: name for name, legal in (of_parameters | of_metrics).items() if legal != name}
+    if renamed:
+        client.set_tag(run_id, "kpnn.names", json.dumps(renamed, ensure_ascii=False))
+    for start in range(0, max(len(points), len(texts)), _MOST_PARAMETERS):
+        part = slice(start, start + _MOST_PARAMETERS)
+        client.log_batch(run_id, points[part], texts[part], list[RunTag]())
+
+
+def _hyperparameters(folds: Sequence[FoldResult]) -> dict[str, str]:
+    """What an arm's folds were trained with, by name: the one value, or each with the number of its folds."""
+    names = dict.fromkeys(name for fold in folds for name in fold.hyperparameters)
+    found = {}
+    for name in names:
+        counts = Counter(_short(fold.hyperparameters.get(name)) for fold in folds)
+        several = ", ".join(f"{value} ({count})" for value, count in counts.most_common())
+        found[name] = several if len(counts) > 1 else next(iter(counts))
+    return found
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _log_curve(client: MlflowClient, run_id: str, result: FoldResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.evaluation import METRICS, score
+from kpnn.evaluation import are_exclusive, metrics_of, score
+from kpnn.files import broken_seal, seal, settled, written_whole
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +189,15 @@ class ArmResult:
         values = {name: np.array([fold.metrics[name] for fold in self.folds]) for name in self.folds[0].metrics}
         means = {name: float(np.mean(v)) for name, v in values.items()}
         several = len(self.folds) > 1
-        spreads = {f"{n}_sd": float(np.std(values[n], ddof=1)) if several else 0.0 for n in METRICS}
+        spreads = {
+            f"{n}_sd": float(np.std(values[n], ddof=1)) if several else 0.0 for n in values if n in metrics_of(True)
+        }
         return means | spreads | {"seconds": float(sum(fold.seconds for fold in self.folds))}
 
     def pooled_metrics(self) -> dict[str, float]:
         """Scores of the out-of-fold predictions of all cells together."""
         y, probabilities, outputs, _ = wide_predictions(self.predictions())
-        return score(y, probabilities, outputs)
+        return score(y, probabilities, outputs, one_of_k=are_exclusive(y, probabilities))
 
     def _stack(self, attribute: str) -> pd.DataFrame:
         tables = []
@@ -207,7 +213,7 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class FoldStore:
-    """A folder with one folder per finished fold; each appears whole or not at all.
+    """A folder with one folder per finished fold; each appears whole or not at all, and closes with a manifest.
 
     Attributes:
         root: the arm's folder.
@@ -230,29 +236,30 @@ class FoldStore:
             result: the fold.
             fingerprint: of everything that it depends on; a later run takes it only if this is the same.
         """
-        final = self.root / result.name
-        partial = self.root / f".{result.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name in _TABLES:
-            getattr(result, name).to_parquet(partial / f"{name}.parquet", index=False)
-        if result.model is not None:
-            (partial / "model.keras").write_bytes(result.model)
-        plain = {name: getattr(result, name) for name in _PLAIN} | {"fingerprint": fingerprint}
-        (partial / "result.json").write_text(json.dumps(plain, indent=2), encoding="utf-8")
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        with written_whole(self.root / result.name) as folder:
+            folder.mkdir()
+            for name in _TABLES:
+                getattr(result, name).to_parquet(folder / f"{name}.parquet", index=False)
+            if result.model is not None:
+                (folder / "model.keras").write_bytes(result.model)
+            plain = {name: getattr(result, name) for name in _PLAIN} | {"fingerprint": fingerprint}
+            (folder / "result.json").write_text(json.dumps(plain, indent=2), encoding="utf-8")
+            seal(folder)
 
     def load(self, repeat: int, fold: int, fingerprint: str | None = None) -> FoldResult | None:
-        """Returns a finished fold, or None where there is none with this fingerprint.
+        """Returns a finished fold, or None where there is none with this fingerprint or it is damaged.
 
         Args:
             repeat: from 0.
             fold: from 0.
             fingerprint: what the fold must depend on; None takes any.
         """
-        folder = self.root / fold_name(repeat, fold)
-        if not (folder / "result.json").is_file():
+        folder = settled(self.root / fold_name(repeat, fold))
+        if not folder.is_dir():
+            return None
+        damage = broken_seal(folder)
+        if damage is not None:
+            _log.warning("%s does not count as finished, and modelling trains it again: %s", folder, damage)
             return None
         plain = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         if fingerprint is not None and plain["fingerprint"] != fingerprint:
@@ -266,6 +273,8 @@ class FoldStore:
 
     def forget_others(self, kept: Sequence[str]) -> None:
         """Removes folds that are not part of the present cross-validation, such as those of more splits."""
+        for name in kept:
+            settled(self.root / name)
         if self.root.is_dir():
             for folder in self.root.iterdir():
                 if folder.is_dir() and folder.name.lstrip(".").startswith("repeat_") and folder.name not in kept:

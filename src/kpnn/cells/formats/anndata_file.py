@@ -149,6 +149,24 @@ class AnnDataFile(Expression):
         with self.opened() as root:
             return _column(root, self._var_key, self._id_column, self.source)
 
+    @cached_property
+    def cell_columns(self) -> tuple[str, ...]:
+        """The columns of `obs`; looked at only when asked for."""
+        with self.opened() as root:
+            return tuple(_column_names(root["obs"]))
+
+    def cell_column(self, name: str) -> pd.Index:
+        """A column of `obs` as text; see `Expression.cell_column`."""
+        with self.opened() as root:
+            found = _column(root, "obs", name, self.source) if name in self.cell_columns else None
+        if found is None:
+            return super().cell_column(name)
+        if len(found) != len(self._obs_names):
+            raise CellsError(
+                f"{self.source}: obs/{name} has {len(found):,} entries for {self.n_cells:,} cells; damaged"
+            )
+        return found
+
     @property
     def is_logged(self) -> bool:
         """Whether the file says so: scanpy's `log1p` leaves its mark in `uns`."""
@@ -198,6 +216,21 @@ def _index(root: Any, table: str, source: str) -> pd.Index:
     if key not in node:
         raise CellsError(f"{source}: {table} has no index")
     return _texts(_elements(node[key], f"{source}: {table}/{key}"), f"{source}: {table}/{key}")
+
+
+def _column_names(table: Any, begin: str = "") -> Iterator[str]:
+    """Names of the columns of `obs`; one that holds a slash is stored as a group in a group."""
+    if hasattr(table, "dtype"):
+        names = list(table.dtype.names or ())
+        index = "index" if "index" in names else "".join(names[:1])
+        yield from (name for name in names if name != index)
+        return
+    index = text_attribute(table, "_index") or "_index"
+    for key in table:
+        node = table[key]
+        if begin or key not in (index, "__categories"):
+            is_column = hasattr(node, "dtype") or "categories" in node or "values" in node
+            yield from [begin + key] if is_column else _column_names(node, f"{begin}{key}/")
 
 
 def _column(root: Any, table: str, name: str, source: str) -> pd.Index | None:

@@ -27,7 +27,7 @@ class InMemory(Expression):
 
     def __init__(self, adata: AnnData, *, values: str = "X", source: str = "AnnData", gene_names: GeneNames = "symbol"):
         super().__init__(source, gene_names)
-        self._obs_names = adata.obs_names
+        self._obs = adata.obs
         matrix, var = values_of(adata, values, source)
         self._matrix = sp.csr_matrix(matrix).astype(np.float32)
         self._var = var
@@ -38,7 +38,7 @@ class InMemory(Expression):
     @property
     def barcodes(self) -> pd.Index:
         """Names of the cells."""
-        return self._obs_names
+        return self._obs.index
 
     @property
     def symbols(self) -> pd.Index:
@@ -52,6 +52,18 @@ class InMemory(Expression):
             return None
         ids = self._var["gene_ids"].astype(object)
         return pd.Index(ids.where(ids.notna(), ""))
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """The columns of `obs`."""
+        return tuple(str(name) for name in self._obs)
+
+    def cell_column(self, name: str) -> pd.Index:
+        """A column of `obs` as text; see `Expression.cell_column`."""
+        if name not in self._obs:
+            return super().cell_column(name)
+        column = self._obs[name].astype(object)
+        return pd.Index([str(value) for value in column.where(column.notna(), "")], dtype=object)
 
     @property
     def is_logged(self) -> bool:

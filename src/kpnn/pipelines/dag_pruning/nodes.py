@@ -11,6 +11,7 @@ import pandas as pd
 from kpnn.errors import PknError, SelectionError, some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
+from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import (
     Alternatives,
@@ -190,6 +191,7 @@ def summarise(
     """Hands over the DAG to train, how good it is known to be, and how much smaller it is than the full DAG."""
     dag = _as_kept(selection.dag, selection.pkn, settings)
     full, pruned = _sizes(full_dag), _sizes(dag)
+    genes_per_output = say_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
         "edge_compression_percent": percent_saved(full["n_edges"], pruned["n_edges"]),
@@ -202,7 +204,8 @@ def summarise(
         "neuron_sets_are_all": alternatives.is_complete,
         **{f"hidden_nodes_in_{kind}": int(counts.get(kind, 0)) for kind in ("all", "some", "none", "unknown")},
     }
-    return dag, {**selection.as_dict(), "edges": settings.edges, "alternatives": account}, compression
+    outcome = {**selection.as_dict(), "edges": settings.edges, "alternatives": account}
+    return dag, outcome | {"genes_per_output": genes_per_output}, compression
 
 
 def _sizes(dag: Dag) -> dict[str, int]:

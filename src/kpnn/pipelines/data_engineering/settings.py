@@ -7,15 +7,15 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from kpnn.cells import CountLimits, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
-from kpnn.settings_base import Settings
+from kpnn.cells import CountLimits, LabelSettings, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
 
 
-class DataEngineeringSettings(Settings):
+class DataEngineeringSettings(LabelSettings):
     """How raw files become cells for training; see `conf/base/parameters_data_engineering.yml`."""
 
     input_suffix: str = "_gene"
-    outputs: tuple[str, ...] | None = None
+    output_nodes: dict[str, str] = Field(default_factory=dict)
+    new_roots: bool = False
     receptors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     repeated_genes: Literal["max", "sum"] = "max"
     log1p: bool = True

@@ -1,0 +1,88 @@
+"""Runs that are open in MLflow: whose they are, and closing those that nobody works on any more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from kpnn.processes import Process
+
+_log = logging.getLogger(__name__)
+
+PROCESS_TAG = "kpnn.process"
+"""Tag of every run: host, number and start of the process that logs it."""
+
+KIND_TAG = "mlflow.experimentKind"
+"""Tag by which MLflow's UI opens an experiment as model training; left to guess, it shows the view for traces."""
+
+_CONTEXT = "MLFLOW_RUN_CONTEXT"  # tags that MLflow gives every run from its first moment
+
+
+@contextmanager
+def tagged_from_the_start(environment: dict[str, str]) -> Iterator[None]:
+    """Within the block MLflow's runs carry the process's tag as soon as they are there.
+
+    Args:
+        environment: `os.environ`.
+    """
+    before = environment.get(_CONTEXT)
+    environment[_CONTEXT] = json.dumps({**json.loads(before or "{}"), PROCESS_TAG: str(Process.this())})
+    try:
+        yield
+    finally:
+        del environment[_CONTEXT]
+        if before is not None:
+            environment[_CONTEXT] = before
+
+
+def mark_experiment(client: MlflowClient, experiment_id: str) -> None:
+    """Says that an experiment is of model training, unless someone has said what it is.
+
+    Args:
+        client: of the server.
+        experiment_id: the experiment.
+    """
+    kind = client.get_experiment(experiment_id).tags.get(KIND_TAG, "")
+    if not kind or kind.endswith("_inferred"):
+        client.set_experiment_tag(experiment_id, KIND_TAG, "custom_model_development")
+
+
+def close_runs_of_dead_processes(client: MlflowClient, experiment_id: str) -> int:
+    """Closes, as killed, the runs of processes of this machine that are over; returns how many.
+
+    Args:
+        client: of the server.
+        experiment_id: the study's experiment.
+    """
+    closed = 0
+    for run in _open_runs(client, experiment_id):
+        process = Process.from_text(run.data.tags.get(PROCESS_TAG, ""))
+        if process is not None and process.is_dead:
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    if closed:
+        _log.warning("MLflow: %d runs of an earlier `kedro run` that was killed are closed as KILLED", closed)
+    return closed
+
+
+def close_own_runs(client: MlflowClient, experiment_id: str, status: str) -> None:
+    """Closes every run that this process has open.
+
+    Args:
+        client: of the server.
+        experiment_id: the study's experiment.
+        status: `FAILED` or `KILLED`.
+    """
+    here = str(Process.this())
+    for run in _open_runs(client, experiment_id):
+        if run.data.tags.get(PROCESS_TAG) == here:
+            client.set_terminated(run.info.run_id, status)
+
+
+def _open_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    return list(client.search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=5000))
