@@ -16,11 +16,12 @@ from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
-from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
+from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
+from kpnn.pkn.assembly import with_new_roots
 from kpnn.pkn.coverage import Coverage
 from kpnn.simulation import control_inputs
 
