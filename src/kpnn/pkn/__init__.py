@@ -5,7 +5,7 @@ from kpnn.pkn.dag import Dag, percent_saved
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.network import CleanUp, Pkn
-from kpnn.pkn.output_inputs import inputs_per_output
+from kpnn.pkn.output_inputs import Funnel, inputs_per_output, narrowest_funnel
 from kpnn.pkn.rewiring import RewiredPkn, rewired_pkn
 from kpnn.pkn.selection.dag_selection import DagSelection, select_dag
 from kpnn.pkn.selection.near_optimal.alternatives import Alternatives, enumerate_dags
@@ -18,6 +18,7 @@ __all__ = [
     "CleanUp",
     "Dag",
     "DagSelection",
+    "Funnel",
     "Pkn",
     "RandomDags",
     "RewiredPkn",
@@ -31,6 +32,7 @@ __all__ = [
     "gene_of",
     "induced_dag",
     "inputs_per_output",
+    "narrowest_funnel",
     "percent_saved",
     "random_dags",
     "rewired_pkn",
