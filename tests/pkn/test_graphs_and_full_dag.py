@@ -93,7 +93,7 @@ def test_the_full_dag_of_a_cyclic_pkn_has_the_edges_from_one_level_to_the_next()
 def test_a_cyclic_pkn_all_of_whose_nodes_are_in_the_dag_can_be_extended() -> None:
     pairs = [("h0", "g0"), ("h0", "o0"), ("o0", "g0"), ("o0", "h0"), ("o1", "g0"), ("o1", "h0")]
     pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g0"], outputs=["o0", "o1"])
-    dag = select_dag(pkn, keep_edges=[("o1", "h0")]).dag
+    dag = select_dag(pkn, keep_edges=[("o1", "h0")], reach="any").dag
     assert set(dag.nodes) == set(pkn.nodes)
     edges = extended_dag(pkn, dag).edges
     assert set(pairs) - set(zip(edges["parent"], edges["child"], strict=True)) == {("h0", "o0")}

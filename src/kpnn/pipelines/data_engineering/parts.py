@@ -73,9 +73,11 @@ class PreparedStudy(HandedOn):
     Attributes:
         matched: its cells and its network.
         full_dag: the DAG of the `full` arm.
+        most_edges: with `full_dag: most_edges`, no DAG of the network holds more edges; else None.
         folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
     """
 
     matched: MatchedStudy
     full_dag: Dag
+    most_edges: int | None
     folds: pd.DataFrame
