@@ -18,6 +18,7 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
 from kpnn.app.endings import full_disk, hiding_credentials, interrupted, terminable
+from kpnn.app.status import status
 from kpnn.errors import KpnnError, SettingsError, near_names
 
 
@@ -112,6 +113,7 @@ run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_ru
 """Kedro itself looks for the command under this name, where the project is run without `kedro`."""
 
 cli.add_command(run)
+cli.add_command(status)
 
 
 def main() -> None:
