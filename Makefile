@@ -6,21 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 KEDRO := $(BIN)/kedro
+KPNN := $(BIN)/kpnn
+PROJECT_PYTHON := $(BIN)/python
 # Kedro starts `mlflow`, and tests start `kedro`, by name.
 export PATH := $(abspath $(BIN)):$(PATH)
-export KEDRO_DISABLE_TELEMETRY := true
-export DO_NOT_TRACK := 1
 
-.DEFAULT_GOAL := help
-.PHONY: help demo test lint mlflow viz clean setup setup-dev
+include src/kpnn/app/project/Makefile
 
-help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+.PHONY: test lint docs dist setup setup-dev setup-docs
 
-demo: setup ## simulate cells, run the whole study, show the comparison
-	$(KEDRO) run --pipeline simulate
-	$(KEDRO) run
-	@$(BIN)/python -m kpnn.reporting
+demo init check run mlflow viz: setup
 
 test: setup-dev lint ## lint, check types and import rules, run all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadscope
@@ -31,20 +26,20 @@ lint: setup-dev ## ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-mlflow: setup ## open MLflow's UI on http://127.0.0.1:5000
-	$(KEDRO) mlflow ui
+docs: setup-docs ## build the documentation into site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	@echo "  Open site/index.html"
 
-viz: setup ## open kedro-viz on http://127.0.0.1:4141
-	$(KEDRO) viz run
-
-clean: ## remove what runs wrote, of all studies and with their raw data, but not .venv
-	find data -type f ! -name .gitkeep -delete
-	find data -mindepth 2 -type d -empty -delete
-	find mlruns -mindepth 1 ! -name .gitkeep -delete
+dist: setup-docs ## build wheel and sdist into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
 
 setup: $(VENV)/.ready
 
 setup-dev: $(VENV)/.ready-dev
+
+setup-docs: $(VENV)/.ready-docs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"kpnn needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
@@ -52,10 +47,15 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV): this takes a few minutes, once."
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[project]'
 	@touch $@
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) with development tools: this takes a few minutes, once."
 	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.ready
+
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) with what documentation and release need: this takes a few minutes, once."
+	$(INSTALL) --editable '.[docs,release]'
 	@touch $@ $(VENV)/.ready

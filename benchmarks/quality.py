@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from _studies import STUDIES, RawStudy
+from kpnn.evaluation import ArmScores, compare
 
 PROJECT = Path(__file__).parents[1]
 PIPELINES = ("data_engineering", "dag_pruning", "modelling", "reporting")
@@ -34,9 +35,12 @@ CONTROLS = {
     "gradient_boosting": True,
     "dense": True,
 }
+ARMS_ONLY = dict.fromkeys(CONTROLS, 0) | dict.fromkeys(BASELINES, False)
 
 
-def lay_out(project: Path, name: str, study: RawStudy, jitter: np.random.Generator | None) -> None:
+def lay_out(
+    project: Path, name: str, study: RawStudy, jitter: np.random.Generator | None, controls: Mapping[str, Any]
+) -> None:
     """Writes a study's files and its environment into a copy of the project."""
     raw, conf = project / "data" / "01_raw" / name, project / "conf" / name
     raw.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ def lay_out(project: Path, name: str, study: RawStudy, jitter: np.random.Generat
         for entry, file in files.items()
     }
     (conf / "catalog.yml").write_text(json.dumps(catalog, indent=2))
-    (conf / "parameters.yml").write_text(json.dumps({**study.parameters, "controls": CONTROLS}, indent=2))
+    (conf / "parameters.yml").write_text(json.dumps({**study.parameters, "controls": dict(controls)}, indent=2))
 
 
 def run(project: Path, name: str, seed: int, pipelines: Sequence[str]) -> float:
@@ -72,17 +76,24 @@ def run(project: Path, name: str, seed: int, pipelines: Sequence[str]) -> float:
 
 
 def results(project: Path, name: str) -> dict[str, Any]:
-    """ROC-AUC of every arm and baseline (mean over folds within repeats), and the verdict."""
+    """ROC-AUC of every arm and baseline (mean over folds within repeats), and the comparison that the report prints."""
     output = project / "data" / "07_model_output" / name
-    found: dict[str, Any] = {}
-    for arm in ("full", "pruned"):
-        found[arm] = float(pd.read_csv(output / arm / "fold_metrics.csv")["roc_auc"].mean())
-    controls = pd.read_csv(output / "controls" / "summary.csv").set_index("arm")["roc_auc"]
-    found |= {baseline: float(controls[baseline]) for baseline in BASELINES if baseline in controls}
-    answer = project / "data" / "08_reporting" / name / "comparison_test.json"
-    if answer.is_file():
-        found["verdict"] = json.loads(answer.read_text()).get("verdict", "")
-    return found
+    scores = {
+        arm: ArmScores.from_predictions(
+            arm,
+            pd.read_parquet(output / arm / "predictions.parquet"),
+            members=pd.read_parquet(output / arm / "member_predictions.parquet"),
+        )
+        for arm in ("full", "pruned")
+    }
+    found: dict[str, Any] = {
+        arm: float(pd.read_csv(output / arm / "fold_metrics.csv")["roc_auc"].mean()) for arm in scores
+    }
+    if (output / "controls" / "summary.csv").is_file():
+        controls = pd.read_csv(output / "controls" / "summary.csv").set_index("arm")["roc_auc"]
+        found |= {baseline: float(controls[baseline]) for baseline in BASELINES if baseline in controls}
+    answer = compare(scores["pruned"], scores["full"])
+    return found | {"lower": answer.interval.lower, "upper": answer.interval.upper, "verdict": answer.verdict}
 
 
 def main() -> None:
@@ -90,9 +101,11 @@ def main() -> None:
     parser.add_argument("--studies", nargs="*", default=list(STUDIES), choices=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=1, help="values of modelling.seed, from 42 on")
     parser.add_argument("--jitter", action="store_true", help="other rounding for every seed")
+    parser.add_argument("--arms-only", action="store_true", help="leave out the baselines")
     parser.add_argument("--no-report", action="store_true", help="leave out node weights and the report")
     parser.add_argument("--table", type=Path, help="where to write one row per study and seed, as CSV")
     options = parser.parse_args()
+    controls = ARMS_ONLY if options.arms_only else CONTROLS
     pipelines = PIPELINES[:3] if options.no_report else PIPELINES
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +118,9 @@ def main() -> None:
             environment = f"quality_{name}"  # of its own: the project ships studies of some of these names
             for seed in range(42, 42 + options.seeds):
                 if seed == 42 or options.jitter:
-                    lay_out(project, environment, study, np.random.default_rng(seed) if options.jitter else None)
+                    lay_out(
+                        project, environment, study, np.random.default_rng(seed) if options.jitter else None, controls
+                    )
                 seconds = run(project, environment, seed, pipelines)
                 rows.append({"study": name, "seed": seed} | results(project, environment) | {"seconds": round(seconds)})
                 print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1, float_format="%.4f"))

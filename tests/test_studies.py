@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import kedro_mlflow
 import mlflow
 import pytest
 import yaml
@@ -177,3 +178,16 @@ def test_two_studies_run_in_turn_leave_each_others_results_untouched(tmp_path):
     assert {name.replace("/two/", "/one/") for name in second} == set(first)
     # Nothing lies outside of a study's place.
     assert {p.name for p in (project.root / "data").glob("*/*")} == {"one", "two"}
+
+
+def test_what_kedro_mlflow_init_writes_says_nothing_until_somebody_changes_it(project):
+    conf = project.root / "conf"
+    before = loader(None, conf)["mlflow"]
+    template = Path(kedro_mlflow.__file__).parent / "template" / "project" / "mlflow.yml"
+    written = template.read_text().replace("{{ python_package }}", "kpnn")
+    (conf / "local" / "mlflow.yml").write_text(written)
+    assert loader(None, conf)["mlflow"] == before
+    (conf / "local" / "mlflow.yml").write_text(written.replace('port: "5000"', 'port: "5001"'))
+    after = loader(None, conf)["mlflow"]
+    assert after["ui"]["port"] == "5001"
+    assert {**after, "ui": before["ui"]} == before

@@ -53,6 +53,8 @@ def near_names(name: str, known: Iterable[str]) -> str:
         name: as it was written.
         known: the names that there are.
     """
-    names = list(known)
+    names = [str(one) for one in known]
+    by_lower = {one.lower(): one for one in reversed(names)}
     near = get_close_matches(name, names, n=1)
+    near = near or [by_lower[one] for one in get_close_matches(name.lower(), by_lower, n=1)]
     return f"did you mean {near[0]}?" if near else f"there are {some_names(names, 12)}"

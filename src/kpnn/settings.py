@@ -21,5 +21,5 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "custom_resolvers": {"oc.env": oc.env},
-    "merge_strategy": {"parameters": "soft"},  # an environment states only the values that differ
+    "merge_strategy": {"parameters": "soft", "mlflow": "soft"},  # an environment states only the values that differ
 }

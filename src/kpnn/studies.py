@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
-from yaml import YAMLError
+from yaml import YAMLError, safe_load
 
 from kpnn.errors import SettingsError, near_names
 
@@ -53,6 +53,12 @@ class StudyConfigLoader(OmegaConfigLoader):
             raise SettingsError(f"{self.conf_source}: {error}") from error
         return config if key in self.data else self._with_additions(key, config)
 
+    def _merge_configs(
+        self, config: dict[str, Any], env_config: dict[str, Any], key: str, env_path: str
+    ) -> dict[str, Any]:
+        said = _without_defaults_of_mlflow(env_config) if key == "mlflow" else env_config
+        return dict(super()._merge_configs(config, said, key, env_path))
+
     def _with_additions(self, key: str, config: dict[str, Any]) -> dict[str, Any]:
         for name in self._additions:
             path = self._get_conf_env_path(name)
@@ -71,3 +77,35 @@ class StudyConfigLoader(OmegaConfigLoader):
             if not name or not (root / name).is_dir():
                 advice = near_names(name, there)
                 raise SettingsError(f"no environment `{name}`: {root.name}/{name} is not a folder; {advice}")
+
+
+def _without_defaults_of_mlflow(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a `mlflow.yml` somebody wrote: not the defaults that `kedro mlflow init` fills it with.
+
+    They would take the place of what `conf/base` says, and name a store of files, which MLflow refuses.
+    """
+    import kedro_mlflow
+
+    template = Path(kedro_mlflow.__file__).parent / "template" / "project" / "mlflow.yml"
+    if not template.is_file():
+        return config
+    text = template.read_text(encoding="utf-8").replace("{{ python_package }}", "kpnn")
+    try:
+        return _beyond(config, safe_load(text))
+    except YAMLError:  # another version's template, which is more than a name
+        return config
+
+
+def _beyond(config: dict[str, Any], defaults: Any) -> dict[str, Any]:
+    """The values of a nested dict that are not its defaults'."""
+    if not isinstance(defaults, dict):
+        return config
+    told: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            inner = _beyond(value, defaults.get(name))
+            if inner:
+                told[name] = inner
+        elif name not in defaults or value != defaults[name]:
+            told[name] = value
+    return told

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ MOST_COLUMNS = 10_000
 
 
 def read_text(path: str | Path, error: type[KpnnError]) -> str:
-    """Reads a UTF-8 text file, plain or gzipped, with or without a byte-order mark.
+    """Reads a UTF-8 text file, plain, gzipped or alone in a zip archive, with or without a byte-order mark.
 
     Args:
         path: the file.
@@ -40,7 +41,7 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     except (OSError, EOFError, zlib.error) as cause:
         raise error(f"{path}: cannot be read ({cause})") from None
     if raw[:4] == b"PK\x03\x04":
-        raise error(f"{path}: is an Excel workbook or another zip archive; save it as CSV")
+        raw = _only_file_of_zip(raw, path, error)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise error(f"{path}: is UTF-16 text; save it as UTF-8")
     try:
@@ -54,6 +55,18 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     if not text.strip():
         raise error(f"{path}: is empty")
     return text
+
+
+def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> bytes:
+    """What a zip archive holds, if that is one file: some databases pack their tables so."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            files = [part for part in archive.infolist() if not part.is_dir()]
+            if len(files) == 1:
+                return archive.read(files[0])
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as cause:
+        raise error(f"{path}: cannot be unpacked ({cause})") from None
+    raise error(f"{path}: is an Excel workbook or another zip archive of {len(files)} files; save it as CSV")
 
 
 def separator_of(header: str, path: str | Path) -> str:
@@ -75,7 +88,7 @@ def read_string_table(
     path: str | Path,
     error: type[KpnnError],
     *,
-    needs: Iterable[str] = (),
+    needs: Iterable[str] | Callable[[list[str]], Iterable[str]] = (),
     separator: str | None = None,
     has_header: bool = True,
     without_header: str = "",
@@ -86,7 +99,7 @@ def read_string_table(
         path: CSV or TSV, plain or gzipped; comma, tab, semicolon and blank are told apart by the header. Lines that
             begin with `##` may stand above it.
         error: what to raise.
-        needs: columns that must be there.
+        needs: columns that must be there, or what says so of the header.
         separator: the column separator, where it is known.
         has_header: whether the first line names the columns; if not, they are called `1`, `2`...
         without_header: what else the user can do where a header is missing.
@@ -112,7 +125,8 @@ def read_string_table(
     header = _header(start, separator)
     if not has_header:
         header = [str(number) for number in range(1, len(header) + 1)]
-    missing = [name for name in needs if name not in header]
+    needed = needs(header) if callable(needs) else needs
+    missing = [name for name in needed if name not in header]
     if missing:
         advice = _is_data(header, text, separator, without_header)
         raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)}){advice}")

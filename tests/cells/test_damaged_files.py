@@ -204,7 +204,7 @@ def test_an_mtx_folder_with_a_fault_says_file_and_line(tmp_path, file, old, new,
     [
         (b"", "is empty"),
         (b"barcode,T\n", "no rows"),
-        (b"cell,T\nc1,1\n", "no column barcode"),
+        (b"T,cell\n1,c1\n0,c2\n", "no column barcode.*columns: .barcode: "),
         (b"barcode\nc1\n", "no column but the barcodes"),
         (b"barcode,T\nc1,2\n", "label T must be 0 or 1, found 2 in row 1"),
         (b"barcode,T\nc1,\n", "label T must be 0 or 1"),

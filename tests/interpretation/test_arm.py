@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
+from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
 from kpnn.nn import set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
@@ -38,15 +39,24 @@ def draw_cells(seed: int) -> LabelledCells:
     return LabelledCells(csr_matrix(X, dtype=np.float32), y, barcodes, DAG.inputs, DAG.outputs, donors)
 
 
+FREE = {"weight_prior": 0.0, "initializer": "glorot_uniform", "hidden_activation": "tanh"}
+"""Networks that differ by where they start."""
+
+
 @pytest.fixture(scope="module")
 def arm() -> tuple[list[TrainedFold], LabelledCells]:
     """Two repeats of two folds."""
-    cells, rows, chosen = draw_cells(0), np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    cells, rows, chosen = draw_cells(0), np.arange(120), Hyperparameters(**FREE, learning_rate=0.03)
     held_out = [rows[rows // 20 % 2 == 0], rows[rows // 20 % 2 == 1], rows[:60], rows[60:]]
     training = [np.setdiff1d(rows, part) for part in held_out]
     models = refit([Refit(DAG, chosen, part, seed) for seed, part in enumerate(training)], cells, TRAINING)
     parts = zip(models, training, held_out, strict=True)
     return [TrainedFold(n // 2, n % 2, *of_fold, chosen) for n, of_fold in enumerate(parts)], cells
+
+
+@pytest.fixture(scope="module")
+def weights(arm):
+    return weigh_arm(*arm, SETTINGS, TRAINING, draw_control=draw_cells)
 
 
 def test_every_fold_gets_the_networks_that_were_asked_for(arm):
@@ -103,9 +113,7 @@ def test_what_cannot_be_trained_again_is_said_and_the_rest_stands(arm):
     assert len(weights.control) == 0 and len(weights.permuted) and len(weights.by_seed)
 
 
-def test_q_values_are_benjamini_and_hochbergs(arm):
-    folds, cells = arm
-    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=draw_cells)
+def test_q_values_are_benjamini_and_hochbergs(weights):
     table = summarise_nodes(weights, DAG, SETTINGS).sort_values("p_value", ignore_index=True)
     p = table["p_value"]
     scaled = [p[0] * 3 / 1, p[1] * 3 / 2, p[2] * 3 / 3]
@@ -119,7 +127,7 @@ def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
     other = np.random.default_rng(1).integers(0, 2, (120, 1)).astype(np.float32)
     cells = replace(first, labels=np.hstack([first.labels, other]), outputs=dag.outputs, groups=None)
     assert cells.nodes == dag.inputs
-    rows, chosen = np.arange(120), Hyperparameters(dropout=0.0, learning_rate=0.03)
+    rows, chosen = np.arange(120), Hyperparameters(**FREE, learning_rate=0.03)
     parts = (rows[:60], rows[60:])
     models = refit([Refit(dag, chosen, part, 1) for part in parts], cells, TRAINING)
     for model in models:  # two nodes that tell the same, and two that tell nothing
@@ -139,9 +147,7 @@ def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
     assert not of_out.loc[["A", "B"], "called"].any()
 
 
-def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it(arm):
-    folds, cells = arm
-    weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=draw_cells)
+def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it(weights):
     table = summarise_nodes(weights, DAG, SETTINGS).set_index("node")
     assert table.loc["A", "differs"] and table.loc["A", "rests"] and table.loc["A", "called"]
     assert table.loc["A", "conductance_share"] > table.loc["A", "permuted_share"]
@@ -151,3 +157,37 @@ def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it
     as_much = replace(weights, permuted=weights.per_fold.assign(replicate=0))
     unasked = summarise_nodes(as_much, DAG, SETTINGS).set_index("node").loc["A"]
     assert unasked["differs"] and not unasked["rests"] and not unasked["called"]
+
+
+def test_a_node_weighs_more_than_its_place_gives_it_or_is_marked_as_structure(weights):
+    # Control inputs of this module tell the class by A's genes alone, as the cells do; those of noise by none.
+    assert summarise_nodes(weights, DAG, SETTINGS).set_index("node").loc["A", "structure"]
+    table = summarise_nodes(replace(weights, control=weights.permuted), DAG, SETTINGS).set_index("node")
+    assert not table.loc["A", "structure"] and table.loc[["B", "C"], "structure"].all()
+    unasked = replace(weights, control=weights.control.iloc[:0])
+    assert summarise_nodes(unasked, DAG, SETTINGS)["structure"].isna().all()
+
+
+def test_nodes_of_rewired_networks_are_tested_as_the_arms_own_are(arm, weights):
+    folds, cells = arm
+    own = summarise_nodes(weights, DAG, SETTINGS)
+    assert (own["n_rewired"] == 0).all() and own["beyond_rewired"].isna().all()
+    # The arm's own networks in the place of rewired ones: every node stands exactly as it does here.
+    beside = replace(weights, rewired=nodes_in_rewired([folds, folds], cells))
+    table = summarise_nodes(beside, DAG, SETTINGS)
+    assert (table["n_rewired"] == 2).all()
+    np.testing.assert_allclose(table["rewired_z"], table["z"])
+    np.testing.assert_allclose(table["rewired_z_max"], table["z"])
+
+
+def test_a_nodes_place_without_knowledge_is_its_z_in_rewired_networks():
+    keys = pd.MultiIndex.from_tuples([("OUT", "A"), ("OUT", "B"), ("OUT", "C")], names=["output", "node"])
+    z = pd.Series([9.0, 2.0, 1.0], index=keys)
+    rows = [(0, "A", 2.0), (1, "A", 4.0), (0, "B", 1.0), (1, "B", 3.0), (0, "D", 5.0)]
+    rewired = pd.DataFrame(rows, columns=["replicate", "node", "z"]).assign(output="OUT")
+    table = beside_rewired(z, rewired).droplevel("output")
+    assert table["n_rewired"].tolist() == [2, 2, 0]
+    assert table.loc["A", ["rewired_z", "rewired_z_max"]].tolist() == [3.0, 4.0]
+    sd = np.sqrt((2 + 2) / 2)  # two sums of squares of 2, one degree of freedom each
+    np.testing.assert_allclose(table["beyond_rewired"][["A", "B"]], np.array([6.0, 0.0]) / (sd * np.sqrt(1.5)))
+    assert np.isnan(table.loc["C", "beyond_rewired"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from kpnn.interpretation import HeldOutEvidence, activity_test, agreement
 from kpnn.interpretation.significance import contribution, together
@@ -45,6 +46,51 @@ def test_within_donors_z_is_standardized_over_permutations_within_donors():
     sums = np.array([ranks[rows].sum(axis=0) for rows in permutations])
     found = activity_test([HeldOutEvidence(activations, np.ones(3), labels, donors)])
     np.testing.assert_allclose(found.z, (ranks[labels > 0].sum(axis=0) - sums.mean(axis=0)) / sums.std(axis=0))
+
+
+def test_beside_depth_z_is_standardized_over_permutations_among_cells_of_like_depth():
+    rng = np.random.default_rng(8)
+    depth, labels = rng.permutation(16) * 100.0 + 500, np.tile([1.0, 0.0], 8)
+    labels[rng.permutation(16)] = labels.copy()
+    activations = rng.normal(size=(16, 4)) + depth[:, None] / 300
+    order = rankdata(depth)
+    straight = [np.polyval(np.polyfit(order, column, 1), order) for column in activations.T]
+    ranks = rankdata(activations - np.transpose(straight), axis=0)
+    halves = [np.flatnonzero(order <= 8), np.flatnonzero(order > 8)]
+    means, variances = np.zeros(4), np.zeros(4)
+    for half in halves:
+        subsets = [half[list(chosen)] for chosen in combinations(range(8), int(labels[half].sum()))]
+        sums = np.array([ranks[rows].sum(axis=0) for rows in subsets])
+        means, variances = means + sums.mean(axis=0), variances + sums.var(axis=0)
+    found = activity_test([HeldOutEvidence(activations, np.ones(4), labels, depth=depth)])
+    np.testing.assert_allclose(found.z, (ranks[labels > 0].sum(axis=0) - means) / np.sqrt(variances), atol=1e-9)
+
+
+@pytest.mark.parametrize("with_donors", [False, True])
+def test_what_only_tells_depth_is_not_called_where_one_class_is_sequenced_deeper(with_donors):
+    rng = np.random.default_rng(9)
+    donors = np.repeat(np.arange(4), 60) if with_donors else None
+    blind, beside = [], []
+    for _ in range(20):
+        labels = (rng.random(240) < 0.3).astype(float)
+        depth = np.exp(rng.normal(8, 0.4, 240) + 0.3 * labels)
+        # Means and spread go with depth, as logarithms of few counts do.
+        noise = rng.normal(size=(240, 30)) * (8000 / depth[:, None])
+        activations = np.tanh(noise - 8000 / depth[:, None])
+        blind.append(activity_test([HeldOutEvidence(activations, np.ones(30), labels, donors)]).p_value)
+        beside.append(activity_test([HeldOutEvidence(activations, np.ones(30), labels, donors, depth=depth)]).p_value)
+    assert np.mean(np.concatenate(blind) < 0.05) > 0.1
+    assert np.mean(np.concatenate(beside) < 0.05) == pytest.approx(0.05, abs=0.025)
+
+
+def test_looking_beside_depth_costs_little_where_depth_has_nothing_to_do_with_the_classes():
+    rng, blind, beside = np.random.default_rng(10), [], []
+    for _ in range(20):
+        labels, depth = (np.arange(120) % 2).astype(float), np.exp(rng.normal(8, 0.5, 120))
+        evidence = HeldOutEvidence(rng.normal(size=(120, 20)) + 0.7 * labels[:, None], np.ones(20), labels)
+        blind.append(activity_test([evidence]).z.mean())
+        beside.append(activity_test([replace(evidence, depth=depth)]).z.mean())
+    assert np.mean(beside) > 0.95 * np.mean(blind)
 
 
 def test_p_values_of_neurons_that_know_nothing_are_uniform_in_one_fold():
@@ -144,7 +190,38 @@ def test_a_neuron_that_never_varies_is_never_called():
 def test_rankings_are_compared_over_the_nodes_that_both_have():
     first = pd.Series({"a": 3.0, "b": -2.0, "c": 1.0, "x": 9.0})
     second = pd.Series({"a": -6.0, "b": 4.0, "c": 2.0, "y": 8.0})
-    assert pair(first, second, k=2) == (1.0, 1.0, 3)
-    assert pair(first, pd.Series({"z": 1.0}))[2] == 0
+    assert pair(first, second, k=2) == (1.0, 1.0, 2 / 3, 3)
+    assert pair(first, pd.Series({"z": 1.0}))[3] == 0
     found = agreement({"1": first, "2": second, "3": pd.Series({"z": 1.0})}, k=2)
-    assert (found.n_pairs, found.rank_correlation, found.top_overlap) == (1, 1.0, 1.0)
+    assert (found.n_pairs, found.rank_correlation, found.top_overlap, found.chance_overlap) == (1, 1.0, 1.0, 2 / 3)
+
+
+def test_the_overlap_of_chance_is_that_of_random_rankings():
+    rng, names = np.random.default_rng(12), list("abcdefghij")
+    draws = [pair(*(pd.Series(rng.random(10), names) for _ in range(2)), k=3) for _ in range(300)]
+    overlaps, by_chance = np.array(draws)[:, 1], np.array(draws)[:, 2]
+    assert overlaps.mean() == pytest.approx(by_chance[0], abs=0.05)
+
+
+@pytest.mark.parametrize("donors", [None, "crossed"])
+def test_a_node_of_the_smallest_visible_roc_auc_is_found_in_four_studies_of_five(donors):
+    rng, n_nodes = np.random.default_rng(13), 40
+    labels = (rng.random(150) < 0.4).astype(float)
+    groups = None if donors is None else np.arange(150) % 3
+
+    def test(shift):
+        activations = rng.normal(size=(150, 600)) + shift * labels[:, None]
+        return activity_test([HeldOutEvidence(activations, np.ones(600), labels, groups)])
+
+    visible = test(0.0).smallest_visible(n_nodes, 0.05)
+    found = test(np.sqrt(2) * norm.ppf(visible))  # two normals that far apart have this ROC-AUC
+    assert found.roc_auc.mean() == pytest.approx(visible, abs=0.01)
+    assert np.mean(found.p_value < 0.05 / n_nodes) == pytest.approx(0.8, abs=0.06)
+
+
+def test_no_roc_auc_is_visible_where_donors_are_too_few_to_show_any():
+    donors = np.repeat(np.arange(4), 30)
+    labels = (donors < 2).astype(float)
+    found = activity_test([HeldOutEvidence(np.random.default_rng(0).normal(size=(120, 3)), np.ones(3), labels, donors)])
+    assert np.isnan(found.smallest_visible(3, 0.05))
+    assert np.isnan(activity_test([HeldOutEvidence(np.ones((9, 1)), np.ones(1), np.ones(9))]).smallest_visible(1, 0.05))

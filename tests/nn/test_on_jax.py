@@ -12,6 +12,7 @@ import pytest
 from keras import ops
 
 from kpnn.nn import adapt_normalization, build_kpnn, predict
+from kpnn.nn.layer import sparse_dag
 
 SCRIPT = """
 import sys, numpy as np, pandas as pd, kpnn.nn, keras
@@ -26,6 +27,10 @@ y = np.stack([X[:, 0] > 1, X[:, 1] > 1], axis=1).astype("float32")
 model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="binary_crossentropy")
 found["losses"] = model.fit(X, y, epochs=15, verbose=0).history["loss"]
 found["trained"], found["compiled"] = model.predict(X, verbose=0), kpnn.nn.predict(model, cells)
+how = {"output_activation": "softmax", "input_normalization": "common", "initializer": "lecun_uniform"}
+classes = kpnn.nn.build_kpnn(dag, **how)
+kpnn.nn.adapt_normalization(classes, cells)
+found["classes"] = keras.ops.convert_to_numpy(classes(X))
 np.savez(sys.argv[3], **found)
 print(keras.backend.backend())
 """
@@ -54,3 +59,7 @@ def test_keras_on_jax_computes_the_same_and_trains(random_dag, random_cells, tmp
     assert found["losses"][-1] < found["losses"][0]
     assert np.abs(found["trained"] - found["start"]).max() > 1e-3
     np.testing.assert_allclose(found["trained"], found["compiled"], atol=1e-5)
+    of_classes = build_kpnn(sparse_dag(here).dag, output_activation="softmax", input_normalization="common",
+                            initializer="lecun_uniform")  # fmt: skip
+    adapt_normalization(of_classes, cells)
+    np.testing.assert_allclose(found["classes"], predict(of_classes, cells), atol=1e-6)

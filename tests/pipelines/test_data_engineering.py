@@ -1,5 +1,6 @@
 """From raw files to matched cells, PKN, full DAG and folds, through the catalog as a user has it."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -9,48 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from kedro.framework.project import configure_project
-from kedro.io import DataCatalog, DatasetError
-from kedro.runner import SequentialRunner
+from in_process import OUTPUTS, Study
+from kedro.io import DatasetError
 
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
-from kpnn.pipelines import data_engineering, simulate
-from kpnn.pipelines.parameters import all_settings
-from kpnn.studies import StudyConfigLoader
-
-OUTPUTS = ("matched_cells", "pkn", "full_dag", "folds", "data_summary")
-
-
-class Study:
-    """A project folder whose pipelines run in this process."""
-
-    def __init__(self, env="local", more=None):
-        configure_project("kpnn")
-        config = StudyConfigLoader("conf", env, base_env="base", default_run_env="local")
-        entries = {**config["catalog"], **(more or {})}
-        self.catalog = DataCatalog.from_config(
-            {name: entry for name, entry in entries.items() if "mlflow" not in str(entry)}
-        )
-        self.parameters = config["parameters"]
-
-    def run(self, pipeline, **changes):
-        changed = {name: {**value, **changes.get(name, {})} for name, value in self.parameters.items()}
-        for name, settings in all_settings(changed).items():
-            self.catalog[f"params:{name}"] = settings
-        SequentialRunner().run(pipeline, self.catalog)
-
-    def load(self, name):
-        return self.catalog.load(name)
-
-    def engineer(self, **changes):
-        self.run(data_engineering.create_pipeline(), **changes)
-        return {name: self.load(name) for name in OUTPUTS}
-
-    @staticmethod
-    def written():
-        layers = ("02_intermediate", "03_primary", "04_feature", "05_model_input", "08_reporting")
-        return [path.name for layer in layers for path in Path("data", layer).rglob("*") if path.is_file()]
+from kpnn.pipelines import simulate
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +55,7 @@ def test_everything_fits_together(demo):
     data = Study().engineer()
     cells, pkn, dag, folds = (data[name] for name in OUTPUTS[:4])
     assert tuple(cells.var["node"]) == pkn.inputs == dag.inputs
-    assert list(cells.obs.columns) == ["RECEPTOR"]
+    assert list(cells.obs.columns) == ["RECEPTOR", "total_counts"]
     assert cells.obs["RECEPTOR"].dtype == np.int8
     assert cells.X.dtype == np.float32
     assert sp.issparse(cells.X)
@@ -98,6 +63,7 @@ def test_everything_fits_together(demo):
     median = data["data_summary"]["transform"]["library_size"]
     raw, counts = Study().load("raw_expression").read(cells.obs_names), cells.layers["counts"].toarray()
     totals = raw.obs["total_counts"].to_numpy()
+    np.testing.assert_array_equal(cells.obs["total_counts"], totals)
     assert median == cells.uns["transform"]["library_size"] == np.median(totals)
     np.testing.assert_allclose(cells.X.toarray(), np.log1p(counts * (median / totals)[:, None]), rtol=1e-4)
     assert sorted(folds["barcode"]) == sorted(cells.obs_names)
@@ -209,7 +175,8 @@ def test_several_outputs_are_one_column_each(folder, shared_data):
     shutil.copy(shared_data / "pbmc68k" / "class_labels_multi_output.csv", raw / "class_labels.csv")
     data = Study("pbmc68k").engineer()
     outputs = ("T_cell", "B_cell", "Monocyte")
-    assert data["pkn"].outputs == data["full_dag"].outputs == tuple(data["matched_cells"].obs.columns) == outputs
+    assert data["pkn"].outputs == data["full_dag"].outputs == outputs
+    assert tuple(data["matched_cells"].obs.columns[:3]) == outputs
     two = Study("pbmc68k").engineer(data_engineering={"outputs": ["Monocyte", "T_cell"]})
     assert two["pkn"].outputs == ("Monocyte", "T_cell")
     assert "B_cell" not in two["pkn"].nodes
@@ -319,3 +286,51 @@ def test_matched_cells_written_by_something_else_are_refused(folder):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(Exception, match=r"matched_cells.h5ad"):
         Study().load("matched_cells")
+
+
+def test_the_summary_says_what_was_read_of_the_network_and_how_much_of_the_data_it_covers(demo, caplog):
+    edges = pd.read_csv(demo / "Edgelist.csv")
+    edges.loc[len(edges)] = edges.iloc[0]
+    edges.to_csv(demo / "Edgelist.csv", index=False)
+    with caplog.at_level(logging.INFO, logger="kpnn"):
+        summary = Study().engineer()["data_summary"]
+    genes = {child for child in edges["child"] if child.endswith("_gene")}
+    measured = set(Study().load("raw_expression").genes)
+    common = len({gene.removesuffix("_gene") for gene in genes} & measured)
+    assert summary["coverage"] == {
+        "network_genes": len(genes),
+        "measured_genes": len(measured),
+        "common": common,
+    }
+    assert f"{common:,} of the network's {len(genes):,} genes are measured" in caplog.text
+    [read] = summary["network_files"]
+    assert (read["read"], read["kept"]) == (len(edges), len(edges) - 1)
+    assert "1 that stand there already" in read["said"]
+
+
+def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):
+    edges = pd.read_csv(demo / "Edgelist.csv")
+    below = edges[edges["child"].str.endswith("_gene")]
+    sets = {
+        parent: [child.removesuffix("_gene") for child in children]
+        for parent, children in below.groupby("parent")["child"]
+    }
+    lines = ["\t".join([f"SET_{name}", "http://x", *genes]) for name, genes in sets.items()]
+    (demo / "h.gmt").write_text("\n".join(lines) + "\n")
+    kind = {"type": "kpnn.datasets.raw.EdgeListDataset"}
+    more = {"edges": {**kind, "filepath": "data/01_raw/demo/h.gmt"}}
+    alone = Study(more=more).engineer(data_engineering={"new_roots": True})
+    assert alone["pkn"].outputs == ("RECEPTOR",)
+    assert set(alone["pkn"].hidden) <= {f"SET_{name}" for name in sets}
+    names = sorted(f"SET_{name}" for name in sets)
+    pd.DataFrame({"parent": "ALL", "child": names}).to_csv(demo / "above.csv", index=False)
+    more = {
+        "edges": {**kind, "filepath": None},
+        "signalling": {**kind, "filepath": "data/01_raw/demo/above.csv"},
+        "regulon": {**kind, "filepath": "data/01_raw/demo/h.gmt"},
+    }
+    under = Study(more=more).engineer(data_engineering={"new_roots": True})["pkn"]
+    assert set(under.hidden) == {*alone["pkn"].hidden, "ALL"}
+    assert [(row.parent, row.child) for row in under.edges.itertuples() if row.parent == "RECEPTOR"] == [
+        ("RECEPTOR", "ALL")
+    ]

@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 from kedro.config import OmegaConfigLoader
+from local_server import Server
 
 from kedro_project import REPOSITORY
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
@@ -25,78 +23,9 @@ EDGES = b"parent,child\nTCR,ZAP70\n" + b"".join(b"ZAP70,G%05d_gene\n" % n for n 
 LABELS = b"barcode,TCR\nc1,0\nc2,1\nc3,1\n"
 
 
-class Server:
-    """A local web server whose faults a test sets."""
-
-    def __init__(self):
-        self.files = {"Edges.csv": EDGES, "Labels.csv": LABELS}
-        self.break_off_after: list[int] = []  # bytes of the body after which each of the next answers ends
-        self.refuse: list[int] = []  # HTTP status of each of the next answers for files
-        self.ranges = True
-        self.etag = True
-        self.requests: list[tuple[str, str | None]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                outer.answer(self)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.http.server_port}/"
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-    def answer(self, to):
-        self.requests.append((to.path, to.headers.get("Range")))
-        if to.path == "/":
-            to.send_response(302)
-            to.send_header("Location", "/papers/study/")
-            to.send_header("Content-Length", "0")
-            to.end_headers()
-            return
-        name = to.path.rsplit("/", 1)[-1]
-        body = b"<html>welcome</html>" if not name else self.files.get(name)
-        status = self.refuse.pop(0) if name and self.refuse else 200 if body is not None else 404
-        if status != 200:
-            to.send_response(status)
-            to.send_header("Content-Length", "0")
-            to.end_headers()
-            return
-        tag = f'"{hashlib.md5(body).hexdigest()}"'
-        start = 0
-        asked = to.headers.get("Range")
-        if asked and self.ranges and to.headers.get("If-Range", tag) == tag:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-            if start >= len(body):
-                to.send_response(416)
-                to.send_header("Content-Length", "0")
-                to.end_headers()
-                return
-            to.send_response(206)
-            to.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            to.send_response(200)
-        if self.etag:
-            to.send_header("ETag", tag)
-        part = body[start:]
-        to.send_header("Content-Length", str(len(part)))
-        to.end_headers()
-        if name and self.break_off_after:
-            to.wfile.write(part[: self.break_off_after.pop(0)])
-            to.wfile.flush()
-            to.close_connection = True
-            to.connection.shutdown(2)
-            return
-        to.wfile.write(part)
-
-
 @pytest.fixture
 def server():
-    started = Server()
+    started = Server({"Edges.csv": EDGES, "Labels.csv": LABELS})
     yield started
     started.http.shutdown()
     started.http.server_close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.nodes import gather_controls, gather_networks, gather_study, gathering_of, write_report
-from kpnn.pipelines.reporting.weighing import load_networks, weigh_nodes
+from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
+from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.results import FoldResult, FoldStore, predictions_table
 from kpnn.training.settings import EvaluationSettings
@@ -62,20 +64,41 @@ def study(tmp_path_factory):
     return dag, cells, folds, store, models
 
 
-def weigh(study, models=None):
+def weigh(study, models=None, rivals=None, **parameters):
     dag, cells, folds, store, of_all = study
     evaluation = Evaluation(cells, folds, EvaluationSettings(fit={"max_epochs": 20}), None)
     trained = load_networks(dag, evaluation, store, of_all if models is None else models)
-    return weigh_nodes(trained, InterpretationSettings(**PARAMETERS))
+    return weigh_nodes(trained, InterpretationSettings(**PARAMETERS | parameters), rivals)
+
+
+def test_nodes_are_set_beside_the_controls_on_rewired_pkns_that_were_trained(study, tmp_path):
+    dag, cells, folds, store, _ = study
+    evaluation = Evaluation(cells, folds, EvaluationSettings(), None)
+    shutil.copytree(store.root, tmp_path / "rewired_0")
+    shutil.copytree(store.root, tmp_path / "rewired_1")
+    other = dag.edges.iloc[::-1].replace({"child": {"G0_gene": "G1_gene", "G1_gene": "G0_gene"}})
+    others = [dag, Dag.from_edges(other.reset_index(drop=True), outputs=["OUT"]), dag]
+    table = rival_table({"rewired": others, "alternative": [dag]})
+    summary = pd.DataFrame({"arm": ["rewired_0", "rewired_1", "logistic"]})
+    trained = TrainedArm(dag, evaluation, [], [])
+    rivals = load_rivals(trained, table, FoldStore(tmp_path), summary)
+    # The second was trained on another DAG than the table names now, the third was not trained.
+    assert len(rivals.rewired) == 1 and len(rivals.alternative) == 1
+    nodes = weigh(study, rivals=rivals, control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)[0]
+    np.testing.assert_allclose(nodes["rewired_z"], nodes["z"])
+    assert load_rivals(trained, table, FoldStore(tmp_path), None).rewired == []
 
 
 def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):
-    nodes, per_fold, biases, genes, edges, stability, retrained, account = weigh(study)
+    nodes, per_fold, biases, genes, edges, stability, activations, retrained, account = weigh(study)
     assert nodes.sort_values("contribution")["node"].iloc[-1] == "A"
     assert nodes.set_index("node").loc["A", "called"] and not nodes.set_index("node").loc[["B", "C"], "called"].any()
     assert set(genes.head(3)["gene"]) == {"G0", "G3", "G6"}
     assert per_fold.groupby("fold").size().tolist() == [3, 3, 3]
     assert len(biases) == 12 and len(edges) == 12
+    labels = study[1].obs["OUT"].reindex(activations["barcode"]).to_numpy()
+    assert sorted(activations["barcode"]) == sorted(study[1].obs_names)
+    assert np.corrcoef(activations["A"], labels)[0, 1] > 0.5
     assert set(stability["between"]) == {"folds", "seeds"}
     assert set(retrained["kind"]) == {"control inputs", "permuted labels"}
     assert account == {"notes": [], "n_folds": 3}
@@ -94,7 +117,7 @@ def test_a_fold_without_a_model_is_named_and_the_others_are_weighed(study):
 
 def test_an_arm_without_any_model_gives_empty_tables_with_their_columns(study):
     *tables, account = weigh(study, models={})
-    assert [len(table) for table in tables] == [0] * 7 and all(len(table.columns) for table in tables)
+    assert [len(table) for table in tables] == [0] * 8 and all(len(table.columns) for table in tables)
     assert len(account["notes"]) == 3
 
 

@@ -91,7 +91,8 @@ def make_interpretation(arm: str, dag: Dag, seed: int = 0, n_folds: int = 5) -> 
     )
     nodes["rank"] = nodes.groupby("output")["weight"].rank(ascending=False, method="first").astype(int)
     nodes = nodes.assign(weight_sd=0.01, share=0.1, control_share=0.05, corrected=0.05, q_value=0.2, n_folds=n_folds)
-    nodes = nodes.assign(called=nodes["rank"] == 1, top_folds=n_folds, n_genes=3)
+    nodes = nodes.assign(called=nodes["rank"] == 1, top_folds=n_folds, n_genes=3, structure=False, z=10.0)
+    nodes = nodes.assign(roc_auc=0.9, visible_roc_auc=0.6, n_rewired=2, rewired_z=1.0, beyond_rewired=4.5)
     biases = pd.DataFrame(
         [
             {"repeat": 0, "fold": fold, "neuron": neuron, "bias": float(rng.normal())}
@@ -112,7 +113,11 @@ def make_interpretation(arm: str, dag: Dag, seed: int = 0, n_folds: int = 5) -> 
         [{"between": "folds", "method": "gradient", "output": o, "rank_correlation": 0.8, "top_overlap": 0.7, "k": 10}
          for o in dag.outputs]
     )  # fmt: skip
-    return Interpretation(arm, nodes, per_fold, biases, genes, edges, stability)
+    called = list(dict.fromkeys(nodes.loc[nodes["called"], "node"]))
+    activations = pd.DataFrame({"repeat": 0, "fold": np.arange(200) // 2 % n_folds})
+    activations["barcode"] = [f"cell{number}" for number in range(200)]
+    activations[called] = rng.random((200, len(called)))
+    return Interpretation(arm, nodes, per_fold, biases, genes, edges, stability, activations=activations)
 
 
 def make_study(

@@ -26,6 +26,7 @@ def test_the_tutorials_environment_trains_as_the_tutorial_does(env):
         dropout_on="edges",
         bias_l1=1e-3,
         bias_l2=1e-2,
+        weight_prior=0.0,
         initializer="glorot_uniform",
         hidden_activation="sigmoid",
         input_normalization="none",
@@ -47,3 +48,7 @@ def test_the_search_starts_from_recipes_the_tutorials_among_them():
     tutorials = modelling("tutorial").hyperparameters.model_dump(exclude={"bias_l1", "bias_l2"})
     last = {**settings.hyperparameters.model_dump(), **settings.tuning.recipes[-1]}
     assert tutorials.items() <= last.items()
+
+
+def test_a_project_without_configuration_trains_as_the_shipped_one_does():
+    assert modelling(None).hyperparameters == Hyperparameters()

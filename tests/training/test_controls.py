@@ -3,10 +3,24 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.stats import linregress
 
+from kpnn.errors import SettingsError
+from kpnn.pkn import Dag
+from kpnn.training.activities import regulator_activities, regulon_of
 from kpnn.training.baselines import fit_baseline
-from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms, dense_dag, permuted_labels
+from kpnn.training.controls import (
+    Arm,
+    ControlSettings,
+    Rivals,
+    baseline_arms,
+    control_arms,
+    dense_dag,
+    permuted_labels,
+)
 from kpnn.training.cross_validation import cross_validate
+from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore
 from kpnn.training.settings import Hyperparameters
 
@@ -21,17 +35,20 @@ NOTHING = {"rewired": 0, "permuted_genes": 0, "logistic": False}
 
 def test_nothing_is_trained_where_all_is_off(dag):
     assert control_arms(ControlSettings(**NOTHING), dag) == []
+    assert baseline_arms(ControlSettings(**NOTHING), dag, dag) == []
 
 
 def test_the_nulls_and_the_plain_baseline_are_on_by_default(dag):
     kinds = [arm.name.rpartition("_")[0] or arm.name for arm in control_arms(ControlSettings(), dag, Rivals([dag] * 7))]
-    assert kinds == ["rewired"] * 5 + ["permuted_genes"] * 5 + ["logistic"]
+    assert kinds == ["rewired"] * 5 + ["permuted_genes"] * 5
+    assert [arm.name for arm in baseline_arms(ControlSettings(), dag, dag)] == ["logistic"]
 
 
 def test_every_control_that_is_on_becomes_an_arm(dag):
     numbers = {"rewired": 2, "alternative": 1, "permuted_genes": 2, "permuted_labels": 1}
     chosen = ControlSettings(**numbers, logistic=True, dense=True, size_curve=True)
     arms = control_arms(chosen, dag, Rivals(rewired=[dag] * 5, alternative=[dag], size_path=[dag] * 2))
+    assert [arm.name for arm in baseline_arms(chosen, dag, dag)] == ["logistic", "dense"]
     assert [arm.name for arm in arms] == [
         "rewired_0",
         "rewired_1",
@@ -39,8 +56,6 @@ def test_every_control_that_is_on_becomes_an_arm(dag):
         "permuted_genes_0",
         "permuted_genes_1",
         "permuted_labels_0",
-        "logistic",
-        "dense",
         "size_path_0",
         "size_path_1",
     ]
@@ -49,7 +64,7 @@ def test_every_control_that_is_on_becomes_an_arm(dag):
 
 def test_controls_are_trained_by_the_selected_dags_recipe_unless_they_search(dag, cells, folds, settings, tmp_path):
     found = {f"repeat_0_fold_{fold}": Hyperparameters(learning_rate=0.02, dropout=0.1 * fold) for fold in range(5)}
-    chosen = {"rewired": 1, "permuted_genes": 1, "dense": True, "size_curve": True}
+    chosen = {"rewired": 1, "permuted_genes": 1, "size_curve": True}
     rivals = Rivals(rewired=[dag], size_path=[dag])
     arms = {arm.name: arm for arm in control_arms(ControlSettings(**chosen), dag, rivals, found)}
     assert {name for name, arm in arms.items() if arm.recipes} == {"rewired_0", "permuted_genes_0"}
@@ -124,7 +139,7 @@ def test_the_neurons_of_a_dense_network_do_not_start_alike(dag, cells, folds, se
     base = settings.hyperparameters.model_copy(update={"initializer": "conducting"})
     tuned = settings.tuning.model_copy(update={"n_trials": 1, "recipes": (recipe,)})
     alike = settings.model_copy(update={"hyperparameters": base, "tuning": tuned})
-    [dense] = control_arms(ControlSettings(**NOTHING, dense=True, dense_hidden=3), dag)
+    [dense] = baseline_arms(ControlSettings(**NOTHING, dense=True, dense_hidden=3), dag, dag)
     result = cross_validate(dense, cells, folds, alike, FoldStore(tmp_path))
     assert {fold.hyperparameters["initializer"] for fold in result.folds} == {"glorot_uniform"}
     assert {fold.hyperparameters["learning_rate"] for fold in result.folds} == {0.003}
@@ -151,8 +166,6 @@ def test_a_baseline_never_sees_the_held_out_cells(name, cells):
     spoiled[held_out[1:]] = 99.0
     from dataclasses import replace
 
-    from scipy.sparse import csr_matrix
-
     other = replace(cells, store=csr_matrix(spoiled, dtype=np.float32))
     after = fit_baseline(name, other, inner, held_out, seed=1)
     assert before.probabilities[0] == pytest.approx(after.probabilities[0])
@@ -169,3 +182,58 @@ def test_a_baseline_is_the_mean_logit_of_a_classifier_for_each_inner_fold(name, 
     assert of_members.shape == (2, 40, 1)
     logits = np.log(of_members) - np.log1p(-of_members)
     np.testing.assert_allclose(fit.probabilities, 1 / (1 + np.exp(-logits.mean(axis=0))), rtol=1e-6)
+
+
+REGULON = Dag.from_edges(
+    pd.DataFrame(
+        [("C", "UP", 1), ("C", "DOWN", 1), ("C", "FEW", 1)]
+        + [("UP", f"g{i}_gene", 1) for i in range(6)]
+        + [("DOWN", f"g{i}_gene", -1 if i < 9 else 1) for i in range(3, 12)]
+        + [("FEW", "g0_gene", 1), ("FEW", "g1_gene", 1)],
+        columns=["parent", "child", "sign"],
+    ),
+    outputs=["C"],
+)
+
+
+def test_the_regulon_is_the_networks_regulators_that_have_enough_genes():
+    regulon = regulon_of(REGULON)
+    assert regulon.hidden == ("DOWN", "UP")
+    assert set(regulon.inputs) == set(REGULON.inputs)
+    signs = regulon.edges.set_index(["parent", "child"])["sign"]
+    assert signs["DOWN", "g3_gene"] == -1
+    few = Dag.from_edges(pd.DataFrame([("C", "A"), ("A", "g_gene")], columns=["parent", "child"]), outputs=["C"])
+    with pytest.raises(SettingsError, match="no regulator of the network has 5 measured genes"):
+        regulon_of(few)
+
+
+def test_an_activity_is_the_t_value_of_the_slope_on_a_regulators_signs():
+    pytest.importorskip("decoupler")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5, len(REGULON.inputs))).astype(np.float32)
+    X[3] = 0.0  # a cell without counts, of which nothing can be said
+    names = np.array([f"cell{i}" for i in range(5)])
+    cells = LabelledCells(csr_matrix(X), np.array([[0], [1], [0], [1], [1]], np.float32), names, REGULON.inputs, ("C",))
+    activities = regulator_activities(cells, regulon_of(REGULON))
+    assert activities.nodes == ("DOWN", "UP")
+    signs = REGULON.edges[REGULON.edges["parent"] == "DOWN"].set_index("child")["sign"]
+    slope = linregress(signs.reindex(REGULON.inputs).fillna(0), X[0])
+    expected = slope.slope / slope.stderr
+    assert activities.expression[0, 0] == pytest.approx(expected, rel=1e-4)
+    assert activities.expression[3].nnz == 0
+    np.testing.assert_array_equal(activities.labels, cells.labels)
+
+
+def test_regulators_activities_are_a_baseline(dag, cells, folds, settings, tmp_path):
+    pytest.importorskip("decoupler")
+    arms = baseline_arms(ControlSettings(**NOTHING, tf_activity=True), dag, dag)
+    assert [arm.name for arm in arms] == ["tf_activity"]
+    result = run(arms[0], cells, folds, settings, tmp_path)
+    assert result.folds[0].n_parameters == len(arms[0].dag.hidden) + 1
+    assert 0.5 < result.pooled_metrics()["roc_auc"] <= 1.0
+
+
+def test_activities_without_decoupler_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("kpnn.training.controls.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'kpnn\[activity\]'"):
+        ControlSettings(tf_activity=True)

@@ -82,26 +82,26 @@ def test_tuned_settings_replace_only_what_is_searched(tmp_path):
 
 def test_recipes_are_the_first_trials_wherever_they_lie(tmp_path):
     recipes = [{"dropout": 0.2, "hidden_activation": "tanh"}, {"dropout": 0.7}, {"initializer": "he_uniform"}]
-    seen = []
+    base, seen = Hyperparameters(initializer="glorot_uniform", hidden_activation="tanh"), []
 
     def watched(wanted):
         seen.extend(h for h, _ in wanted)
         return train(wanted)
 
-    found = search(watched, tuning(f"sqlite:///{tmp_path}/a.db", recipes=recipes))
+    found = search(watched, tuning(f"sqlite:///{tmp_path}/a.db", recipes=recipes), base)
     assert [h.dropout for h in seen[:2]] == [0.2, 0.7]
     assert found.trials["dropout"].tolist()[:2] == [0.2, 0.7]
     assert found.trials["initializer"].tolist()[2:4] == ["he_uniform", "glorot_uniform"]
-    assert found.best.hyperparameters == Hyperparameters(dropout=0.2)
+    assert found.best.hyperparameters == base.model_copy(update={"dropout": 0.2})
     assert len(found.trials) == 8
-    few = search(watched, tuning(f"sqlite:///{tmp_path}/few.db", recipes=recipes, n_trials=1))
+    few = search(watched, tuning(f"sqlite:///{tmp_path}/few.db", recipes=recipes, n_trials=1), base)
     assert len(few.trials) == 1
-    assert few.best.hyperparameters == Hyperparameters(dropout=0.2)
+    assert few.best.hyperparameters == base.model_copy(update={"dropout": 0.2})
 
 
 def test_the_storage_shows_a_recipe_where_it_lies_in_the_search_space(tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
-    search(train, tuning(url, recipes=[{"dropout": 0.7}], n_trials=2))
+    search(train, tuning(url, recipes=[{"dropout": 0.7}], n_trials=2), Hyperparameters(hidden_activation="tanh"))
     first, second = optuna.load_study(study_name="study", storage=url).trials
     assert first.params == {"batch_size": 64, "hidden_activation": "tanh"}
     assert set(second.params) == set(SPACE)

@@ -1,24 +1,29 @@
 """Cells: expression readers, class labels, matching with a PKN's genes, folds, and where matched cells are kept."""
 
 from kpnn.cells.account import Step
+from kpnn.cells.classes import LabelSettings
 from kpnn.cells.depth import DepthByClass, depth_by_class, warn_of_depth
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
-from kpnn.cells.labels import check_class_labels, read_class_labels
-from kpnn.cells.matched import Matched, PendingCells, StreamedMatch
+from kpnn.cells.labelling import ClassLabels, label_cells
+from kpnn.cells.labels import check_class_labels, read_class_labels, read_label_table
+from kpnn.cells.matched import DEPTH, Matched, PendingCells, StreamedMatch
 from kpnn.cells.matching import CountLimits, match
 from kpnn.cells.store import CellsInMemory, CellsOnDisk, CellStore
 from kpnn.cells.transforms import LibrarySize, Transform, settled_library_size
 
 __all__ = [
+    "DEPTH",
     "CellStore",
     "CellsInMemory",
     "CellsOnDisk",
+    "ClassLabels",
     "CountLimits",
     "DepthByClass",
     "Expression",
     "InMemory",
+    "LabelSettings",
     "LibrarySize",
     "Matched",
     "PendingCells",
@@ -27,9 +32,11 @@ __all__ = [
     "Transform",
     "check_class_labels",
     "depth_by_class",
+    "label_cells",
     "match",
     "open_expression",
     "read_class_labels",
+    "read_label_table",
     "settled_library_size",
     "warn_of_depth",
 ]

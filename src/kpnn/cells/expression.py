@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.joining import Join, join_columns, stacked
-from kpnn.errors import CellsError, SettingsError, some_names
+from kpnn.errors import CellsError, SettingsError, near_names, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -95,6 +95,21 @@ class Expression(ABC):
     def other_values(self) -> tuple[str, ...]:
         """Names of further matrices in the same file, where the format can hold several."""
         return ()
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """Names of what else is known of each cell (AnnData's `obs`), where the format can hold that."""
+        return ()
+
+    def cell_column(self, name: str) -> pd.Index:
+        """What a column says of each cell, as text, in the order of the file, shape (n_cells,); missing is empty.
+
+        Raises:
+            CellsError: there is no such column.
+        """
+        columns = self.cell_columns
+        near = f"; {near_names(name, columns)}" if columns else ""
+        raise CellsError(f"{self.source}: the cells have no column {name}{near}")
 
     def settle(self, barcodes: Iterable[str], genes: Iterable[str]) -> None:  # noqa: B027
         """Takes note of names that are to be looked for, where the file alone does not say which side holds cells."""

@@ -145,14 +145,15 @@ def _splitter(settings: FoldSettings, repeat: int, grouped: bool) -> StratifiedK
 
 
 def _require_enough_cells(labels: pd.DataFrame, n_splits: int) -> None:
-    for output in labels.columns:
-        counts = labels[output].value_counts().reindex([0, 1], fill_value=0)
-        rarest = int(counts.idxmin())
-        if counts[rarest] < n_splits:
-            raise CellsError(
-                f"class {rarest} of `{output}` has {counts[rarest]} cells, fewer than cross_validation.n_splits = "
-                f"{n_splits}: every fold needs cells of both classes; label more cells or set fewer folds"
-            )
+    found = [
+        (f"class {value} of `{output}`", int((labels[output] == value).sum())) for output in labels for value in (1, 0)
+    ]
+    few = [f"{name} has {count} cell{'' if count == 1 else 's'}" for name, count in found if count < n_splits]
+    if few:
+        raise CellsError(
+            f"{some_names(few)}, fewer than cross_validation.n_splits = {n_splits}: every fold needs cells of both "
+            "classes; label more cells, set fewer folds, or leave the class out"
+        )
 
 
 def _require_both_classes(

@@ -1,25 +1,78 @@
-"""Class labels: which cells belong to which class."""
+"""Class labels as tables: a barcode and a 0/1 column for each output, or whatever columns a file holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import CellsError, near_names, some_names
 from kpnn.text_tables import read_string_table
+
+_log = logging.getLogger(__name__)
 
 _TRUTH = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "0.": 0, "1.": 1, "true": 1, "false": 0}
 
+ROLES = ("barcode", "label", "group")
+"""What a column of a table of labels can be, where its own name does not say so."""
 
-def read_class_labels(path: str | Path, *, group_by: str | None = None) -> pd.DataFrame:
+
+def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Reads a table of labels as it is; what the labels say is not looked at.
+
+    Args:
+        path: CSV or TSV, plain or gzipped; one row per cell.
+        columns: which columns of the file are `barcode`, `label` (the class of each cell) and `group` (its donor or
+            sample). Without `barcode`, the column of that name holds the barcodes, else the first one if it can.
+
+    Returns:
+        `barcode` and the other columns under their own names, all text; `attrs["columns"]` says which of them are
+        `label` and `group`.
+
+    Raises:
+        CellsError: the file is unusable, or a named column is not in it.
+    """
+    table = read_string_table(path, CellsError)
+    named = dict(columns or {})
+    for role, column in named.items():
+        if role not in ROLES:
+            raise CellsError(f"{path}: columns has no {role}; {near_names(role, ROLES)}")
+        if column not in table:
+            raise CellsError(f"{path}: no column {column} for {role}; {near_names(column, table.columns)}")
+    barcodes = named.pop("barcode", None) or _barcode_column(table, str(path))
+    if barcodes != "barcode":
+        table = table.drop(columns="barcode", errors="ignore").rename(columns={barcodes: "barcode"})
+    table.attrs["columns"] = named
+    return table
+
+
+def _barcode_column(table: pd.DataFrame, source: str) -> str:
+    """The column of barcodes of a table in which none is said to hold them."""
+    if "barcode" in table:
+        return "barcode"
+    first = table.columns[0]
+    can_name_cells = table[first].is_unique and (table[first] != "").all() and len(table.columns) > 1
+    if not can_name_cells or table[first].str.lower().isin(_TRUTH).all():
+        raise CellsError(
+            f"{source}: no column barcode (found: {some_names(table.columns)}); say which column names the cells "
+            "with `columns: {barcode: ...}` in the catalog"
+        )
+    _log.info("%s: the first column (%s) names the cells", source, first or "without a name")
+    return first
+
+
+def read_class_labels(
+    path: str | Path, *, group_by: str | None = None, columns: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Reads a table of class labels.
 
     Args:
-        path: CSV or TSV, plain or gzipped: one row per cell, a column `barcode`, every other column
-            an output node's label: 1 where the cell is of that class, else 0.
+        path: CSV or TSV, plain or gzipped: one row per cell, a column of barcodes, every other column an output node's
+            label: 1 where the cell is of that class, else 0.
         group_by: a column that is no label but says which cells belong together (donor, sample).
+        columns: as in `read_label_table`.
 
     Returns:
         `barcode` (str), one int8 column per output, and `group_by` (str), in the order of the file.
@@ -27,7 +80,7 @@ def read_class_labels(path: str | Path, *, group_by: str | None = None) -> pd.Da
     Raises:
         CellsError: the file is unusable, a barcode is empty or repeated, or a label is not 0 or 1.
     """
-    return check_class_labels(read_string_table(path, CellsError, needs=["barcode"]), str(path), group_by=group_by)
+    return check_class_labels(read_label_table(path, columns), str(path), group_by=group_by)
 
 
 def check_class_labels(
@@ -38,6 +91,8 @@ def check_class_labels(
     outputs: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Checks a table of class labels and brings it into canonical form; see `read_class_labels`.
+
+    Cells without any label are left out.
 
     Args:
         table: `barcode` and one column per output.
@@ -50,28 +105,35 @@ def check_class_labels(
     found = [name for name in table.columns if name not in ("barcode", group_by)]
     absent = [name for name in outputs or () if name not in found]
     if absent:
-        raise CellsError(f"{source}: no label {some_names(absent)} (found: {some_names(found)})")
+        raise CellsError(
+            f"{source}: no label {some_names(absent)} (found: {some_names(found)}); {near_names(absent[0], found)}"
+        )
     if not found:
         raise CellsError(f"{source}: no column but the barcodes; every output node needs a column of 0 and 1")
-    unnamed = [position + 1 for position, name in enumerate(table.columns) if not str(name).strip()]
+    names = list(outputs or found)
+    unnamed = [position + 1 for position, name in enumerate(table.columns) if not str(name).strip() and name in names]
     if unnamed:
         raise CellsError(f"{source}: column {some_names(unnamed)} has no name")
-    barcodes = table["barcode"].astype(str)
-    if (barcodes == "").any():
-        raise CellsError(f"{source}: empty barcode in row {some_names(_rows(barcodes == ''))} below the header")
-    repeated = barcodes[barcodes.duplicated()].unique()
-    if len(repeated):
-        raise CellsError(f"{source}: barcode {some_names(repeated)} stands more than once")
-    labels: dict[str, pd.Series] = {"barcode": barcodes.astype(object)}
-    for name in outputs or found:
-        texts = table[name].astype(str).str.strip().str.lower()
-        values = texts.map(_TRUTH)
+    alike = spelt_alike(names)
+    if alike:
+        raise CellsError(
+            f"{source}: labels {' and '.join(map(repr, alike))} differ only by case or blanks; rename or join them"
+        )
+    table = table.reset_index(drop=True)
+    texts = table[names].apply(lambda column: column.astype(str).str.strip().str.lower())
+    blank = texts.isin(("", "nan")).all(axis=1)
+    if blank.any() and not blank.all():
+        _log.warning("%s: %s of %s cells have no label and are left out", source, f"{blank.sum():,}", f"{len(blank):,}")
+        table, texts = table[~blank], texts[~blank]
+    labels: dict[str, pd.Series] = {"barcode": checked_barcodes(table["barcode"], source)}
+    for name in names:
+        values = texts[name].map(_TRUTH)
         if values.isna().any():
-            wrong = table.loc[values.isna(), name]
+            wrong = table.loc[values.isna(), name].replace("", "nothing")
             raise CellsError(
                 f"{source}: label {name} must be 0 or 1, found {some_names(wrong.unique())} "
                 f"in row {some_names(_rows(values.isna()))} below the header"
-                + ("" if outputs else f"; where {name} is no label, name the labels in data_engineering.outputs")
+                + ("" if outputs else f"; {_where_no_label(name, table[name])}")
             )
         labels[name] = values.astype("int8")
     if group_by is not None and group_by in table:
@@ -79,5 +141,35 @@ def check_class_labels(
     return pd.DataFrame(labels).reset_index(drop=True)
 
 
+def checked_barcodes(barcodes: pd.Series, source: str) -> pd.Series:
+    """The names of cells as text.
+
+    Raises:
+        CellsError: a barcode is empty or stands more than once.
+    """
+    names = barcodes.astype(str).astype(object)
+    if (names == "").any():
+        raise CellsError(f"{source}: empty barcode in row {some_names(_rows(names == ''))} below the header")
+    repeated = names[names.duplicated()].unique()
+    if len(repeated):
+        raise CellsError(f"{source}: barcode {some_names(repeated)} stands more than once")
+    return names
+
+
+def _where_no_label(name: str, column: pd.Series) -> str:
+    """What to do about a column that holds something else than 0 and 1."""
+    advice = f"where {name} is no label, name the labels in data_engineering.outputs"
+    repeats = column.nunique() <= len(column) / 2
+    return f"{advice}; where it holds the classes as text, set data_engineering.label: {name}" if repeats else advice
+
+
+def spelt_alike(names: Sequence[str]) -> list[str]:
+    """The first names that differ only by case or blanks, in the order given; none where there are none."""
+    spelt: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        spelt.setdefault("".join(str(name).split()).casefold(), []).append(name)
+    return next((alike for alike in spelt.values() if len(alike) > 1), [])
+
+
 def _rows(mask: pd.Series) -> list[int]:
-    return [position + 1 for position, wrong in enumerate(mask) if wrong]
+    return [int(position) + 1 for position, wrong in zip(mask.index, mask, strict=True) if wrong]

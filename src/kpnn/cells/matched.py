@@ -18,17 +18,18 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.transforms import Transform
+from kpnn.cells.values import LARGEST_LOGARITHM, are_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _log = logging.getLogger(__name__)
 
+DEPTH = "total_counts"
+"""Column of `obs`: each cell's sum over all genes of the file, where the values are counts; named as scanpy does."""
+
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
-_FEW = 0.01
-# log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
-_LARGEST_LOGARITHM = 16.2
 _CHUNK = (1 << 18,)
 
 
@@ -53,8 +54,9 @@ class Origin:
         if not len(values):
             return self
         some = values[:_ENOUGH_VALUES]
-        has_counts = self.has_counts or bool((some == np.rint(some)).mean() > _FEW)
-        return replace(self, has_counts=has_counts, largest=max(self.largest, float(values.max())))
+        return replace(
+            self, has_counts=self.has_counts or are_counts(some), largest=max(self.largest, float(values.max()))
+        )
 
     def warn_of_second_logarithm(self, transform: Transform) -> None:
         """Warns where `log1p` would be taken of logarithms."""
@@ -62,7 +64,7 @@ class Origin:
             return
         if self.is_logged:
             why = "its `uns` says that log1p was taken already"
-        elif not self.has_counts and 0 < self.largest < _LARGEST_LOGARITHM:
+        elif not self.has_counts and 0 < self.largest < LARGEST_LOGARITHM:
             why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
         else:
             return
@@ -112,7 +114,12 @@ class _MatchedCells(ABC):
 
     @abstractmethod
     def to_anndata(
-        self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None
+        self,
+        transform: Transform,
+        nodes: Sequence[str],
+        more_obs: pd.DataFrame | None = None,
+        *,
+        one_of_k: bool = False,
     ) -> AnnData | PendingCells:
         """The cells as training wants them.
 
@@ -120,10 +127,12 @@ class _MatchedCells(ABC):
             transform: what to do to the counts.
             nodes: the input node of each gene, in the order of `genes`.
             more_obs: further columns of `obs`, such as the donor, index the barcodes.
+            one_of_k: whether exactly one of several outputs is 1 in every cell.
 
         Returns:
-            `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output, `var["node"]` the
-            input nodes; `uns["transform"]` says what was done.
+            `X` transformed float32 CSR, `layers["counts"]` as read, one int8 `obs` column per output and, of counts,
+            `total_counts`, `var["node"]` the input nodes; `uns["transform"]` says what was done,
+            `uns["kpnn"]["one_of_k"]` whether classes exclude each other.
         """
 
     def _fewer_cells(self, kept: np.ndarray, step: str) -> dict[str, Any]:
@@ -137,7 +146,10 @@ class _MatchedCells(ABC):
         return {"genes": genes, "steps": (*self.steps, account)}
 
     def _obs(self, more_obs: pd.DataFrame | None) -> pd.DataFrame:
-        return self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
+        obs = self.labels.copy() if more_obs is None else self.labels.join(more_obs.astype("category"))
+        if self.origin.has_counts and not self.origin.is_logged and DEPTH not in obs:
+            obs[DEPTH] = self.totals
+        return obs
 
     def _var(self, nodes: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
@@ -163,14 +175,21 @@ class Matched(_MatchedCells):
         counts = self.counts if kept.equals(self.genes) else _columns(self.counts, self.genes.get_indexer(kept))
         return replace(self, counts=counts, **self._fewer_genes(kept, step))
 
-    def to_anndata(self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None) -> AnnData:
+    def to_anndata(
+        self,
+        transform: Transform,
+        nodes: Sequence[str],
+        more_obs: pd.DataFrame | None = None,
+        *,
+        one_of_k: bool = False,
+    ) -> AnnData:
         """The cells as training wants them."""
         from anndata import AnnData
 
         self.origin.warn_of_second_logarithm(transform)
         adata = AnnData(transform.apply(self.counts, self.totals), obs=self._obs(more_obs), var=self._var(nodes))
         adata.layers["counts"] = self.counts
-        adata.uns["transform"] = transform.as_dict()
+        adata.uns.update(_uns(transform, one_of_k))
         return adata
 
 
@@ -203,11 +222,16 @@ class StreamedMatch(_MatchedCells):
         return replace(self, **self._fewer_genes(pd.Index(list(genes)), step))
 
     def to_anndata(
-        self, transform: Transform, nodes: Sequence[str], more_obs: pd.DataFrame | None = None
+        self,
+        transform: Transform,
+        nodes: Sequence[str],
+        more_obs: pd.DataFrame | None = None,
+        *,
+        one_of_k: bool = False,
     ) -> PendingCells:
         """What `write_h5ad` writes."""
         self.origin.warn_of_second_logarithm(transform)
-        return PendingCells(self, transform, self._obs(more_obs), self._var(nodes))
+        return PendingCells(self, transform, self._obs(more_obs), self._var(nodes), one_of_k)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,12 +243,14 @@ class PendingCells:
         transform: what is done to the counts.
         obs: as the file's `obs`.
         var: as the file's `var`.
+        one_of_k: whether exactly one of several outputs is 1 in every cell.
     """
 
     matched: StreamedMatch
     transform: Transform
     obs: pd.DataFrame
     var: pd.DataFrame
+    one_of_k: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -242,7 +268,7 @@ class PendingCells:
             file.attrs["encoding-type"], file.attrs["encoding-version"] = "anndata", "0.1.0"
             write_elem(file, "obs", self.obs)
             write_elem(file, "var", self.var)
-            write_elem(file, "uns", {"transform": self.transform.as_dict()})
+            write_elem(file, "uns", _uns(self.transform, self.one_of_k))
             for empty in ("obsm", "varm", "obsp", "varp", "layers"):
                 write_elem(file, empty, {})
             transformed, counted = (self._csr(file, name) for name in ("X", "layers/counts"))
@@ -264,6 +290,10 @@ class PendingCells:
         group.attrs["shape"] = np.array(self.shape, dtype=np.int64)
         group.create_dataset("data", (0,), np.float32, maxshape=(None,), chunks=_CHUNK)
         return group
+
+
+def _uns(transform: Transform, one_of_k: bool) -> dict[str, Any]:
+    return {"transform": transform.as_dict(), "kpnn": {"one_of_k": one_of_k}}
 
 
 def _append(node: h5py.Dataset, values: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +13,15 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
-from kpnn.cells import Expression, open_expression
+from kpnn.cells import Expression, open_expression, read_label_table
 from kpnn.datasets.base import FileDataset
-from kpnn.errors import CellsError, KpnnError
-from kpnn.pkn.readers import Direction, EdgeFormat, Undirected, read_edges
-from kpnn.text_tables import read_string_table
+from kpnn.errors import KpnnError, near_names, some_names
+from kpnn.pkn.readers import read_edges
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+logger = logging.getLogger(__name__)
 
 
 class RawDataError(KpnnError, DatasetError):
@@ -117,7 +120,7 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
 
         Args:
             name: such as `pbmc68k_reduced`.
-            values: where the expression is: `X`, `raw` or a layer.
+            values: where the expression is: `X`, `raw`, a layer, or `auto`.
             metadata: anything for other tools, such as kedro-viz; not used here.
         """
         self._name = name
@@ -148,7 +151,25 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
 
 
 class _TextTableDataset(_RawDataset):
-    """A table of text whose address travels with it in `DataFrame.attrs["source"]`, so that errors can name it."""
+    """A table of text whose address travels with it in `DataFrame.attrs["source"]`, so that errors can name it.
+
+    There is none if the file's path is null.
+    """
+
+    def __init__(self, *, filepath: str | None, **options: Any):
+        """Names the file.
+
+        Args:
+            filepath: the file; null for a table that is not used.
+            **options: of every `FileDataset`.
+        """
+        super().__init__(filepath=filepath or "", optional=filepath is None, **options)
+
+    def _exists(self) -> bool:
+        return not self.optional and super()._exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": None if self.optional else self._address}
 
     def _write(self, path: Path, data: pd.DataFrame) -> None:
         data.to_csv(path, index=False)
@@ -164,25 +185,47 @@ class _TextTableDataset(_RawDataset):
 
 
 class ClassLabelsDataset(_TextTableDataset):
-    """Class labels: CSV or TSV, plain or gzipped, with a column `barcode` and one column of 0 and 1 per output.
+    """Class labels: CSV or TSV, plain or gzipped; none at all if the file's path is null.
 
-    Every cell stays the text that it is; what the labels say is checked where they are used.
+    Beside the barcodes stand columns of 0 and 1, one per output, or a column that names each cell's class
+    (`data_engineering.label`). All stays the text that it is; what the labels say is checked where they are used.
+
+    Example:
+        ```yaml
+        class_labels:
+          type: kpnn.datasets.raw.ClassLabelsDataset
+          filepath: data/01_raw/mystudy/clusters.csv
+          columns: {barcode: cell_id, label: cluster, group: donor}
+        ```
     """
+
+    def __init__(self, *, filepath: str | None, columns: dict[str, str] | None = None, **options: Any):
+        """Names the file.
+
+        Args:
+            filepath: the file; null where the cells' `obs` holds the labels.
+            columns: which columns of the file are `barcode`, `label` and `group`; the column of barcodes is by default
+                called so, or is the first one.
+            **options: of every `FileDataset`.
+        """
+        super().__init__(filepath=filepath, **options)
+        self._columns = columns
 
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
-            return self._named(read_string_table(str(path), CellsError, needs=["barcode"]))
+            return self._named(read_label_table(str(path), self._columns))
 
 
 class EdgeListDataset(_TextTableDataset):
-    """Edges in any format that `kpnn.pkn.readers.read_edges` reads; none at all if the file's path is null.
+    """Edges or sets of genes in any format that `kpnn.pkn.readers.read_edges` reads; none if the file's path is null.
 
     Example:
         ```yaml
         regulon:
           type: kpnn.datasets.raw.EdgeListDataset
-          filepath: data/01_raw/mystudy/collectri.csv
-          columns: {parent: source, child: target, sign: weight}
+          filepath: data/01_raw/mystudy/dorothea.csv
+          only: {confidence: [A, B, C]}
+          costs: {column: confidence, rule: levels, levels: {A: 1, B: 1.25, C: 1.5}}
         ```
     """
 
@@ -190,43 +233,38 @@ class EdgeListDataset(_TextTableDataset):
         self,
         *,
         filepath: str | None,
-        format: EdgeFormat | None = None,
-        columns: dict[str, str | int] | None = None,
-        direction: Direction = "parent_to_child",
-        undirected: Undirected = "error",
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
         **options: Any,
     ):
         """Names the file.
 
         Args:
             filepath: the file; null for a table that is not used.
-            format: `table`, `sif`, `graphml` or `corneto`; by default told by the name.
-            columns: names (or, of a table without a header, numbers) of the columns `parent`, `child`, `sign`, `cost`,
-                `stimulation`, `inhibition`, `directed`; of a graph, the attributes `sign`, `cost`, `directed`.
-            direction: `parent_to_child` or `child_to_parent`.
-            undirected: what to do with edges without a direction: `error` or `drop`.
-            **options: of every `FileDataset`.
+            version: as in every `FileDataset`.
+            credentials: as in every `FileDataset`.
+            fs_args: as in every `FileDataset`.
+            metadata: as in every `FileDataset`.
+            **options: what `kpnn.pkn.readers.read_edges` takes: `format`, `columns`, `direction`, `only`...
         """
-        super().__init__(filepath=filepath or "", optional=filepath is None, **options)
-        self._format = format
-        self._columns = columns
-        self._direction = direction
-        self._undirected = undirected
+        super().__init__(
+            filepath=filepath, version=version, credentials=credentials, fs_args=fs_args, metadata=metadata
+        )
+        known = [name for name in inspect.signature(read_edges).parameters if name != "path"]
+        strange = [name for name in options if name not in known]
+        if strange:
+            raise RawDataError(
+                f"{filepath}: an edge list has no option {some_names(strange)}; {near_names(strange[0], known)}"
+            )
+        self._options = options
 
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
-            return self._named(
-                read_edges(
-                    str(path),
-                    format=self._format,
-                    columns=self._columns,
-                    direction=self._direction,
-                    undirected=self._undirected,
-                )
-            )
-
-    def _exists(self) -> bool:
-        return not self.optional and super()._exists()
+            edges = self._named(read_edges(str(path), **self._options))
+        logger.info("%s", edges.attrs["account"])
+        return edges
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": None if self.optional else self._address}
+        return super()._describe() | self._options

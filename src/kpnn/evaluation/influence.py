@@ -46,6 +46,26 @@ def score_with_influence(metric: str, y: np.ndarray, p: np.ndarray) -> tuple[flo
     return value, influence * _small_sample(n)
 
 
+def class_score_with_influence(metric: str, labels: np.ndarray, p: np.ndarray) -> tuple[float, np.ndarray]:
+    """A fold's score over classes that exclude each other, and every cell's influence on it.
+
+    Args:
+        metric: `accuracy` or `log_loss`.
+        labels: 0/1, one 1 in every row, shape (n_cells, n_classes).
+        p: predicted probabilities, shape (n_cells, n_classes).
+
+    Returns:
+        As `score_with_influence`.
+    """
+    of_class = labels.argmax(axis=1)
+    if metric == "accuracy":
+        per_cell = (p.argmax(axis=1) == of_class).astype(float)
+    else:
+        per_cell = -np.log(clipped(p[np.arange(len(p)), of_class]))
+    value = float(per_cell.mean())
+    return value, (per_cell - value) / len(p) * _small_sample(len(p))
+
+
 def _roc_auc(positive: np.ndarray, p: np.ndarray) -> tuple[float, np.ndarray]:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     # A positive cell's placement: the share of negative cells that it beats; a negative's: of positives that beat it.

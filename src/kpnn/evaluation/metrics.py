@@ -20,24 +20,73 @@ from sklearn.metrics import (
 METRICS = ("roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss")
 """Every score that a fold, an arm and a baseline reports, in the order of tables."""
 
+OF_CLASSES = ("accuracy", "log_loss")
+"""Scores that are of all classes together where they exclude each other, and of no single one."""
+
 THRESHOLD = 0.5
 """A cell is called class 1 above this probability."""
 
 
-def score(y: np.ndarray, probabilities: np.ndarray, outputs: Sequence[str]) -> dict[str, float]:
+def metrics_of(one_of_k: bool) -> tuple[str, ...]:
+    """The scores of a study, in the order of tables: of classes that exclude each other the balanced accuracy too.
+
+    Args:
+        one_of_k: whether the outputs are classes that exclude each other.
+    """
+    return METRICS if not one_of_k else (*METRICS[:3], "balanced_accuracy", *METRICS[3:])
+
+
+def are_exclusive(y: np.ndarray, probabilities: np.ndarray) -> bool:
+    """Whether predictions are of classes that exclude each other.
+
+    Each cell is of one class, and its probabilities add up to 1. (Of two outputs that mirror each other this says the
+    same as two questions do.)
+
+    Args:
+        y: 0/1, shape (n_cells, n_outputs).
+        probabilities: shape (n_cells, n_outputs).
+    """
+    several = y.shape[1] > 1
+    return several and bool((y.sum(axis=1) == 1).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-4))
+
+
+def called(probabilities: np.ndarray, *, one_of_k: bool) -> np.ndarray:
+    """What cells are called: 1 above the threshold, or of classes that exclude each other for the most probable one.
+
+    Args:
+        probabilities: shape (n_cells, n_outputs).
+        one_of_k: whether the outputs are classes that exclude each other.
+
+    Returns:
+        0/1, shape (n_cells, n_outputs).
+    """
+    if not one_of_k:
+        return (probabilities > THRESHOLD).astype(int)
+    return (np.arange(probabilities.shape[1]) == probabilities.argmax(axis=1)[:, None]).astype(int)
+
+
+def score(
+    y: np.ndarray, probabilities: np.ndarray, outputs: Sequence[str], *, one_of_k: bool = False
+) -> dict[str, float]:
     """Scores predictions: each metric averaged over the outputs, and per output where there are several.
 
     Args:
         y: 0/1, shape (n_cells, n_outputs).
         probabilities: predicted P(class 1), shape (n_cells, n_outputs).
         outputs: names of the columns.
+        one_of_k: whether the outputs are classes that exclude each other: a cell is then called by its most probable
+            class; `accuracy` and `log_loss` are over all classes, and `balanced_accuracy`, the mean over the classes of
+            the share of their cells that is called so, stands beside them.
 
     Returns:
-        Every name of `METRICS` (the macro average over outputs) and, with several outputs, `<metric>_<output>`.
-        A score that needs both classes is NaN where only one is present.
+        Every name of `METRICS` (the macro average over outputs) and, with several outputs, `<metric>_<output>`: the
+        output's class against all else. A score that needs both classes is NaN where only one is present.
     """
-    per_output = {name: _score_one(y[:, j], probabilities[:, j]) for j, name in enumerate(outputs)}
+    calls = called(probabilities, one_of_k=one_of_k)
+    per_output = {name: _score_one(y[:, j], probabilities[:, j], calls[:, j]) for j, name in enumerate(outputs)}
     scores = {metric: float(np.mean([one[metric] for one in per_output.values()])) for metric in METRICS}
+    if one_of_k:
+        scores |= _score_classes(y, probabilities, calls)
     if len(outputs) > 1:
         scores |= {f"{metric}_{name}": one[metric] for name, one in per_output.items() for metric in METRICS}
     return scores
@@ -48,16 +97,25 @@ def clipped(p: np.ndarray) -> np.ndarray:
     return np.clip(p, 1e-7, 1 - 1e-7)
 
 
-def _score_one(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
+def _score_classes(y: np.ndarray, p: np.ndarray, calls: np.ndarray) -> dict[str, float]:
+    right, n_cells = (y * calls).sum(axis=0), y.sum(axis=0)
+    present = n_cells > 0
+    return {
+        "accuracy": float(right.sum() / n_cells.sum()),
+        "balanced_accuracy": float((right[present] / n_cells[present]).mean()),
+        "log_loss": float(-np.log(clipped(p[y > 0])).mean()),
+    }
+
+
+def _score_one(y: np.ndarray, p: np.ndarray, calls: np.ndarray) -> dict[str, float]:
     both = len(np.unique(y)) == 2
-    called = (p > THRESHOLD).astype(int)
     return {
         "roc_auc": float(roc_auc_score(y, p)) if both else float("nan"),
         "average_precision": float(average_precision_score(y, p)) if both else float("nan"),
-        "accuracy": float(accuracy_score(y, called)),
-        "precision": float(precision_score(y, called, zero_division=0)),
-        "recall": float(recall_score(y, called, zero_division=0)),
-        "f1": float(f1_score(y, called, zero_division=0)),
+        "accuracy": float(accuracy_score(y, calls)),
+        "precision": float(precision_score(y, calls, zero_division=0)),
+        "recall": float(recall_score(y, calls, zero_division=0)),
+        "f1": float(f1_score(y, calls, zero_division=0)),
         "brier": float(brier_score_loss(y, p)),
         "log_loss": float(log_loss(y, clipped(p), labels=[0, 1])),
     }

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from kpnn.errors import CellsError, SettingsError, some_names
-from kpnn.evaluation.influence import score_with_influence
-from kpnn.evaluation.metrics import METRICS
+from kpnn.evaluation.influence import class_score_with_influence, score_with_influence
+from kpnn.evaluation.metrics import METRICS, OF_CLASSES, are_exclusive, called, metrics_of
 
 _ROW = ["repeat", "fold", "barcode"]
+
+ALL_CLASSES = "all classes"
+"""Stands for the outputs in scores over classes that exclude each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,19 @@ class LeaveOneOut:
         return LeaveOneOut(self.values - other.values, self.influence - other.influence)
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """Which score, and whether it is of classes that exclude each other."""
+
+    metric: str
+    one_of_k: bool
+
+    @property
+    def over_classes(self) -> bool:
+        """Whether the score is one of all classes together."""
+        return self.one_of_k and self.metric in OF_CLASSES
+
+
 @dataclass(frozen=True, eq=False)
 class ArmScores:
     """What an arm scored on every fold, and what each held-out cell contributed.
@@ -42,13 +58,13 @@ class ArmScores:
     Attributes:
         arm: name of the arm.
         metric: which score.
-        outputs: names of the output nodes.
+        outputs: names of the output nodes; `ALL_CLASSES` alone where the score is over classes that exclude each other.
         folds: repeat and fold, shape (n_folds, 2), int.
         values: score of each fold and output, NaN where it needs both classes and one is absent, shape
             (n_folds, n_outputs).
         barcodes: of the rows, shape (n_rows,).
         fold_of_row: position in `folds`, shape (n_rows,), int.
-        labels: 0/1, shape (n_rows, n_outputs).
+        labels: 0/1, shape (n_rows, n_outputs); 0 where the score is over classes.
         influence: of the row on its fold's score, shape (n_rows, n_outputs); see `score_with_influence`.
         leave_one_out: the same of ensembles without one of their members; None where the members' predictions are
             not known or there is one only.
@@ -80,15 +96,16 @@ class ArmScores:
             arm: name of the arm.
             predictions: what is deployed says of held-out cells: `repeat`, `fold`, `barcode`, `output`, `label`,
                 `probability`; every cell once per repeat and output.
-            metric: one of `METRICS`.
+            metric: one of `METRICS`; or `balanced_accuracy` of classes that exclude each other. Whether they do is seen
+                from the predictions (`are_exclusive`); scores then mean what `score` says.
             members: what each member of a fold's ensemble says of the same cells: `repeat`, `fold`, `member`,
                 `barcode`, `output`, `probability`. The ensemble's prediction is the mean of their logits.
 
         Raises:
-            SettingsError: `metric` is unknown.
+            SettingsError: `metric` is unknown, or needs classes that exclude each other.
             CellsError: a cell stands twice or lacks an output, or the members' table holds other cells.
         """
-        if metric not in METRICS:
+        if metric not in metrics_of(one_of_k=True):
             raise SettingsError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
         outputs = tuple(dict.fromkeys(predictions["output"]))
         keys, (labels, probabilities) = _wide(
@@ -97,9 +114,15 @@ class ArmScores:
         folds, fold_of_row = np.unique(keys[["repeat", "fold"]].to_numpy(dtype=int), axis=0, return_inverse=True)
         fold_of_row = fold_of_row.ravel()
         bounds = np.searchsorted(fold_of_row, np.arange(len(folds) + 1))
-        values, influence = _score_folds(metric, labels, probabilities, bounds)
-        without = None if members is None else _leave_one_out(metric, members, (outputs, keys, labels, bounds))
+        one_of_k = are_exclusive(labels, probabilities)
+        if metric not in metrics_of(one_of_k):
+            raise SettingsError(f"metric {metric!r} is of classes that exclude each other, and these outputs do not")
+        rule = _Rule(metric, one_of_k)
+        values, influence = _score_folds(rule, labels, probabilities, bounds)
+        without = None if members is None else _leave_one_out(rule, members, (outputs, keys, labels, bounds))
         barcodes = keys["barcode"].to_numpy(dtype=object)
+        if rule.over_classes:
+            outputs, labels = (ALL_CLASSES,), np.zeros((len(labels), 1), dtype=int)
         return cls(arm, metric, outputs, folds, values, barcodes, fold_of_row, labels, influence, without)
 
     @property
@@ -113,7 +136,14 @@ class ArmScores:
     @property
     def mean(self) -> float:
         """The arm's score: the mean over folds within a repeat, then over repeats, then over outputs."""
-        weights = fold_weights(self)
+        return self._mean(fold_weights(self))
+
+    @property
+    def output_means(self) -> dict[str, float]:
+        """The score of each output: the mean over folds within a repeat, then over repeats; NaN where it has none."""
+        return {name: self._mean(fold_weights(self, j)) for j, name in enumerate(self.outputs)}
+
+    def _mean(self, weights: np.ndarray) -> float:
         n_repeats = len(np.unique(self.folds[weights.any(axis=1), 0]))
         return float(np.nansum(weights * self.values) / n_repeats) if n_repeats else float("nan")
 
@@ -178,20 +208,38 @@ def _wide(
 
 
 def _score_folds(
-    metric: str, labels: np.ndarray, probabilities: np.ndarray, bounds: np.ndarray
+    rule: _Rule, labels: np.ndarray, probabilities: np.ndarray, bounds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (n_folds, n_outputs) and influences (n_rows, n_outputs); fold f has rows bounds[f] to bounds[f + 1]."""
-    n_folds, n_outputs = len(bounds) - 1, labels.shape[1]
-    values, influence = np.empty((n_folds, n_outputs)), np.empty(labels.shape)
+    """Scores (n_folds, n_outputs) and influences (n_rows, n_outputs); fold f has rows bounds[f] to bounds[f + 1].
+
+    A score over classes has one column in the place of the outputs.
+    """
+    n_folds, n_columns = len(bounds) - 1, 1 if rule.over_classes else labels.shape[1]
+    values, influence = np.empty((n_folds, n_columns)), np.empty((len(labels), n_columns))
     for fold in range(n_folds):
         rows = slice(bounds[fold], bounds[fold + 1])
-        for j in range(n_outputs):
-            values[fold, j], influence[rows, j] = score_with_influence(metric, labels[rows, j], probabilities[rows, j])
+        if rule.over_classes:
+            found = class_score_with_influence(rule.metric, labels[rows], probabilities[rows])
+            values[fold, 0], influence[rows, 0] = found
+            continue
+        metric, p = _metric_and_predictions(rule, probabilities[rows])
+        for j in range(n_columns):
+            values[fold, j], influence[rows, j] = score_with_influence(metric, labels[rows, j], p[:, j])
+            if rule.metric == "balanced_accuracy" and not labels[rows, j].any():
+                values[fold, j] = np.nan
     return values, influence
 
 
+def _metric_and_predictions(rule: _Rule, probabilities: np.ndarray) -> tuple[str, np.ndarray]:
+    """What each output is scored by: of classes that exclude each other the most probable one is called."""
+    if not rule.one_of_k or rule.metric not in ("balanced_accuracy", "precision", "recall", "f1"):
+        return rule.metric, probabilities
+    metric = "recall" if rule.metric == "balanced_accuracy" else rule.metric
+    return metric, called(probabilities, one_of_k=True).astype(float)
+
+
 def _leave_one_out(
-    metric: str, members: pd.DataFrame, ensemble: tuple[tuple[str, ...], pd.DataFrame, np.ndarray, np.ndarray]
+    rule: _Rule, members: pd.DataFrame, ensemble: tuple[tuple[str, ...], pd.DataFrame, np.ndarray, np.ndarray]
 ) -> LeaveOneOut | None:
     outputs, keys, labels, bounds = ensemble
     names = sorted(members["member"].unique())
@@ -201,7 +249,9 @@ def _leave_one_out(
     if not np.array_equal(there.to_numpy(), keys.to_numpy()):
         raise CellsError("the members predict other cells than their ensembles: every member, every held-out cell")
     p = np.clip(np.moveaxis(p.astype(float), -1, 0), 1e-15, 1 - 1e-15)
-    logits = np.log(p) - np.log1p(-p)
-    of_others = expit((logits.sum(axis=0) - logits) / (len(names) - 1))
-    scored = [_score_folds(metric, labels, p, bounds) for p in of_others]
+    # The logits of a softmax are the logarithms of its probabilities, less what all classes of a cell have in common.
+    logits = np.log(p) if rule.one_of_k else np.log(p) - np.log1p(-p)
+    mean = (logits.sum(axis=0) - logits) / (len(names) - 1)
+    of_others = softmax(mean, axis=-1) if rule.one_of_k else expit(mean)
+    scored = [_score_folds(rule, labels, p, bounds) for p in of_others]
     return LeaveOneOut(np.stack([values for values, _ in scored]), np.stack([influence for _, influence in scored]))

@@ -19,6 +19,7 @@ from kpnn.interpretation.controls import (
     on_permuted_labels,
 )
 from kpnn.interpretation.held_out import HeldOutWeights, weigh_held_out
+from kpnn.interpretation.rewired import nodes_in_rewired
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.trained_fold import TrainedFold
 from kpnn.pkn import Dag
@@ -37,6 +38,7 @@ class ArmWeights(HeldOutWeights):
         permuted: likewise, of networks on permuted labels.
         by_seed: `run`, `node`, `output`, `gradient` of networks from other starts.
         by_dag: likewise, of networks on other optimal DAGs.
+        rewired: `replicate`, `node`, `output`, `z` of networks on rewired PKNs.
         notes: which of these could not be trained, and why.
     """
 
@@ -44,6 +46,7 @@ class ArmWeights(HeldOutWeights):
     permuted: pd.DataFrame
     by_seed: pd.DataFrame
     by_dag: pd.DataFrame
+    rewired: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -55,6 +58,7 @@ def weigh_arm(
     *,
     draw_control: DrawCells,
     alternatives: Sequence[Dag] = (),
+    rewired: Sequence[Sequence[TrainedFold]] = (),
 ) -> ArmWeights:
     """Computes all weights of an arm.
 
@@ -65,6 +69,7 @@ def weigh_arm(
         training: how the arm's networks were trained.
         draw_control: draws from a seed the same cells with control inputs.
         alternatives: other optimal DAGs with the same inputs and outputs.
+        rewired: for each rewired PKN the folds of the network that was trained on it, as a control.
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
     own = weigh_held_out(folds, cells, seed)
@@ -94,5 +99,6 @@ def weigh_arm(
             "from other starts", lambda: from_other_starts(first, cells, settings.seeds, training, seed), no_runs()
         ),
         by_dag=tried("on other optimal DAGs", lambda: on_other_dags(first, cells, others, training, seed), no_runs()),
+        rewired=nodes_in_rewired(rewired, cells),
         notes=tuple(notes),
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from kpnn.errors import ModelError
 from kpnn.pkn import Dag
@@ -48,6 +48,8 @@ class FrozenNetwork:
         between: weights from neurons to neurons, row = parent, shape (n_neurons, n_neurons).
         levels: positions of the neurons of each level, in computing order.
         activations: activation of each neuron.
+        one_of_k: whether the outputs are classes that exclude each other: their activations are logits, and a class's
+            probability is the softmax of all of them.
     """
 
     dag: Dag
@@ -56,6 +58,7 @@ class FrozenNetwork:
     between: csr_array
     levels: tuple[np.ndarray, ...]
     activations: tuple[Activation, ...]
+    one_of_k: bool = False
 
     @classmethod
     def of(cls, model: keras.Model) -> FrozenNetwork:
@@ -87,7 +90,7 @@ class FrozenNetwork:
         between = csr_array((weights[~is_gene], (rows, columns)), shape=(layout.n_neurons, layout.n_neurons))
         starts = layout.level_starts
         levels = tuple(layout.order[start:end] for start, end in pairwise(starts))
-        return cls(dag, from_genes, offset, between, levels, layer.neuron_activations)
+        return cls(dag, from_genes, offset, between, levels, layer.neuron_activations, layer.one_of_k)
 
     def genes_in(self, cells: csr_array | np.ndarray) -> np.ndarray:
         """What genes and biases add to each neuron, shape (n_cells, n_neurons).
@@ -129,6 +132,8 @@ class FrozenNetwork:
 
     def probabilities(self, values: Values) -> np.ndarray:
         """Predicted probabilities, shape (n_cells, n_outputs); a linear output's value is a logit."""
+        if self.one_of_k:
+            return softmax(values.act[:, self.outputs], axis=1)
         return np.column_stack([self._probability(values, output) for output in self.outputs])
 
     @property
@@ -145,6 +150,9 @@ class FrozenNetwork:
     def gradients(self, values: Values, output: int) -> np.ndarray:
         """Change of an output's probability per change of each neuron's activation, the neuron as a free input.
 
+        Of classes that exclude each other that is the class's share of the softmax: what a neuron does to the logits of
+        the other classes counts too.
+
         Args:
             values: what `run` returned.
             output: position of the output among the neurons.
@@ -154,7 +162,11 @@ class FrozenNetwork:
         """
         gradient = np.zeros_like(values.act)
         gradient[:, output] = 1.0
-        if self.activations[output].name == "linear":
+        if self.one_of_k:
+            p = self.probabilities(values)
+            place = self.outputs.index(output)
+            gradient[:, self.outputs] = p[:, [place]] * (np.eye(p.shape[1])[place] - p)
+        elif self.activations[output].name == "linear":
             p = self._probability(values, output)
             gradient[:, output] = p * (1 - p)
         for level, weights in zip(self.levels[::-1], self._rows_by_level[::-1], strict=True):

@@ -52,11 +52,12 @@ class HeldOutWeights:
 
 @dataclass(frozen=True, eq=False)
 class _HeldOutCells:
-    """Cells that a fold held out: expression in the order of its DAG's inputs, labels, groups; the fold's repeat."""
+    """Cells that a fold held out, their expression in the order of its DAG's inputs; and the fold's repeat."""
 
     expression: csr_matrix
     labels: np.ndarray
     groups: np.ndarray | None
+    depth: np.ndarray | None
     repeat: int
 
 
@@ -83,8 +84,9 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int
     activations = []
     for trained in folds:
         rows = trained.held_out
-        groups = None if cells.groups is None else cells.groups[rows]
-        held_out = _HeldOutCells(expression_for(trained.dag, cells, rows), cells.labels[rows], groups, trained.repeat)
+        groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
+        expression = expression_for(trained.dag, cells, rows)
+        held_out = _HeldOutCells(expression, cells.labels[rows], groups, depth, trained.repeat)
         found = [_weigh_member(member, held_out, neurons) for member in trained.members]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))
@@ -118,7 +120,7 @@ def _weigh_member(member: keras.Model, cells: _HeldOutCells, neurons: Sequence[s
     genes, labels = network.genes_in(cells.expression), cells.labels
     gradients, act = gradient_weights(network, genes), network.run(genes).act
     found = [
-        HeldOutEvidence(act, of_output, labels[:, j], cells.groups, cells.repeat)
+        HeldOutEvidence(act, of_output, labels[:, j], cells.groups, cells.repeat, cells.depth)
         for j, of_output in enumerate(gradients)
     ]
     columns = {

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm, rankdata
+
+_STRATA, _CELLS_PER_STRATUM = 5, 4
+"""Most strata of depth, and cells of the rarer class that each has on average: fewer would tell little."""
+_DEGREE, _CELLS_PER_TERM = 3, 10
+"""Of the polynomial in depth, and the cells that each of its terms asks for."""
+_POWER = 0.8
+"""Share of studies in which the smallest visible effect would be found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +26,7 @@ class HeldOutEvidence:
         labels: 0/1, shape (n_cells,).
         groups: name or number of each cell's donor or sample, shape (n_cells,); None: cells are independent.
         repeat: of cross-validation.
+        depth: sum of each cell's counts, shape (n_cells,); None: not known.
     """
 
     activations: np.ndarray
@@ -26,6 +34,7 @@ class HeldOutEvidence:
     labels: np.ndarray
     groups: np.ndarray | None = None
     repeat: int = 0
+    depth: np.ndarray | None = None
 
     @property
     def difference(self) -> np.ndarray:
@@ -48,7 +57,7 @@ def together(members: Sequence[HeldOutEvidence]) -> HeldOutEvidence:
     if len(members) == 1:
         return members[0]
     used = np.mean([one.activations * one.gradient for one in members], axis=0)
-    return HeldOutEvidence(used, np.ones(used.shape[1]), members[0].labels, members[0].groups, members[0].repeat)
+    return replace(members[0], activations=used, gradient=np.ones(used.shape[1]))
 
 
 def contribution(evidence: HeldOutEvidence) -> np.ndarray:
@@ -68,11 +77,30 @@ class ActivityTest:
         z: standard normal where a neuron and the class have nothing to do with each other, shape (n_neurons,).
         p_value: one-sided, shape (n_neurons,).
         by_fold: z of every fold by itself, shape (n_folds, n_neurons).
+        roc_auc: with which the activity tells the classes of unseen cells, beside depth and within groups, mean over
+            folds, shape (n_neurons,); NaN where no fold can compare classes.
+        z_per_roc_auc: how much z grows, on average, per unit of ROC-AUC above 0.5; 0 where nothing can be compared.
     """
 
     z: np.ndarray
     p_value: np.ndarray
     by_fold: np.ndarray
+    roc_auc: np.ndarray
+    z_per_roc_auc: float
+
+    def smallest_visible(self, n_nodes: int, level: float) -> float:
+        """The ROC-AUC that a single node's activity would need to be found in four studies of five.
+
+        Args:
+            n_nodes: how many are tested together.
+            level: false discovery rate; a node that differs alone must pass this over the number of nodes.
+
+        Returns:
+            From 0.5 to 1; NaN where no ROC-AUC would be enough.
+        """
+        needed = norm.isf(level / max(n_nodes, 1)) + norm.isf(1 - _POWER)
+        smallest = 0.5 + needed / self.z_per_roc_auc if self.z_per_roc_auc else np.inf
+        return float(smallest) if smallest <= 1 else float("nan")
 
 
 def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
@@ -81,6 +109,10 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     In each fold, cells are ranked by the neuron's activity, the way round that the network uses it, and the rank sum of
     class 1 is standardized by its exact mean and variance over all permutations of the labels (Wilcoxon 1945; within
     groups: van Elteren 1960). Where every group is of one class, groups exchange it as wholes and are the observations.
+
+    Where the cells' depth is known, what it tells of the activity is taken off first and cells exchange their classes
+    only with cells of about their depth (Hodges & Lehmann 1962: aligned ranks). However counts are scaled, detection
+    and variance go with depth, and where one class is sequenced deeper every node would seem to differ.
 
     The z of K folds are added up. They are not independent: each fold's networks learned, from the other folds' labels,
     which way round and on which genes a neuron speaks. For contrasts d_f of independent folds and networks that learn
@@ -92,59 +124,132 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
         folds: evidence of every fold, the neurons in the same order.
     """
     found = [_rank_test(fold) for fold in folds]
-    by_fold = np.stack([z for z, _, _ in found])
+    by_fold = np.stack([one.z for one in found])
     repeats = np.array([fold.repeat for fold in folds])
-    z, corrected = [], []
+    z, corrected, slopes = [], [], []
     for repeat in np.unique(repeats):
-        of_repeat = [one for one, fold in zip(found, folds, strict=True) if fold.repeat == repeat and one[2]]
+        of_repeat = [one for one, fold in zip(found, folds, strict=True) if fold.repeat == repeat and one.compared]
         if not of_repeat:
             continue
         n_folds = len(of_repeat)
         scale = np.sqrt(n_folds * (2.0 if n_folds > 1 else 1.0))
-        z.append(sum(one for one, _, _ in of_repeat) / scale)
-        corrected.append(z[-1] - np.mean([half_step for _, half_step, _ in of_repeat], axis=0) / scale)
+        z.append(sum(one.z for one in of_repeat) / scale)
+        corrected.append(z[-1] - np.mean([one.half_step for one in of_repeat], axis=0) / scale)
+        slopes.append(sum(one.z_per_roc_auc for one in of_repeat) / scale)
+    n_neurons = by_fold.shape[1]
     if not z:
-        return ActivityTest(np.zeros(by_fold.shape[1]), np.ones(by_fold.shape[1]), by_fold)
+        return ActivityTest(np.zeros(n_neurons), np.ones(n_neurons), by_fold, np.full(n_neurons, np.nan), 0.0)
     never_varies = (by_fold == 0).all(axis=0)
     p_values = np.where(never_varies, 1.0, norm.sf(np.mean(corrected, axis=0)))
-    return ActivityTest(np.mean(z, axis=0), p_values, by_fold)
+    areas = np.mean([one.roc_auc for one in found if one.compared], axis=0)
+    return ActivityTest(np.mean(z, axis=0), p_values, by_fold, areas, float(np.mean(slopes)))
 
 
-def _rank_test(fold: HeldOutEvidence) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A fold's z of every neuron, half the step between neighbouring z, and whether classes can be compared at all."""
+@dataclass(frozen=True, eq=False)
+class _FoldTest:
+    """A fold's z of every neuron, half the step between neighbouring z, and ROC-AUC, each of shape (n_neurons,).
+
+    Attributes:
+        z_per_roc_auc: growth of z per unit of ROC-AUC.
+        compared: whether there are classes to compare.
+    """
+
+    z: np.ndarray
+    half_step: np.ndarray
+    roc_auc: np.ndarray
+    z_per_roc_auc: float
+    compared: bool
+
+
+def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
     used = fold.activations * fold.gradient
     # Sums in another order differ in the last digits: what is equal must count as equal.
     largest = np.abs(used).max(axis=0, initial=0.0)
-    used = np.round(np.divide(used, largest, out=np.zeros_like(used), where=largest > 0), 10)
-    above = np.zeros(used.shape[1])
-    variance, smallest_step, compared = np.zeros(used.shape[1]), np.inf, False
-    for values, positive in _blocks(used, fold.labels > 0, fold.groups):
-        n, n_positive = len(positive), int(positive.sum())
+    used = np.divide(used, largest, out=np.zeros_like(used), where=largest > 0)
+    used = np.round(used if fold.depth is None else beside_depth(used, fold.depth), 10)
+    above, variance, areas = np.zeros((3, used.shape[1]))
+    smallest_step, n_pairs, shift, spread = np.inf, 0, 0.0, 0.0
+    for block in _blocks(used, fold):
+        n, n_positive = len(block.positive), int(block.positive.sum())
+        step = 1 / (n + 1)
+        ranks = step * rankdata(block.values, axis=0)
+        areas += ranks[block.positive].sum(axis=0) / step - n_positive * (n_positive + 1) / 2
+        n_pairs += n_positive * (n - n_positive)
         if n_positive in (0, n):
             continue
-        compared, step = True, 1 / (n + 1)
         smallest_step = min(smallest_step, step)
-        ranks = step * rankdata(values, axis=0)
-        above += ranks[positive].sum(axis=0) - n_positive * ranks.mean(axis=0)
-        variance += n_positive * (n - n_positive) / n * ranks.var(axis=0, ddof=1)
+        for stratum in np.unique(block.strata):
+            of_stratum, positive = ranks[block.strata == stratum], block.positive[block.strata == stratum]
+            m, m_positive = len(positive), int(positive.sum())
+            if m_positive in (0, m):
+                continue
+            weight = m_positive * (m - m_positive) / m
+            above += of_stratum[positive].sum(axis=0) - m_positive * of_stratum.mean(axis=0)
+            variance += weight * of_stratum.var(axis=0, ddof=1)
+            shift, spread = shift + weight * n * step, spread + weight * step**2 * n * (n + 1) / 12
     known = variance > 1e-12
     sd = np.sqrt(np.where(known, variance, 1.0))
-    z = np.where(known, above / sd, 0.0)
-    half_step = np.where(known, smallest_step / 2 / sd, 0.0) if compared else np.zeros(len(z))
-    return z, half_step, compared
+    compared = spread > 0
+    return _FoldTest(
+        z=np.where(known, above / sd, 0.0),
+        half_step=np.where(known, smallest_step / 2 / sd, 0.0) if compared else np.zeros(len(sd)),
+        roc_auc=areas / n_pairs if n_pairs else np.full(len(sd), np.nan),
+        z_per_roc_auc=shift / np.sqrt(spread) if compared else 0.0,
+        compared=compared,
+    )
 
 
-def _blocks(
-    used: np.ndarray, positive: np.ndarray, groups: np.ndarray | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Observations that exchange their classes with each other: values and classes of each block of them."""
+def beside_depth(values: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """What of some values a smooth function of depth does not tell: residuals of a polynomial in the rank of depth.
+
+    No class is looked at, so exchanging classes among cells of equal depth stays exact.
+
+    Args:
+        values: shape (n_cells, n_columns).
+        depth: sum of each cell's counts, shape (n_cells,).
+    """
+    degree = min(_DEGREE, len(depth) // _CELLS_PER_TERM)
+    terms = np.vander(rankdata(depth) / (len(depth) + 1) - 0.5, degree + 1)
+    return values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Observations that are ranked together, of which those in the same stratum exchange their classes.
+
+    Attributes:
+        values: shape (n, n_neurons).
+        positive: whether each is of class 1, shape (n,).
+        strata: shape (n,).
+    """
+
+    values: np.ndarray
+    positive: np.ndarray
+    strata: np.ndarray
+
+
+def _blocks(used: np.ndarray, fold: HeldOutEvidence) -> Iterator[_Block]:
+    positive, groups = fold.labels > 0, fold.groups
     if groups is None:
-        yield used, positive
+        yield _Block(used, positive, _depth_strata(positive, fold.depth))
         return
     names, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
     if (positive == positive[first[group_of]]).all():
         means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(names))])
-        yield np.round(means, 10), positive[first]
+        yield _Block(np.round(means, 10), positive[first], np.zeros(len(names), dtype=int))
         return
     for group in range(len(names)):
-        yield used[group_of == group], positive[group_of == group]
+        own = group_of == group
+        depth = None if fold.depth is None else fold.depth[own]
+        yield _Block(used[own], positive[own], _depth_strata(positive[own], depth))
+
+
+def _depth_strata(positive: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
+    """Strata of as many cells each by depth, as many strata as the rarer class has cells for; one where not known."""
+    n = len(positive)
+    rarer = min(int(positive.sum()), n - int(positive.sum()))
+    n_strata = min(_STRATA, rarer // _CELLS_PER_STRATUM)
+    strata = np.zeros(n, dtype=int)
+    if depth is not None and n_strata > 1:
+        strata[np.argsort(depth, kind="stable")] = np.arange(n) * n_strata // n
+    return strata

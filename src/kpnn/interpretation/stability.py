@@ -18,6 +18,7 @@ class Agreement:
     Attributes:
         rank_correlation: Spearman's, of absolute weights over the nodes that both have; NaN where fewer than three.
         top_overlap: share of the k largest that both have among theirs.
+        chance_overlap: the share that two random rankings of as many nodes would have.
         k: how many were compared at most.
         n_pairs: pairs that shared at least one node.
         n_shared: median number of nodes that a pair shared.
@@ -25,6 +26,7 @@ class Agreement:
 
     rank_correlation: float
     top_overlap: float
+    chance_overlap: float
     k: int
     n_pairs: int
     n_shared: int
@@ -40,29 +42,36 @@ def agreement(rankings: Mapping[str, pd.Series], k: int = 10) -> Agreement:
     return _mean([pair(rankings[a], rankings[b], k) for a, b in combinations(rankings, 2)], k)
 
 
-def pair(first: pd.Series, second: pd.Series, k: int = 10) -> tuple[float, float, int]:
-    """Rank correlation, overlap of the top and number of shared nodes of two rankings by absolute weight."""
+def pair(first: pd.Series, second: pd.Series, k: int = 10) -> tuple[float, float, float, int]:
+    """Rank correlation, overlap of the top, the overlap that chance gives, and number of shared nodes of two rankings.
+
+    Args:
+        first: weight by node; ranked by absolute value.
+        second: the same.
+        k: size of the top; all shared nodes where they are fewer.
+    """
     shared = first.index.intersection(second.index)
     a, b = first.loc[shared].abs(), second.loc[shared].abs()
     if not len(shared):
-        return float("nan"), float("nan"), 0
+        return float("nan"), float("nan"), float("nan"), 0
     top = min(k, len(shared))
     both = set(a.nlargest(top).index) & set(b.nlargest(top).index)
     varied = len(shared) > 2 and a.nunique() > 1 and b.nunique() > 1
     correlation = float(spearmanr(a, b).statistic) if varied else float("nan")
-    return correlation, len(both) / top, len(shared)
+    return correlation, len(both) / top, top / len(shared), len(shared)
 
 
-def _mean(pairs: list[tuple[float, float, int]], k: int) -> Agreement:
-    usable = [found for found in pairs if found[2] > 0]
+def _mean(pairs: list[tuple[float, float, float, int]], k: int) -> Agreement:
+    usable = [found for found in pairs if found[3] > 0]
     if not usable:
-        return Agreement(float("nan"), float("nan"), k, 0, 0)
+        return Agreement(float("nan"), float("nan"), float("nan"), k, 0, 0)
     correlations = np.array([found[0] for found in usable])
     known = correlations[np.isfinite(correlations)]
     return Agreement(
         float(known.mean()) if len(known) else float("nan"),
         float(np.mean([found[1] for found in usable])),
+        float(np.mean([found[2] for found in usable])),
         k,
         len(usable),
-        int(np.median([found[2] for found in usable])),
+        int(np.median([found[3] for found in usable])),
     )

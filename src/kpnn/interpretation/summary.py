@@ -11,6 +11,7 @@ from scipy.stats import false_discovery_control, rankdata
 
 from kpnn.interpretation.arm import ArmWeights
 from kpnn.interpretation.enrichment import reaching
+from kpnn.interpretation.rewired import beside_rewired
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.significance import activity_test
 from kpnn.interpretation.stability import agreement, pair
@@ -41,8 +42,17 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
 
         `called`: both, or the first alone where the second was not asked.
 
+        How large is it? `roc_auc` (with which the node's activity alone tells the classes of unseen cells) and
+        `visible_roc_auc` (the smallest that would be found in four studies of five; the same for all nodes of an
+        output; NaN where none would be).
+
+        Does knowledge matter to it? `n_rewired`, `rewired_z`, `rewired_z_max`, `beyond_rewired`: the node's place in
+        networks on rewired PKNs, see `beside_rewired`.
+
         Means over networks: `weight` (absolute gradient weight) and `weight_sd`; `share` (share of all absolute weights
-        of its network) and `control_share` (the same with control inputs), `corrected` (share less control share);
+        of its network) and `control_share` (the same with control inputs), `corrected` (share less control share),
+        `structure` (the share is not larger than the control share by more than a standard error: what the node weighs
+        its place gives it; empty without control inputs);
         `permuted_weight` (`weight` with permuted labels); `conductance`, `ablation`, `contribution`;
         `bias_mean_square`.
 
@@ -54,9 +64,10 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
     """
     table = _means_over_networks(weights)
     table = table.join(_tested(weights, dag, settings.top), how="inner")
-    table = table.join(_rested(weights)).join(weights.enrichment.set_index(_KEYS))
+    table = table.join(_rested(weights)).join(_owed_to_structure(weights)).join(weights.enrichment.set_index(_KEYS))
     asked_and_not = (~table["rests"]).fillna(False).astype(bool)
     table["called"] = table["differs"] & ~asked_and_not
+    table = table.join(beside_rewired(table["z"], weights.rewired))
     if len(weights.by_dag):
         by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
         table["n_dags"] = by_dag.groupby(_KEYS)["run"].nunique().reindex(table.index).fillna(0)
@@ -75,13 +86,14 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
 
 
 _KEYS = ["output", "node"]
-_FIRST = ("node", "output", "rank", "z", "p_value", "q_value", "differs", "rests", "called")
+_FIRST = ("node", "output", "rank", "z", "p_value", "q_value", "roc_auc", "differs", "rests", "called", "structure")
 _WHOLE = (
     "rank",
     "enrichment_rank",
     "n_networks",
     "n_folds",
     "top_folds",
+    "n_rewired",
     "n_dags",
     "top_dags",
     "n_children",
@@ -127,6 +139,8 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
             "z": z,
             "p_value": p_values,
             "q_value": q_values,
+            "roc_auc": tested.roc_auc[places],
+            "visible_roc_auc": tested.smallest_visible(len(places), CALLED_BELOW),
             "differs": q_values < CALLED_BELOW,
             "top_folds": ((ranks <= top) & (by_fold > 0)).sum(axis=0),
         }
@@ -137,25 +151,39 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
 
 def _rested(weights: ArmWeights) -> pd.DataFrame:
     """`conductance_share`, `permuted_share`, `rests`: what a node carries in the networks, and in those on noise."""
-    own = _share_by_fold(weights.per_fold)
-    table = own.groupby(_KEYS).agg(conductance_share="mean")
-    if not len(weights.permuted):
-        return table.assign(permuted_share=np.nan, rests=pd.array([pd.NA] * len(table), dtype="boolean"))
-    noise = _share_by_fold(weights.permuted)
-    table["permuted_share"] = noise.groupby(_KEYS).mean().reindex(table.index)
+    compared = _shares_beside(weights.per_fold, weights.permuted, "conductance")
+    names = {"own": "conductance_share", "other": "permuted_share", "is_larger": "rests"}
+    return compared.rename(columns=names)
+
+
+def _owed_to_structure(weights: ArmWeights) -> pd.DataFrame:
+    """`structure`: whether a node weighs no more than its place gives it."""
+    return pd.DataFrame({"structure": ~_shares_beside(weights.per_fold, weights.control, "gradient")["is_larger"]})
+
+
+def _shares_beside(runs: pd.DataFrame, others: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`own` and `other` mean share of each node, and whether the former `is_larger` by more than a standard error.
+
+    Folds are the observations. Without other networks, `other` and `is_larger` are empty.
+    """
+    own = _share_by_fold(runs, column)
+    table = own.groupby(_KEYS).agg(own="mean")
+    if not len(others):
+        return table.assign(other=np.nan, is_larger=pd.array([pd.NA] * len(table), dtype="boolean"))
+    noise = _share_by_fold(others, column)
+    table["other"] = noise.groupby(_KEYS).mean().reindex(table.index)
     squared = own.groupby(_KEYS).var() / own.groupby(_KEYS).size()
     squared += (noise.groupby(_KEYS).var() / noise.groupby(_KEYS).size()).reindex(table.index)
     error = np.sqrt(squared.fillna(0.0))  # a single fold has no spread
-    rests = table["conductance_share"] - table["permuted_share"] > error
-    return table.assign(rests=rests.astype("boolean"))
+    return table.assign(is_larger=(table["own"] - table["other"] > error).astype("boolean"))
 
 
-def _share_by_fold(runs: pd.DataFrame) -> pd.Series:
-    """Share of each node in its network's conductance, mean over a fold's networks, indexed by output, node and fold.
+def _share_by_fold(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Share of each node in its network's sum, mean over a fold's networks, indexed by output, node and fold.
 
     A fold's networks share cells: their mean is one observation.
     """
-    share = _share(runs, "conductance").to_frame("share").reset_index()
+    share = _share(runs, column).to_frame("share").reset_index()
     share[_FOLD] = runs[_FOLD].to_numpy()
     return share.groupby([*_KEYS, *_FOLD])["share"].mean()
 
@@ -181,7 +209,7 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
     """How alike the rankings are between folds (by each method), starts and optimal DAGs.
 
     Returns:
-        `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`, `n_shared`.
+        `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `k`, `n_pairs`, `n_shared`.
     """
     rows = []
     for output in weights.evidence:
@@ -227,15 +255,14 @@ def agreement_of_arms(first: pd.DataFrame, second: pd.DataFrame, top: int = 10) 
         top: size of the top.
 
     Returns:
-        `output`, `rank_correlation`, `top_overlap`, `n_shared`; n_shared 0 and NaN where they share no node.
+        `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `n_shared`; n_shared 0 and NaN where they share
+        no node.
     """
     rows = []
     for output in dict.fromkeys(first["output"]):
         a, b = (table[table["output"] == output].set_index("node")["weight"] for table in (first, second))
-        correlation, overlap, n_shared = pair(a, b, top)
-        values = {"output": output, "rank_correlation": correlation, "top_overlap": overlap, "n_shared": n_shared}
-        rows.append(values)
-    return pd.DataFrame(rows, columns=["output", "rank_correlation", "top_overlap", "n_shared"])
+        rows.append((output, *pair(a, b, top)))
+    return pd.DataFrame(rows, columns=["output", "rank_correlation", "top_overlap", "chance_overlap", "n_shared"])
 
 
 def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -26,6 +26,10 @@ from kpnn.pkn import Dag
 
 SELU_ALPHA, SELU_SCALE, LEAK = 1.6732632423543772, 1.0507009873554805, 0.2
 
+SOFTMAX = "softmax"
+"""Output activation of classes that exclude each other. It is of all outputs together, so no row of the table: in the
+network each output is linear, a logit, and the prediction is the softmax of all logits."""
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -97,18 +101,29 @@ def activations_of(dag: Dag, hidden: str, output: str, by_node: Mapping[str, str
     Args:
         dag: whose neurons.
         hidden: activation of hidden nodes.
-        output: activation of output nodes.
+        output: activation of output nodes; `softmax` leaves them linear.
         by_node: activations of single neurons, before the two above.
 
     Raises:
-        SettingsError: an activation is unknown, or a node is no neuron.
+        SettingsError: an activation is unknown, a node is no neuron, or the softmax is asked of one output, or of
+            outputs that have activations of their own.
     """
     stray = [name for name in by_node if name not in set(dag.neurons)]
     if stray:
         raise SettingsError(f"activation given for {some_names(stray)}, which is no neuron of the DAG")
+    outputs = set(dag.outputs)
+    if output == SOFTMAX:
+        own = [name for name in by_node if name in outputs]
+        if own:
+            raise SettingsError(f"output_activation softmax is of all outputs; leave out that of {some_names(own)}")
+        if len(outputs) < 2:
+            raise SettingsError(
+                f"output_activation softmax needs several classes, each an output; {dag.outputs[0]} is the only one: "
+                "choose sigmoid"
+            )
+        output = "linear"
     for name in (hidden, output, *by_node.values()):
         if name not in ACTIVATIONS:
             raise SettingsError(f"no activation named {name!r}; choose one of {', '.join(ACTIVATIONS)}")
-    outputs = set(dag.outputs)
     names = (by_node.get(neuron, output if neuron in outputs else hidden) for neuron in dag.neurons)
     return tuple(ACTIVATIONS[name] for name in names)

@@ -53,8 +53,9 @@ def build_kpnn(
             whatever the numbers of edges and cells; see `kpnn.nn.penalty`.
         input_normalization: None (or `none`), `standard`, `common` or `batch`; see `kpnn.nn.InputNormalization`.
         hidden_activation: activation of hidden nodes, by Keras's name.
-        output_activation: activation of output nodes. Training needs `sigmoid`, or `linear` whose values are then
-            logits.
+        output_activation: activation of output nodes. Training needs `sigmoid`, each output a question of its own;
+            `softmax`, the outputs being classes that exclude each other (each cell is of one); or `linear` whose
+            values are then logits of sigmoids.
         activations: activations of single neurons by name, before the two above.
         signed: whether edges of known sign can only have weights of that sign.
         initializer: `glorot_uniform`, `lecun_uniform`, `he_uniform` (by each neuron's fan-in), `standard_normal` or

@@ -68,6 +68,7 @@ class CompiledModel:
             batch_size=int(batch_size),
             epsilon=EPSILON,
             momentum=MOMENTUM,
+            one_of_k=layer.one_of_k,
         )
         drops = _drops(layer, dtype)
         no_drops = drops._replace(of_genes=False, of_neurons=False)
@@ -145,7 +146,7 @@ def _normalization_arrays(
 def _penalties(layer: SparseDag, n_training_cells: int) -> Penalties:
     penalty = layer.penalty
     with_prior = penalty.weight_prior > 0 and n_training_cells > 0
-    n_labels = n_training_cells * len(layer.layout.outputs)
+    n_labels = n_training_cells * layer.n_cross_entropies
     return Penalties(
         kernel_l1=float(penalty.kernel_l1),
         kernel_l2=float(penalty.kernel_l2),

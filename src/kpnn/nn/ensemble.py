@@ -18,7 +18,7 @@ from kpnn.pkn import Dag
 
 @keras.saving.register_keras_serializable(package="kpnn")
 class MeanOfLogits(keras.layers.Layer):
-    """Computes the sigmoid of the mean of its members' logits.
+    """Computes the sigmoid, or the softmax over classes, of the mean of its members' logits.
 
     Args:
         members: models that `build_kpnn` made, on one DAG.
@@ -47,7 +47,8 @@ class MeanOfLogits(keras.layers.Layer):
             normalization = input_normalization(member)
             cells = inputs if normalization is None else normalization(inputs, training=training)
             total = total + sparse_dag(member).logits(cells, training=bool(training))
-        return ops.sigmoid(total / len(self.members))
+        mean = total / len(self.members)
+        return ops.softmax(mean, axis=-1) if sparse_dag(self.members[0]).one_of_k else ops.sigmoid(mean)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 - Keras passes it
         """Shape and dtype of what `call` returns, without computing anything."""
@@ -93,13 +94,14 @@ def _member_from(config: dict[str, Any], dag: Dag, shared: dict[str, Any]) -> ke
 def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
     """Makes one model of several networks on one DAG.
 
-    It reads the same inputs and predicts, for each output, the sigmoid of the mean of the members' logits. It holds the
-    members themselves: what changes one of them changes it. It is saved as one `.keras` file, and read back by
-    `load_kpnn`. Its members are trained one by one, before (`fit_kpnns`).
+    It reads the same inputs and predicts, for each output, the sigmoid of the mean of the members' logits; where their
+    outputs are a softmax, the softmax of those means. It holds the members themselves: what changes one of them changes
+    it. It is saved as one `.keras` file, and read back by `load_kpnn`. Its members are trained one by one, before
+    (`fit_kpnns`).
 
     Args:
         members: different models that `build_kpnn` made, one or more, on the same DAG with the same gene suffix and
-            dtype, outputs sigmoid or linear (a logit). All else may differ.
+            dtype, outputs sigmoid or linear (a logit), or all members' softmax. All else may differ.
 
     Raises:
         ModelError: there is no member, or the members do not fit together.
@@ -116,6 +118,11 @@ def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
         for name in ("gene_suffix", "variable_dtype"):
             if getattr(layer, name) != getattr(first, name):
                 raise ModelError(f"the members of an ensemble differ in {name.removeprefix('variable_')}")
+        if layer.one_of_k != first.one_of_k:
+            raise ModelError(
+                "the members of an ensemble are all a softmax or none: here some take the outputs for classes that "
+                "exclude each other, some for questions of their own"
+            )
         if len(member.layers) != 2 + (input_normalization(member) is not None):
             raise ModelError(f"model {member.name!r} has layers that build_kpnn does not make")
         other = [

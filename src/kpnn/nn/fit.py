@@ -48,8 +48,9 @@ def fit_kpnn(
 ) -> History:
     """Trains a network on one core and leaves it with the weights of its best epoch.
 
-    The loss is the cross-entropy of each output's logit with its label, averaged over outputs and cells, plus the
-    model's penalty. The best epoch has the lowest cross-entropy of the validation cells; without any it is the last.
+    The loss is the cross-entropy of each output's logit with its label, averaged over outputs and cells (of a softmax:
+    the cross-entropy over the classes, averaged over cells), plus the model's penalty. The best epoch has the lowest
+    cross-entropy of the validation cells; without any it is the last.
 
     Args:
         model: a model that `build_kpnn` made; its weights are where training starts.
@@ -63,7 +64,7 @@ def fit_kpnn(
         batch_size: cells per step.
         learning_rate: step size.
         optimizer: `adam` or `sgd`.
-        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights.
+        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights (not of a softmax).
         seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other
             random state is read or changed.
         min_epochs: epochs before which patience does not begin to count.
@@ -206,11 +207,14 @@ class _Fit:
         codes = layer.activation_codes[layer.layout.outputs]
         other = [name for name, code in zip(layer.dag.outputs, codes, strict=True) if code not in (LINEAR, SIGMOID)]
         if other:
-            raise ModelError(f"output {some_names(other)} must be sigmoid (or linear: a logit) to be trained on labels")
+            raise ModelError(
+                f"output {some_names(other)} must be sigmoid (or linear: a logit; or all softmax) to be trained"
+            )
         if self.validation is None and settings.learning_rate_schedule != "constant":
             raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
         self.training.adapt(self.compiled)
-        self.training = self.training.weighted(class_weights(settings.class_weight, self.training.labels))
+        weights = class_weights(settings.class_weight, self.training.labels, one_of_k=layer.one_of_k)
+        self.training = self.training.weighted(weights)
         self.steps = 0
         self.best = self.compiled.snapshot()
         self.best_loss = float("inf")

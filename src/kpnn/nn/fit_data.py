@@ -81,13 +81,13 @@ def fit_data(model: keras.Model, X: Any, y: Any, purpose: str) -> FitData:
             )
         matrix = X.whole()
         if matrix is None:
-            labels = as_labels(y, pd.RangeIndex(X.n_cells), outputs, dtype)
+            labels = as_labels(y, pd.RangeIndex(X.n_cells), outputs, dtype, one_of_k=layer.one_of_k)
             return _OnDisk(model, X, labels, class_weights(None, labels))
         X = matrix
     rows, names, _ = as_rows(model, X)
     if len(names) == 0:
         raise ModelError(f"no {purpose} cells")
-    labels = as_labels(y, names, outputs, dtype)
+    labels = as_labels(y, names, outputs, dtype, one_of_k=layer.one_of_k)
     return _InMemory(LabelledRows(rows, np.arange(len(names)), labels, class_weights(None, labels)))
 
 

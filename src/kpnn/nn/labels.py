@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.errors import ModelError, some_names
+from kpnn.errors import ModelError, SettingsError, some_names
+
+_ROUNDING = 1e-4
+"""By how much the labels of a cell may miss 1: shares of classes in single precision."""
 
 
-def as_labels(y: Any, cells: pd.Index, outputs: tuple[str, ...], dtype: np.dtype) -> np.ndarray:
+def as_labels(
+    y: Any, cells: pd.Index, outputs: tuple[str, ...], dtype: np.dtype, *, one_of_k: bool = False
+) -> np.ndarray:
     """Brings labels into the shape cells x outputs.
 
     Args:
@@ -19,9 +24,11 @@ def as_labels(y: Any, cells: pd.Index, outputs: tuple[str, ...], dtype: np.dtype
         cells: names of the cells.
         outputs: names of the outputs.
         dtype: of what is returned.
+        one_of_k: whether the outputs are classes that exclude each other.
 
     Raises:
-        ModelError: the shape does not fit, an output has no column, or a label is not between 0 and 1.
+        ModelError: the shape does not fit, an output has no column, a label is not between 0 and 1, or those of a cell
+            do not add up to 1 over classes that exclude each other.
     """
     if isinstance(y, pd.DataFrame):
         missing = [name for name in outputs if name not in y.columns]
@@ -36,20 +43,41 @@ def as_labels(y: Any, cells: pd.Index, outputs: tuple[str, ...], dtype: np.dtype
     bad = ~((labels >= 0) & (labels <= 1)).all(axis=1)
     if bad.any():
         raise ModelError(f"labels must lie between 0 and 1; those of cell {some_names(cells[bad])} do not")
+    if one_of_k:
+        astray = np.abs(labels.sum(axis=1, dtype=np.float64) - 1) > _ROUNDING
+        if astray.any():
+            raise ModelError(
+                "the outputs are classes that exclude each other (softmax): the labels of a cell must add up to 1; "
+                f"those of cell {some_names(cells[astray])} do not"
+            )
     return np.ascontiguousarray(labels)
 
 
-def class_weights(class_weight: str | Mapping[int, float] | None, labels: np.ndarray) -> np.ndarray:
+def class_weights(
+    class_weight: str | Mapping[int, float] | None, labels: np.ndarray, *, one_of_k: bool = False
+) -> np.ndarray:
     """Weight of the labels 0 and 1 of each output, shape (n_outputs, 2), float64.
 
-    `balanced` gives a class n_cells / (2 * cells of the class), as scikit-learn does, output by output; a class
-    without cells weighs 1.
+    `balanced` gives a class n_cells / (2 * cells of the class), as scikit-learn does, output by output; of k classes
+    that exclude each other n_cells / (k * cells of the class). A class without cells weighs 1. Of classes that exclude
+    each other only the weight of label 1 counts.
+
+    Raises:
+        SettingsError: the classes exclude each other, and weights are given for the labels 0 and 1.
     """
     n_outputs = labels.shape[1]
+    if one_of_k and isinstance(class_weight, Mapping):
+        raise SettingsError(
+            "class_weight gives weights to the labels 0 and 1, but the classes exclude each other (softmax): give None "
+            "or 'balanced'"
+        )
     if class_weight is None:
         return np.ones((n_outputs, 2))
     if isinstance(class_weight, Mapping):
         return np.tile([float(class_weight[0]), float(class_weight[1])], (n_outputs, 1))
     ones = labels.sum(axis=0, dtype=np.float64)
+    if one_of_k:
+        of_class = np.where(ones > 0, len(labels) / (n_outputs * np.maximum(ones, 1e-300)), 1.0)
+        return np.stack([np.ones(n_outputs), of_class], axis=1)
     counts = np.stack([len(labels) - ones, ones], axis=1)
     return np.where(counts > 0, len(labels) / (2.0 * np.maximum(counts, 1e-300)), 1.0)

@@ -13,7 +13,7 @@ import pandas as pd
 from keras import ops
 
 from kpnn.errors import ModelError
-from kpnn.nn.activations import activations_of
+from kpnn.nn.activations import SOFTMAX, activations_of
 from kpnn.nn.dropout import Dropout
 from kpnn.nn.engine.layout import Layout
 from kpnn.nn.forward import Dropping, Parameters, forward
@@ -31,7 +31,7 @@ class SparseDag(keras.layers.Layer):
     Args:
         dag: the DAG; its names and edges become part of the layer's config.
         hidden_activation: activation of hidden nodes, one of `kpnn.nn.activations.ACTIVATIONS`.
-        output_activation: activation of output nodes.
+        output_activation: activation of output nodes; `softmax` where they are classes that exclude each other.
         activations: activations of single neurons by name, before the two above.
         dropout: what is dropped in training.
         penalty: what large weights and biases cost.
@@ -102,10 +102,21 @@ class SparseDag(keras.layers.Layer):
             total = total + self.prior_strength / 2 * ops.sum(precisions * ops.square(away))
         return total
 
+    @property
+    def one_of_k(self) -> bool:
+        """Whether the outputs are classes that exclude each other: their probabilities add up to 1 in every cell."""
+        return self.output_activation == SOFTMAX
+
+    @property
+    def n_cross_entropies(self) -> int:
+        """Number of cross-entropies whose mean is a cell's loss: one per output, or one over all classes."""
+        return 1 if self.one_of_k else len(self.layout.outputs)
+
     @cached_property
     def start(self) -> Start:
         """Where training starts, and what a prior on the weights expects."""
-        return start_of(self.layout, self.initializer, self.seed, self.neuron_activations, self.edge_signs)
+        how = (self.initializer, self.seed, self.neuron_activations, self.edge_signs)
+        return start_of(self.layout, *how, one_of_k=self.one_of_k)
 
     @property
     def prior_strength(self) -> float:
@@ -119,7 +130,7 @@ class SparseDag(keras.layers.Layer):
                 "weight_prior counts against the training cells, and how many there are is not known yet: "
                 "call adapt_normalization(model, X) before Keras's own fit, or train with fit_kpnn"
             )
-        return self.penalty.weight_prior / (self.n_training_cells * len(self.layout.outputs))
+        return self.penalty.weight_prior / (self.n_training_cells * self.n_cross_entropies)
 
     def _bias_penalty(self, bias: Any) -> Any:
         return self.penalty.bias_l1 * ops.sum(ops.abs(bias)) + self.penalty.bias_l2 * ops.sum(ops.square(bias))
@@ -144,10 +155,11 @@ class SparseDag(keras.layers.Layer):
             training: whether dropout is on.
 
         Returns:
-            Cells x outputs: activated, so probabilities where the output activation is the sigmoid.
+            Cells x outputs: activated, so probabilities where the output activation is the sigmoid or the softmax.
         """
         _, values = self.node_values(inputs, training=bool(training))
-        return ops.take(values, self.layout.outputs, axis=1)
+        of_outputs = ops.take(values, self.layout.outputs, axis=1)
+        return ops.softmax(of_outputs, axis=-1) if self.one_of_k else of_outputs
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 - Keras passes it
         """Shape and dtype of what `call` returns, without computing anything."""
@@ -161,7 +173,8 @@ class SparseDag(keras.layers.Layer):
             training: whether dropout is on.
 
         Returns:
-            Pre-activations and activations, both cells x neurons in the order of `dag.neurons`, differentiable.
+            Pre-activations and activations, both cells x neurons in the order of `dag.neurons`, differentiable. Under
+            the softmax an output's activation is its logit.
         """
         parameters = Parameters(self.weights_of(ops.convert_to_tensor(self.kernel)), ops.convert_to_tensor(self.bias))
         dropping = Dropping(self.kept if training else self.all_kept, self.random_numbers)

@@ -9,7 +9,7 @@ from kpnn.errors import SettingsError
 
 @dataclass(frozen=True)
 class Penalty:
-    """What is added to the loss, the mean cross-entropy over cells and outputs.
+    """What is added to the loss, the mean cross-entropy over cells and outputs (or cells, over classes).
 
     L1 and L2, apart for weights and biases: l1 * sum of |value| + l2 * sum of value^2. What number is right depends on
     the network and on how many cells there are.
@@ -20,7 +20,9 @@ class Penalty:
     far; what the cells say against it counts as much as there are cells. The negative logarithm of that density, as a
     share of the mean cross-entropy, is
 
-        weight_prior / (2 * training cells * outputs) * sum over edges of (weight - mean)^2 / variance.
+        weight_prior / (2 * training cells * outputs) * sum over edges of (weight - mean)^2 / variance,
+
+    with 1 in the place of the outputs where they are classes that exclude each other and share one cross-entropy.
 
     Attributes:
         kernel_l1: on the weights of the edges (of a signed network: on the signed weights, not on their variables).

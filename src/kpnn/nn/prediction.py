@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from kpnn.errors import ModelError, some_names
 from kpnn.nn.compiled_model import CompiledModel
@@ -21,7 +21,7 @@ from kpnn.nn.layer import sparse_dag
 def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> pd.DataFrame:
     """Predicts the probability of every output in every cell.
 
-    An ensemble's prediction is the sigmoid of the mean of its members' logits.
+    An ensemble's prediction is the sigmoid (or softmax) of the mean of its members' logits.
 
     Args:
         model: a model that `build_kpnn` or `build_ensemble` made.
@@ -33,7 +33,8 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
 
     Returns:
         Probabilities, cells x outputs: the index holds the cells' names, the columns `dag.outputs`. A linear output's
-        value is a logit, and its probability the sigmoid of it.
+        value is a logit, and its probability the sigmoid of it. Those of classes that exclude each other (softmax) add
+        up to 1 in every cell.
 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
@@ -44,7 +45,10 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
         layer = sparse_dag(model)
         table, missing = _values(model, cells, layer.dag.outputs, missing_genes)
         linear = layer.activation_codes[layer.layout.outputs] == LINEAR
-        if linear.any():
+        if layer.one_of_k:
+            classes = softmax(table.to_numpy(dtype=np.float64), axis=1).astype(layer.variable_dtype)
+            table = pd.DataFrame(classes, index=table.index, columns=table.columns)
+        elif linear.any():
             logits = table.to_numpy()[:, linear]
             table.iloc[:, np.flatnonzero(linear)] = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     if missing:
@@ -65,7 +69,7 @@ def node_activations(
         missing_genes: as for `predict`.
 
     Returns:
-        Activations, cells x nodes.
+        Activations, cells x nodes. Under a softmax an output's activation is its logit.
 
     Raises:
         ModelError: as `predict`, a node is no neuron of the model, or the model is an ensemble.
@@ -85,7 +89,8 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
 
     Returns:
         Derivatives, outputs x cells x neurons, in the order of `dag.outputs` and `dag.neurons`; 1 for an output by
-        itself (for a linear output p(1 - p), because its prediction is the sigmoid p of its value).
+        itself (for a linear output p(1 - p), because its prediction is the sigmoid p of its value). Of a softmax they
+        are those of the class's probability p: by its own logit p(1 - p), by that of a class of probability q -pq.
     """
     rows, names, _ = as_rows(model, cells, missing_genes)
     network = CompiledModel.of(model).predictor
@@ -96,7 +101,7 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
 
 
 def _ensemble_probabilities(model: keras.Model, cells: Any, missing_genes: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Sigmoid of the members' mean logits, cells x outputs, and the genes taken as zeros."""
+    """Sigmoid, or softmax, of the members' mean logits, cells x outputs, and the genes taken as zeros."""
     members = members_of(model)
     layer = sparse_dag(members[0])
     # Members share genes, suffix and dtype, so cells are matched and checked once for all of them.
@@ -106,7 +111,8 @@ def _ensemble_probabilities(model: keras.Model, cells: Any, missing_genes: str) 
     for member in members:
         logits_of(CompiledModel.of(member).predictor, rows, np.arange(len(names)), logits)
         total += logits
-    probabilities = expit(total / len(members)).astype(layer.variable_dtype)
+    mean = total / len(members)
+    probabilities = (softmax(mean, axis=1) if layer.one_of_k else expit(mean)).astype(layer.variable_dtype)
     return pd.DataFrame(probabilities, index=names, columns=list(layer.dag.outputs)), missing
 
 

@@ -26,8 +26,8 @@ class TrainingSettings:
         learning_rate_schedule: `constant`, or `plateau`: half the rate after every `patience // 2` epochs (at least
             one) without improvement of the validation loss.
         optimizer: `adam` (beta 0.9 and 0.999, epsilon 1e-7, as Keras) or `sgd` (no momentum).
-        class_weight: None, `balanced` (each class of an output weighs as much as the other in the training cells), or a
-            mapping of the labels 0 and 1 to weights.
+        class_weight: None, `balanced` (each class of an output weighs as much as the other in the training cells; of a
+            softmax each class as much as any other), or a mapping of the labels 0 and 1 to weights.
         seed: order of the cells and dropout; the same seed repeats a run bit for bit on one machine.
     """
 

@@ -14,6 +14,7 @@ from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.download.settings import DownloadSettings
 from kpnn.pipelines.predict.nodes import PredictSettings
+from kpnn.pipelines.priors.settings import PriorsSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings
 from kpnn.pipelines.validation import validated
@@ -25,6 +26,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "cross_validation": FoldSettings,
     "simulate": SimulationSettings,
     "download": DownloadSettings,
+    "priors": PriorsSettings,
     "data_engineering": DataEngineeringSettings,
     "dag_selection": DagSelectionSettings,
     "modelling": EvaluationSettings,

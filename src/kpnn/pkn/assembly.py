@@ -9,34 +9,37 @@ from difflib import get_close_matches
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
+from kpnn.pkn.edge_table import each_pair_once
 
 _log = logging.getLogger(__name__)
 
 
 def assemble_edges(
-    signalling: pd.DataFrame,
+    signalling: pd.DataFrame | None,
     regulon: pd.DataFrame,
-    receptors: Mapping[str, Sequence[str]],
+    receptors: Mapping[str, Sequence[str]] | None,
     *,
     suffix: str = "_gene",
     source: str = "signalling and regulon",
 ) -> pd.DataFrame:
     """Joins three kinds of knowledge to one edge list: output -> receptor -> ... -> regulator -> gene.
 
-    A protein and the gene that encodes it are two nodes: `MYC` regulates, `MYC_gene` is measured. Nodes that lie on
-    no path from an output to a measured gene are left in; pruning to measured genes removes them.
+    Sets of genes are a regulon too, and the hierarchy of sets is its signalling. A protein and the gene that encodes it
+    are two nodes: `MYC` regulates, `MYC_gene` is measured. Nodes that lie on no path from an output to a measured gene
+    are left in; pruning to measured genes removes them.
 
     Args:
-        signalling: `parent`, `child` and optionally `sign`: which protein acts on which.
-        regulon: `parent` (regulator), `child` (target gene) and optionally `sign`.
+        signalling: `parent`, `child` and optionally `sign` and `cost`: which protein acts on which, or which set of
+            genes holds which; None where a regulon alone is the knowledge.
+        regulon: `parent` (regulator or set), `child` (gene) and optionally `sign` and `cost`.
         receptors: output node -> the proteins of `signalling` or regulators through which it is reached. One that is
-            neither is left out with a warning.
+            neither is left out with a warning. None: no outputs are put above the rest.
         suffix: what is appended to a target's name to name its input node.
         source: what to call the tables in errors.
 
     Returns:
-        `parent`, `child`, `sign` (int8, 0 = unknown), each pair once. Where a pair stands several times its known
-        sign is kept; where those disagree it is unknown.
+        `parent`, `child`, `sign` (int8, 0 = unknown) and, where a table has it, `cost`; each pair once, joined as
+        `kpnn.pkn.edge_table.each_pair_once` says.
 
     Raises:
         PknError: no output or receptor is named, none of an output's receptors is in either table, an output's name is
@@ -44,31 +47,54 @@ def assemble_edges(
     """
     if not suffix:
         raise PknError(f"{source}: needs a suffix to tell a gene from the protein that it encodes")
-    proteins = set(signalling["parent"]) | set(signalling["child"]) | set(regulon["parent"])
-    if not receptors or not all(receptors.values()):
-        empty = [name for name, found in receptors.items() if not found]
-        raise PknError(f"{source}: no receptors named{' for ' + some_names(empty) if empty else ''}")
-    taken = [name for name in receptors if name in proteins]
-    if taken:
-        raise PknError(f"{source}: output {some_names(taken)} is the name of a protein; an output is a node of its own")
-    receptors = {output: _known(named, output, proteins, source) for output, named in receptors.items()}
-    if not set(regulon["parent"]) & (
-        set(signalling["child"]) | {name for named in receptors.values() for name in named}
-    ):
+    above = set() if signalling is None else set(signalling["parent"]) | set(signalling["child"])
+    proteins = above | set(regulon["parent"])
+    chosen = {} if receptors is None else _chosen(receptors, proteins, source)
+    reached = above | {name for named in chosen.values() for name in named}
+    if signalling is not None and not set(regulon["parent"]) & reached:
         raise PknError(
             f"{source}: no regulator (such as {some_names(regulon['parent'].unique(), 3)}) is a target of signalling "
             f"(such as {some_names(signalling['child'].unique(), 3)}); do both tables use the same names?"
         )
-    from_outputs = [(output, name, 1) for output, named in receptors.items() for name in named]
+    tables = (
+        [with_genes_named(regulon, suffix)] if signalling is None else [signalling, with_genes_named(regulon, suffix)]
+    )
+    from_outputs = [(output, name, 1) for output, named in chosen.items() for name in named]
+    tables.append(pd.DataFrame(from_outputs, columns=["parent", "child", "sign"]))
+    fields = ["parent", "child", "sign", *(["cost"] if any("cost" in table for table in tables) else [])]
+    usual = {"sign": 0, "cost": 1.0}
     edges = pd.concat(
         [
-            _signed(signalling),
-            _signed(regulon).assign(child=regulon["child"].astype(str) + suffix),
-            pd.DataFrame(from_outputs, columns=["parent", "child", "sign"]),
+            pd.DataFrame({field: table.get(field, usual.get(field)) for field in fields})
+            for table in tables
+            if len(table)
         ],
         ignore_index=True,
     )
-    return _each_pair_once(edges)
+    return each_pair_once(edges)[0].astype({"sign": "int8"})
+
+
+def with_genes_named(edges: pd.DataFrame, suffix: str) -> pd.DataFrame:
+    """Edges whose children are genes, with the names that input nodes have.
+
+    Args:
+        edges: `parent`, `child` and more.
+        suffix: what is appended to a gene's name.
+    """
+    return edges.assign(child=edges["child"].astype(str) + suffix)
+
+
+def _chosen(receptors: Mapping[str, Sequence[str]], proteins: set[str], source: str) -> dict[str, list[str]]:
+    if not receptors or not all(receptors.values()):
+        empty = [name for name, found in receptors.items() if not found]
+        raise PknError(
+            f"{source}: no receptors named{' for ' + some_names(empty) if empty else ''}; say in "
+            "data_engineering.receptors through which proteins (or sets) each output is reached"
+        )
+    taken = [name for name in receptors if name in proteins]
+    if taken:
+        raise PknError(f"{source}: output {some_names(taken)} is the name of a protein; an output is a node of its own")
+    return {output: _known(named, output, proteins, source) for output, named in receptors.items()}
 
 
 def _known(receptors: Sequence[str], output: str, proteins: set[str], source: str) -> list[str]:
@@ -88,15 +114,3 @@ def _with_near_names(name: str, proteins: set[str]) -> str:
     by_lower = {protein.lower(): protein for protein in sorted(proteins, reverse=True)}
     near = [by_lower[found] for found in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.7)]
     return f"{name} (is it {', '.join(near)}?)" if near else name
-
-
-def _signed(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["parent", "child"]].assign(sign=table.get("sign", 0))
-
-
-def _each_pair_once(edges: pd.DataFrame) -> pd.DataFrame:
-    known = edges[edges["sign"] != 0].groupby(["parent", "child"])["sign"].agg(["min", "max"])
-    sign = known["min"].where(known["min"] == known["max"], 0)
-    pairs = edges[["parent", "child"]].drop_duplicates(ignore_index=True)
-    keys = pd.MultiIndex.from_frame(pairs)
-    return pairs.assign(sign=sign.reindex(keys).fillna(0).to_numpy().astype("int8"))

@@ -18,8 +18,8 @@ class CleanUp:
 
     Attributes:
         self_loops: nodes that had an edge to themselves; those edges are dropped.
-        duplicates: (parent, child) pairs that stood more than once; the cheapest stays, and its
-            sign is unknown where the copies disagree.
+        duplicates: (parent, child) pairs that stood more than once; the cheapest stays. A known sign outweighs an
+            unknown one; where the copies disagree it is unknown.
     """
 
     self_loops: tuple[str, ...] = ()
@@ -57,20 +57,38 @@ def clean_edges(edges: pd.DataFrame, source: str = "edge table") -> tuple[pd.Dat
     )
     loops = table["parent"] == table["child"]
     self_loops = tuple(sorted(set(table.loc[loops, "parent"])))
-    table = table[~loops].sort_values(["parent", "child", "cost"], kind="stable")
-    repeated = table.duplicated(["parent", "child"], keep=False)
-    duplicates: tuple[tuple[str, str], ...] = ()
-    if repeated.any():
-        signs = table.groupby(["parent", "child"], sort=False)["sign"].agg(["min", "max"])
-        disagreeing = signs.index[signs["min"] != signs["max"]]
-        pairs = table.loc[repeated, ["parent", "child"]].drop_duplicates()
-        duplicates = tuple(zip(pairs["parent"], pairs["child"], strict=True))
-        table = table.drop_duplicates(["parent", "child"])
-        unclear = pd.MultiIndex.from_frame(table[["parent", "child"]]).isin(disagreeing)
-        table.loc[unclear, "sign"] = 0
+    table = table.sort_values(["parent", "child"], kind="stable")
+    repeated = table.duplicated(["parent", "child"]) & ~loops
+    pairs = table.loc[repeated, ["parent", "child"]].drop_duplicates()
+    duplicates = tuple(zip(pairs["parent"], pairs["child"], strict=True))
+    table, _ = each_pair_once(table)
     if table.empty:
         raise PknError(f"{source}: no edges" + (" but self-loops" if self_loops else ""))
     return table.reset_index(drop=True), CleanUp(self_loops, duplicates)
+
+
+def each_pair_once(edges: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Joins edges that stand several times and leaves out those of a node to itself: the one rule for both.
+
+    The cheapest stays; a known sign outweighs an unknown one, and signs that disagree are unknown.
+
+    Args:
+        edges: `parent`, `child`, `sign` (1, -1, 0) and optionally `cost`.
+
+    Returns:
+        The same columns, each pair once, in the order in which pairs first stand; and the pairs whose signs disagree.
+    """
+    table = edges[edges["parent"] != edges["child"]]
+    if not table.duplicated(["parent", "child"]).any():
+        return table.reset_index(drop=True), []
+    pairs = table.groupby(["parent", "child"], sort=False, observed=True)
+    known = table["sign"].where(table["sign"] != 0).groupby([table["parent"], table["child"]], sort=False)
+    lowest, highest = known.min(), known.max()
+    once = pairs.agg(dict.fromkeys(table.columns.drop(["parent", "child"]), "min")).assign(
+        sign=lowest.where(lowest == highest, 0).fillna(0).astype("int8")
+    )
+    conflicts = list(lowest.index[lowest.notna() & (lowest != highest)])
+    return once.reset_index()[list(table.columns)], conflicts
 
 
 def _names(column: pd.Series, which: str, source: str) -> pd.Series:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import some_names
-from kpnn.evaluation import METRICS, Comparison, interval
+from kpnn.evaluation import Comparison, interval, metrics_of
+from kpnn.evaluation.scores import ArmScores
 from kpnn.pkn import percent_saved
+from kpnn.reporting.outputs import confusions_in_words, worst_output_in_words
 from kpnn.reporting.paired import compare_arms, scores_of
 from kpnn.reporting.standing import controls_table, size_curve, size_in_words, standing_in_words
 from kpnn.reporting.study import ArmTables, Study
@@ -25,10 +27,12 @@ class Answer:
         sentence: the answer in words; says why where there is none.
         comparison: the test, where both arms share folds.
         metrics: `parameter_compression_percent`, `edge_compression_percent`, `roc_auc_degradation_percent`,
-            `roc_auc_difference`, its `_lower`, `_upper` and `_p_value`, as far as they are known.
+            `roc_auc_difference`, its `_lower`, `_upper` and `_p_value`, as far as they are known; with several outputs
+            those of each, such as `roc_auc_difference_lower_<output>`, p-values after Holm's correction.
         notes: what is not there or does not fit together, in sentences.
         controls: every control beside every arm; see `kpnn.reporting.standing.controls_table`.
         size_curve: ROC-AUC against size; see `kpnn.reporting.standing.size_curve`.
+        of_outputs: the output that each arm predicts worst, and which classes are confused, in sentences.
     """
 
     sentence: str
@@ -37,11 +41,12 @@ class Answer:
     notes: tuple[str, ...] = ()
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
     size_curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    of_outputs: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Where the arms stand among the controls, and how small a network may be, in sentences."""
-        return (*standing_in_words(self.controls), *size_in_words(self.size_curve))
+        """What a mean over outputs hides, where the arms stand among the controls, how small a network may be."""
+        return (*self.of_outputs, *standing_in_words(self.controls), *size_in_words(self.size_curve))
 
     @property
     def words(self) -> str:
@@ -58,26 +63,34 @@ def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = Non
 
     Returns:
         One row per arm and metric: `arm`, `metric`, `mean` and `sd` over folds, `n_folds`, and the 95 % interval
-        `lower`, `upper` of the mean, over cells and training.
+        `lower`, `upper` of the mean, over cells and training. With several outputs a metric is the mean over them, and
+        below all of these stand `<metric>_<output>` of each.
     """
-    rows = []
+    rows, of_outputs = [], []
     for arm in arms:
-        for metric in METRICS:
+        for metric in metrics_of(arm.one_of_k):
             scores = scores_of(arm, arm.folds, metric)
-            values = scores.fold_values[np.isfinite(scores.fold_values)]
-            found = interval(scores, groups=groups) if len(values) else None
-            rows.append(
-                {
-                    "arm": arm.name,
-                    "metric": metric,
-                    "mean": scores.mean,
-                    "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
-                    "n_folds": len(values),
-                    "lower": float("nan") if found is None else found.lower,
-                    "upper": float("nan") if found is None else found.upper,
-                }
-            )
-    return pd.DataFrame(rows, columns=["arm", "metric", "mean", "sd", "n_folds", "lower", "upper"])
+            rows.append({"arm": arm.name, "metric": metric} | _summarised(scores, groups))
+            if len(scores.outputs) > 1:
+                of_outputs += [
+                    {"arm": arm.name, "metric": f"{metric}_{output}"} | _summarised(scores, groups, output)
+                    for output in scores.outputs
+                ]
+    return pd.DataFrame(rows + of_outputs, columns=["arm", "metric", "mean", "sd", "n_folds", "lower", "upper"])
+
+
+def _summarised(scores: ArmScores, groups: pd.Series | None, output: str | None = None) -> dict[str, object]:
+    """Mean, spread and interval of a score, of all outputs or of one."""
+    of_folds = scores.fold_values if output is None else scores.values[:, scores.outputs.index(output)]
+    values = of_folds[np.isfinite(of_folds)]
+    found = interval(scores, groups=groups, output=output) if len(values) else None
+    return {
+        "mean": scores.mean if output is None else scores.output_means[output],
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
+        "n_folds": len(values),
+        "lower": float("nan") if found is None else found.lower,
+        "upper": float("nan") if found is None else found.upper,
+    }
 
 
 def answer(study: Study, margin: float = 0.01) -> Answer:
@@ -100,7 +113,8 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
     metrics = _savings(reference, candidate)
     pairing = compare_arms(candidate, reference, study.groups, margin)
     comparison, notes = pairing.comparison, pairing.notes
-    beside = controls_table(study, margin), size_curve(study, margin)
+    of_outputs = (worst_output_in_words((candidate, reference)), confusions_in_words(candidate))
+    beside = controls_table(study, margin), size_curve(study, margin), tuple(filter(None, of_outputs))
     if comparison is None:
         return Answer(f"There is no comparison: {pairing.why_not}", None, metrics, notes, *beside)
     found, scale = comparison.interval, 100 / comparison.reference_roc_auc
@@ -113,6 +127,13 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
         "roc_auc_difference_upper": found.upper,
         "roc_auc_difference_p_value": comparison.p_value,
     }
+    for one in comparison.per_output:
+        metrics |= {
+            f"roc_auc_difference_{one.output}": one.interval.estimate,
+            f"roc_auc_difference_lower_{one.output}": one.interval.lower,
+            f"roc_auc_difference_upper_{one.output}": one.interval.upper,
+            f"roc_auc_difference_p_value_{one.output}": one.p_value,
+        }
     return Answer(comparison.sentence, comparison, metrics, notes, *beside)
 
 

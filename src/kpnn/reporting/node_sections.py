@@ -6,17 +6,19 @@ import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
 from kpnn.reporting.blocks import Block, Blocks, Network, Table, Text, details_of, row_of, table_of
+from kpnn.reporting.figures.activity import activity_figure, groups_figure
+from kpnn.reporting.figures.called import tree_figure
 from kpnn.reporting.figures.network import NetworkLayout, network_figure
 from kpnn.reporting.figures.nodes import (
     arms_figure,
     biases_figure,
     genes_figure,
-    heaviest,
     ranks_figure,
     standing,
     structure_figure,
     top_nodes_figure,
 )
+from kpnn.reporting.node_words import told_of_nodes
 from kpnn.reporting.study import Interpretation, Study
 
 _NONE_SHARED = "`full` and `pruned` share no hidden node: their weights for {} cannot be compared."
@@ -24,9 +26,12 @@ _SHOWN = (
     "node",
     "z",
     "q_value",
+    "roc_auc",
     "differs",
     "rests",
     "called",
+    "structure",
+    "beyond_rewired",
     "enrichment_rank",
     "weight",
     "weight_sd",
@@ -51,47 +56,56 @@ def nodes_section(study: Study, most: int) -> Blocks:
     """The leading nodes of each arm and output, the full account of every node, and what could not be weighed."""
     if not study.interpretations:
         return (Text("No network is there to weigh nodes with.", "note"),) if study.arms else ()
-    membership = _membership(study)
-    blocks: list[Block] = [Text(_EXPLANATION)]
+    blocks: list[Block] = []
     for weighed in reversed(study.interpretations):  # the pruned arm first: it is what the study is about
         for number, output in enumerate(weighed.outputs):
-            told = _of_output(weighed, output, membership, most)
+            told = _of_output(study, weighed, output, most)
             blocks += told if number == 0 else details_of(output, told)
-    return tuple(blocks)
+    return (*blocks, *details_of("How to read this", [Text(_EXPLANATION)]))
 
 
-def _of_output(weighed: Interpretation, output: str, membership: dict[str, str], most: int) -> Blocks:
+def _of_output(study: Study, weighed: Interpretation, output: str, most: int) -> Blocks:
+    membership = _membership(study)
+    told = told_of_nodes(study, weighed, output, membership)
     nodes = weighed.of_output(output)
     nodes = nodes.assign(**{"optimal DAGs": nodes["node"].map(membership).fillna("unknown")})
     caption = (
-        f"Every hidden node of `{weighed.arm}` that can reach {output}, by z: q-value, whether its activity differs, "
-        "whether the networks rest on it, both (called), rank by plain enrichment, weight and sd over networks, share "
-        "of all weights, share with control inputs, their difference, in the top of how many folds, in all, some or "
-        "none of the optimal DAGs, genes directly below."
+        f"Every hidden node of `{weighed.arm}` that can reach {output}, by z: q-value, ROC-AUC of its activity alone, "
+        "whether its activity differs, whether the networks rest on it, both (called), standard deviations beyond its "
+        "place in networks on rewired PKNs, rank by plain enrichment, weight and sd over networks, share of all "
+        "weights, share with control inputs, their difference, whether its share is all structure, in the top of how "
+        "many folds, in all, some or none of the optimal DAGs, genes directly below."
     )
     shown = tuple(name for name in _SHOWN if name in nodes)
+    table = Table(nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown)
+    words = (*(Text(note, "note") for note in told.notes), *(Text(sentence) for sentence in told.sentences))
+    if not told.names_nodes:
+        return (*words, *details_of(f"All the same, the nodes of `{weighed.arm}`", [table]))
     return (
-        Text(_headline(weighed, output, membership)),
+        *words,
+        *_opening(study, weighed, output, membership),
         *row_of([top_nodes_figure(weighed, output, membership, most), structure_figure(weighed, output, most)]),
         *row_of([ranks_figure(weighed, output, most), genes_figure(weighed, output, most)]),
-        Table(nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown),
+        table,
     )
 
 
-def _headline(weighed: Interpretation, output: str, membership: dict[str, str]) -> str:
-    """Names the leading nodes with how firmly they stand."""
+def _opening(study: Study, weighed: Interpretation, output: str, membership: dict[str, str]) -> list[Block]:
+    """What people look at first: the called nodes on their paths, and their activity by class and by group."""
+    arm = study.arm(weighed.arm)
+    dag = None if arm is None else arm.dag
+    if arm is None or dag is None:
+        return []
     nodes = weighed.of_output(output)
-    called = nodes[nodes["called"]].sort_values("rank")
     n_folds = int(nodes["n_folds"].max())
-    leaders = called if len(called) else heaviest(weighed, output, 3)
-    told = [f"`{row['node']}` ({standing(row, membership, n_folds)})" for _, row in leaders.head(5).iterrows()]
-    if not len(called):
-        return (
-            f"In `{weighed.arm}` no node is called for {output}: these cells and networks could not tell any from "
-            f"chance, which is no proof that there is none. The first by z are {', '.join(told)}."
-        )
-    more = f" and {len(called) - 5} more" if len(called) > 5 else ""
-    return f"In `{weighed.arm}` the prediction of {output} rests on {', '.join(told)}{more}."
+    stands = {str(row["node"]): standing(row, membership, n_folds) for _, row in nodes[nodes["called"]].iterrows()}
+    of_output = arm.predictions[arm.predictions["output"] == output]
+    labels = of_output.drop_duplicates("barcode").set_index("barcode")["label"]
+    tree = tree_figure(weighed, dag, output, stands)
+    blocks = row_of([tree, activity_figure(weighed, dag, output, labels)])
+    if study.groups is not None:
+        blocks += details_of("By donor or sample", row_of([groups_figure(weighed, dag, output, labels, study.groups)]))
+    return blocks
 
 
 def trust_section(study: Study) -> Blocks:
@@ -105,7 +119,7 @@ def trust_section(study: Study) -> Blocks:
             stability,
             "stability",
             "Agreement of node rankings: mean rank correlation and overlap of the top nodes between folds, starts "
-            "(seeds) and optimal DAGs, over the nodes that both have.",
+            "(seeds) and optimal DAGs, over the nodes that both have; and the overlap of two random rankings.",
         )
     blocks += _agreement(study)
     biases = [biases_figure(weighed) for weighed in study.interpretations if len(weighed.biases)]

@@ -54,7 +54,8 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
     network = lay_out_study(study)
     outputs = study.arms[0].outputs if study.arms else []
     told = [
-        Section("comparison", "Comparison", sections.comparison_section(study, comparison)),
+        Section("comparison", "Comparison", sections.comparison_section(study, comparison, found.comparison)),
+        Section("classes", "Classes", sections.classes_section(study)),
         Section("curves", "Curves", sections.curves_section(study, outputs)),
         Section("nodes", "Nodes", node_sections.nodes_section(study, top)),
         Section("network", "Network", node_sections.network_section(study, network)),

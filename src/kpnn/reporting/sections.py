@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from kpnn.evaluation import Comparison
 from kpnn.reporting.blocks import Block, Blocks, Bullets, Settings, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
+from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.performance import (
     calibration_figure,
     controls_figure,
@@ -27,26 +29,54 @@ from kpnn.reporting.figures.training import (
     parameter_importances,
     tuning_figure,
 )
+from kpnn.reporting.outputs import confusions_table, differences_table, genes_table, of_all_outputs, outputs_table
 from kpnn.reporting.standing import size_in_words, standing_in_words
 from kpnn.reporting.study import Study
 
 
-def comparison_section(study: Study, comparison: pd.DataFrame) -> Blocks:
-    """Every score of every arm, and the same folds in each."""
+def comparison_section(study: Study, comparison: pd.DataFrame, test: Comparison | None) -> Blocks:
+    """Every score of every arm, of each output where there are several, and the same folds in each."""
     if not len(comparison):
         return ()
+    of_all = of_all_outputs(comparison)
     shown = comparison.assign(metric=[metric_label(name) for name in comparison["metric"]])
     folds = pd.concat([arm.fold_metrics for arm in study.arms], ignore_index=True)
     every_fold = table_of(folds, "folds", "Scores, sizes, seeds and chosen hyperparameters of every fold.")
     return (
-        *row_of([scores_figure(comparison), fold_figure(study.arms) if len(study.arms) > 1 else None]),
+        *row_of([scores_figure(of_all), fold_figure(study.arms) if len(study.arms) > 1 else None]),
         *table_of(
             shown,
             "comparison",
             "Scores by arm: mean and standard deviation over folds, and the 95 % interval of the mean over cells and "
-            "training.",
+            "training."
+            + (" Of several outputs it is the mean; each by itself stands below." if len(of_all) < len(shown) else ""),
+            len(of_all),
+        ),
+        *table_of(
+            outputs_table(study.arms),
+            "outputs",
+            "Each output by itself: labelled cells of its class, and means over folds.",
+        ),
+        *table_of(
+            differences_table(test),
+            "output_differences",
+            "ROC-AUC of `pruned` minus `full`, output by output, with 95 % intervals; p-values are corrected for the "
+            "number of outputs (Holm).",
         ),
         *details_of("Every fold", every_fold),
+    )
+
+
+def classes_section(study: Study) -> Blocks:
+    """Which class is taken for which, where classes exclude each other."""
+    return (
+        *row_of(confusion_figure(arm) for arm in study.arms),
+        *table_of(
+            confusions_table(study.arms),
+            "confusions",
+            "Pairs of classes that are confused most often: how many cells of the class, and which share of them, are "
+            "called another class where they are held out.",
+        ),
     )
 
 
@@ -119,6 +149,11 @@ def data_section(study: Study) -> Blocks:
         *table_of(steps[keep], "data_steps", "Cells and genes left after each step."),
         *table_of(pd.DataFrame(summary.get("network") or ()), "network_steps", "The network at each step."),
         *table_of(counts, "classes", "Labelled cells of each class."),
+        *table_of(
+            genes_table(study),
+            "genes_per_output",
+            "Genes below each output: what it can be predicted from in the PKN, in `full` and in `pruned`.",
+        ),
     ]
     if summary.get("transform"):
         done = ", ".join(f"{name} {value}" for name, value in summary["transform"].items())

@@ -22,6 +22,7 @@ _NAMES = {
     "permuted_labels": ("network with shuffled labels", "networks with shuffled labels"),
     "logistic": ("logistic regression", "logistic regressions"),
     "gradient_boosting": ("gradient boosting", "gradient boostings"),
+    "tf_activity": ("logistic regression on regulators' activities", "logistic regressions on regulators' activities"),
     "dense": ("the fully connected network", "fully connected networks"),
 }
 _STANDING = {

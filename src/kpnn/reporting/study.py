@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from kpnn.evaluation import are_exclusive, by_cell
 from kpnn.pkn import Dag, Pkn
 
 
@@ -44,6 +46,11 @@ class ArmTables:
     def outputs(self) -> list[str]:
         """Output nodes, in the order of the predictions."""
         return list(dict.fromkeys(self.predictions["output"]))
+
+    @cached_property
+    def one_of_k(self) -> bool:
+        """Whether its outputs are classes that exclude each other."""
+        return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
     def size(self, name: str) -> int | None:
         """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
@@ -83,8 +90,11 @@ class Interpretation:
         biases: `repeat`, `fold`, `neuron`, `bias`.
         genes: `gene`, `node`, `output`, `weight`, `sd`, `n_folds`.
         edges: `parent`, `child`, `weight`, `sd`, `n_folds`.
-        stability: `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `k`, `n_pairs`, `n_shared`.
+        stability: `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `k`,
+            `n_pairs`, `n_shared`.
         notes: what could not be weighed, in sentences.
+        activations: `repeat`, `fold`, `barcode`, and a column for each of the nodes that the report opens with: its
+            activation in held-out cells, the way round that speaks for the output; empty if not known.
     """
 
     arm: str
@@ -95,6 +105,7 @@ class Interpretation:
     edges: pd.DataFrame
     stability: pd.DataFrame
     notes: tuple[str, ...] = ()
+    activations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def outputs(self) -> list[str]:

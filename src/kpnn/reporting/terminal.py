@@ -9,6 +9,7 @@ import pandas as pd
 
 from kpnn.errors import KpnnError
 from kpnn.reporting.figures.performance import metric_label
+from kpnn.reporting.outputs import base_metric
 
 MLFLOW_ADDRESS, VIZ_ADDRESS = "http://127.0.0.1:5000", "http://127.0.0.1:4141"
 
@@ -46,9 +47,14 @@ def summary_text(folder: Path) -> str:
 
 
 def comparison_lines(comparison: pd.DataFrame) -> list[str]:
-    """The comparison as a table of text: a row per score, a column per arm, mean +- sd over folds."""
+    """The comparison as a table of text: a row per score, a column per arm, mean +- sd over folds.
+
+    Of several outputs each has a row for its ROC-AUC; all other scores are of all outputs.
+    """
     if not len(comparison):
         return ["No arm has results."]
+    parts = [base_metric(str(name)) for name in comparison["metric"]]
+    comparison = comparison[[not output or base == "roc_auc" for base, output in parts]]
     shown = comparison.assign(
         metric=comparison["metric"].map(metric_label),
         told=[

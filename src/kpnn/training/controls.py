@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from kpnn.pkn import Dag
+from kpnn.pkn import Dag, Pkn
 from kpnn.settings_base import Settings
+from kpnn.training.activities import regulon_of
 from kpnn.training.data import LabelledCells
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
-Estimator = Literal["kpnn", "logistic", "gradient_boosting"]
+Estimator = Literal["kpnn", "logistic", "gradient_boosting", "tf_activity"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class Arm:
 
     Attributes:
         name: such as `full`, `pruned` or `rewired_3`.
-        dag: its network; for a baseline, the DAG whose genes it reads.
+        dag: its network; for a baseline, the DAG whose genes it reads; for activities, the regulon.
         estimator: `kpnn`, or a baseline without a network.
         permute_genes: seed with which the genes are given each other's places in the network; None: they are not.
         permute_labels: seed with which the cells are given each other's labels; None: they are not.
@@ -106,6 +108,7 @@ class ControlSettings(Settings):
         permuted_labels: number of runs of the selected DAG with the cells' labels shuffled.
         logistic: L2 logistic regression on the same genes.
         gradient_boosting: gradient boosting on the same genes.
+        tf_activity: logistic regression on the activities of the PKN's regulators, estimated by decoupler.
         dense: a fully connected network on the same genes.
         dense_hidden: its hidden neurons, all in one level.
         size_curve: the DAGs of the size path, from the smallest to the full one.
@@ -120,6 +123,7 @@ class ControlSettings(Settings):
     permuted_labels: int = Field(0, ge=0)
     logistic: bool = True
     gradient_boosting: bool = False
+    tf_activity: bool = False
     dense: bool = False
     dense_hidden: int = Field(64, ge=1)
     size_curve: bool = False
@@ -135,6 +139,12 @@ class ControlSettings(Settings):
                 "asks whether any network of that kind would do"
             )
         return values
+
+    @model_validator(mode="after")
+    def _activities_can_be_estimated(self) -> ControlSettings:
+        if self.tf_activity and find_spec("decoupler") is None:
+            raise ValueError("`tf_activity` needs decoupler: pip install 'kpnn[activity]', or set it to false")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +168,7 @@ def control_arms(
     rivals: Rivals | None = None,
     recipes: Mapping[str, Hyperparameters] | None = None,
 ) -> list[Arm]:
-    """Lists the controls and baselines that are switched on.
+    """Lists the controls with a network that are switched on: other networks, shuffled genes, shuffled labels.
 
     Args:
         settings: which.
@@ -175,15 +185,32 @@ def control_arms(
     arms += [Arm(f"permuted_genes_{i}", dag, permute_genes=int(seed)) for i, seed in enumerate(gene_seeds)]
     arms += [Arm(f"permuted_labels_{i}", dag, permute_labels=int(seed)) for i, seed in enumerate(label_seeds)]
     arms = [replace(arm, recipes=found) for arm in arms]
+    if settings.size_curve:
+        arms += [Arm(f"size_path_{i}", step) for i, step in enumerate(rivals.size_path)]
+    return arms
+
+
+def baseline_arms(settings: ControlSettings, dag: Dag, pkn: Pkn | Dag) -> list[Arm]:
+    """Lists the baselines that are switched on: classifiers that know nothing of pathways.
+
+    Args:
+        settings: which.
+        dag: the selected DAG, whose genes they read.
+        pkn: whose regulators `tf_activity` reads.
+
+    Raises:
+        SettingsError: `tf_activity` is on, and no regulator has enough genes.
+    """
+    arms = []
     if settings.logistic:
         arms.append(Arm("logistic", dag, estimator="logistic"))
     if settings.gradient_boosting:
         arms.append(Arm("gradient_boosting", dag, estimator="gradient_boosting"))
+    if settings.tf_activity:
+        arms.append(Arm("tf_activity", regulon_of(pkn), estimator="tf_activity"))
     if settings.dense:
         # Neurons that all read all genes must not start alike, or they stay alike.
         arms.append(Arm("dense", dense_dag(dag, settings.dense_hidden), initializer="glorot_uniform"))
-    if settings.size_curve:
-        arms += [Arm(f"size_path_{i}", step) for i, step in enumerate(rivals.size_path)]
     return arms
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kpnn.addresses import first_line
@@ -134,14 +135,26 @@ def code_fingerprint() -> str:
     return digest.hexdigest()
 
 
+def _worst_output(result: FoldResult) -> str:
+    """Names the output with the lowest ROC-AUC, which a mean over several hides; empty where there is one."""
+    outputs = dict.fromkeys(result.predictions["output"])
+    of_outputs = {name: result.metrics.get(f"roc_auc_{name}", float("nan")) for name in outputs}
+    scored = {name: value for name, value in of_outputs.items() if np.isfinite(value)}
+    if not scored:
+        return ""
+    worst = min(scored, key=lambda name: scored[name])
+    return f" (lowest: {worst} {scored[worst]:.3f})"
+
+
 def _report_progress(result: FoldResult, done: int, of: int, in_this_run: int, seconds: float) -> None:
     done_here = in_this_run - (of - done)
     minutes_left = seconds / max(done_here, 1) * (of - done) / 60
     _log.info(
-        "%s, %s: ROC-AUC %.3f, %d trials, %.0f s (%d of %d folds%s)",
+        "%s, %s: ROC-AUC %.3f%s, %d trials, %.0f s (%d of %d folds%s)",
         result.arm,
         result.name,
         result.metrics["roc_auc"],
+        _worst_output(result),
         len(result.trials),
         result.seconds,
         done,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from kpnn.cells import CellsInMemory, CellsOnDisk, CellStore
+from kpnn.cells import DEPTH, CellsInMemory, CellsOnDisk, CellStore
 from kpnn.errors import CellsError, SettingsError, some_names
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class LabelledCells:
         nodes: input node names of the columns.
         outputs: output node names of the label columns.
         groups: donor or sample of each cell whose cells stay together, shape (n_cells,), or None.
+        one_of_k: whether the outputs are classes that exclude each other: a cell is of exactly one.
+        depth: sum of each cell's counts over all genes of the file, shape (n_cells,), or None where it is not known.
+            No fit sees it: it is what nodes are tested beside.
     """
 
     store: CellStore
@@ -39,6 +42,8 @@ class LabelledCells:
     nodes: tuple[str, ...]
     outputs: tuple[str, ...]
     groups: np.ndarray | None = None
+    one_of_k: bool = False
+    depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.store, CellStore):
@@ -48,19 +53,33 @@ class LabelledCells:
                 f"expression of shape {self.store.shape} for {len(self.barcodes):,} cells and {len(self.nodes):,} "
                 "input nodes"
             )
+        if self.one_of_k:
+            self._require_one_class_each()
+
+    def _require_one_class_each(self) -> None:
+        if len(self.outputs) < 2:
+            raise CellsError("classes that exclude each other must be several outputs, and these cells have one")
+        astray = self.labels.sum(axis=1) != 1
+        if astray.any():
+            raise CellsError(
+                f"the classes exclude each other, but {some_names(self.barcodes[astray])} is of none of them, or of "
+                "several; label each cell once, or set data_engineering.one_of_k: false"
+            )
 
     @classmethod
     def from_anndata(cls, cells: AnnData, outputs: Sequence[str], group_by: str | None = None) -> LabelledCells:
         """Takes the matched cells as `data_engineering` leaves them.
 
         Args:
-            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output. If it is
-                backed by its file, expression stays there.
+            cells: `X` transformed expression, `var["node"]` the input node names, one `obs` column per output;
+                `uns["kpnn"]["one_of_k"]` says whether these exclude each other. If it is backed by its file, expression
+                stays there. `obs["total_counts"]` says, where it is known, how deep each cell was read.
             outputs: output node names.
             group_by: column of `obs` whose values stay together in every split.
 
         Raises:
-            CellsError: a column of `obs` or `var` is missing, or labels are not 0 or 1.
+            CellsError: a column of `obs` or `var` is missing, labels are not 0 or 1, or classes that exclude each other
+                do not.
         """
         missing = [name for name in (*outputs, *(() if group_by is None else (group_by,))) if name not in cells.obs]
         if missing:
@@ -79,6 +98,8 @@ class LabelledCells:
             tuple(cells.var["node"].astype(str)),
             tuple(outputs),
             None if group_by is None else cells.obs[group_by].astype(str).to_numpy(),
+            bool(cells.uns.get("kpnn", {}).get("one_of_k", False)),
+            _depth_of(cells, (*outputs, group_by)),
         )
 
     @property
@@ -178,4 +199,11 @@ class LabelledCells:
         digest.update(self.store.fingerprint)
         for names in (self.barcodes, self.nodes, self.outputs, () if self.groups is None else self.groups):
             digest.update("\t".join(names).encode())
+        if self.one_of_k:
+            digest.update(b"one of k")
         return digest.hexdigest()
+
+
+def _depth_of(cells: AnnData, spoken_for: Sequence[str | None]) -> np.ndarray | None:
+    """Sum of each cell's counts, where it is known and its column is none of the study's own."""
+    return None if DEPTH in spoken_for or DEPTH not in cells.obs else cells.obs[DEPTH].to_numpy(dtype=np.float64)

@@ -72,7 +72,7 @@ def fit_networks(
     """
     from kpnn.nn import fit_kpnns
 
-    models = [_untrained(dag, fit, settings) for fit in fits]
+    models = [_untrained(dag, fit, settings, one_of_k=cells.one_of_k) for fit in fits]
     how = [_training_settings(fit, settings.fit) for fit in fits]
     histories = fit_kpnns(
         models,
@@ -87,13 +87,14 @@ def fit_networks(
     return list(zip(models, histories, strict=True))
 
 
-def _untrained(dag: Dag, fit: Fit, settings: EvaluationSettings) -> keras.Model:
+def _untrained(dag: Dag, fit: Fit, settings: EvaluationSettings, *, one_of_k: bool) -> keras.Model:
     from kpnn.nn import build_kpnn
 
     return build_kpnn(
         dag,
         **fit.hyperparameters.model_dump(exclude={"learning_rate", "batch_size"}),
         **settings.network.model_dump(),
+        output_activation="softmax" if one_of_k else "sigmoid",
         seed=fit.seed,
     )
 
@@ -136,14 +137,17 @@ def predict_rows(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> 
     return np.concatenate(parts)[np.argsort(np.concatenate(places))]
 
 
-def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Cross-entropy of each cell, averaged over outputs, shape (n_cells,).
+def cross_entropies(probabilities: np.ndarray, labels: np.ndarray, *, one_of_k: bool = False) -> np.ndarray:
+    """Cross-entropy of each cell, shape (n_cells,): averaged over outputs, or one over classes that exclude each other.
 
     Args:
         probabilities: shape (n_cells, n_outputs).
         labels: 0/1, shape (n_cells, n_outputs).
+        one_of_k: whether the outputs are classes that exclude each other.
     """
     p = np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7)
+    if one_of_k:
+        return -(labels * np.log(p)).sum(axis=1)
     return -(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean(axis=1)
 
 

@@ -13,11 +13,12 @@ import pandas as pd
 
 from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
+from kpnn.training.activities import regulator_activities
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import cross_entropies, fit_networks, keras_bytes, member_fit, model_of, predict_rows
-from kpnn.training.inner_folds import Split, inner_splits
+from kpnn.training.inner_folds import Split, fold_seed, inner_splits
 from kpnn.training.racing import Member, race
 from kpnn.training.results import FoldResult, fold_name, member_table, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
@@ -51,8 +52,8 @@ class FoldTask:
 
     @property
     def fold_seed(self) -> int:
-        """The same in every arm, so that arms differ by their networks alone."""
-        return int(np.random.SeedSequence([self.seed, self.repeat, self.fold]).generate_state(1)[0] >> 1)  # fits int32
+        """See `inner_folds.fold_seed`."""
+        return fold_seed(self.seed, self.repeat, self.fold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,14 +161,17 @@ def _train(
             members.append(Member(network, float("inf"), np.zeros(0), history))
             continue
         predicted = predict_rows(network, fold.cells, fit.validation)
-        losses = cross_entropies(predicted, fold.cells.labels[fit.validation])
+        losses = cross_entropies(predicted, fold.cells.labels[fit.validation], one_of_k=fold.cells.one_of_k)
         members.append(Member(network, float(np.min(history.val_loss)), losses, history))
     return members
 
 
 def _fit_baseline(fold: _Fold) -> _Fitted:
     task, splits = fold.task, inner_splits(fold.cells, fold.task.training, fold.settings.fit, fold.seed)
-    fit = fit_baseline(fold.arm.estimator, fold.cells, splits, task.held_out, fold.seed)
+    estimator, cells = fold.arm.estimator, fold.cells
+    if estimator == "tf_activity":
+        estimator, cells = "logistic", regulator_activities(cells, fold.dag)
+    fit = fit_baseline(estimator, cells, splits, task.held_out, fold.seed)
     return _Fitted(fit.probabilities, fit.of_members, fit.hyperparameters, fit.trials, fit.n_parameters)
 
 
@@ -182,7 +186,7 @@ def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
         seed=fold.seed,
         predictions=predictions_table(cells.barcodes[task.held_out], cells.outputs, y, fitted.probabilities),
         member_predictions=member_table(cells.barcodes[task.held_out], cells.outputs, fitted.of_members),
-        metrics=score(y, fitted.probabilities, cells.outputs),
+        metrics=score(y, fitted.probabilities, cells.outputs, one_of_k=cells.one_of_k),
         hyperparameters=fitted.hyperparameters,
         history=fitted.history,
         trials=fitted.trials,

@@ -21,6 +21,17 @@ Split = tuple[np.ndarray, np.ndarray]
 _SHUFFLES = 20
 
 
+def fold_seed(seed: int, repeat: int, fold: int) -> int:
+    """The seed of one outer fold: the same in every arm, so that arms differ by their networks alone.
+
+    Args:
+        seed: of the study.
+        repeat: from 0.
+        fold: from 0.
+    """
+    return int(np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0] >> 1)  # fits int32
+
+
 def inner_splits(cells: LabelledCells, rows: np.ndarray, settings: FitSettings, seed: int) -> list[Split]:
     """Splits a training part for the networks of one model: a split each.
 
@@ -131,8 +142,9 @@ def check_inner_folds(cells: LabelledCells, folds: pd.DataFrame, settings: Evalu
     fewest = settings.fit.ensemble
     for (repeat, fold), _ in folds.groupby(["repeat", "fold"], sort=True):
         others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
+        seed = fold_seed(settings.seed, repeat, fold)
         try:
-            splits = inner_splits(cells, cells.rows_of(others["barcode"]), settings.fit, settings.seed)
+            splits = inner_splits(cells, cells.rows_of(others["barcode"]), settings.fit, seed)
         except CellsError as error:
             raise SettingsError(
                 f"cross_validation: repeat {repeat}, fold {fold}: its training cells are split once more, because each "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.evaluation import METRICS, score
+from kpnn.evaluation import are_exclusive, metrics_of, score
 from kpnn.files import broken_seal, seal, settled, written_whole
 
 _log = logging.getLogger(__name__)
@@ -189,13 +189,15 @@ class ArmResult:
         values = {name: np.array([fold.metrics[name] for fold in self.folds]) for name in self.folds[0].metrics}
         means = {name: float(np.mean(v)) for name, v in values.items()}
         several = len(self.folds) > 1
-        spreads = {f"{n}_sd": float(np.std(values[n], ddof=1)) if several else 0.0 for n in METRICS}
+        spreads = {
+            f"{n}_sd": float(np.std(values[n], ddof=1)) if several else 0.0 for n in values if n in metrics_of(True)
+        }
         return means | spreads | {"seconds": float(sum(fold.seconds for fold in self.folds))}
 
     def pooled_metrics(self) -> dict[str, float]:
         """Scores of the out-of-fold predictions of all cells together."""
         y, probabilities, outputs, _ = wide_predictions(self.predictions())
-        return score(y, probabilities, outputs)
+        return score(y, probabilities, outputs, one_of_k=are_exclusive(y, probabilities))
 
     def _stack(self, attribute: str) -> pd.DataFrame:
         tables = []

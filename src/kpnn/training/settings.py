@@ -70,18 +70,18 @@ class Hyperparameters(Settings):
         batch_size: cells per training step.
     """
 
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
     gene_dropout: float | None = Field(None, ge=0, lt=1)
     node_dropout: float | None = Field(None, ge=0, lt=1)
-    dropout_on: Literal["edges", "nodes"] = "edges"
+    dropout_on: Literal["edges", "nodes"] = "nodes"
     kernel_l1: float = Field(0.0, ge=0)
     kernel_l2: float = Field(0.0, ge=0)
     bias_l1: float = Field(0.0, ge=0)
     bias_l2: float = Field(0.0, ge=0)
-    weight_prior: float = Field(0.0, ge=0)
-    initializer: str = "glorot_uniform"
-    hidden_activation: str = "tanh"
-    input_normalization: Literal["none", "standard", "common", "batch"] = "standard"
+    weight_prior: float = Field(3.0, ge=0)
+    initializer: str = "conducting"
+    hidden_activation: str = "sigmoid"
+    input_normalization: Literal["none", "standard", "common", "batch"] = "common"
     learning_rate: float = Field(1e-2, gt=0)
     batch_size: int = Field(64, ge=1)
 

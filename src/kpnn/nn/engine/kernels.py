@@ -45,7 +45,8 @@ class LabelledRows(NamedTuple):
     rows: Rows
     which: np.ndarray  # int64: the rows meant, in the order in which they are visited
     labels: np.ndarray  # rows x outputs, from 0 to 1
-    label_weights: np.ndarray  # outputs x 2, float64: what a cell of label 0, and of label 1, weighs in the loss
+    label_weights: np.ndarray  # outputs x 2, float64: what a cell of label 0, and of label 1, weighs in the loss;
+    # of classes that exclude each other what a cell of the class weighs is that of label 1
 
 
 class Topology(NamedTuple):
@@ -73,6 +74,7 @@ class Rule(NamedTuple):
     batch_size: int
     epsilon: float  # of batch normalization
     momentum: float  # of its moving averages
+    one_of_k: bool  # whether the outputs are classes that exclude each other, and so linear: logits of one softmax
 
 
 class Penalties(NamedTuple):
@@ -517,6 +519,50 @@ def cross_entropy(network: Network, cells: LabelledRows, first: int, n: int, of:
 
 
 @njit(**FLAGS)
+def class_cross_entropy(
+    network: Network, cells: LabelledRows, first: int, n: int, of: int, with_gradient: bool
+) -> float:
+    """Sums weight * cross-entropy over classes of n cells, from logits, as their part of the mean over `of` cells.
+
+    Its gradient goes into dz of the outputs.
+    """
+    space, outputs, label_weights = network.space, network.topology.outputs, cells.label_weights
+    total = 0.0
+    n_outputs = len(outputs)
+    if with_gradient:
+        zero_dz(n, space)
+    for b in range(n):
+        cell = cells.which[first + b]
+        largest = -np.inf
+        for o in range(n_outputs):
+            largest = max(largest, np.float64(space.z[outputs[o], b]))
+        # By exponentials that are at most 1, one of them 1: nothing overflows and the sum is never 0.
+        sum_of_all = 0.0
+        for o in range(n_outputs):
+            sum_of_all += np.exp(np.float64(space.z[outputs[o], b]) - largest)
+        log_sum = largest + np.log(sum_of_all)
+        mass = 0.0
+        for o in range(n_outputs):
+            weight = np.float64(cells.labels[cell, o]) * label_weights[o, 1]
+            total += weight * (log_sum - np.float64(space.z[outputs[o], b]))
+            mass += weight
+        if with_gradient:
+            for o in range(n_outputs):
+                v = outputs[o]
+                p = np.exp(np.float64(space.z[v, b]) - log_sum)
+                space.dz[v, b] = (mass * p - np.float64(cells.labels[cell, o]) * label_weights[o, 1]) / of
+    return total / of
+
+
+@njit(**FLAGS)
+def label_loss(network: Network, cells: LabelledRows, first: int, n: int, of: int, with_gradient: bool) -> float:
+    """The cross-entropy that the network's outputs ask for: each with its own label, or one over all classes."""
+    if network.rule.one_of_k:
+        return class_cross_entropy(network, cells, first, n, of, with_gradient)
+    return cross_entropy(network, cells, first, n, of, with_gradient)
+
+
+@njit(**FLAGS)
 def penalty_of(values: np.ndarray, l1: float, l2: float) -> float:
     """L1 * sum |value| + l2 * sum value^2, float64."""
     total = 0.0
@@ -608,7 +654,7 @@ def gradient_of_minibatch(
         if drops.of_genes or drops.of_neurons:
             fill_keys(space.keys, base, start, m)
         forward(network, cells.rows, cells.which, start, m)
-        loss += cross_entropy(network, cells, start, m, n, True)
+        loss += label_loss(network, cells, start, m, n, True)
         neuron_gradients(topology, m, drops, space)
         gene_gradients(topology, m, drops, space)
     # What a weight was multiplied with on its way in (`load_weights`), its gradient is on its way out.
@@ -664,7 +710,7 @@ def loss_of(network: Network, cells: LabelledRows) -> float:
     for first in range(0, n_cells, most):
         n = min(most, n_cells - first)
         forward(network, cells.rows, cells.which, first, n)
-        total += cross_entropy(network, cells, first, n, n_cells, False)
+        total += label_loss(network, cells, first, n, n_cells, False)
     return total
 
 
@@ -694,11 +740,28 @@ def logits_of(network: Network, rows: Rows, which: np.ndarray, logits: np.ndarra
                 logits[first + b, o] = space.z[outputs[o], b]
 
 
+@njit(**FLAGS)
+def softmax_gradient(outputs: np.ndarray, o: int, n: int, space: Space) -> None:
+    """Writes d probability of output `o` / d logit, p_o * (1 - p_o) or -p_o * p_other, to dz of all outputs."""
+    for b in range(n):
+        largest = -np.inf
+        for other in outputs:
+            largest = max(largest, np.float64(space.z[other, b]))
+        sum_of_all = 0.0
+        for other in outputs:
+            sum_of_all += np.exp(np.float64(space.z[other, b]) - largest)
+        p = np.exp(np.float64(space.z[outputs[o], b]) - largest) / sum_of_all
+        for place in range(len(outputs)):
+            q = np.exp(np.float64(space.z[outputs[place], b]) - largest) / sum_of_all
+            space.dz[outputs[place], b] = p * (1.0 - p) if place == o else -p * q
+
+
 @entry
 def output_gradients_of(network: Network, rows: Rows, which: np.ndarray, gradients: np.ndarray) -> None:
     """Writes d prediction of output / d activation of neuron, outputs x cells x neurons, of a network without dropout.
 
-    The prediction of an output is its activation, or the sigmoid of it where that is linear.
+    The prediction of an output is its activation, or the sigmoid of it where that is linear; of classes that exclude
+    each other it is the softmax of all of them.
     """
     topology, space, most = network.topology, network.space, network.space.z.shape[1]
     load_weights(network)
@@ -708,6 +771,16 @@ def output_gradients_of(network: Network, rows: Rows, which: np.ndarray, gradien
         for o in range(len(topology.outputs)):
             v = topology.outputs[o]
             zero_dz(n, space)
+            if network.rule.one_of_k:
+                softmax_gradient(topology.outputs, o, n, space)
+                neuron_gradients(topology, n, network.drops, space)
+                for b in range(n):
+                    for u in range(len(topology.order)):
+                        gradients[o, first + b, u] = space.da[u, b]
+                    # An output's activation is its logit: dz, to which what its parents ask of it was added.
+                    for other in topology.outputs:
+                        gradients[o, first + b, other] = space.dz[other, b]
+                continue
             # Without dropout nothing reads `seen`: it holds the gradient by the output's own activation.
             for b in range(n):
                 space.seen[v, b] = 1

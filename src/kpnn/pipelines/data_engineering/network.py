@@ -2,20 +2,103 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import pandas as pd
 
-from kpnn.errors import PknError, some_names
+from kpnn.cells import ClassLabels
+from kpnn.errors import PknError, SettingsError, near_names, some_names
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pkn import Pkn
+
+_log = logging.getLogger(__name__)
+
+_TRUTH = frozenset({"0", "1", "true", "false", "yes", "no"})
+"""Classes that say nothing without the name of their column."""
+
+
+def name_outputs(
+    labels: ClassLabels, edges: pd.DataFrame, settings: DataEngineeringSettings, *, source: str
+) -> dict[str, str]:
+    """Finds the node that predicts each label column: the one that the user names, or that is called so.
+
+    One output that a column of classes gives may be called as its positive class or as that column.
+
+    Args:
+        labels: checked labels.
+        edges: columns `parent` and `child`.
+        settings: `output_nodes` and `new_roots`.
+        source: what to call the edges in errors.
+
+    Returns:
+        Label column -> node. A node that the network lacks is `state_pkn`'s to refuse.
+
+    Raises:
+        SettingsError: `output_nodes` names a class that there is not, or two outputs have one node.
+    """
+    nodes = {*edges["parent"], *edges["child"]}
+    known = {name: [name] for name in labels.outputs}
+    if labels.label is not None and len(labels.outputs) == 1:
+        known[labels.outputs[0]].append(labels.label)
+    every = [name for names in known.values() for name in names]
+    strange = [name for name in settings.output_nodes if name not in every]
+    if strange:
+        raise SettingsError(
+            f"data_engineering.output_nodes: no class {some_names(strange)}; {near_names(strange[0], every)}"
+        )
+    node_of = {}
+    for output, names in known.items():
+        asked = [settings.output_nodes[name] for name in names if name in settings.output_nodes]
+        there = [name for name in names if name in nodes]
+        made = names[-1] if output.casefold() in _TRUTH else output
+        node_of[output] = (asked or there or [made])[0]
+        if node_of[output] != output:
+            _log.info("%s: class %s is predicted by node %s", source, output, node_of[output])
+    chosen = list(node_of.values())
+    twice = sorted({node for node in chosen if chosen.count(node) > 1})
+    if twice:
+        raise SettingsError(f"data_engineering.output_nodes: node {some_names(twice)} is to predict two classes")
+    return node_of
+
+
+def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str) -> pd.DataFrame:
+    """Makes a root for each output that is no node of the network: the parent of all of the network's own roots.
+
+    Args:
+        edges: columns `parent`, `child`, optionally `sign` and `cost`; new edges have an unknown sign and cost 1.
+        outputs: nodes that predict the classes.
+        source: what to call the edges in errors.
+
+    Raises:
+        PknError: the network has no roots but outputs.
+    """
+    nodes = {*edges["parent"], *edges["child"]}
+    absent = [name for name in outputs if name not in nodes]
+    if not absent:
+        return edges
+    roots = sorted({*edges["parent"]} - {*edges["child"]} - {*outputs})
+    if not roots:
+        raise PknError(
+            f"{source}: data_engineering.new_roots: there is no root to put {some_names(absent)} above; every node has "
+            "a parent"
+        )
+    _log.info("%s: %s made as a root above %s", source, some_names(absent), some_names(roots))
+    more = pd.DataFrame([(output, root) for output in absent for root in roots], columns=["parent", "child"])
+    for column, value in (("sign", 0), ("cost", 1.0)):
+        if column in edges:
+            more[column] = value
+    grown = pd.concat([edges, more], ignore_index=True)
+    grown.attrs = dict(edges.attrs)
+    return grown
 
 
 def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, source: str) -> Pkn:
-    """Makes a PKN whose inputs are the leaves with the suffix and whose outputs are the label columns.
+    """Makes a PKN whose inputs are the leaves with the suffix and whose outputs are those of the labels.
 
     Args:
         edges: columns `parent`, `child`, optionally `sign` and `cost`.
-        outputs: columns of the class labels.
+        outputs: nodes that predict the classes.
         suffix: what ends the name of an input node; empty: every leaf is an input.
         source: what to call the edges in errors.
 
@@ -27,9 +110,12 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
     roots = parents - children
     absent = [name for name in outputs if name not in parents and name not in children]
     if absent:
+        near = f" {near_names(absent[0], sorted(roots))}" if roots else ""
         raise PknError(
             f"{source}: class label {some_names(absent)} is no node of the network; an output must be a root that "
-            f"is also a column of the class labels (roots: {some_names(sorted(roots)) or 'none'})"
+            f"is also a class of the labels (roots: {some_names(sorted(roots)) or 'none'}).{near} Say which node "
+            f"predicts it with data_engineering.output_nodes: {{{absent[0]}: NODE}}, or set "
+            "data_engineering.new_roots: true to make a root for it"
         )
     below = [name for name in outputs if name not in roots]
     if below:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, check_class_labels, depth_by_class, match, warn_of_depth
+from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import CellsError, PknError, SettingsError
+from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
-from kpnn.pipelines.data_engineering.network import state_pkn
+from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
+from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Dag, Pkn, gene_of, shortest_path_dag
-from kpnn.pkn.assembly import assemble_edges
+from kpnn.pipelines.output_genes import say_genes_per_output
+from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
+from kpnn.pkn.coverage import Coverage
 from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
@@ -31,16 +33,13 @@ logger = logging.getLogger(__name__)
 
 
 def check_labels(
-    table: pd.DataFrame, settings: DataEngineeringSettings, cross_validation: FoldSettings
+    table: pd.DataFrame | None,
+    expression: Expression,
+    settings: DataEngineeringSettings,
+    cross_validation: FoldSettings,
 ) -> CheckedLabels:
-    """Validates the class labels: 0 or 1, each cell once; keeps the outputs asked for and the column of groups."""
-    source, group_by = table.attrs.get("source", "class labels"), cross_validation.group_by
-    checked = check_class_labels(table, source, group_by=group_by, outputs=settings.outputs)
-    if group_by is None:
-        return CheckedLabels(checked, None, source)
-    if group_by not in checked:
-        raise CellsError(f"cross_validation.group_by: the class labels have no column {group_by}")
-    return CheckedLabels(checked.drop(columns=group_by), checked.set_index("barcode")[[group_by]], source)
+    """Finds class labels and the column of groups, in their own table or in the cells' `obs`, and validates them."""
+    return CheckedLabels(label_cells(table, expression, settings, cross_validation.group_by), expression)
 
 
 def assemble_network(
@@ -49,39 +48,34 @@ def assemble_network(
     regulon: pd.DataFrame | None,
     settings: DataEngineeringSettings,
 ) -> pd.DataFrame:
-    """Takes the edge list, or makes one from a signalling table, a regulon and the receptors of each output.
+    """Takes the edge list, or makes one from a regulon or sets of genes, signalling and the receptors of each output.
 
-    Which of the two it is says the catalog: `edges`, or `signalling` and `regulon`; the others' filepath is null.
+    Which of the two it is says the catalog; the filepath of what is not used is null.
     """
-    if edges is not None and signalling is None and regulon is None:
-        return edges
-    if edges is not None or signalling is None or regulon is None:
-        raise PknError(
-            "the catalog must give either `edges`, or `signalling` and `regulon`; set the filepath of what is not "
-            "used to null"
-        )
-    files = [str(table.attrs.get("source", "table")) for table in (signalling, regulon)]
-    source = " and ".join(files)
-    assembled = assemble_edges(signalling, regulon, settings.receptors, suffix=settings.input_suffix, source=source)
-    assembled.attrs["source"], assembled.attrs["sources"] = source, files
-    return assembled
+    return joined_knowledge(edges, signalling, regulon, settings)
 
 
 def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngineeringSettings) -> StatedNetwork:
-    """Says which nodes of the edge list are inputs (leaves with the suffix) and outputs (the label columns)."""
+    """Says which nodes of the edge list are inputs (leaves with the suffix) and outputs (those of the labels)."""
     source = edges.attrs.get("source", "edges")
-    pkn = state_pkn(edges, labels.outputs, suffix=settings.input_suffix, source=source)
-    return StatedNetwork(pkn, tuple(edges.attrs.get("sources", [source])))
+    node_of = name_outputs(labels.of_cells, edges, settings, source=source)
+    outputs = list(node_of.values())
+    grown = with_new_roots(edges, outputs, source=source) if settings.new_roots else edges
+    pkn = state_pkn(grown, outputs, suffix=settings.input_suffix, source=source)
+    sources, accounts = (
+        tuple(edges.attrs.get(what, usual)) for what, usual in (("sources", [source]), ("accounts", []))
+    )
+    return StatedNetwork(pkn, sources, node_of, accounts)
 
 
-def match_cells(
-    expression: Expression, labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings
-) -> MatchedStudy:
+def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings) -> MatchedStudy:
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     node_of = {gene_of(node, settings.input_suffix): node for node in network.pkn.inputs}
+    named, expression = labels.of_cells.named(network.node_of), labels.expression
+    coverage = Coverage.of(node_of, expression.genes)
     matched = match(
         expression,
-        labels.table,
+        named.table,
         node_of,
         join=settings.repeated_genes,
         limits=settings.limits,
@@ -92,14 +86,28 @@ def match_cells(
     pkn = network.pkn.pruned(node_of[gene] for gene in matched.genes)
     genes = list(pkn.genes(settings.input_suffix))
     cells = matched.restricted_to(genes, "genes that reach an output")
-    return MatchedStudy(cells, labels.groups, network.pkn, pkn, (expression.source, labels.source, *network.sources))
+    logger.info("%s", coverage)
+    sources = (expression.source, named.source, *network.sources)
+    return MatchedStudy(cells, named, network.pkn, pkn, sources, coverage, network.accounts)
 
 
-def prepare_study(matched: MatchedStudy, cross_validation: FoldSettings) -> PreparedStudy:
-    """Finds the full DAG (all of the PKN, or the shortest paths of one with cycles) and splits the cells into folds."""
-    groups = None if matched.groups is None else matched.groups.iloc[:, 0]
+def prepare_study(
+    matched: MatchedStudy, settings: DataEngineeringSettings, cross_validation: FoldSettings
+) -> PreparedStudy:
+    """Splits the cells into folds and finds the full DAG: all of the PKN, or of one with cycles the part asked for."""
+    groups = None if matched.labels.groups is None else matched.labels.groups.iloc[:, 0]
     folds = make_folds(matched.cells.labels, cross_validation, groups)
-    return PreparedStudy(matched, shortest_path_dag(matched.pkn), folds)
+    if settings.full_dag == "shortest_paths":
+        return PreparedStudy(matched, shortest_path_dag(matched.pkn), None, folds)
+    largest = most_edges_dag(matched.pkn, time_limit=settings.full_dag_time_limit)
+    logger.info(
+        "full DAG: %s of %s edges, %s, %.1f s",
+        f"{len(largest.dag.edges):,}",
+        f"{len(matched.pkn.edges):,}",
+        "proven to be the most" if largest.status == "optimal" else f"at most {largest.bound:,} fit",
+        largest.seconds,
+    )
+    return PreparedStudy(matched, largest.dag, largest.bound, folds)
 
 
 def finish(
@@ -109,14 +117,24 @@ def finish(
     matched = study.matched
     for step in matched.cells.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
+    logger.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
+    say_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
-    warn_of_depth(
-        depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=matched.groups is not None
-    )
-    cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.groups)
+    groups = matched.labels.groups
+    warn_of_depth(depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=groups is not None)
+    cells = matched.cells.to_anndata(transform, matched.pkn.inputs, groups, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
     return cells, matched.pkn, study.full_dag, study.folds
+
+
+def _summary_of_labels(matched: MatchedStudy) -> dict[str, Any]:
+    """Which rule made the labels, and how many of the matched cells each class has under the user's own name."""
+    labels = matched.labels
+    sizes = (
+        {} if labels.of_cell is None else labels.of_cell.reindex(matched.cells.labels.index).value_counts().to_dict()
+    )
+    return {"rule": labels.rule, "one_of_k": labels.one_of_k, "sizes": {str(name): int(n) for name, n in sizes.items()}}
 
 
 def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> dict[str, Any]:
@@ -133,9 +151,28 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
             for name, net in networks
         ],
-        "classes": {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels},
+        "full_dag": _account_of_full_dag(study, settings),
+        "coverage": asdict(matched.coverage),
+        "network_files": [asdict(account) | {"said": str(account)} for account in matched.accounts],
+        "genes_per_output": {name: inputs_per_output(net) for name, net in networks},
+        "classes": _class_sizes(matched),
+        "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
+
+
+def _account_of_full_dag(study: PreparedStudy, settings: DataEngineeringSettings) -> dict[str, Any]:
+    """Which part of the network the full DAG is, and how large such a part can be."""
+    n_edges, most = len(study.full_dag.edges), study.most_edges
+    account = {"choice": settings.full_dag, "edges": n_edges, "edges_of_network": len(study.matched.pkn.edges)}
+    if most is None:
+        return account
+    return {**account, "status": "optimal" if most <= n_edges else "time_limit", "bound": most}
+
+
+def _class_sizes(matched: MatchedStudy) -> dict[str, int]:
+    """Number of cells of each output's class."""
+    return {name: int(matched.cells.labels[name].sum()) for name in matched.cells.labels}

@@ -6,29 +6,24 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kpnn.cells import Matched, StreamedMatch
+from kpnn.cells import ClassLabels, Expression, Matched, StreamedMatch
 from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pkn import Dag, Pkn
+from kpnn.pkn.account import ReadAccount
+from kpnn.pkn.coverage import Coverage
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedLabels(HandedOn):
-    """Class labels that can be used.
+    """Class labels that can be used, and the cells that they are of.
 
     Attributes:
-        table: `barcode` and one 0/1 column per output.
-        groups: index the barcodes, one column: the donor or sample of each cell; None where cells are independent.
-        source: where they come from.
+        of_cells: the labels, their columns named as the user has them.
+        expression: the opened file; a file from afar is fetched once.
     """
 
-    table: pd.DataFrame
-    groups: pd.DataFrame | None
-    source: str
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the label columns."""
-        return [name for name in self.table.columns if name != "barcode"]
+    of_cells: ClassLabels
+    expression: Expression
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +33,14 @@ class StatedNetwork(HandedOn):
     Attributes:
         pkn: its edges, inputs and outputs.
         sources: the files.
+        node_of: label column -> the output node that predicts it.
+        accounts: what was read of the files, and what was left out.
     """
 
     pkn: Pkn
     sources: tuple[str, ...]
+    node_of: dict[str, str]
+    accounts: tuple[ReadAccount, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +49,21 @@ class MatchedStudy(HandedOn):
 
     Attributes:
         cells: the labelled cells with the genes of `pkn`'s inputs, in their order.
-        groups: as in `CheckedLabels`.
+        labels: the labels, their columns named as the output nodes; of all labelled cells.
         stated_pkn: the network as the files have it.
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
+        coverage: how the network's genes and those of the expression file meet.
+        accounts: as in `StatedNetwork`.
     """
 
     cells: Matched | StreamedMatch
-    groups: pd.DataFrame | None
+    labels: ClassLabels
     stated_pkn: Pkn
     pkn: Pkn
     sources: tuple[str, ...]
+    coverage: Coverage
+    accounts: tuple[ReadAccount, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +73,11 @@ class PreparedStudy(HandedOn):
     Attributes:
         matched: its cells and its network.
         full_dag: the DAG of the `full` arm.
+        most_edges: with `full_dag: most_edges`, no DAG of the network holds more edges; else None.
         folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
     """
 
     matched: MatchedStudy
     full_dag: Dag
+    most_edges: int | None
     folds: pd.DataFrame

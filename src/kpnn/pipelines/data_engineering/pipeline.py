@@ -14,7 +14,12 @@ def create_pipeline() -> Pipeline:
     """From raw expression, class labels and edges to matched cells, PKN, full DAG, folds and a summary."""
     return pipeline(
         [
-            node(nodes.check_labels, ["class_labels", _SETTINGS, _FOLDS], "labels", name="check_labels"),
+            node(
+                nodes.check_labels,
+                ["class_labels", "raw_expression", _SETTINGS, _FOLDS],
+                "labels",
+                name="check_labels",
+            ),
             node(
                 nodes.assemble_network,
                 ["edges", "signalling", "regulon", _SETTINGS],
@@ -24,11 +29,11 @@ def create_pipeline() -> Pipeline:
             node(nodes.state_network, ["network", "labels", _SETTINGS], "stated_network", name="state_network"),
             node(
                 nodes.match_cells,
-                ["raw_expression", "labels", "stated_network", _SETTINGS],
+                ["labels", "stated_network", _SETTINGS],
                 "matched_study",
                 name="match_cells",
             ),
-            node(nodes.prepare_study, ["matched_study", _FOLDS], "prepared_study", name="prepare_study"),
+            node(nodes.prepare_study, ["matched_study", _SETTINGS, _FOLDS], "prepared_study", name="prepare_study"),
             node(
                 nodes.finish,
                 ["prepared_study", _SETTINGS],

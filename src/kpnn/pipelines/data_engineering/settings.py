@@ -7,21 +7,23 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from kpnn.cells import CountLimits, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
-from kpnn.settings_base import Settings
+from kpnn.cells import CountLimits, LabelSettings, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
 
 
-class DataEngineeringSettings(Settings):
+class DataEngineeringSettings(LabelSettings):
     """How raw files become cells for training; see `conf/base/parameters_data_engineering.yml`."""
 
     input_suffix: str = "_gene"
-    outputs: tuple[str, ...] | None = None
+    output_nodes: dict[str, str] = Field(default_factory=dict)
+    new_roots: bool = False
     receptors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     repeated_genes: Literal["max", "sum"] = "max"
     log1p: bool = True
     library_size: LibrarySize = "median"
     min_counts_per_cell: float = Field(default=0.0, ge=0)
     min_cells_per_gene: int = Field(default=1, ge=0)
+    full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
+    full_dag_time_limit: float = Field(default=60.0, gt=0)
     control_inputs: bool = False
     control_seed: int = Field(default=42, ge=0)
     in_memory_cells: int = Field(default=200_000, ge=0)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from kpnn.pipelines.download.fetching import Patience
 from kpnn.settings_base import Settings
+
+
+def _is_a_fingerprint(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("must be 64 hexadecimal digits in lower case")
+    return value
+
+
+Fingerprint = Annotated[str, AfterValidator(_is_a_fingerprint)]
+"""SHA-256 of a file."""
 
 
 class Expectation(Settings):
@@ -40,30 +50,21 @@ class RemoteFile(Settings):
     """
 
     kind: Literal["edges", "class_labels", "expression"]
-    sha256: str | None = None
+    sha256: Fingerprint | None = None
     expect: Expectation = Expectation()
 
-    @field_validator("sha256")
-    @classmethod
-    def _is_a_fingerprint(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", value):
-            raise ValueError("must be 64 hexadecimal digits in lower case")
-        return value
 
+class FetchSettings(Settings):
+    """Where fetched files shall lie, and how long to try."""
 
-class DownloadSettings(Settings):
-    """Which files to fetch from where; see `conf/tcr/parameters_download.yml`."""
-
-    address: str = ""
     folder: str = "data/01_raw/demo"
-    files: dict[str, RemoteFile] = Field(default_factory=dict)
     attempts: int = Field(default=5, ge=1)
     first_wait_seconds: float = Field(default=1.0, ge=0)
     timeout_seconds: float = Field(default=30.0, gt=0)
 
-    @field_validator("files")
+    @field_validator("files", check_fields=False)
     @classmethod
-    def _plain_names(cls, files: dict[str, RemoteFile]) -> dict[str, RemoteFile]:
+    def _plain_names(cls, files: dict[str, Any]) -> dict[str, Any]:
         for name in files:
             if not name or "/" in name or "\\" in name or name.startswith("."):
                 raise ValueError(f"{name!r} is no plain file name")
@@ -73,3 +74,10 @@ class DownloadSettings(Settings):
     def patience(self) -> Patience:
         """How long to try."""
         return Patience(self.attempts, self.first_wait_seconds, timeout_seconds=self.timeout_seconds)
+
+
+class DownloadSettings(FetchSettings):
+    """Which files of a study to fetch; see `conf/tcr/parameters_download.yml`."""
+
+    address: str = ""
+    files: dict[str, RemoteFile] = Field(default_factory=dict)

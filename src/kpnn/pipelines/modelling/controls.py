@@ -6,9 +6,9 @@ import pandas as pd
 
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
-from kpnn.pkn import Dag
+from kpnn.pkn import Dag, Pkn
 from kpnn.tracking import ArmTracker
-from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
+from kpnn.training.controls import Arm, ControlSettings, Rivals, baseline_arms, control_arms
 from kpnn.training.results import ArmResult, FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
 
@@ -18,7 +18,7 @@ _OF_RECIPE = "hyperparameter_"
 def list_controls(
     pruned_dag: Dag, rival_dags: pd.DataFrame, pruned_folds: pd.DataFrame | None, controls: ControlSettings
 ) -> list[Arm]:
-    """Lists the controls and baselines that are switched on, with what the arm `pruned` found to train them by."""
+    """Lists the controls with a network that are switched on, with what the arm `pruned` found to train them by."""
     outputs = pruned_dag.outputs
     rivals = Rivals(
         rewired=rivals_of_kind(rival_dags, "rewired", outputs),
@@ -26,6 +26,11 @@ def list_controls(
         size_path=rivals_of_kind(rival_dags, "size_path", outputs),
     )
     return control_arms(controls, pruned_dag, rivals, {} if pruned_folds is None else _recipes(pruned_folds))
+
+
+def list_baselines(pruned_dag: Dag, pkn: Pkn, controls: ControlSettings) -> list[Arm]:
+    """Lists the classifiers without a network of pathways that are switched on."""
+    return baseline_arms(controls, pruned_dag, pkn)
 
 
 def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:
@@ -40,9 +45,10 @@ def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:
 
 
 def cross_validate_controls(
-    arms: list[Arm], evaluation: Evaluation, store: FoldStore
+    controls: list[Arm], baselines: list[Arm], evaluation: Evaluation, store: FoldStore
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Trains and scores controls and baselines on the arms' folds, as the arms are trained."""
+    arms = [*controls, *baselines]
     results = [evaluation.run(arm, store.of_arm(arm.name), ArmTracker(arm.name, is_control=True)) for arm in arms]
     of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
     predictions = _stacked([result.predictions() for result in results], results, [*of_cells, "label"])

@@ -47,9 +47,10 @@ def create_controls() -> Pipeline:
             "arms",
             name="list_controls",
         ),
+        node(controls.list_baselines, ["pruned_dag", "pkn", "params:controls"], "baselines", name="list_baselines"),
         node(
             controls.cross_validate_controls,
-            ["arms", "evaluation", "fold_store"],
+            ["arms", "baselines", "evaluation", "fold_store"],
             ["predictions", "member_predictions", "fold_metrics", "summary"],
             name="cross_validate",
         ),
@@ -57,7 +58,7 @@ def create_controls() -> Pipeline:
     return Pipeline(
         template,
         namespace="controls",
-        inputs={name: name for name in ("pruned_dag", "rival_dags", "pruned.fold_metrics", "evaluation")},
+        inputs={name: name for name in ("pkn", "pruned_dag", "rival_dags", "pruned.fold_metrics", "evaluation")},
         parameters={"params:controls": "params:controls"},
     )
 

@@ -6,9 +6,18 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
-from kpnn.reporting.figures.paper import as_files, draw_roc, draw_top_nodes, file_name, paper_figures
+from kpnn.reporting.figures.classes import confusion_figure
+from kpnn.reporting.figures.paper import (
+    as_files,
+    draw_confusions,
+    draw_roc,
+    draw_top_nodes,
+    file_name,
+    paper_figures,
+)
 from kpnn.reporting.figures.performance import calibration_figure
 from kpnn.reporting.figures.training import learning_curves_figure
+from kpnn.reporting.outputs import worst_output_in_words
 from kpnn.tracking import log_study
 from kpnn.tracking.data_sets import log_data
 from kpnn.tracking.report_artifacts import ArmArtifacts, log_arm_report, log_study_table
@@ -56,10 +65,15 @@ def _log_arm(report: Report, name: str) -> None:
         images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
         tables["node_weights"] = weighed.nodes.round(6)
     plots = {"calibration": calibration_figure((arm,), output).plot}
+    confusions = confusion_figure(arm)
+    if confusions is not None:
+        images["confusions"], plots["confusions"] = draw_confusions(arm), confusions.plot
+        tables["confusions"] = report.tables["confusions"].query("arm == @name").drop(columns="arm")
     curves = learning_curves_figure((arm,))
     if curves is not None:
         plots["learning_curves"] = curves.plot
     words = f"`{name}`: ROC-AUC {scores['mean']:.3f} over {scores['n_folds']:g} folds. Figures and tables: artifacts."
+    words = " ".join(filter(None, (words, worst_output_in_words((arm,)))))
     log_arm_report(name, ArmArtifacts(images, plots, tables, words))
 
 

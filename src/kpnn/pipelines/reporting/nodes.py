@@ -28,6 +28,7 @@ _NODE_TABLES = {
     "genes": "gene_weights",
     "edges": "edge_weights",
     "stability": "stability",
+    "activations": "node_activations",
 }
 """Field of `Interpretation` -> dataset."""
 
@@ -57,7 +58,7 @@ def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **t
         **tables: by dataset: `predictions`, `member_predictions`, `fold_metrics`, `learning_curves`, `trials` and the
             tables of node weights.
     """
-    of_nodes = {field: _or_empty(tables[dataset]) for field, dataset in _NODE_TABLES.items()}
+    of_nodes = {field: _or_empty(tables.get(dataset)) for field, dataset in _NODE_TABLES.items()}
     notes = tuple(interpretation["notes"])
     weighed = Interpretation(arm, **of_nodes, notes=notes) if len(of_nodes["nodes"]) else None
     predictions, fold_metrics = tables["predictions"], tables["fold_metrics"]

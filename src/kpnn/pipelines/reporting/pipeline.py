@@ -10,7 +10,15 @@ from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
-_WEIGHTS = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
+_WEIGHTS = (
+    "node_weights",
+    "node_weights_by_fold",
+    "biases",
+    "gene_weights",
+    "edge_weights",
+    "stability",
+    "node_activations",
+)
 _OF_CONTROLS = ("predictions", "member_predictions", "fold_metrics", "summary")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
@@ -24,10 +32,14 @@ def create_arm(arm: str, dag: str) -> Pipeline:
     """
     inputs = {"dag": dag, "evaluation": "evaluation"}
     weighed = ["trained", "params:interpretation"]
+    rivals = []
     if arm == "pruned":  # rivals are those of the selected DAG
-        inputs["rival_dags"] = "rival_dags"
-        weighed.append("rival_dags")
+        beside = ("rival_dags", "controls.fold_store", "controls.summary")
+        rivals.append(node(weighing.load_rivals, ["trained", *beside], "rivals", name="load_rivals"))
+        inputs |= {name: name for name in beside}
+        weighed.append("rivals")
     template = [
+        *rivals,
         node(
             weighing.load_networks,
             ["dag", "evaluation", "fold_store", "models"],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from anndata import AnnData
 
 from kpnn.errors import ModelError
 from kpnn.interpretation import (
@@ -27,10 +27,19 @@ from kpnn.training.results import FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
 
 NodeTables = tuple[
-    pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    pd.DataFrame,
+    dict[str, Any],
 ]
 
-
+_SHOWN_NODES = 12
+"""Nodes of an output whose activations are kept, cell by cell: the called ones, or else the first."""
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
     ["repeat", "fold", "member", "node", "output", "gradient"],
@@ -38,6 +47,7 @@ _COLUMNS = (
     ["gene", "node", "output", "weight"],
     ["parent", "child", "weight"],
     ["between", "method", "output"],
+    ["repeat", "fold", "barcode"],
     ["repeat", "fold", "member", "node", "output", "gradient", "kind"],
 )
 """Columns of the tables of an arm without any model."""
@@ -60,43 +70,72 @@ class TrainedArm(HandedOn):
     notes: list[str]
 
 
+@dataclass(frozen=True, eq=False)
+class RivalNetworks(HandedOn):
+    """What the nodes of the selected DAG are weighed beside.
+
+    Attributes:
+        alternative: other optimal DAGs.
+        rewired: for each rewired PKN the folds of the control that was trained on its smallest DAG.
+    """
+
+    alternative: Sequence[Dag] = ()
+    rewired: Sequence[Sequence[TrainedFold]] = ()
+
+
 def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: dict[str, Any] | None) -> TrainedArm:
     """Loads an arm's networks from disk, and says which are not there."""
     if evaluation.cells.isbacked:  # ablation and control inputs look at all cells again and again
         evaluation = replace(evaluation, cells=evaluation.cells.to_memory())
-    folds, notes = _trained_folds(evaluation.cells, evaluation.folds, store, models or {})
+    folds, notes = _trained_folds(evaluation, store, models or {})
     return TrainedArm(dag, evaluation, folds, notes)
 
 
-def weigh_nodes(
-    arm: TrainedArm, settings: InterpretationSettings, rival_dags: pd.DataFrame | None = None
-) -> NodeTables:
+def load_rivals(
+    arm: TrainedArm, rival_dags: pd.DataFrame, store: FoldStore, summary: pd.DataFrame | None
+) -> RivalNetworks:
+    """Loads what the selected DAG is weighed beside: other optimal DAGs, and the controls trained on rewired PKNs."""
+    outputs, trained = arm.dag.outputs, set() if summary is None else set(summary["arm"])
+    rewired = []
+    for number, dag in enumerate(rivals_of_kind(rival_dags, "rewired", outputs)):
+        name = f"rewired_{number}"
+        if name not in trained:
+            continue
+        folds, notes = _trained_folds(arm.evaluation, store.of_arm(name), None)
+        if not notes and all(one.dag.fingerprint == dag.fingerprint for one in folds):
+            rewired.append(folds)
+    return RivalNetworks(rivals_of_kind(rival_dags, "alternative", outputs), rewired)
+
+
+def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: RivalNetworks | None = None) -> NodeTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
     if not arm.folds:
-        nodes, per_fold, biases, genes, edges, stability, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
-        return nodes, per_fold, biases, genes, edges, stability, retrained, {"notes": arm.notes, "n_folds": 0}
-    dag, evaluation = arm.dag, arm.evaluation
+        nodes, per_fold, biases, genes, edges, stability, shown, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
+        return nodes, per_fold, biases, genes, edges, stability, shown, retrained, {"notes": arm.notes, "n_folds": 0}
+    dag, evaluation, rivals = arm.dag, arm.evaluation, rivals or RivalNetworks()
 
     def draw_control(seed: int) -> LabelledCells:
         # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
         return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
 
-    rivals = [] if rival_dags is None else rivals_of_kind(rival_dags, "alternative", dag.outputs)
     weights = weigh_arm(
         arm.folds,
         evaluation.labelled(dag),
         settings,
         evaluation.settings,
         draw_control=draw_control,
-        alternatives=rivals[: settings.alternative_dags],
+        alternatives=rivals.alternative[: settings.alternative_dags],
+        rewired=rivals.rewired,
     )
+    summary = summarise_nodes(weights, dag, settings)
     return (
-        summarise_nodes(weights, dag, settings),
+        summary,
         weights.per_fold,
         weights.biases,
         summarise_runs(weights.genes, ["gene", "node", "output"]),
         summarise_runs(weights.edges, ["parent", "child"]),
         summarise_stability(weights, settings),
+        _shown_activations(weights.activations, summary),
         pd.concat(
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
@@ -105,21 +144,29 @@ def weigh_nodes(
     )
 
 
+def _shown_activations(activations: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+    """Oriented activations, in the cells that each fold held out, of the nodes that the report opens with."""
+    first = nodes.sort_values(["called", "rank"], ascending=[False, True], kind="stable")
+    shown = dict.fromkeys(first.groupby("output", sort=False).head(_SHOWN_NODES)["node"])
+    return activations[list(shown)].astype("float32").reset_index()
+
+
 def _trained_folds(
-    cells: AnnData, folds: pd.DataFrame, store: FoldStore, models: dict[str, Any]
+    evaluation: Evaluation, store: FoldStore, models: Container[str] | None
 ) -> tuple[list[TrainedFold], list[str]]:
     import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
 
     # isort: split
     from kpnn.nn import load_kpnn
 
-    rows_of = pd.Index(cells.obs_names.astype(str))
+    folds, rows_of = evaluation.folds, pd.Index(evaluation.cells.obs_names.astype(str))
     trained: list[TrainedFold] = []
     notes: list[str] = []
     for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
         name = fold_name(int(repeat), int(fold))
         result, path = store.load(int(repeat), int(fold)), store.model_path(int(repeat), int(fold))
-        if name not in models or result is None or not path.is_file():
+        is_stated = models is None or name in models
+        if not is_stated or result is None or not path.is_file():
             notes.append(f"{name} has no model in {store.root}: its nodes are not weighed.")
             continue
         others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]

@@ -25,11 +25,20 @@ _BIASES = 30
 
 
 def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
-    """In how many folds and optimal DAGs a node stands, in words: the top of folds, and all, some or none of DAGs."""
-    words = f"top in {int(row['top_folds'])} of {n_folds} folds"
+    """How firmly a node stands, in words, parted by semicolons.
+
+    Its ROC-AUC alone, its place in networks on rewired PKNs, in the top of how many folds, and in all, some or none of
+    the optimal DAGs, as far as each is known.
+    """
+    words = []
+    if row.get("roc_auc", np.nan) == row.get("roc_auc", np.nan):
+        words.append(f"ROC-AUC {row['roc_auc']:.2f} by itself")
+    if np.isfinite(row.get("beyond_rewired", np.nan)):
+        words.append(f"z {row['z']:.1f}, {row['rewired_z']:.1f} in its place in rewired networks")
+    words.append(f"top in {int(row['top_folds'])} of {n_folds} folds")
     of_dags = {"all": "in every optimal DAG", "some": "in some optimal DAGs", "none": "in no optimal DAG"}
     known = membership.get(str(row["node"]), "unknown")
-    return f"{words}; {of_dags[known]}" if known in of_dags else words
+    return "; ".join([*words, *([of_dags[known]] if known in of_dags else [])])
 
 
 def heaviest(weighed: Interpretation, output: str, most: int) -> pd.DataFrame:

@@ -13,10 +13,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 from matplotlib.style import context
 
+from kpnn.evaluation import confusion_matrix
+from kpnn.reporting.figures.classes import shares_of
 from kpnn.reporting.figures.curves import roc_band
 from kpnn.reporting.figures.network import NetworkLayout
 from kpnn.reporting.figures.nodes import heaviest
-from kpnn.reporting.figures.style import BLUE, INK, LINE, MUTED, TINT, VERMILLION, look_of
+from kpnn.reporting.figures.style import BLUE, INK, LINE, MUTED, PAPER, TINT, VERMILLION, look_of
 from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
@@ -58,6 +60,7 @@ def paper_figures(study: Study, layout: NetworkLayout | None, most: int = 20) ->
         drawn[f"roc_{output}"] = draw_roc(tuple(arm for arm in study.arms if output in arm.outputs), output)
     if len(study.arms) > 1:
         drawn["folds"] = draw_folds(study.arms)
+    drawn |= {f"confusions_{arm.name}": draw_confusions(arm) for arm in study.arms if arm.one_of_k}
     for weighed in study.interpretations:
         for output in weighed.outputs:
             drawn[f"top_nodes_{weighed.arm}_{output}"] = draw_top_nodes(weighed, output, most)
@@ -114,6 +117,26 @@ def draw_folds(arms: tuple[ArmTables, ...]) -> Canvas:
         axes.scatter(np.full(len(values), position), values, s=26, color=look.colour, marker=_MARKERS[look.marker])
     axes.set_xticks(range(len(arms)), [_plain(arm.name) for arm in arms])
     axes.set(xlim=(-0.5, len(arms) - 0.5), ylabel="ROC-AUC of a fold")
+    return canvas
+
+
+@context(_STYLE)
+def draw_confusions(arm: ArmTables) -> Canvas:
+    """Shares of each class's held-out cells by what they are called, with the number of cells of the class."""
+    matrix = confusion_matrix(arm.predictions)
+    shares, names = shares_of(matrix), [_plain(str(name)) for name in matrix.index]
+    size = 1.6 + 0.45 * len(names)
+    canvas, axes = _new(size + 0.6, size)
+    axes.imshow(shares, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("share", [PAPER, TINT, BLUE]))
+    for row, column in np.argwhere(np.isfinite(shares)):
+        colour = PAPER if shares[row, column] > 0.55 else INK
+        axes.text(column, row, f"{shares[row, column]:.2f}", ha="center", va="center", color=colour, fontsize=7)
+    cells = matrix.sum(axis=1)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), [f"{name} ({n:,})" for name, n in zip(names, cells, strict=True)])
+    axes.set(xlabel="called", ylabel="class (cells)", title=_plain(arm.name))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
     return canvas
 
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from kpnn.reporting.figures.curves import calibration_curve, precision_recall_band, prevalence, roc_band
 from kpnn.reporting.figures.style import GREEN, MUTED, Figure, add_reference, look_of, new_plot, translucent
+from kpnn.reporting.outputs import base_metric
 from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables
 
@@ -15,6 +16,7 @@ _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "average precision",
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
@@ -24,9 +26,10 @@ _METRIC_NAMES = {
 
 
 def metric_label(metric: str) -> str:
-    """A metric's name as people write it; says where less is better."""
-    name = _METRIC_NAMES.get(metric, metric)
-    return f"{name} (less is better)" if metric in ("brier", "log_loss") else name
+    """A metric's name as people write it, with the output that it is of; says where less is better."""
+    base, output = base_metric(metric)
+    name = f"{_METRIC_NAMES.get(base, base)}{f': {output}' if output else ''}"
+    return f"{name} (less is better)" if base in ("brier", "log_loss") else name
 
 
 def scores_figure(comparison: pd.DataFrame) -> Figure:

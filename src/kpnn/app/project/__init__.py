@@ -1,0 +1,88 @@
+"""A complete Kedro project of kpnn, laid down where there is none.
+
+What it is made of has one owner: this repository's own `conf/` and `notebooks/`, and the Makefile beside this file. The
+wheel carries them (`force-include` in pyproject.toml); where kpnn runs from its sources they are taken from there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from kpnn.errors import SettingsError, some_names
+
+_HERE = Path(__file__).parent
+_SOURCES = Path(__file__).parents[4]
+_COPIED = (".gitignore", ".telemetry", "conf", "notebooks")
+OWN = ("base", "cluster", "pbmc68k", "sim1", "sim2", "tcr", "tutorial", "logging.yml")
+"""What of `conf/` every project gets; whatever else lies there is somebody's own."""
+_EMPTY_FOLDERS = ("conf/local", "data/01_raw", "mlruns")
+
+_PYPROJECT = """\
+# What Kedro must know of this project. The pipelines are kpnn's, which is installed: pip install 'kpnn[project]'
+[tool.kedro]
+package_name = "kpnn"
+project_name = "{name}"
+kedro_init_version = "{version}"
+source_dir = "."
+"""
+
+
+def lay_down_project(root: Path) -> list[str]:
+    """Makes a folder a complete Kedro project: configuration, notebooks, Makefile, places for data and runs.
+
+    Args:
+        root: the folder, which may hold data and anything else that is not in the way; it is made if need be.
+
+    Returns:
+        What was laid down, relative to `root`.
+
+    Raises:
+        SettingsError: something of the same name is there already; nothing is written.
+    """
+    import kedro  # whose logging is not yet decided where this module is first imported
+
+    laid = ["pyproject.toml", "Makefile", *_COPIED]
+    taken = [name for name in laid if (root / name).exists() and name != ".gitignore"]
+    if taken:
+        raise SettingsError(
+            f"{root} is no project of kpnn (no pyproject.toml with [tool.kedro]), and {some_names(taken)} in it would "
+            "be in the way of one: run this in another folder, or in the project's own"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    for name in _COPIED:
+        source = _template() / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=_whats_not_ours)
+        elif not (root / name).exists():
+            shutil.copy(source, root / name)
+    shutil.copy(_HERE / "Makefile", root / "Makefile")
+    for folder in _EMPTY_FOLDERS:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / ".gitkeep").touch()
+    pyproject = _PYPROJECT.format(name=root.resolve().name.replace('"', ""), version=kedro.__version__)
+    (root / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+    return laid
+
+
+def logging_of(folder: Path) -> Path:
+    """What the terminal shows: as the project says that a folder is in, else as every project says.
+
+    Args:
+        folder: the project's, or one in it.
+    """
+    for place in (folder, *folder.parents):
+        found = place / "conf" / "logging.yml"
+        if found.is_file():
+            return found
+    return _template() / "conf" / "logging.yml"
+
+
+def _template() -> Path:
+    return _HERE if (_HERE / "conf").is_dir() else _SOURCES
+
+
+def _whats_not_ours(folder: str, names: list[str]) -> list[str]:
+    if Path(folder).name == "conf":
+        return [name for name in names if name not in OWN]
+    return [name for name in names if name.startswith((".ipynb_checkpoints", "__pycache__"))]

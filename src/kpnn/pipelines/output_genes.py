@@ -1,0 +1,41 @@
+"""What each output can be predicted from, said before anything is trained."""
+
+from __future__ import annotations
+
+import logging
+
+from kpnn.pkn import Dag, Pkn, inputs_per_output
+
+_log = logging.getLogger(__name__)
+
+_FEW = 0.5
+"""Below this share of an output's genes a DAG has lost much of what it could be predicted from."""
+
+
+def say_genes_per_output(network: str, dag: Dag, pkn: Pkn, advice: str = "") -> dict[str, int]:
+    """Logs how many genes a DAG keeps below each output, and warns of outputs that keep less than half of them.
+
+    Args:
+        network: what to call the DAG, such as `full`.
+        dag: the DAG.
+        pkn: the PKN of measured genes that it is taken from.
+        advice: what a warning says at its end.
+
+    Returns:
+        Number of genes below each output of the DAG.
+    """
+    kept, there = inputs_per_output(dag), inputs_per_output(pkn)
+    told = ", ".join(f"{output} {n:,} of {there[output]:,}" for output, n in kept.items())
+    _log.info("genes below each output of the %s DAG: %s", network, told)
+    few = [output for output, n in kept.items() if n < _FEW * there[output]]
+    for output in few:
+        _log.warning(
+            "output %s keeps %d of its %d genes in the %s DAG: it may be predicted badly, whatever the mean over "
+            "outputs says%s",
+            output,
+            kept[output],
+            there[output],
+            network,
+            advice,
+        )
+    return kept

@@ -1,0 +1,86 @@
+"""Edges in CSV, TSV and blanks, among them the exports of OmniPath, CollecTRI, DoRothEA and TRRUST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from kpnn.errors import PknError
+from kpnn.pkn.formats.stated import Stated
+from kpnn.text_tables import read_string_table
+
+COMPLEX = "COMPLEX:"
+
+# Columns that mean a field without being named. A weight is none of them: it may be a sign, but is as often a
+# confidence. `mor` (mode of regulation) is a sign by its definition.
+_USUAL_NAMES = {"sign": ("sign", "mor"), "cost": ("cost",), "directed": ("is_directed", "directed")}
+# How tables that have no `parent` and `child` call them: OmniPath, DoRothEA and TRRUST, decoupler's networks.
+_USUAL_PAIRS = (("source_genesymbol", "target_genesymbol"), ("tf", "target"), ("source", "target"))
+_USUAL_SIGNS = ("is_stimulation", "is_inhibition")
+_IDENTIFIERS = {"source_genesymbol": "source", "target_genesymbol": "target"}
+
+
+def read_table(path: Path, columns: Mapping[str, str | int]) -> Stated:
+    """Reads a table with a line per edge.
+
+    Args:
+        path: the file.
+        columns: field -> its column's name, or its number in a table without a header.
+
+    Raises:
+        PknError: a column is missing, or names and numbers are mixed.
+    """
+    numbered = [name for name in columns.values() if isinstance(name, int)]
+    if numbered and len(numbered) < len(columns):
+        raise PknError(f"{path}: columns: either all names, or all numbers (of a table without a header)")
+    named = {field: str(name) for field, name in columns.items()}
+    if numbered and not {"parent", "child"} <= set(named):
+        raise PknError(f"{path}: columns: a table without a header needs the numbers of `parent` and `child`")
+    table = read_string_table(
+        path,
+        PknError,
+        needs=lambda header: _fields(header, named).values(),
+        has_header=not numbered,
+        without_header="or number them: `columns: {parent: 1, child: 2, sign: 3}`",
+    )
+    fields = _fields(list(table), named)
+    is_told = {"parent", "child"} & set(named) or fields["parent"] == "parent"
+    note = f"`{fields['parent']}` is taken for the parent and `{fields['child']}` for the child"
+    return Stated(
+        pd.DataFrame({field: table[name] for field, name in fields.items()}),
+        table,
+        names=fields,
+        complexes=frozenset().union(*(_complexes(table, fields[end]) for end in ("parent", "child"))),
+        notes=() if is_told else (note,),
+    )
+
+
+def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Which columns mean what: those that the user names, and those whose names say it.
+
+    Args:
+        header: names of the columns.
+        named: field -> column, of the fields that the user names.
+    """
+    fields = {"parent": "parent", "child": "child", **named}
+    if not {"parent", "child"} & set(named) and not {"parent", "child"} <= set(header):
+        pair = next((pair for pair in _USUAL_PAIRS if set(pair) <= set(header)), ("parent", "child"))
+        fields |= zip(("parent", "child"), pair, strict=True)
+    if not {"sign", "stimulation"} & set(fields) and "sign" not in header and set(_USUAL_SIGNS) <= set(header):
+        fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
+    for field, usual in _USUAL_NAMES.items():
+        there = [name for name in usual if name in header]
+        if there and field not in fields and not (field == "sign" and "stimulation" in fields):
+            fields[field] = there[0]
+    return fields
+
+
+def _complexes(table: pd.DataFrame, column: str) -> set[str]:
+    """Names of a column that are complexes by themselves, or by the identifier that stands beside them."""
+    marked = table[column].str.startswith(COMPLEX)
+    beside = _IDENTIFIERS.get(column)
+    if beside in table:
+        marked |= table[beside].str.startswith(COMPLEX)
+    return set(table.loc[marked, column])
