@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
+from kpnn.cells import (
+    Expression,
+    StreamedMatch,
+    depth_by_class,
+    depth_by_column,
+    label_cells,
+    match,
+    warn_of_depth,
+)
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
@@ -160,6 +168,7 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.labels.groups)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
