@@ -1,7 +1,7 @@
 """The figure of the first page: what a run of the demo answered, drawn from the numbers that it left.
 
-`python docs/generator/answer_figure.py` in a project whose demo has run (`make demo`) writes `docs/assets/demo_run.json` and
-`docs/assets/answer.svg` anew; `--from-json` only draws.
+In a project whose demo has run (`make demo`), `python docs/generator/answer_figure.py` writes `demo_run.json` and
+`answer.svg` in `docs/assets` anew; `--from-json` only draws.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def _axis(ticks: list[float], low: float, high: float, y: float, form: str) -> I
     for tick in ticks:
         x = _x(tick, low, high)
         yield f'<path class="line" d="M{x} {y}v5"/>'
-        yield f'<text class="small" text-anchor="middle" x="{x}" y="{y + 19}">{form.format(tick) if tick else "0"}</text>'
+        label = form.format(tick) if tick else "0"
+        yield f'<text class="small" text-anchor="middle" x="{x}" y="{y + 19}">{label}</text>'
 
 
 def _x(value: float, low: float, high: float) -> float:

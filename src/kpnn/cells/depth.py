@@ -48,6 +48,9 @@ def depth_by_class(cells: Matched | StreamedMatch) -> tuple[DepthByClass, ...]:
     Args:
         cells: before anything is done to their counts. Sums are left out where the values are no counts, detected genes
             where the cells stay on disk.
+
+    Returns:
+        One measurement for each output and each of counts and detected genes that could be had.
     """
     measures: dict[str, np.ndarray] = {}
     if cells.origin.has_counts and not cells.origin.is_logged:

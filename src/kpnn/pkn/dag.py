@@ -120,5 +120,12 @@ def percent_saved(full: int, pruned: int) -> float:
     Args:
         full: parameters or edges of the full network, at least 1.
         pruned: likewise, of the other.
+
+    Returns:
+        The difference as a percentage of the full network.
+
+    Example:
+        >>> round(percent_saved(26236, 12778), 2)
+        51.3
     """
     return 100.0 * (1.0 - pruned / full)

@@ -133,6 +133,9 @@ def select_dag(
         coverage: each input keeps this many parents, or all where it has fewer.
         reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them.
 
+    Returns:
+        The DAG, its cost, the bound, and how the search went.
+
     Raises:
         SelectionError: an input or output has no path, the demands contradict each other or the PKN, or no DAG
             was found in time.
