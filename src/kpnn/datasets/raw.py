@@ -120,7 +120,7 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
 
         Args:
             name: such as `pbmc68k_reduced`.
-            values: where the expression is: `X`, `raw` or a layer.
+            values: where the expression is: `X`, `raw`, a layer, or `auto`.
             metadata: anything for other tools, such as kedro-viz; not used here.
         """
         self._name = name

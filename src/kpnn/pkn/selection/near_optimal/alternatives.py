@@ -62,7 +62,7 @@ def enumerate_dags(
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
         >>> found = enumerate_dags(Pkn.from_edges(edges))
         >>> [selection.dag.hidden for selection in found.selections], found.is_complete
-        ([('A',), ('B',)], True)
+        ([('B',), ('A',)], True)
     """
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
