@@ -1,3 +1,3 @@
 """Knowledge-primed neural networks on single-cell data."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -87,7 +87,12 @@ class FetchSettings(Settings):
 
 
 class DownloadSettings(FetchSettings):
-    """Which files of a study to fetch; see `conf/tcr/parameters_download.yml`."""
+    """Which files of a study to fetch; see `conf/tcr/parameters_download.yml`.
+
+    Attributes:
+        address: where the files are; redirects are followed.
+        files: name of a file at that address -> what it is.
+    """
 
     address: str = ""
     files: dict[str, RemoteFile] = Field(default_factory=dict)
