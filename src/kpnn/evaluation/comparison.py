@@ -133,7 +133,7 @@ def compare(
         SettingsError: the arms are not scored by the ROC-AUC, have other outputs, folds or cells, or no fold has a
             score.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import pandas as pd
         >>> rng = np.random.default_rng(0)
@@ -178,7 +178,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     Returns:
         Corrected p-values, shape (n_tests,), in the same order.
 
-    Example:
+    Examples:
         >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
         [0.03, 0.06, 0.06]
     """

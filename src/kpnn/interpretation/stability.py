@@ -42,7 +42,7 @@ def agreement(rankings: Mapping[str, pd.Series], k: int = 10) -> Agreement:
     Returns:
         Mean rank correlation and overlap of the tops over all pairs.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> first = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0})
         >>> round(float(agreement({"fold 0": first, "fold 1": first * 2}, k=1).rank_correlation), 3)

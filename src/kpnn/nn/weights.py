@@ -23,7 +23,7 @@ def edge_weights(model: keras.Model) -> pd.Series:
     Returns:
         Shape (n_edges,).
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.nn import build_kpnn
         >>> from kpnn.pkn import Dag

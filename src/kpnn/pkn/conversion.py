@@ -21,7 +21,7 @@ def to_networkx(pkn: Pkn) -> nx.DiGraph:
     Returns:
         A directed graph, its nodes in the order of `pkn.nodes`.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> pkn = Pkn.from_edges(pd.DataFrame({"parent": ["R", "A"], "child": ["A", "g"]}))
@@ -55,7 +55,7 @@ def from_networkx(
     Raises:
         PknError: the graph or an edge (`directed` or `is_directed` is false) is undirected, or it makes no PKN.
 
-    Example:
+    Examples:
         >>> import networkx as nx
         >>> from_networkx(nx.DiGraph([("R", "A"), ("A", "g")])).inputs
         ('g',)

@@ -27,7 +27,7 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> edges = pd.DataFrame({"parent": ["R", "A", "B", "B"], "child": ["A", "B", "A", "g"]})
@@ -93,7 +93,7 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
     Returns:
         A DAG on the same nodes that holds all edges of `dag`.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn, select_dag
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g1", "B"]})

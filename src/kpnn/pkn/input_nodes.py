@@ -13,7 +13,7 @@ def gene_of(node: str, suffix: str) -> str:
     Returns:
         The gene's name.
 
-    Example:
+    Examples:
         >>> gene_of("HLA_A_gene", "_gene")
         'HLA_A'
     """

@@ -61,7 +61,7 @@ def rewired_pkn(pkn: Pkn, seed: int, n_swaps: int | None = None) -> RewiredPkn:
     Raises:
         PknError: an output of a PKN with cycles could not be tied in again.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("A", "g2"), ("B", "g3"), ("B", "g4")]

@@ -119,7 +119,7 @@ def simulate(
     Raises:
         SettingsError: a size or number that makes no sense.
 
-    Example:
+    Examples:
         >>> data = simulate("single", n_cells=20, n_nodes=5, genes_per_node=3)
         >>> data.counts.shape, len(data.truth.predictive_nodes)
         ((20, 15), 1)

@@ -140,7 +140,7 @@ def select_dag(
         SelectionError: an input or output has no path, the demands contradict each other or the PKN, or no DAG
             was found in time.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g2", "g2"]})
         >>> select_dag(Pkn.from_edges(edges)).dag.hidden

@@ -56,7 +56,7 @@ def enumerate_dags(
     Raises:
         SelectionError: as `select_dag`; or the optimum is not proven in time.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})

@@ -70,7 +70,7 @@ def random_dags(
         SelectionError: as `select_dag`; the time is up before the last draw; or more neurons than the optimum's are
             asked for together with a limit on depth or parents.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})

@@ -57,7 +57,7 @@ def size_path(
     Raises:
         SelectionError: as `select_dag`, or the budgets do not ascend.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.pkn import Pkn
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
