@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from answer_figure import figure
+from called_figure import called_figure
 from formulas import with_formulas
 from offline import problems_of
 
@@ -57,10 +58,11 @@ def test_every_page_has_a_place_in_the_sites_menu(root: Path) -> None:
     assert {page.name for page in (root / "docs").glob("*.md")} <= menu
 
 
-def test_the_figure_of_the_first_page_is_drawn_from_the_numbers_of_a_run(root: Path) -> None:
+def test_the_figures_of_the_first_page_are_drawn_from_the_numbers_of_a_run(root: Path) -> None:
     assets = root / "docs" / "assets"
     numbers = json.loads((assets / "demo_run.json").read_text(encoding="utf-8"))
     assert (assets / "answer.svg").read_text(encoding="utf-8") == figure(numbers)
+    assert (assets / "called.svg").read_text(encoding="utf-8") == called_figure(numbers)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/get_started.md"])
