@@ -24,13 +24,27 @@ class _Range(Settings):
 
 
 class FloatRange(_Range):
-    """A number to tune between `low` and `high`, on a log scale if `log`."""
+    """A number to tune between `low` and `high`, on a log scale if `log`.
+
+    Attributes:
+        type: says that it is a number.
+        low: least value.
+        high: greatest value.
+        log: whether values of each order of magnitude are tried alike; `low` is then above 0.
+    """
 
     type: Literal["float"]
 
 
 class IntRange(_Range):
-    """A whole number to tune between `low` and `high`, on a log scale if `log`."""
+    """A whole number to tune between `low` and `high`, on a log scale if `log`.
+
+    Attributes:
+        type: says that it is a whole number.
+        low: least value.
+        high: greatest value.
+        log: as of `FloatRange`.
+    """
 
     type: Literal["int"]
     low: int
@@ -38,7 +52,12 @@ class IntRange(_Range):
 
 
 class Choice(Settings):
-    """One of several values to tune over."""
+    """One of several values to tune over.
+
+    Attributes:
+        type: says that it is a choice.
+        choices: the values.
+    """
 
     type: Literal["categorical"]
     choices: tuple[str | int | float | bool, ...] = Field(min_length=1)
