@@ -197,7 +197,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
     def _members(self) -> list[keras.Model]:
         from kpnn.nn import members_of
 
-        return members_of(self.model_)
+        return list(members_of(self.model_))
 
     def _feature_names(self, n_features: int) -> list[str]:
         names = getattr(self, "feature_names_in_", None) if self.genes is None else list(self.genes)
