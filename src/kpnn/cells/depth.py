@@ -66,6 +66,9 @@ def depth_by_class(cells: Matched | StreamedMatch) -> tuple[DepthByClass, ...]:
     Args:
         cells: before anything is done to their counts. Sums are left out where the values are no counts, detected genes
             where the cells stay on disk.
+
+    Returns:
+        One measurement for each output and each of counts and detected genes that could be had.
     """
     return tuple(
         _measured(str(output), labels > 0, measure, values)

@@ -241,6 +241,10 @@ def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> p
 def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -> pd.DataFrame:
     """How alike the rankings are between folds (by z and by each method), starts and optimal DAGs.
 
+    Args:
+        weights: of the arm.
+        settings: how many nodes make the top.
+
     Returns:
         `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `k`, `n_pairs`, `n_shared`.
     """
@@ -314,6 +318,9 @@ def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     Args:
         table: with `repeat`, `fold`, `weight` and the keys, a row per fold and member.
         keys: what names a row: `gene`, `node`, `output`; or `parent`, `child`.
+
+    Returns:
+        A row for each key: `weight`, its sd and the number of networks, largest absolute mean first.
     """
     summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_networks="size").reset_index()
     folds = table.drop_duplicates([*_FOLD, *keys]).groupby(keys, sort=False).size()

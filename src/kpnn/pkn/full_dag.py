@@ -21,8 +21,18 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that).
 
+    Returns:
+        The DAG, with all inputs and outputs of the PKN.
+
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "A", "B", "B"], "child": ["A", "B", "A", "g"]})
+        >>> len(shortest_path_dag(Pkn.from_edges(edges)).edges)  # without B -> A
+        3
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
@@ -79,6 +89,18 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
     Args:
         pkn: the PKN that the DAG was selected from.
         dag: the DAG.
+
+    Returns:
+        A DAG on the same nodes that holds all edges of `dag`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, select_dag
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g1", "B"]})
+        >>> pkn = Pkn.from_edges(edges)
+        >>> dag = select_dag(pkn, keep_nodes=["A", "B"]).dag
+        >>> len(dag.edges), len(induced_dag(pkn, dag).edges)
+        (3, 5)
     """
     level = {name: number for number, names in enumerate(dag.levels) for name in names}
     parents, children = pkn.edges["parent"], pkn.edges["child"]
@@ -113,22 +135,38 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
     Args:
         pkn: the PKN that the DAG was selected from.
         dag: the DAG.
+
+    Returns:
+        A DAG that holds all edges of `dag`.
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
     if _has_cycles(pkn, rows):
-        depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
-        place = np.array(
-            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
-            dtype=float,
-        )
-        # Inputs have no children: below everything they may keep all of their parents.
-        place[paths.is_input] = np.inf
-        rank = np.empty(len(place), dtype=np.int64)
-        rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+        rank = ranks_around(pkn, paths, dag)
         rows = rows[rank[pkn.parent_codes[rows]] < rank[pkn.child_codes[rows]]]
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
+
+
+def ranks_around(pkn: Pkn, paths: PathEdges, dag: Dag) -> np.ndarray:
+    """Ranks of all nodes of a PKN, shape (n_nodes,), down which every edge of a DAG runs.
+
+    Args:
+        pkn: the PKN that the DAG was selected from.
+        paths: of the PKN.
+        dag: the DAG; its nodes are ordered by the longest path from an output, the others stand half a step below their
+            breadth-first level; ties are broken by name.
+    """
+    depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
+    place = np.array(
+        [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
+        dtype=float,
+    )
+    # Inputs have no children: below everything they may keep all of their parents.
+    place[paths.is_input] = np.inf
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+    return rank
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:

@@ -50,6 +50,9 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
         margin: differences in ROC-AUC within +-margin count as equal.
         title: of the page; by default it names the outputs.
         top: nodes in the headline figures.
+
+    Returns:
+        The page, its figures and its tables.
     """
     found, comparison = answer(study, margin), comparison_table(study.arms, study.groups)
     network = lay_out_study(study)
