@@ -26,8 +26,8 @@ class Verdict(StrEnum):
     | `NOT_WORSE` | -m < lower: it may be better, and is not worse by more than the margin |
     | `CANNOT_TELL` | lower <= -m and 0 <= upper: it may be worse by more than the margin, or not worse |
 
-    A loss is said however small it is. A gain that is sure to be smaller than the margin is none: the same arms, trained
-    again, would be called better one time and as good the other.
+    A loss is said however small it is. A gain that is sure to be smaller than the margin is none: the same arms,
+    trained again, would be called better one time and as good the other.
     """
 
     BETTER = "better"
