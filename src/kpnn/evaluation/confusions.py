@@ -13,6 +13,9 @@ def by_cell(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         predictions: as for `confusion_matrix`.
+
+    Returns:
+        Labels 0 and 1, and predicted probabilities.
     """
     outputs = list(dict.fromkeys(predictions["output"]))
     cells = predictions.groupby(["repeat", "fold", "barcode", "output"], sort=True)[["label", "probability"]]

@@ -23,7 +23,13 @@ from kpnn.training.results import FoldStore
 
 
 class PredictSettings(Settings):
-    """How new cells are predicted; see `conf/base/parameters_predict.yml`."""
+    """How new cells are predicted; see `conf/base/parameters_predict.yml`.
+
+    Attributes:
+        arm: whose networks predict.
+        missing_genes: what a gene is that the new file lacks: an error, or (`zeros`) not expressed; then it is listed.
+        cells_at_once: how many cells are read and predicted together.
+    """
 
     arm: Literal["full", "pruned"] = "pruned"
     missing_genes: Literal["error", "zeros"] = "error"
