@@ -101,7 +101,7 @@ def predict_new_cells(
     genes = list(dag_of(models[0]).genes(preparation.input_suffix))
     batches = _batches(new_expression, genes, preparation.transform, preparation.repeated_genes, settings.cells_at_once)
     found = predict_ensemble(models, batches, missing_genes=settings.missing_genes)
-    summary = {
+    summary: dict[str, Any] = {
         "arm": settings.arm,
         "networks": len(models),
         "cells": new_expression.n_cells,
