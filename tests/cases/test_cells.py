@@ -324,6 +324,50 @@ def test_a_file_says_the_same_as_the_object(tmp_path):
         open_expression(tmp_path / "a.h5ad", values="raw")
 
 
+@pytest.mark.parametrize("oldest", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize(
+    ("held", "chosen"),
+    [
+        ({"X": "scaled", "raw": "logs"}, "raw"),
+        ({"X": "scaled", "raw": "logs", "counts": "counts"}, "counts"),
+        ({"X": "logs", "raw": "counts", "spliced": "counts"}, "raw"),
+        ({"X": "counts", "counts": "counts", "raw": "logs"}, "X"),
+        ({"X": "logs", "cpm": "normalized"}, "cpm"),
+        ({"X": "scaled"}, "X"),
+    ],
+)
+def test_the_matrix_that_is_most_like_counts_is_found(tmp_path, held, chosen, form, oldest, caplog):
+    caplog.set_level(logging.INFO)
+    shares = COUNTS / COUNTS.sum(axis=1, keepdims=True)
+    kinds = {"counts": COUNTS, "logs": np.log1p(shares * 99.9), "normalized": shares * 99.9, "scaled": COUNTS - 1.5}
+    names = (pd.DataFrame(index=BARCODES), pd.DataFrame(index=GENES))
+    cells = ad.AnnData(form(kinds[held.get("raw", held["X"])].astype(np.float32)), *names)
+    if "raw" in held:
+        cells.raw = cells
+    for name, kind in held.items():
+        if name != "raw":
+            where = cells if name == "X" else cells.layers
+            values = form(kinds[kind].astype(np.float32))
+            cells.X = values if name == "X" else cells.X
+            if where is not cells:
+                where[name] = values
+    cells.write_h5ad(tmp_path / "a.h5ad")
+    if oldest and "raw" in held:
+        with h5py.File(tmp_path / "a.h5ad", "a") as file:
+            file["raw.X"], file["raw.var"] = file["raw/X"], file["raw/var"]
+            del file["raw"]
+    for opened in (open_expression, lambda path, values: InMemory(ad.read_h5ad(path), values=values)):
+        handle = opened(tmp_path / "a.h5ad", values="auto")
+        assert f"values: auto takes {chosen} ({held[chosen].replace('logs', 'logarithms')})" in caplog.text
+        caplog.clear()
+        if held[chosen] != "scaled":
+            np.testing.assert_allclose(handle.read().X.toarray(), kinds[held[chosen]], rtol=1e-6)
+        else:
+            with pytest.raises(CellsError, match="negative"):
+                handle.read()
+
+
 def test_text_among_the_labels_says_where_labels_are_named():
     table = pd.DataFrame({"barcode": ["a", "b"], "cell_type": ["CD4+ T", "B"], "T": ["1", "0"]})
     with pytest.raises(CellsError, match=r"label cell_type must be 0 or 1.*data_engineering.outputs"):

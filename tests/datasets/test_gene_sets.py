@@ -11,7 +11,7 @@ from kpnn.datasets.raw import EdgeListDataset, RawDataError
 from kpnn.errors import KpnnError, PknError
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Pkn
+from kpnn.pkn import Pkn, select_dag
 from kpnn.pkn.assembly import assemble_edges
 from kpnn.pkn.readers import read_edges
 
@@ -236,6 +236,29 @@ def test_pairs_that_stand_twice_are_joined_alike_by_a_pkn_and_an_assembly():
     assert set(assembled["cost"].iloc[2:]) == {1.0}
 
 
+def test_evidence_keeps_the_known_pathway_among_dags_of_the_same_size(tmp_path):
+    """X must be kept for G1, so that without evidence STAT may hang below it, or below JAK, as cheaply."""
+    rows = [("R", "JAK", 20), ("R", "X", 5), ("JAK", "STAT", 12), ("X", "STAT", 1), ("X", "TF", 3), ("JAK", "TF2", 9)]
+    text = "parent,child,n\n" + "".join(f"{parent},{child},{n}\n" for parent, child, n in rows)
+    path = file(tmp_path, "s.csv", text)
+    regulon = pd.DataFrame([("STAT", "G1"), ("TF", "G2"), ("TF2", "G3")], columns=["parent", "child"])
+
+    def parents_of_stat(**options):
+        edges = assemble_edges(read_edges(path, **options), regulon, {"OUT": ["R"]})
+        selection = select_dag(Pkn.from_edges(edges))
+        assert selection.status == "optimal"
+        assert len(selection.dag.edges) == 9  # the same size whatever edges cost
+        return {parent for parent, child in pairs(selection.dag.edges) if child == "STAT"}
+
+    rule = {"column": "n", "rule": "number"}
+    for worst in (1.01, 2.0):
+        assert parents_of_stat(costs={**rule, "worst": worst}) == {"JAK"}
+    turned = {12: 1, 1: 12}
+    rows = [(parent, child, turned.get(n, n)) for parent, child, n in rows]
+    path = file(tmp_path, "t.csv", "parent,child,n\n" + "".join(f"{a},{b},{n}\n" for a, b, n in rows))
+    assert parents_of_stat(costs=rule) == {"X"}
+
+
 def knowledge(folder, **texts):
     entries = {
         role: EdgeListDataset(filepath=None if text is None else str(file(folder, *text))).load()
@@ -256,6 +279,34 @@ def test_gene_sets_alone_or_below_a_hierarchy_are_a_network(tmp_path):
     assert pairs(joined) == below | {("R-1", "R-2"), ("R-1", "R-3"), ("IFN", "R-1")}
     assert [account.format for account in joined.attrs["accounts"]] == ["Reactome's pathways", "GMT"]
     assert [Path(source).name for source in joined.attrs["sources"]] == ["ReactomePathwaysRelation.txt", "h.gmt"]
+
+
+def test_a_table_of_names_is_a_source_of_the_network_too(tmp_path):
+    names = file(tmp_path, "n.csv", "old,new\nIRF1,Irf1\n")
+    edges = read_edges(
+        file(tmp_path, "h.gmt", "IFN\t\tIRF1\n"), rename={"filepath": str(names), "from": "old", "to": "new"}
+    )
+    edges.attrs["source"] = "h.gmt"
+    joined = joined_knowledge(edges, None, None, DataEngineeringSettings())
+    assert pairs(joined) == {("IFN", "Irf1_gene")}
+    assert joined.attrs["sources"] == ["h.gmt", str(names)]
+
+
+def test_trrusts_references_are_evidence_though_its_columns_have_no_names(tmp_path):
+    text = "TF1\tA\tActivation\t1;2;3;4\nTF1\tB\tRepression\t5\nTF1\tB\tUnknown\t6;7\n"
+    columns = {"parent": 1, "child": 2, "sign": 3}
+    edges = read_edges(file(tmp_path, "t.tsv", text), columns=columns, costs={"column": 4, "rule": "items"})
+    assert list(edges["cost"]) == [1.25, 2, 1.5]
+    joined = Pkn.from_edges(edges).edges
+    assert [tuple(edge) for edge in joined.itertuples(index=False)] == [("TF1", "A", 1, 1.25), ("TF1", "B", -1, 1.5)]
+
+
+def test_of_several_levels_of_confidence_the_best_counts(tmp_path):
+    path = file(tmp_path, "d.csv", "tf,target,dorothea_level\nA,B,D;A\nA,C,C\nA,D,\n")
+    rule = {"column": "dorothea_level", "rule": "levels", "levels": {"A": 1, "C": 1.5, "D": 2}}
+    edges = read_edges(path, costs=rule)
+    assert list(edges["cost"]) == [1, 1.5, 2]
+    assert "1 edges without dorothea_level cost 2" in account_of(edges)
 
 
 def test_a_catalog_that_gives_too_much_or_too_little_is_refused(tmp_path):

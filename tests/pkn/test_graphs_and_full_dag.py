@@ -52,6 +52,24 @@ def test_an_undirected_graph_or_a_hyperedge_is_refused() -> None:
         from_corneto(graph)
 
 
+def test_undirected_edges_are_refused_in_graphs_in_memory_as_in_files() -> None:
+    import corneto as cn
+    import networkx as nx
+    from corneto.graph import EdgeType
+
+    graph = cn.Graph()
+    graph.add_edge("g", "A")
+    graph.add_edge("A", "R", type=EdgeType.UNDIRECTED)
+    with pytest.raises(PknError, match=r"corneto graph: 1 edges are undirected \(R and A\)"):
+        from_corneto(graph)
+    mixed = nx.DiGraph([("R", "A"), ("A", "g")])
+    mixed.edges["R", "A"]["directed"] = False
+    with pytest.raises(PknError, match=r"networkx graph: 1 edges are undirected \(R and A\)"):
+        from_networkx(mixed)
+    mixed.edges["R", "A"]["directed"] = True
+    assert from_networkx(mixed).outputs == ("R",)
+
+
 @settings(max_examples=80, deadline=None)
 @given(cases(with_rules=False))
 def test_the_full_dag_keeps_every_input_and_output_and_all_of_an_acyclic_pkn(case: Case) -> None:

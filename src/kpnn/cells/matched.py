@@ -18,6 +18,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.transforms import Transform
+from kpnn.cells.values import LARGEST_LOGARITHM, are_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,9 +30,6 @@ DEPTH = "total_counts"
 
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
-_FEW = 0.01
-# log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
-LARGEST_LOGARITHM = 16.2
 _CHUNK = (1 << 18,)
 
 
@@ -56,8 +54,9 @@ class Origin:
         if not len(values):
             return self
         some = values[:_ENOUGH_VALUES]
-        has_counts = self.has_counts or bool((some == np.rint(some)).mean() > _FEW)
-        return replace(self, has_counts=has_counts, largest=max(self.largest, float(values.max())))
+        return replace(
+            self, has_counts=self.has_counts or are_counts(some), largest=max(self.largest, float(values.max()))
+        )
 
     def warn_of_second_logarithm(self, transform: Transform) -> None:
         """Warns where `log1p` would be taken of logarithms."""

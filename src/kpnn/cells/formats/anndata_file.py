@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -22,7 +23,12 @@ from kpnn.cells.formats.storage.sparse_rows import (
     select_dense_rows,
     select_rows,
 )
+from kpnn.cells.values import choice_in_words, kind_of, most_like_counts
 from kpnn.errors import CellsError, KpnnError, some_names
+
+_log = logging.getLogger(__name__)
+
+_ENOUGH_VALUES = 100_000
 
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError)
 _WORSE = (MemoryError, OverflowError, SystemError, NotImplementedError, ZeroDivisionError)
@@ -36,7 +42,8 @@ class AnnDataFile(Expression):
 
     Args:
         path: the `.h5ad` file or the `.zarr` folder.
-        values: where the expression is: `X`, `raw`, or the name of a layer.
+        values: where the expression is: `X`, `raw`, the name of a layer, or `auto`: whichever holds counts, else what
+            was normalized, else logarithms.
         gene_names: name genes by `symbol` (the index of `var`) or by `id`.
         id_column: the column of `var` that holds identifiers.
     """
@@ -55,6 +62,8 @@ class AnnDataFile(Expression):
         if self.path.is_dir() and self.path.suffix == ".h5ad":
             raise CellsError(f"{path}: is a folder, not a file")
         with self.opened() as root:
+            if values == "auto":
+                values = self.values = self._told(root)
             matrix_key, var_key = self._places(root)
             self._matrix_key = matrix_key
             self._obs_names = _index(root, "obs", self.source)
@@ -93,15 +102,17 @@ class AnnDataFile(Expression):
             text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
             raise CellsError(f"{path}: cannot be read as Zarr; damaged or another format ({text})") from cause
 
+    def _told(self, root: Any) -> str:
+        """The matrix that is most like counts, and says so."""
+        kinds = {name: kind_of(_some_values(root[_key_of(root, name)])) for name in _other_values(root, "auto")}
+        chosen = most_like_counts(kinds)
+        _log.info("%s: %s", self.source, choice_in_words(kinds, chosen))
+        return chosen
+
     def _places(self, root: Any) -> tuple[str, str]:
         """Names of the matrix and of the gene table that belongs to it."""
-        if self.values == "X":
-            matrix, var = "X", "var"
-        elif self.values == "raw":
-            old = "raw.X" in root
-            matrix, var = ("raw.X", "raw.var") if old else ("raw/X", "raw/var")
-        else:
-            matrix, var = f"layers/{self.values}", "var"
+        matrix = _key_of(root, self.values)
+        var = {"raw.X": "raw.var", "raw/X": "raw/var"}.get(matrix, "var") if self.values == "raw" else "var"
         if "obs" not in root or "var" not in root:
             is_tenx = any("barcodes" in node for node in root.values() if hasattr(node, "keys"))
             advice = ", but a 10x file: say `format: tenx_h5` in the catalog" if is_tenx else ""
@@ -195,6 +206,23 @@ class AnnDataFile(Expression):
             if self.layout == "csr":
                 return select_rows(matrix, cells, lookup, len(columns))
             return select_columns(matrix, cells, lookup, len(self._obs_names))
+
+
+def _key_of(root: Any, values: str) -> str:
+    """Where the matrix lies that `X`, `raw` or the name of a layer stands for."""
+    if values == "raw":
+        return "raw.X" if "raw.X" in root else "raw/X"
+    return values if values == "X" else f"layers/{values}"
+
+
+def _some_values(node: Any) -> np.ndarray:
+    """The first values of a matrix, enough to tell what kind they are."""
+    if hasattr(node, "dtype"):
+        few = max(1, _ENOUGH_VALUES // max(1, node.shape[-1])) if len(node.shape) == 2 else 0
+        values = np.asarray(node[:few])
+    else:
+        values = np.asarray(node["data"][:_ENOUGH_VALUES]) if "data" in node else np.zeros(0)
+    return values if values.dtype.kind in "iufb" else np.zeros(0)
 
 
 def _other_values(root: Any, values: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.values import choice_in_words, kind_of, most_like_counts
 from kpnn.errors import CellsError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_log = logging.getLogger(__name__)
 
 
 class InMemory(Expression):
@@ -20,7 +24,8 @@ class InMemory(Expression):
 
     Args:
         adata: cells x genes.
-        values: where the expression is: `X`, `raw`, or the name of a layer.
+        values: where the expression is: `X`, `raw`, the name of a layer, or `auto`: whichever holds counts, else what
+            was normalized, else logarithms.
         source: what to call it in errors.
         gene_names: name genes by `symbol` (the index of `var`) or by `id` (its column `gene_ids`).
     """
@@ -28,11 +33,15 @@ class InMemory(Expression):
     def __init__(self, adata: AnnData, *, values: str = "X", source: str = "AnnData", gene_names: GeneNames = "symbol"):
         super().__init__(source, gene_names)
         self._obs = adata.obs
+        there = [*(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else []), *adata.layers]
+        if values == "auto":
+            kinds = {name: kind_of(_stored(values_of(adata, name, source)[0])) for name in there}
+            values = most_like_counts(kinds)
+            _log.info("%s: %s", source, choice_in_words(kinds, values))
         matrix, var = values_of(adata, values, source)
         self._matrix = sp.csr_matrix(matrix).astype(np.float32)
         self._var = var
         self._is_logged = values == "X" and "log1p" in adata.uns
-        there = [*(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else []), *adata.layers]
         self._others = tuple(name for name in there if name != values)
 
     @property
@@ -80,6 +89,10 @@ class InMemory(Expression):
         rows = self._matrix[cells]
         rows.data = self.repair(rows.data)
         return rows[:, columns], np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _stored(matrix: Any) -> np.ndarray:
+    return matrix.data if sp.issparse(matrix) else np.asarray(matrix)
 
 
 def values_of(adata: AnnData, values: str, source: str) -> tuple[Any, pd.DataFrame]:

@@ -22,10 +22,12 @@ def joined_knowledge(
         edges: a whole network, or sets of genes; None where there is none.
         signalling: who acts on whom, or which set of genes holds which; None where there is none.
         regulon: regulators and their targets, or sets of genes; None where there is none.
-        settings: the receptors of each output, and how input nodes are named.
+        settings: the receptors of each output (or `new_roots`, which puts outputs above the roots of what is joined
+            here), and how input nodes are named.
 
     Returns:
-        `parent`, `child`, `sign` and perhaps `cost`; `attrs` hold `source`, the `sources` and their `accounts`.
+        `parent`, `child`, `sign` and perhaps `cost`; `attrs` hold `source`, the `sources` (tables by which
+        names were changed among them) and the tables' `accounts`.
 
     Raises:
         PknError: the catalog gives too much or too little, or the tables do not fit each other.
@@ -42,9 +44,10 @@ def joined_knowledge(
         joined = with_genes_named(edges, settings.input_suffix) if edges.attrs.get("children_are_genes") else edges
     else:
         assert regulon is not None
-        receptors = settings.receptors or (None if signalling is None else {})
+        receptors = settings.receptors or (None if signalling is None or settings.new_roots else {})
         joined = assemble_edges(signalling, regulon, receptors, suffix=settings.input_suffix, source=source)
     accounts = [table.attrs["account"] for table in tables if isinstance(table.attrs.get("account"), ReadAccount)]
     joined = joined.copy(deep=False)
-    joined.attrs = {"source": source, "sources": files, "accounts": accounts}
+    also_read = [path for table in tables for path in table.attrs.get("also_read", [])]
+    joined.attrs = {"source": source, "sources": [*files, *also_read], "accounts": accounts}
     return joined

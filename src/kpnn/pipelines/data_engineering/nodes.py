@@ -11,16 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
+from kpnn.cells import (
+    Expression,
+    StreamedMatch,
+    depth_by_class,
+    depth_by_column,
+    label_cells,
+    match,
+    warn_of_depth,
+)
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
-from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
+from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
+from kpnn.pkn.assembly import with_new_roots
+from kpnn.pkn.coverage import Coverage
 from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
@@ -61,13 +71,17 @@ def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngi
     outputs = list(node_of.values())
     grown = with_new_roots(edges, outputs, source=source) if settings.new_roots else edges
     pkn = state_pkn(grown, outputs, suffix=settings.input_suffix, source=source)
-    return StatedNetwork(pkn, tuple(edges.attrs.get("sources", [source])), node_of)
+    sources, accounts = (
+        tuple(edges.attrs.get(what, usual)) for what, usual in (("sources", [source]), ("accounts", []))
+    )
+    return StatedNetwork(pkn, sources, node_of, accounts)
 
 
 def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings) -> MatchedStudy:
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     node_of = {gene_of(node, settings.input_suffix): node for node in network.pkn.inputs}
     named, expression = labels.of_cells.named(network.node_of), labels.expression
+    coverage = Coverage.of(node_of, expression.genes)
     matched = match(
         expression,
         named.table,
@@ -81,7 +95,9 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     pkn = network.pkn.pruned(node_of[gene] for gene in matched.genes)
     genes = list(pkn.genes(settings.input_suffix))
     cells = matched.restricted_to(genes, "genes that reach an output")
-    return MatchedStudy(cells, named, network.pkn, pkn, (expression.source, named.source, *network.sources))
+    logger.info("%s", coverage)
+    sources = (expression.source, named.source, *network.sources)
+    return MatchedStudy(cells, named, network.pkn, pkn, sources, coverage, network.accounts)
 
 
 def prepare_study(
@@ -145,11 +161,14 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             for name, net in networks
         ],
         "full_dag": _account_of_full_dag(study, settings),
+        "coverage": asdict(matched.coverage),
+        "network_files": [asdict(account) | {"said": str(account)} for account in matched.accounts],
         "genes_per_output": {name: inputs_per_output(net) for name, net in networks},
         "classes": _class_sizes(matched),
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.labels.groups)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
