@@ -21,6 +21,7 @@ from kpnn.pipelines.parameters import GROUPS
 ABOUT = {
     "cross_validation": "How cells are split: [evaluation](../evaluation.md).",
     "simulate": "The demo's raw data: [data with a known truth](../data.md#data-with-a-known-truth).",
+    "priors": "Public prior knowledge: [fetching public knowledge](../networks.md#fetching-public-knowledge).",
     "download": "A published study's files: [studies of the literature](../data.md#studies-of-the-literature).",
     "data_engineering": "From raw files to cells, network and folds: [data in](../data.md).",
     "dag_selection": "Which DAG is kept: [DAG selection](../dag_selection.md).",
