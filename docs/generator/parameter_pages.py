@@ -29,6 +29,7 @@ ABOUT = {
     "interpretation": "What node weights are held against: [node weights](../interpretation.md).",
     "reporting": "How arms are compared and told of: [the verdict](../evaluation.md#the-verdict).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
+    "tracking": "What a run asks of MLflow's server: [nothing lost](../reliability.md#mlflow).",
 }
 """Where to read about a group."""
 
