@@ -15,6 +15,7 @@ from kedro.framework.project import configure_project, pipelines, settings
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from kpnn import __version__
 from kpnn.app.check.command import check
 from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
@@ -97,8 +98,9 @@ def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[st
 
 
 @click.group(context_settings=CONTEXT_SETTINGS, name="kpnn")
+@click.version_option(__version__, prog_name="kpnn")
 def cli() -> None:
-    """Command line of the kpnn project."""
+    """Knowledge-primed neural networks: a study of your own data, in a Kedro project."""
 
 
 run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)

@@ -24,6 +24,9 @@ def load_kpnn(path: str | Path) -> keras.Model:
     Args:
         path: a `.keras` file that a model of `build_kpnn` or `build_ensemble` was saved to.
 
+    Returns:
+        The model, as it was saved.
+
     Raises:
         ModelError: there is no such file, it cannot be read, or it holds another kind of network.
     """
