@@ -32,6 +32,7 @@ ABOUT = {
     "priors": "Public knowledge, fetched and locked: [data in](../data.md).",
     "tracking": "MLflow's server: [operations](../operations.md#mlflow).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
+    "tracking": "What a run asks of MLflow's server: [nothing lost](../reliability.md#mlflow).",
 }
 """Where to read about a group."""
 

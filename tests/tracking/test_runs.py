@@ -1,12 +1,18 @@
 """MLflow runs: nested, complete, made once, and never in the way of a result."""
 
+import json
+from dataclasses import replace
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker, log_study, register_best_arm
+from kpnn.tracking.data_sets import log_data
+from kpnn.tracking.failures import failure
 from kpnn.training.results import ArmResult, FoldResult, predictions_table
 
 
@@ -168,3 +174,61 @@ def test_the_studys_run_holds_its_answer(tracking, tmp_path):
     assert run.data.metrics == {"compression": 51.3}
     assert run.data.tags["mlflow.note.content"] == "An answer."
     assert [a.path for a in tracking.list_artifacts(parent.info.run_id)] == ["report.html"]
+
+
+def test_scores_of_classes_of_any_name_stay_apart_and_show_their_own_name(tracking):
+    names = [
+        "roc_auc_CD4+/CD25 T Reg",
+        "roc_auc_A/B",
+        "roc_auc_A:B",
+        "roc_auc_tcr",
+        "roc_auc_TCR",
+        "roc_auc_" + "x" * 300,
+    ]
+    values = {name: number / 10 for number, name in enumerate(names)}
+    one = fold_result("full", 0)
+    result = replace(one, metrics=one.metrics | values)
+    with mlflow.start_run() as parent:
+        ArmTracker("full").finish(ArmResult("full", (result,)))
+    [arm] = children(tracking, parent.info.run_id)
+    [fold] = children(tracking, arm.info.run_id)
+    for run in (arm, fold):
+        shown = {**{name: name for name in run.data.metrics}, **json.loads(run.data.tags["kpnn.names"])}
+        found = {shown[name]: value for name, value in run.data.metrics.items()}
+        assert {name: found[name] for name in names} == pytest.approx(values)
+        assert run.info.status == "FINISHED"
+
+
+def test_an_arm_says_what_its_folds_were_trained_with(tracking):
+    rates = (0.01, 0.003, 0.01)
+    folds = tuple(
+        replace(fold_result("full", n), hyperparameters={"dropout": 0.1, "learning_rate": rate})
+        for n, rate in enumerate(rates)
+    )
+    with mlflow.start_run() as parent:
+        ArmTracker("full").finish(ArmResult("full", folds))
+    [arm] = children(tracking, parent.info.run_id)
+    assert arm.data.params["dropout"] == "0.1"
+    assert arm.data.params["learning_rate"] == "0.01 (2), 0.003 (1)"
+
+
+def test_raw_files_are_data_sets_of_the_study_and_its_arms(tracking):
+    files = {
+        "data/01_raw/demo/Data.h5": "ab" * 32,
+        "s3://ada:lovelace@host/Edgelist.csv": "cd" * 32,
+        "of a package": None,
+    }
+    with mlflow.start_run() as parent:
+        ArmTracker("full")
+        log_data(files)
+    [arm] = children(tracking, parent.info.run_id)
+    for run_id in (parent.info.run_id, arm.info.run_id):
+        inputs = [one.dataset for one in tracking.get_run(run_id).inputs.dataset_inputs]
+        assert {one.name: one.digest for one in inputs} == {"Data.h5": "ab" * 18, "Edgelist.csv": "cd" * 18}
+        assert "lovelace" not in "".join(one.source for one in inputs)
+
+
+def test_a_value_that_mlflow_refuses_is_not_called_a_failure_of_its_server():
+    refused = mlflow.exceptions.MlflowException("bad name", error_code=INVALID_PARAMETER_VALUE)
+    assert failure(refused) == "it refuses a value: bad name"
+    assert failure(ConnectionError("http://ada:lovelace@host: gone")) == "http://***@host: gone"
