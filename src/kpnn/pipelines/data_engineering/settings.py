@@ -22,6 +22,7 @@ class DataEngineeringSettings(LabelSettings):
     library_size: LibrarySize = "median"
     min_counts_per_cell: float = Field(default=0.0, ge=0)
     min_cells_per_gene: int = Field(default=1, ge=0)
+    describe_by: tuple[str, ...] = ()
     full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
     full_dag_time_limit: float = Field(default=60.0, gt=0)
     control_inputs: bool = False
