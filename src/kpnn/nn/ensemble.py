@@ -164,6 +164,15 @@ def members_of(model: keras.Model) -> tuple[keras.Model, ...]:
     return (model,)
 
 
+def is_one_of_k(model: keras.Model) -> bool:
+    """Whether a model's outputs are classes that exclude each other (softmax).
+
+    Args:
+        model: a model that `build_ensemble` or `build_kpnn` made.
+    """
+    return sparse_dag(members_of(model)[0]).one_of_k
+
+
 def dag_of(model: keras.Model) -> Dag:
     """The DAG that a model, or every member of an ensemble, was built on, with all costs 1.
 

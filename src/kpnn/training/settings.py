@@ -105,6 +105,27 @@ class Hyperparameters(Settings):
     batch_size: int = Field(64, ge=1)
 
 
+RECIPES: tuple[dict[str, Any], ...] = (
+    {"weight_prior": 3.0},
+    {"weight_prior": 0.1, "learning_rate": 0.003},
+    {"weight_prior": 10.0},
+    {"weight_prior": 1.0, "input_normalization": "standard"},
+    {
+        "initializer": "glorot_uniform",
+        "input_normalization": "none",
+        "weight_prior": 0.0,
+        "dropout": 0.2,
+        "dropout_on": "edges",
+        "learning_rate": 0.001,
+    },
+)
+"""What is known to work on one kind of data or another; the shipped configuration tries the same ones first.
+
+In their order: many cells, or many genes that each say a little; few genes that tell the classes apart; few cells; rare
+genes that say much; as CORNETO's tutorial trains.
+"""
+
+
 class NetworkSettings(Settings):
     """What all fits of an arm share.
 
