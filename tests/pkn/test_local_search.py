@@ -128,7 +128,7 @@ def test_with_local_search_the_optimum_is_the_same(case: Case) -> None:
         patch.setattr(phases, "_WORTH_SWAPPING", 0)
         patch.setattr(phases, "_SMALL_GAP", -1.0)
         patch.setattr(phases, "_SWAPS", 50)
-        selection = select_dag(pkn_of(case))
+        selection = select_dag(pkn_of(case), **case.rules)
     selection.verify()
     assert selection.objective == pytest.approx(AllSubsets(case).optimum)
 
