@@ -13,7 +13,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 include src/kpnn/app/project/Makefile
 
-.PHONY: test lint setup setup-dev
+.PHONY: test lint docs dist setup setup-dev setup-docs
 
 demo init check run mlflow viz: setup
 
@@ -26,9 +26,20 @@ lint: setup-dev ## ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup-docs ## build the documentation into site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	@echo "  Open site/index.html"
+
+dist: setup-docs ## build wheel and sdist into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
 setup: $(VENV)/.ready
 
 setup-dev: $(VENV)/.ready-dev
+
+setup-docs: $(VENV)/.ready-docs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"kpnn needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
@@ -42,4 +53,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV) with development tools: this takes a few minutes, once."
 	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.ready
+
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) with what documentation and release need: this takes a few minutes, once."
+	$(INSTALL) --editable '.[docs,release]'
 	@touch $@ $(VENV)/.ready

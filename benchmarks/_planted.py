@@ -137,7 +137,7 @@ def draw(condition: Condition, seed: int, sizes: Sizes) -> Study:
         pkn.inputs,
         (output,),
         donors,
-        totals,
+        depth=totals,
     )
     truth = simulation.truth
     planted = not condition.unplanted
@@ -201,7 +201,7 @@ def interferon_study(_sizes: Sizes) -> Study:
     totals, columns = np.asarray(counts.sum(axis=1)).ravel(), nodes.get_indexer(list(pkn.inputs))
     expression = Transform(size).apply(counts, totals)[:, columns]
     y, barcodes = labels.to_numpy()[:, None].astype(np.float32), labels.index.to_numpy().astype(str)
-    cells = LabelledCells(expression, y, barcodes, pkn.inputs, (str(labels.name),), None, totals)
+    cells = LabelledCells(expression, y, barcodes, pkn.inputs, (str(labels.name),), depth=totals)
     return Study(counts[:, columns], cells, dags, ("STAT1", "STAT2", "IRF9"), ())
 
 

@@ -118,7 +118,9 @@ def main() -> None:
             environment = f"quality_{name}"  # of its own: the project ships studies of some of these names
             for seed in range(42, 42 + options.seeds):
                 if seed == 42 or options.jitter:
-                    lay_out(project, environment, study, np.random.default_rng(seed) if options.jitter else None, controls)
+                    lay_out(
+                        project, environment, study, np.random.default_rng(seed) if options.jitter else None, controls
+                    )
                 seconds = run(project, environment, seed, pipelines)
                 rows.append({"study": name, "seed": seed} | results(project, environment) | {"seconds": round(seconds)})
                 print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1, float_format="%.4f"))

@@ -11,7 +11,7 @@ from kpnn.datasets.raw import EdgeListDataset, RawDataError
 from kpnn.errors import KpnnError, PknError
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Pkn
+from kpnn.pkn import Pkn, select_dag
 from kpnn.pkn.assembly import assemble_edges
 from kpnn.pkn.readers import read_edges
 
@@ -234,6 +234,29 @@ def test_pairs_that_stand_twice_are_joined_alike_by_a_pkn_and_an_assembly():
     assembled = assemble_edges(table, regulon, {"OUT": ["R"]})
     assert [tuple(edge) for edge in assembled.iloc[:2].itertuples(index=False)] == joined
     assert set(assembled["cost"].iloc[2:]) == {1.0}
+
+
+def test_evidence_keeps_the_known_pathway_among_dags_of_the_same_size(tmp_path):
+    """X must be kept for G1, so that without evidence STAT may hang below it, or below JAK, as cheaply."""
+    rows = [("R", "JAK", 20), ("R", "X", 5), ("JAK", "STAT", 12), ("X", "STAT", 1), ("X", "TF", 3), ("JAK", "TF2", 9)]
+    text = "parent,child,n\n" + "".join(f"{parent},{child},{n}\n" for parent, child, n in rows)
+    path = file(tmp_path, "s.csv", text)
+    regulon = pd.DataFrame([("STAT", "G1"), ("TF", "G2"), ("TF2", "G3")], columns=["parent", "child"])
+
+    def parents_of_stat(**options):
+        edges = assemble_edges(read_edges(path, **options), regulon, {"OUT": ["R"]})
+        selection = select_dag(Pkn.from_edges(edges))
+        assert selection.status == "optimal"
+        assert len(selection.dag.edges) == 9  # the same size whatever edges cost
+        return {parent for parent, child in pairs(selection.dag.edges) if child == "STAT"}
+
+    rule = {"column": "n", "rule": "number"}
+    for worst in (1.01, 2.0):
+        assert parents_of_stat(costs={**rule, "worst": worst}) == {"JAK"}
+    turned = {12: 1, 1: 12}
+    rows = [(parent, child, turned.get(n, n)) for parent, child, n in rows]
+    path = file(tmp_path, "t.csv", "parent,child,n\n" + "".join(f"{a},{b},{n}\n" for a, b, n in rows))
+    assert parents_of_stat(costs=rule) == {"X"}
 
 
 def knowledge(folder, **texts):

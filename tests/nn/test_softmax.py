@@ -25,6 +25,7 @@ from kpnn.nn import (
     set_edge_weights,
 )
 from kpnn.nn.layer import sparse_dag
+from kpnn.pkn import Dag
 
 CASES = {
     "plain": {},
@@ -178,3 +179,16 @@ def test_what_makes_no_sense_of_classes_that_exclude_each_other_is_said(random_d
             fit_kpnn(network(dag), genes, labels)
     with pytest.raises(SettingsError, match="None or 'balanced'"):
         fit_kpnn(network(dag), X, y, class_weight={0: 1.0, 1: 2.0})
+
+
+def test_balanced_classes_that_share_all_hidden_nodes_are_told_apart_from_the_start():
+    pairs = [(output, "H") for output in ("A", "B", "C")] + [("H", "P"), ("P", "G0_gene"), ("P", "G1_gene")]
+    dag = Dag.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), outputs=["A", "B", "C"])
+    y = np.eye(3)[np.arange(30) % 3]
+    X = np.column_stack([y[:, 0], y[:, 2]]) + np.random.default_rng(0).normal(0, 0.1, (30, 2))
+    model = build_kpnn(dag, output_activation="softmax", initializer="conducting", input_normalization="common")
+    np.testing.assert_allclose(predict(model, X), 1 / 3, rtol=1e-6)
+    history = fit_kpnn(
+        model, X, y, max_epochs=100, batch_size=30, learning_rate=0.02
+    )  # no minibatch breaks the balance
+    assert history.loss[-1] < np.log(3) - 0.3

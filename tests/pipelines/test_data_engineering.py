@@ -1,5 +1,6 @@
 """From raw files to matched cells, PKN, full DAG and folds, through the catalog as a user has it."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -285,3 +286,51 @@ def test_matched_cells_written_by_something_else_are_refused(folder):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(Exception, match=r"matched_cells.h5ad"):
         Study().load("matched_cells")
+
+
+def test_the_summary_says_what_was_read_of_the_network_and_how_much_of_the_data_it_covers(demo, caplog):
+    edges = pd.read_csv(demo / "Edgelist.csv")
+    edges.loc[len(edges)] = edges.iloc[0]
+    edges.to_csv(demo / "Edgelist.csv", index=False)
+    with caplog.at_level(logging.INFO, logger="kpnn"):
+        summary = Study().engineer()["data_summary"]
+    genes = {child for child in edges["child"] if child.endswith("_gene")}
+    measured = set(Study().load("raw_expression").genes)
+    common = len({gene.removesuffix("_gene") for gene in genes} & measured)
+    assert summary["coverage"] == {
+        "network_genes": len(genes),
+        "measured_genes": len(measured),
+        "common": common,
+    }
+    assert f"{common:,} of the network's {len(genes):,} genes are measured" in caplog.text
+    [read] = summary["network_files"]
+    assert (read["read"], read["kept"]) == (len(edges), len(edges) - 1)
+    assert "1 that stand there already" in read["said"]
+
+
+def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):
+    edges = pd.read_csv(demo / "Edgelist.csv")
+    below = edges[edges["child"].str.endswith("_gene")]
+    sets = {
+        parent: [child.removesuffix("_gene") for child in children]
+        for parent, children in below.groupby("parent")["child"]
+    }
+    lines = ["\t".join([f"SET_{name}", "http://x", *genes]) for name, genes in sets.items()]
+    (demo / "h.gmt").write_text("\n".join(lines) + "\n")
+    kind = {"type": "kpnn.datasets.raw.EdgeListDataset"}
+    more = {"edges": {**kind, "filepath": "data/01_raw/demo/h.gmt"}}
+    alone = Study(more=more).engineer(data_engineering={"new_roots": True})
+    assert alone["pkn"].outputs == ("RECEPTOR",)
+    assert set(alone["pkn"].hidden) <= {f"SET_{name}" for name in sets}
+    names = sorted(f"SET_{name}" for name in sets)
+    pd.DataFrame({"parent": "ALL", "child": names}).to_csv(demo / "above.csv", index=False)
+    more = {
+        "edges": {**kind, "filepath": None},
+        "signalling": {**kind, "filepath": "data/01_raw/demo/above.csv"},
+        "regulon": {**kind, "filepath": "data/01_raw/demo/h.gmt"},
+    }
+    under = Study(more=more).engineer(data_engineering={"new_roots": True})["pkn"]
+    assert set(under.hidden) == {*alone["pkn"].hidden, "ALL"}
+    assert [(row.parent, row.child) for row in under.edges.itertuples() if row.parent == "RECEPTOR"] == [
+        ("RECEPTOR", "ALL")
+    ]

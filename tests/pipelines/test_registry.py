@@ -44,3 +44,8 @@ def test_parameters_that_nodes_read_are_whole_groups(pipelines) -> None:
 
     read = {name for node in nodes_of(pipelines) for name in node.inputs if name.startswith("params:")}
     assert read <= {f"params:{group}" for group in GROUPS}
+
+
+def test_every_node_has_its_pipelines_name_as_a_tag(pipelines) -> None:
+    assert all(name in node.tags for name, pipeline in pipelines.items() for node in pipeline.nodes if name[0] != "_")
+    assert all(node.tags for node in pipelines["__default__"].nodes)

@@ -52,6 +52,24 @@ def test_an_undirected_graph_or_a_hyperedge_is_refused() -> None:
         from_corneto(graph)
 
 
+def test_undirected_edges_are_refused_in_graphs_in_memory_as_in_files() -> None:
+    import corneto as cn
+    import networkx as nx
+    from corneto.graph import EdgeType
+
+    graph = cn.Graph()
+    graph.add_edge("g", "A")
+    graph.add_edge("A", "R", type=EdgeType.UNDIRECTED)
+    with pytest.raises(PknError, match=r"corneto graph: 1 edges are undirected \(R and A\)"):
+        from_corneto(graph)
+    mixed = nx.DiGraph([("R", "A"), ("A", "g")])
+    mixed.edges["R", "A"]["directed"] = False
+    with pytest.raises(PknError, match=r"networkx graph: 1 edges are undirected \(R and A\)"):
+        from_networkx(mixed)
+    mixed.edges["R", "A"]["directed"] = True
+    assert from_networkx(mixed).outputs == ("R",)
+
+
 @settings(max_examples=80, deadline=None)
 @given(cases(with_rules=False))
 def test_the_full_dag_keeps_every_input_and_output_and_all_of_an_acyclic_pkn(case: Case) -> None:
@@ -75,7 +93,7 @@ def test_the_full_dag_of_a_cyclic_pkn_has_the_edges_from_one_level_to_the_next()
 def test_a_cyclic_pkn_all_of_whose_nodes_are_in_the_dag_can_be_extended() -> None:
     pairs = [("h0", "g0"), ("h0", "o0"), ("o0", "g0"), ("o0", "h0"), ("o1", "g0"), ("o1", "h0")]
     pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g0"], outputs=["o0", "o1"])
-    dag = select_dag(pkn, keep_edges=[("o1", "h0")]).dag
+    dag = select_dag(pkn, keep_edges=[("o1", "h0")], reach="any").dag
     assert set(dag.nodes) == set(pkn.nodes)
     edges = extended_dag(pkn, dag).edges
     assert set(pairs) - set(zip(edges["parent"], edges["child"], strict=True)) == {("h0", "o0")}

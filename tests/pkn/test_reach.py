@@ -14,12 +14,16 @@ from pkn_strategies import cases, pkn_of
 from test_known_instances import needs_data, pbmc68k
 
 from kpnn.errors import SelectionError
-from kpnn.pkn import Dag, Pkn, SelectionRules, select_dag
+from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, select_dag
+from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import without_barred_columns
 from kpnn.pkn.selection.model.hub_form import hub_form_applies
+from kpnn.pkn.selection.model.two_hubs import formulate_two_hubs
 from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
+from kpnn.pkn.selection.settings import SolveLimits
+from kpnn.pkn.selection.solvers.highs import solve_with_highs
 
 
 def pkn(*pairs: tuple[str, str], outputs: tuple[str, ...] = ("O", "P")) -> Pkn:
@@ -95,6 +99,14 @@ def test_an_unknown_reach_is_refused() -> None:
         select_dag(pkn(("O", "g"), ("P", "g")), reach="all")
 
 
+@settings(max_examples=20, deadline=None)
+@given(cases(with_rules=False, n_outputs=(1, 1)))
+def test_with_one_output_the_dag_is_the_same_bit_for_bit(case: Case) -> None:
+    one, other = (select_dag(pkn_of(case), reach=reach) for reach in ("any", "every"))
+    assert one.dag.fingerprint == other.dag.fingerprint == select_dag(pkn_of(case)).dag.fingerprint
+    assert one.sizes == other.sizes
+
+
 @settings(max_examples=50, deadline=None)
 @given(cases(with_rules=False, n_outputs=(2, 3), reach="every"))
 def test_no_pair_is_lost(case: Case) -> None:
@@ -136,6 +148,57 @@ def test_the_way_over_a_hub_finds_what_the_edge_form_alone_finds(case: Case) -> 
     assert truth is not None
     assert hub_form_applies(presolve(pkn_of(case), SelectionRules(reach="every")))
     assert select_dag(pkn_of(case), reach="every").objective == pytest.approx(truth)
+
+
+@st.composite
+def cases_with_two_hubs(draw: st.DrawFn) -> Case:
+    """Outputs whose paths meet anew above each of two parts of the inputs, and some other edges."""
+    n_outputs = draw(st.integers(2, 3))
+    outputs, hidden, genes = [f"o{i}" for i in range(n_outputs)], ["h0", "h1", "h2"], ["g0", "g1"]
+    edges = [("o0", "h0"), ("o0", "h1"), ("h0", "g0"), ("h1", "g1")]
+    # Two outputs meet at the hubs themselves; of three the last two may meet above.
+    gathers = "o1" if n_outputs == 2 else "h2"
+    edges += [(gathers, "h0"), (gathers, "h1"), *([] if n_outputs == 2 else [("o1", "h2"), ("o2", "h2")])]
+    others = [(a, b) for a in outputs + hidden for b in [*hidden, *genes] if a != b and (a, b) not in edges]
+    edges += draw(st.lists(st.sampled_from(others), max_size=4, unique=True))
+    pruned = Pkn.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), inputs=genes, outputs=outputs).pruned()
+    pairs = tuple(zip(pruned.edges["parent"], pruned.edges["child"], strict=True))
+    return Case(pairs, (1.0,) * len(pairs), pruned.inputs, pruned.outputs, reach="every")
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases_with_two_hubs())
+def test_the_cheapest_dag_is_found_where_paths_meet_twice_and_the_statement_of_two_hubs_holds_it(case: Case) -> None:
+    truth = AllSubsets(case)
+    source = pkn_of(case)
+    reduced = presolve(source, SelectionRules())
+    assert hub_form_applies(reduced)
+    selection = select_dag(source)
+    selection.verify()
+    assert (selection.status, selection.objective) == ("optimal", truth.optimum)
+    found = enumerate_dags(source, 40)
+    assert {frozenset(one.dag.hidden) for one in found.selections} == set(truth.neuron_sets(truth.optimum))
+    assert found.is_complete
+    # A cheapest DAG with one meeting edge more than outputs needs is a solution of the statement.
+    n_meeting = [cost - len(case.inputs) - len(names) for names, cost in truth.neuron_sets(truth.optimum).items()]
+    if len(case.outputs) in n_meeting:
+        statement = formulate_two_hubs(reduced, np.ones(len(source.nodes), dtype=bool))
+        search = solve_compact(
+            statement, solve_with_highs, SolveLimits(10, 0.0, 1, 0), phases=["relaxation", "integer"]
+        )
+        assert search.objective <= truth.optimum + 1e-9
+
+
+def test_where_no_node_is_below_all_outputs_two_hubs_prove_what_one_cannot() -> None:
+    apart = pkn(("O", "A"), ("O", "B"), ("P", "A"), ("P", "B"), ("A", "g"), ("B", "h"))
+    selection = select_dag(apart)
+    assert (selection.status, selection.objective) == ("optimal", 6)
+    beyond = pkn(*[(a, b) for a in "OP" for b in "ABC"], *zip("ABC", "ghi", strict=True))
+    reduced = presolve(beyond, SelectionRules())
+    statement = formulate_two_hubs(reduced, np.ones(len(beyond.nodes), dtype=bool))
+    search = solve_compact(statement, solve_with_highs, SolveLimits(10, 0.0, 1, 0), phases=["relaxation", "integer"])
+    assert search.is_infeasible
+    assert select_dag(beyond).objective == 9
 
 
 def test_columns_that_are_barred_leave_with_their_arcs_and_rows() -> None:

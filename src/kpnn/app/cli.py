@@ -1,10 +1,9 @@
-"""Kedro's `run`, with errors that a user can mend shown as one message instead of a traceback."""
+"""The commands: Kedro's `run`, with errors that a user can mend shown as one message; `init` and `check`."""
 
 from __future__ import annotations
 
-import logging
 import os
-import traceback
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,16 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.framework.project import configure_project, pipelines, settings
-from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
-from kpnn.app.endings import full_disk, hiding_credentials, interrupted, terminable
-from kpnn.errors import KpnnError, SettingsError, near_names
-
-
-class _WrongSettings(click.ClickException):
-    exit_code = 2  # as of a wrong option
-
-
-def _explanation(error: BaseException) -> KpnnError | DatasetError | None:
-    """The innermost error whose message is meant for the user in a chain of exceptions, or None if there is none."""
-    found: KpnnError | DatasetError | None = None
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, KpnnError) or (found is None and isinstance(link, DatasetError)):
-            found = link
-        link = link.__cause__ or link.__context__
-    return found
+from kpnn.app.check.command import check
+from kpnn.app.endings import terminable
+from kpnn.app.init.command import init
+from kpnn.app.messages import as_messages
+from kpnn.errors import SettingsError, near_names
+from kpnn.settings import CONFIG_LOADER_ARGS
+from kpnn.studies import StudyConfigLoader
 
 
 def _run(**options: Any) -> Any:
@@ -42,21 +30,29 @@ def _run(**options: Any) -> Any:
         options |= {"pipelines": [options["pipeline"]], "pipeline": None}
     # Paths in parameters and in MLflow's address are relative to the project, from whichever folder in it one runs.
     os.chdir(find_kedro_project(Path.cwd()) or Path.cwd())
-    try:
+    with as_messages():
         _check_environment(options)
         _check_names(options)
+        begun = time.time()
         with terminable():
-            return kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
-    except KeyboardInterrupt as end:
-        raise interrupted(end) from None
-    except Exception as error:
-        explanation = _explanation(error) or full_disk(error)
-        if explanation is None:
-            raise hiding_credentials(error) from None
-        if _debugging():
-            click.secho(traceback.format_exc(), nl=False, err=True)
-        kind = _WrongSettings if isinstance(explanation, SettingsError) else click.ClickException
-        raise kind(str(explanation)) from error
+            result = kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
+        _say_report(options, begun)
+        return result
+
+
+def _say_report(options: dict[str, Any], begun: float) -> None:
+    """Says where the report is, if this run wrote one."""
+    source = Path(options["conf_source"] or settings.CONF_SOURCE)
+    if not source.is_dir() or not any("report" in pipelines[name].all_outputs() for name in _pipelines_of(options)):
+        return
+    config = StudyConfigLoader(str(source), options["env"] or os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
+    report = Path(config["catalog"].get("report", {}).get("filepath", ""))
+    if report.is_file() and report.stat().st_mtime >= begun:
+        click.echo(f"Report: {report.absolute()}")
+
+
+def _pipelines_of(options: dict[str, Any]) -> list[str]:
+    return list(options["pipelines"] or ["__default__"])
 
 
 def _check_environment(options: dict[str, Any]) -> None:
@@ -75,7 +71,7 @@ def _check_environment(options: dict[str, Any]) -> None:
 
 def _check_names(options: dict[str, Any]) -> None:
     """Raises SettingsError where pipelines, nodes or data sets are asked for that are not there; all are named."""
-    asked_pipelines = options["pipelines"] or ["__default__"]
+    asked_pipelines = _pipelines_of(options)
     problems = _unknown("--pipeline", asked_pipelines, pipelines)
     if not problems:
         chosen = sum((pipelines[name] for name in asked_pipelines), start=Pipeline([]))
@@ -99,10 +95,6 @@ def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[st
     return [f"{option} {name}: no such name; {near_names(name, names)}" for name in asked if name not in names]
 
 
-def _debugging() -> bool:
-    return logging.getLogger("kpnn").isEnabledFor(logging.DEBUG)
-
-
 @click.group(context_settings=CONTEXT_SETTINGS, name="kpnn")
 def cli() -> None:
     """Command line of the kpnn project."""
@@ -111,7 +103,8 @@ def cli() -> None:
 run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)
 """Kedro itself looks for the command under this name, where the project is run without `kedro`."""
 
-cli.add_command(run)
+for command in (run, init, check):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +38,9 @@ class TrainedFold:
     held_out: np.ndarray
     hyperparameters: Hyperparameters
 
+    def __reduce__(self) -> tuple[Callable[[bytes], TrainedFold], tuple[bytes]]:
+        return _sent, (pickle.dumps(tuple(getattr(self, field.name) for field in fields(self))),)
+
     @property
     def dag(self) -> Dag:
         """The network's DAG."""
@@ -49,6 +54,13 @@ class TrainedFold:
         from kpnn.nn import members_of
 
         return members_of(self.model)
+
+
+def _sent(packed: bytes) -> TrainedFold:
+    """A fold that came from another process; Keras must not be met there before its backend is chosen."""
+    import kpnn.nn  # noqa: F401
+
+    return TrainedFold(*pickle.loads(packed))
 
 
 def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:

@@ -14,6 +14,8 @@ from kpnn.nn.engine.layout import Layout
 INITIALIZERS = ("glorot_uniform", "lecun_uniform", "he_uniform", "standard_normal", "conducting")
 
 _SMALL = 0.1
+_SPREAD = 0.5
+"""By how much classes that exclude each other start apart."""
 _STEP = 1e-6
 
 
@@ -40,6 +42,8 @@ def start_of(
     seed: int,
     activations: Sequence[Activation],
     signs: np.ndarray | None = None,
+    *,
+    one_of_k: bool = False,
 ) -> Start:
     """Draws a weight for every edge and a bias for every neuron.
 
@@ -57,7 +61,9 @@ def start_of(
     their start and as far from it as it is from 0, weights from n genes around 0 with variance 1 / n: a strong prior
     leaves ridge regression on the genes, along the paths that the knowledge draws. All neurons start in the direction
     of the output. In a signed network an edge takes the size of its start and its own sign, and genes start at
-    0.1 / sqrt(n), because the sign of a weight of 0 cannot be held.
+    0.1 / sqrt(n), because the sign of a weight of 0 cannot be held. Outputs that are classes which exclude each other
+    weigh their children by 0.5 to 1.5 times the above, in their order: what all classes weigh alike cancels in a
+    softmax, so a neuron below all of them would learn nothing until chance told them apart.
 
     Args:
         layout: the DAG's arrays.
@@ -65,13 +71,14 @@ def start_of(
         seed: of a generator of its own; the same seed gives the same weights.
         activations: of every neuron; `conducting` alone looks at them.
         signs: known sign of each edge of a signed network, 0 where unknown, shape (n_edges,); None: it is not signed.
+        one_of_k: whether the outputs are classes that exclude each other.
 
     Raises:
         SettingsError: there is no such initializer, or a hidden neuron's activation cannot conduct: it is flat or has
             a corner at 0.
     """
     if initializer == "conducting":
-        return _conducting(layout, activations, signs)
+        return _conducting(layout, activations, signs, one_of_k=one_of_k)
     generator, zeros = np.random.default_rng([seed, 0]), np.zeros(layout.n_edges)
     if initializer == "standard_normal":
         weights, biases = generator.standard_normal(layout.n_edges), generator.standard_normal(layout.n_neurons)
@@ -97,7 +104,9 @@ def _limits(layout: Layout, initializer: str) -> np.ndarray:
     raise SettingsError(f"no initializer named {initializer!r}; choose one of {', '.join(INITIALIZERS)}")
 
 
-def _conducting(layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None) -> Start:
+def _conducting(
+    layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None, *, one_of_k: bool
+) -> Start:
     is_output = np.isin(np.arange(layout.n_neurons), layout.outputs)
     stuck = {each.name for each, top in zip(activations, is_output, strict=True) if not top and not _conducts(each)}
     if stuck:
@@ -117,6 +126,10 @@ def _conducting(layout: Layout, activations: Sequence[Activation], signs: np.nda
     means[~from_gene] = 1.0 / (slopes[below] * np.sqrt(n_neurons))
     variances[~from_gene] = means[~from_gene] ** 2
     variances[from_gene] = 1.0 / n_genes
+    if one_of_k:
+        factors = np.ones(layout.n_neurons)
+        factors[layout.outputs] = np.linspace(1 - _SPREAD, 1 + _SPREAD, len(layout.outputs))
+        means[~from_gene] *= factors[neurons]
     if signs is not None:
         means = np.where(signs == 0, means, signs * means)
     weights = means.copy()

@@ -115,7 +115,8 @@ class SparseDag(keras.layers.Layer):
     @cached_property
     def start(self) -> Start:
         """Where training starts, and what a prior on the weights expects."""
-        return start_of(self.layout, self.initializer, self.seed, self.neuron_activations, self.edge_signs)
+        how = (self.initializer, self.seed, self.neuron_activations, self.edge_signs)
+        return start_of(self.layout, *how, one_of_k=self.one_of_k)
 
     @property
     def prior_strength(self) -> float:

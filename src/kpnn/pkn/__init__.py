@@ -4,6 +4,7 @@ from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_netw
 from kpnn.pkn.dag import Dag, percent_saved
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
+from kpnn.pkn.largest_dag.search import LargestDag, most_edges_dag
 from kpnn.pkn.network import CleanUp, Pkn
 from kpnn.pkn.output_inputs import inputs_per_output
 from kpnn.pkn.rewiring import RewiredPkn, rewired_pkn
@@ -18,6 +19,7 @@ __all__ = [
     "CleanUp",
     "Dag",
     "DagSelection",
+    "LargestDag",
     "Pkn",
     "RandomDags",
     "RewiredPkn",
@@ -31,6 +33,7 @@ __all__ = [
     "gene_of",
     "induced_dag",
     "inputs_per_output",
+    "most_edges_dag",
     "percent_saved",
     "random_dags",
     "rewired_pkn",

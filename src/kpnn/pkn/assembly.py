@@ -87,7 +87,10 @@ def with_genes_named(edges: pd.DataFrame, suffix: str) -> pd.DataFrame:
 def _chosen(receptors: Mapping[str, Sequence[str]], proteins: set[str], source: str) -> dict[str, list[str]]:
     if not receptors or not all(receptors.values()):
         empty = [name for name, found in receptors.items() if not found]
-        raise PknError(f"{source}: no receptors named{' for ' + some_names(empty) if empty else ''}")
+        raise PknError(
+            f"{source}: no receptors named{' for ' + some_names(empty) if empty else ''}; say in "
+            "data_engineering.receptors through which proteins (or sets) each output is reached"
+        )
     taken = [name for name in receptors if name in proteins]
     if taken:
         raise PknError(f"{source}: output {some_names(taken)} is the name of a protein; an output is a node of its own")

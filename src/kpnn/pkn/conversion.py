@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from kpnn.errors import PknError
+from kpnn.errors import PknError, some_names
 from kpnn.pkn.network import Pkn
 
 
@@ -36,7 +36,7 @@ def from_networkx(
         outputs: the output nodes; by default the nodes with the role `output`, else all roots.
 
     Raises:
-        PknError: the graph is undirected, or makes no PKN.
+        PknError: the graph or an edge (`directed` or `is_directed` is false) is undirected, or it makes no PKN.
     """
     if not graph.is_directed():
         raise PknError("networkx graph: undirected; a PKN needs edges from parent to child")
@@ -44,6 +44,14 @@ def from_networkx(
         (str(parent), str(child), data.get("sign", 0), data.get("cost", 1.0))
         for parent, child, data in graph.edges(data=True)
     ]
+    _refuse_undirected(
+        [
+            (str(parent), str(child))
+            for parent, child, data in graph.edges(data=True)
+            if not data.get("is_directed", data.get("directed", True))
+        ],
+        "networkx graph",
+    )
     table = pd.DataFrame(rows, columns=["parent", "child", "sign", "cost"])
     roles = {str(node): role for node, role in graph.nodes(data="role") if role is not None}
     if inputs is None:
@@ -81,14 +89,16 @@ def from_corneto(graph: Any, *, inputs: Iterable[str] | None = None, outputs: It
         outputs: the output nodes; by default those with an edge to nowhere, else all roots.
 
     Raises:
-        PknError: a hyperedge, or the graph makes no PKN.
+        PknError: a hyperedge or an undirected edge, or the graph makes no PKN.
     """
-    rows, entries, exits = [], [], []
+    rows, entries, exits, undirected = [], [], [], []
     for position, (sources, targets) in enumerate(graph.E):
         if len(sources) > 1 or len(targets) > 1:
             raise PknError(f"corneto graph: edge {position} joins more than two nodes; a PKN has none of these")
         if sources and targets:
             attributes = graph.get_attr_edge(position)
+            if attributes.get("__edge_type", "directed") != "directed":
+                undirected.append((str(next(iter(targets))), str(next(iter(sources)))))
             rows.append(
                 (
                     str(next(iter(targets))),
@@ -101,6 +111,7 @@ def from_corneto(graph: Any, *, inputs: Iterable[str] | None = None, outputs: It
             entries.append(str(next(iter(targets))))
         elif sources:
             exits.append(str(next(iter(sources))))
+    _refuse_undirected(undirected, "corneto graph")
     table = pd.DataFrame(rows, columns=["parent", "child", "sign", "cost"])
     return Pkn.from_edges(
         table,
@@ -108,3 +119,9 @@ def from_corneto(graph: Any, *, inputs: Iterable[str] | None = None, outputs: It
         outputs=(exits or None) if outputs is None else outputs,
         source="corneto graph",
     )
+
+
+def _refuse_undirected(pairs: list[tuple[str, str]], source: str) -> None:
+    if pairs:
+        named = some_names([f"{one} and {other}" for one, other in pairs], 3)
+        raise PknError(f"{source}: {len(pairs):,} edges are undirected ({named}); a PKN needs directions")

@@ -117,18 +117,31 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
     if _has_cycles(pkn, rows):
-        depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
-        place = np.array(
-            [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
-            dtype=float,
-        )
-        # Inputs have no children: below everything they may keep all of their parents.
-        place[paths.is_input] = np.inf
-        rank = np.empty(len(place), dtype=np.int64)
-        rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+        rank = ranks_around(pkn, paths, dag)
         rows = rows[rank[pkn.parent_codes[rows]] < rank[pkn.child_codes[rows]]]
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
     return Dag.from_edges(Pkn(edges, pkn.inputs, pkn.outputs).pruned().edges, outputs=pkn.outputs)
+
+
+def ranks_around(pkn: Pkn, paths: PathEdges, dag: Dag) -> np.ndarray:
+    """Ranks of all nodes of a PKN, shape (n_nodes,), down which every edge of a DAG runs.
+
+    Args:
+        pkn: the PKN that the DAG was selected from.
+        paths: of the PKN.
+        dag: the DAG; its nodes are ordered by the longest path from an output, the others stand half a step below their
+            breadth-first level; ties are broken by name.
+    """
+    depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
+    place = np.array(
+        [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
+        dtype=float,
+    )
+    # Inputs have no children: below everything they may keep all of their parents.
+    place[paths.is_input] = np.inf
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+    return rank
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:

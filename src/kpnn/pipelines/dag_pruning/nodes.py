@@ -27,6 +27,7 @@ from kpnn.pkn import (
     select_dag,
     size_path,
 )
+from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.training.controls import ControlSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ _log = logging.getLogger(__name__)
 
 _SIZE_CURVE = (1, 2, 3)
 """Steps of the size curve where `dag_selection.size_path` names none."""
+
+_LEAST_SHARE = 0.1
+"""Of the time limit, for other DAGs that are as good, however long the first took."""
 
 _FEW_MOVED = 0.5
 """Below this share of moved edges a rewired PKN is much like the PKN itself."""
@@ -89,12 +93,24 @@ def find_alternatives(
             max(settings.alternatives.most, others + 1),
             tolerance=settings.alternatives.tolerance,
             rules=settings.rules,
-            **settings.tie_break_options,
+            **_time_for_alternatives(selection, settings),
         )
     except SelectionError as error:
         # The DAG to train is there; what else would be as good is an extra that must not end the study.
         _log.warning("other optimal DAGs are not looked for: %s", error)
         return Alternatives((), False, unknown)
+
+
+def _time_for_alternatives(selection: DagSelection, settings: DagSelectionSettings) -> TieBreakOptions:
+    """Where each input must reach several outputs, other DAGs share the time limit with the selected one.
+
+    The limit holds for finding the optimum again, and again for all that follows; what is not settled by then is said.
+    """
+    options = settings.tie_break_options
+    if settings.rules.demands_every_output(selection.pkn):
+        left = settings.time_limit - selection.seconds["total"]
+        options["time_limit"] = max(left / 2, _LEAST_SHARE * settings.time_limit)
+    return options
 
 
 def say_membership(selection: DagSelection, alternatives: Alternatives) -> pd.DataFrame:

@@ -22,7 +22,8 @@ def joined_knowledge(
         edges: a whole network, or sets of genes; None where there is none.
         signalling: who acts on whom, or which set of genes holds which; None where there is none.
         regulon: regulators and their targets, or sets of genes; None where there is none.
-        settings: the receptors of each output, and how input nodes are named.
+        settings: the receptors of each output (or `new_roots`, which puts outputs above the roots of what is joined
+            here), and how input nodes are named.
 
     Returns:
         `parent`, `child`, `sign` and perhaps `cost`; `attrs` hold `source`, the `sources` and their `accounts`.
@@ -42,7 +43,7 @@ def joined_knowledge(
         joined = with_genes_named(edges, settings.input_suffix) if edges.attrs.get("children_are_genes") else edges
     else:
         assert regulon is not None
-        receptors = settings.receptors or (None if signalling is None else {})
+        receptors = settings.receptors or (None if signalling is None or settings.new_roots else {})
         joined = assemble_edges(signalling, regulon, receptors, suffix=settings.input_suffix, source=source)
     accounts = [table.attrs["account"] for table in tables if isinstance(table.attrs.get("account"), ReadAccount)]
     joined = joined.copy(deep=False)

@@ -20,7 +20,8 @@ from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, wit
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
-from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, shortest_path_dag
+from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
+from kpnn.pkn.coverage import Coverage
 from kpnn.simulation import control_inputs
 
 if TYPE_CHECKING:
@@ -61,13 +62,17 @@ def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngi
     outputs = list(node_of.values())
     grown = with_new_roots(edges, outputs, source=source) if settings.new_roots else edges
     pkn = state_pkn(grown, outputs, suffix=settings.input_suffix, source=source)
-    return StatedNetwork(pkn, tuple(edges.attrs.get("sources", [source])), node_of)
+    sources, accounts = (
+        tuple(edges.attrs.get(what, usual)) for what, usual in (("sources", [source]), ("accounts", []))
+    )
+    return StatedNetwork(pkn, sources, node_of, accounts)
 
 
 def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEngineeringSettings) -> MatchedStudy:
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     node_of = {gene_of(node, settings.input_suffix): node for node in network.pkn.inputs}
     named, expression = labels.of_cells.named(network.node_of), labels.expression
+    coverage = Coverage.of(node_of, expression.genes)
     matched = match(
         expression,
         named.table,
@@ -81,14 +86,28 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     pkn = network.pkn.pruned(node_of[gene] for gene in matched.genes)
     genes = list(pkn.genes(settings.input_suffix))
     cells = matched.restricted_to(genes, "genes that reach an output")
-    return MatchedStudy(cells, named, network.pkn, pkn, (expression.source, named.source, *network.sources))
+    logger.info("%s", coverage)
+    sources = (expression.source, named.source, *network.sources)
+    return MatchedStudy(cells, named, network.pkn, pkn, sources, coverage, network.accounts)
 
 
-def prepare_study(matched: MatchedStudy, cross_validation: FoldSettings) -> PreparedStudy:
-    """Finds the full DAG (all of the PKN, or the shortest paths of one with cycles) and splits the cells into folds."""
+def prepare_study(
+    matched: MatchedStudy, settings: DataEngineeringSettings, cross_validation: FoldSettings
+) -> PreparedStudy:
+    """Splits the cells into folds and finds the full DAG: all of the PKN, or of one with cycles the part asked for."""
     groups = None if matched.labels.groups is None else matched.labels.groups.iloc[:, 0]
     folds = make_folds(matched.cells.labels, cross_validation, groups)
-    return PreparedStudy(matched, shortest_path_dag(matched.pkn), folds)
+    if settings.full_dag == "shortest_paths":
+        return PreparedStudy(matched, shortest_path_dag(matched.pkn), None, folds)
+    largest = most_edges_dag(matched.pkn, time_limit=settings.full_dag_time_limit)
+    logger.info(
+        "full DAG: %s of %s edges, %s, %.1f s",
+        f"{len(largest.dag.edges):,}",
+        f"{len(matched.pkn.edges):,}",
+        "proven to be the most" if largest.status == "optimal" else f"at most {largest.bound:,} fit",
+        largest.seconds,
+    )
+    return PreparedStudy(matched, largest.dag, largest.bound, folds)
 
 
 def finish(
@@ -132,6 +151,9 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
             {"name": name, "nodes": len(net.nodes), "edges": len(net.edges), "inputs": len(net.inputs)}
             for name, net in networks
         ],
+        "full_dag": _account_of_full_dag(study, settings),
+        "coverage": asdict(matched.coverage),
+        "network_files": [asdict(account) | {"said": str(account)} for account in matched.accounts],
         "genes_per_output": {name: inputs_per_output(net) for name, net in networks},
         "classes": _class_sizes(matched),
         "labels": _summary_of_labels(matched),
@@ -140,6 +162,15 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }
+
+
+def _account_of_full_dag(study: PreparedStudy, settings: DataEngineeringSettings) -> dict[str, Any]:
+    """Which part of the network the full DAG is, and how large such a part can be."""
+    n_edges, most = len(study.full_dag.edges), study.most_edges
+    account = {"choice": settings.full_dag, "edges": n_edges, "edges_of_network": len(study.matched.pkn.edges)}
+    if most is None:
+        return account
+    return {**account, "status": "optimal" if most <= n_edges else "time_limit", "bound": most}
 
 
 def _class_sizes(matched: MatchedStudy) -> dict[str, int]:

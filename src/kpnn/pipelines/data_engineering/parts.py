@@ -9,6 +9,8 @@ import pandas as pd
 from kpnn.cells import ClassLabels, Expression, Matched, StreamedMatch
 from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pkn import Dag, Pkn
+from kpnn.pkn.account import ReadAccount
+from kpnn.pkn.coverage import Coverage
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +34,13 @@ class StatedNetwork(HandedOn):
         pkn: its edges, inputs and outputs.
         sources: the files.
         node_of: label column -> the output node that predicts it.
+        accounts: what was read of the files, and what was left out.
     """
 
     pkn: Pkn
     sources: tuple[str, ...]
     node_of: dict[str, str]
+    accounts: tuple[ReadAccount, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,8 @@ class MatchedStudy(HandedOn):
         stated_pkn: the network as the files have it.
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
+        coverage: how the network's genes and those of the expression file meet.
+        accounts: as in `StatedNetwork`.
     """
 
     cells: Matched | StreamedMatch
@@ -56,6 +62,8 @@ class MatchedStudy(HandedOn):
     stated_pkn: Pkn
     pkn: Pkn
     sources: tuple[str, ...]
+    coverage: Coverage
+    accounts: tuple[ReadAccount, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +73,11 @@ class PreparedStudy(HandedOn):
     Attributes:
         matched: its cells and its network.
         full_dag: the DAG of the `full` arm.
+        most_edges: with `full_dag: most_edges`, no DAG of the network holds more edges; else None.
         folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
     """
 
     matched: MatchedStudy
     full_dag: Dag
+    most_edges: int | None
     folds: pd.DataFrame

@@ -33,7 +33,7 @@ def create_pipeline() -> Pipeline:
                 "matched_study",
                 name="match_cells",
             ),
-            node(nodes.prepare_study, ["matched_study", _FOLDS], "prepared_study", name="prepare_study"),
+            node(nodes.prepare_study, ["matched_study", _SETTINGS, _FOLDS], "prepared_study", name="prepare_study"),
             node(
                 nodes.finish,
                 ["prepared_study", _SETTINGS],

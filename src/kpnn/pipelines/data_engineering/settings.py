@@ -23,6 +23,8 @@ class DataEngineeringSettings(LabelSettings):
     library_size: LibrarySize = "median"
     min_counts_per_cell: float = CountLimits.min_counts_per_cell
     min_cells_per_gene: int = CountLimits.min_cells_per_gene
+    full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
+    full_dag_time_limit: float = Field(default=60.0, gt=0)
     control_inputs: bool = False
     control_seed: int = Field(default=42, ge=0)
     in_memory_cells: int = Field(default=200_000, ge=0)

@@ -79,7 +79,7 @@ class SelectionRules(Settings):
     max_depth: _Count | None = None
     max_parents: _Count | None = None
     coverage: _Count = 1
-    reach: Annotated[Reach, _one_of(Reach)] = "any"
+    reach: Annotated[Reach, _one_of(Reach)] = "every"
 
     def demands_every_output(self, pkn: Pkn) -> bool:
         """Whether an input may have to reach more than one output."""

@@ -7,8 +7,7 @@ import time
 import highspy
 import numpy as np
 
-from kpnn.pkn.selection.model.formulation import Formulation
-from kpnn.pkn.selection.model.programme import SolverOutcome
+from kpnn.pkn.selection.model.programme import SolverOutcome, Statement
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.solvers.highs import highs, pass_model
 
@@ -24,7 +23,7 @@ class Relaxation:
     the method's tolerance.
     """
 
-    def __init__(self, formulation: Formulation, *, threads: int, seed: int) -> None:
+    def __init__(self, formulation: Statement, *, threads: int, seed: int) -> None:
         self._formulation = formulation
         self._rows = LinearRows()
         self._rows.extend(formulation.rows)
@@ -85,7 +84,7 @@ class Relaxation:
         return SolverOutcome(x, bound, False, x is not None, reduced_cost)
 
 
-def dual_bound(formulation: Formulation, rows: LinearRows, duals: np.ndarray) -> tuple[float, np.ndarray]:
+def dual_bound(formulation: Statement, rows: LinearRows, duals: np.ndarray) -> tuple[float, np.ndarray]:
     """The bound that any multipliers of the rows prove, and the reduced costs that go with it.
 
     Args:

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.settings import SolveLimits
+
+
+class Statement(Protocol):
+    """Columns and rows of a mixed-integer linear programme, such as `Formulation`."""
+
+    @property
+    def cost(self) -> np.ndarray:
+        """Of each column, shape (n_columns,); their sum is to be least."""
+
+    @property
+    def low(self) -> np.ndarray:
+        """Lower bounds of the columns, shape (n_columns,)."""
+
+    @property
+    def high(self) -> np.ndarray:
+        """Upper bounds of the columns, shape (n_columns,)."""
+
+    @property
+    def is_integer(self) -> np.ndarray:
+        """Which columns are whole numbers, shape (n_columns,), bool."""
+
+    @property
+    def rows(self) -> LinearRows:
+        """The rows, before any cuts."""
+
+    @property
+    def n_columns(self) -> int:
+        """Number of variables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +55,7 @@ class IntegerProgramme:
         on_progress: is told the bound (without the formulation's constant) as it rises, by solvers that can.
     """
 
-    formulation: Formulation
+    formulation: Statement
     rows: LinearRows
     low: np.ndarray
     high: np.ndarray

@@ -6,8 +6,7 @@ import highspy
 import numpy as np
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.selection.model.formulation import Formulation
-from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome
+from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome, Statement
 from kpnn.pkn.selection.model.rows import LinearRows
 
 
@@ -57,7 +56,7 @@ def highs(threads: int, seed: int) -> highspy.Highs:
 
 def pass_model(
     solver: highspy.Highs,
-    formulation: Formulation,
+    formulation: Statement,
     rows: LinearRows,
     *,
     low: np.ndarray,

@@ -10,8 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.selection.model.formulation import Formulation
-from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome
+from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome, Statement
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.progress import log_lines
 from kpnn.pkn.selection.settings import SolveLimits
@@ -84,7 +83,7 @@ class Shrunk:
         return SolverOutcome(x, bound + self.cost_of_fixed, False, is_optimal)
 
 
-def shrink(formulation: Formulation, rows: LinearRows, low: np.ndarray, high: np.ndarray) -> Shrunk:
+def shrink(formulation: Statement, rows: LinearRows, low: np.ndarray, high: np.ndarray) -> Shrunk:
     """Leaves out fixed columns and redundant rows, so that small licences go further.
 
     Args:

@@ -1,0 +1,132 @@
+"""The reference of the library: a page per room, and all errors with what they say."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOMS = ("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting")
+"""The library's packages, in the order in which a study goes through them."""
+
+NAMES_OF_TRAINING = (
+    "kpnn.cells.folds.FoldSettings",
+    "kpnn.cells.folds.make_folds",
+    "kpnn.training.data.LabelledCells",
+    "kpnn.training.settings.EvaluationSettings",
+    "kpnn.training.settings.Hyperparameters",
+    "kpnn.training.settings.TuningSettings",
+    "kpnn.training.controls.ControlSettings",
+    "kpnn.training.controls.Arm",
+    "kpnn.training.controls.control_arms",
+    "kpnn.training.cross_validation.cross_validate",
+    "kpnn.training.results.FoldStore",
+    "kpnn.training.results.FoldResult",
+    "kpnn.training.results.ArmResult",
+    "kpnn.training.ensemble.predict_ensemble",
+)
+"""`kpnn.training` has no `__all__`: what a notebook needs of it."""
+
+
+@dataclass(frozen=True)
+class ErrorMessage:
+    """One `raise` in the sources.
+
+    Attributes:
+        error: class of the error.
+        room: package that raises it.
+        message: what it says; `…` where something is filled in.
+    """
+
+    error: str
+    room: str
+    message: str
+
+
+def public_names(room: str) -> list[str]:
+    """The dotted names that a room's page describes.
+
+    Args:
+        room: one of `ROOMS`.
+    """
+    if room == "training":
+        return list(NAMES_OF_TRAINING)
+    return [f"kpnn.{room}.{name}" for name in importlib.import_module(f"kpnn.{room}").__all__]
+
+
+def api_page(room: str) -> str:
+    """A room's page, as Markdown that mkdocstrings fills in.
+
+    Args:
+        room: one of `ROOMS`.
+    """
+    lines = [f"# kpnn.{room}", "", f"{(importlib.import_module(f'kpnn.{room}').__doc__ or '').strip()}", ""]
+    for name in public_names(room):
+        lines += [f"::: {name}", ""]
+    return "\n".join(lines)
+
+
+def errors_page(source: Path) -> str:
+    """The page of errors, as Markdown.
+
+    Args:
+        source: the folder `src/kpnn`.
+    """
+    lines = [
+        "# Errors",
+        "",
+        "Whatever a user can cause and mend is a `KpnnError`: one message that says what was found, where, and what to do. On the "
+        "command line it stands alone, without a traceback (`kedro run` ends with code 1; with 2 where a parameter or an option is "
+        "wrong). Search this page for a part of the message that you see; `…` stands for names, numbers and files.",
+        "",
+    ]
+    messages = list(error_messages(source))
+    for name, text in _error_classes(source):
+        of_class = [one for one in messages if one.error == name]
+        lines += [f"## {name}", "", text, ""]
+        for room in dict.fromkeys(one.room for one in of_class):
+            lines += [f"**{room}**", ""]
+            lines += [f"- {_escaped(one.message)}" for one in of_class if one.room == room]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def error_messages(source: Path) -> Iterator[ErrorMessage]:
+    """Every message that is raised directly, once each, in the order of rooms and files.
+
+    Args:
+        source: the folder `src/kpnn`.
+    """
+    known = {name for name, _ in _error_classes(source)}
+    seen = set()
+    for path in sorted(source.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args):
+                continue
+            name = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
+            message = _words(node.exc.args[0])
+            if name in known and any(letter.isalpha() for letter in message) and (name, message) not in seen:
+                seen.add((name, message))
+                yield ErrorMessage(name, ".".join(("kpnn", *path.relative_to(source).parts[:-1])), message)
+
+
+def _error_classes(source: Path) -> list[tuple[str, str]]:
+    tree = ast.parse((source / "errors.py").read_text(encoding="utf-8"))
+    return [(node.name, ast.get_docstring(node) or "") for node in tree.body if isinstance(node, ast.ClassDef)]
+
+
+def _words(node: ast.expr) -> str:
+    """The text of a literal, with `…` for what is filled in; empty where nothing of it stands in the source."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_words(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _words(node.left) + _words(node.right)
+    return "…"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\*_{}[]<>#|$" else letter for letter in " ".join(text.split()))

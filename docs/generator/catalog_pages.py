@@ -1,0 +1,106 @@
+"""The reference of files: every entry of the catalog, from `conf/base/catalog.yml` and the comments in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_SECTION = re.compile(r"^# --- (?P<title>.+?)(?: -{2,})?$")
+_ENTRY = re.compile(r'^"?(?P<name>[A-Za-z{][\w{}.]*)"?:(?:\s*#\s*(?P<comment>.*))?\s*$')
+_COMMENT = re.compile(r"^#\s*(?P<comment>.*)$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the catalog.
+
+    Attributes:
+        name: as pipelines use it; `{arm}` stands for `full`, `pruned`.
+        section: the comment above its group of entries, which begins with the pipeline that writes them.
+        meaning: the comment beside it.
+        type: class of the data set, without its package.
+        filepath: where it lies, with `<study>` for the study's name; empty: in memory, or not used by default.
+        layer: of kedro-viz.
+    """
+
+    name: str
+    section: str
+    meaning: str
+    type: str
+    filepath: str
+    layer: str
+
+
+def catalog_page(catalog: Path) -> str:
+    """The page, as Markdown.
+
+    Args:
+        catalog: the file `conf/base/catalog.yml`.
+    """
+    lines = [
+        "# Files and the catalog",
+        "",
+        "Every entry of `conf/base/catalog.yml`: what you bring, and every file that a run writes. `{arm}` is `full` or "
+        "`pruned`; `<study>` is the study's name, so that two studies never share a file. An environment states the entries that differ "
+        "(`conf/<study>/catalog.yml`). Entries of one name are one thing, whichever pipeline reads them: "
+        '`catalog.load("pkn")` in `kedro jupyter`.',
+        "",
+    ]
+    section = ""
+    for entry in catalog_entries(catalog):
+        if entry.section != section:
+            section = entry.section
+            title, _, rest = section.partition(": ")
+            lines += [f"## {title}", "", *([rest[0].upper() + rest[1:] + ".", ""] if rest else [])]
+            lines += ["| entry | what it is | file | type | layer |", "|---|---|---|---|---|"]
+        cells = (
+            f"`{entry.name}`",
+            entry.meaning,
+            f"`{entry.filepath}`" if entry.filepath else "",
+            f"`{entry.type}`",
+            entry.layer,
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(_with_gaps(lines)) + "\n"
+
+
+def catalog_entries(catalog: Path) -> list[Entry]:
+    """All entries in the order of the file.
+
+    Args:
+        catalog: the file `conf/base/catalog.yml`.
+    """
+    text = catalog.read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    section, current = "", ""
+    meanings: dict[str, str] = {}
+    sections: dict[str, str] = {}
+    for line in text.splitlines():
+        if found := _SECTION.match(line):
+            section, current = found["title"], ""
+        elif found := _ENTRY.match(line):
+            current = found["name"]
+            meanings[current], sections[current] = found["comment"] or "", section
+        elif (found := _COMMENT.match(line)) and current and not values.get(current):
+            meanings[current] += f" {found['comment']}"
+    return [
+        Entry(
+            name=name,
+            section=sections[name],
+            meaning=meanings[name],
+            type=str(value["type"]).rsplit(".", 1)[-1],
+            filepath=str(value.get("filepath") or "").replace("${globals:study}", "<study>"),
+            layer=value.get("metadata", {}).get("kedro-viz", {}).get("layer", ""),
+        )
+        for name, value in values.items()
+        if not name.startswith("_")
+    ]
+
+
+def _with_gaps(lines: list[str]) -> list[str]:
+    """A blank line before every heading, which Markdown needs after a table."""
+    return [part for line in lines for part in (["", line] if line.startswith("## ") else [line])]

@@ -1,0 +1,47 @@
+"""The command `kpnn check`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from kedro.framework.project import settings
+from kedro.utils import find_kedro_project
+
+from kpnn.app.messages import as_messages
+from kpnn.errors import SettingsError
+
+
+@click.command("check", short_help="Say what a study's run will do, without training and without writing.")
+@click.argument("study", default="base")
+def check(study: str) -> None:
+    """Check STUDY (an environment in conf/, or several joined by commas; by default the demo) from its raw files on.
+
+    Ends with exit code 2 where a run would end before it trains.
+    """
+    with as_messages(checking=True):
+        project = find_kedro_project(Path.cwd())
+        if project is None:
+            raise SettingsError(
+                f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` lays one down"
+            )
+        os.chdir(project)  # paths in the catalog are relative to it
+        say_check(study)
+
+
+def say_check(study: str) -> None:
+    """Checks a study of the project in the working directory and prints what a run of it will do.
+
+    Args:
+        study: its environment.
+
+    Raises:
+        KpnnError: whatever a run would end with before it trains.
+    """
+    from kpnn.app.check.dry_run import dry_run
+    from kpnn.app.check.summary import summary_lines
+
+    run = dry_run(Path(settings.CONF_SOURCE), None if study == "base" else study)
+    option = "" if study == "base" else f" --env {study}"
+    click.echo("\n".join([*summary_lines(run), "", f"All checks passed. To run it: kedro run{option}"]))

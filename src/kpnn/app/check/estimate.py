@@ -1,0 +1,101 @@
+"""About how long a study's run will take, by a rule that was measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from pydantic import BaseModel
+
+from kpnn.interpretation import InterpretationSettings
+from kpnn.training.controls import ControlSettings
+from kpnn.training.settings import EvaluationSettings
+
+# CPU time on one core of a Xeon with AVX-512, see docs/benchmarks.md ("Growth") and docs/your_own_data.md.
+_SECONDS_PER_CELL = 1.6e-6
+_SECONDS_PER_CELL_AND_EDGE = 0.75e-9
+_EPOCHS = 100
+"""After which most networks stop by themselves, of max_epochs = 400."""
+_EARNED = 0.4
+"""Share of the further inner folds that a trial of the race earns, on average."""
+_SECONDS_AROUND = 45.0
+"""DAG selection, node weights, figures, report, MLflow."""
+_SPREAD = 2.0
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is trained.
+
+    Attributes:
+        networks: trained in all.
+        of_arms: of these by the two arms, tuning included.
+        of_controls: by the controls.
+        of_weights: for node weights.
+        seconds: about how long all of the run takes on this machine; wrong by a factor of two either way.
+    """
+
+    networks: int
+    of_arms: int
+    of_controls: int
+    of_weights: int
+    seconds: float
+
+    @property
+    def spoken(self) -> str:
+        """The time in words, as a range."""
+        shortest, longest = self.seconds / _SPREAD, self.seconds * _SPREAD
+        number, unit = spoken(shortest).split()
+        is_same = spoken(longest).split()[1].rstrip("s") == unit.rstrip("s")
+        return f"{number if is_same else f'{number} {unit}'} to {spoken(longest)}"
+
+
+def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: int, n_folds: int) -> Work:
+    """Counts the networks that a run trains, and says about how long that takes.
+
+    Args:
+        settings: of all pipelines, by group.
+        n_cells: labelled cells.
+        n_edges: edges of the full DAG; the others are smaller, which is left out of account.
+        n_folds: outer folds, over all repeats.
+    """
+    modelling = _group(settings, "modelling", EvaluationSettings)
+    controls = _group(settings, "controls", ControlSettings)
+    weights = _group(settings, "interpretation", InterpretationSettings)
+    members = modelling.fit.ensemble
+    trials = max(1, modelling.tuning.n_trials) if modelling.protocol == "nested" else 1
+    earned = 1.0 if modelling.tuning.pruner == "none" or trials == 1 else _EARNED
+    searched = round(trials * (1 + earned * (members - 1)))
+    of_arms = 2 * n_folds * searched
+    n_controls = controls.rewired + controls.alternative + controls.permuted_genes + controls.permuted_labels
+    of_controls = n_folds * n_controls * (searched if controls.search else members)
+    per_arm = weights.control_inputs + weights.permuted_labels + weights.seeds
+    of_weights = n_folds * (2 * per_arm + weights.alternative_dags)
+    networks = of_arms + of_controls + of_weights
+    # Of the cells of a training part, an inner fold of them is for early stopping.
+    trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
+    epochs = min(_EPOCHS, modelling.fit.max_epochs)
+    per_network = epochs * trained_on * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
+    workers = 1 if modelling.execution.executor == "sequential" else max(1, (os.cpu_count() or 1) // 2)
+    return Work(networks, of_arms, of_controls, of_weights, _SECONDS_AROUND + networks * per_network / workers)
+
+
+def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:
+    return cast("_T", settings[name])
+
+
+def spoken(seconds: float) -> str:
+    """A time as a person says it.
+
+    Example:
+        >>> spoken(150), spoken(40), spoken(9000)
+        ('3 minutes', '1 minute', '2.5 hours')
+    """
+    minutes = max(1, round(seconds / 60))
+    if minutes < 90:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,1 @@
+"""`kpnn init`: looks into the user's files and writes a study's configuration, every choice explained."""

@@ -1,0 +1,137 @@
+"""The command `kpnn init`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from kedro.utils import find_kedro_project
+
+from kpnn.app.check.command import say_check
+from kpnn.app.messages import as_messages, collected_warnings
+from kpnn.errors import KpnnError, SettingsError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NO_STUDY = ("base", "local")
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, resolve_path=True)
+
+
+def _options(command: _Command) -> _Command:
+    for option in reversed(
+        (
+            click.argument("study"),
+            click.option("--cells", type=_FILE, required=True, help="Expression: 10x, .h5ad, .zarr, CSV."),
+            click.option("--classes-file", type=_FILE, help="Labels in a table; else they are in the cells' obs."),
+            click.option("--label", help="The column that names each cell's class."),
+            click.option("--classes", default="", metavar="A,B", help="Values of it that count; else all."),
+            click.option("--positive", help="The value that is 1 where all others are 0."),
+            click.option("--group", help="The column of donors or samples, whose cells stay together."),
+            click.option("--network", type=_FILE, help="Edges from the class down to genes, parent,child."),
+            click.option("--signalling", type=_FILE, help="Instead: who acts on whom, such as OmniPath,"),
+            click.option("--regulon", type=_FILE, help="which regulator binds which gene, such as CollecTRI, and"),
+            click.option("--receptors", multiple=True, metavar="A,B", help="proteins below the class; or CLASS=A,B."),
+            click.option("--gene-sets", type=_FILE, help="Instead: sets of genes, .gmt."),
+            click.option("--values", help="X, raw or a layer; else the best there is."),
+            click.option("--genome", help="Of a 10x file with several."),
+            click.option("--force", is_flag=True, help="Write over the study's configuration."),
+            click.option("--interactive", is_flag=True, help="Ask for what is not said."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("init", short_help="Write the configuration of a study of your own, and check it.")
+@_options
+def init(study: str, **options: Any) -> None:
+    """Look into your files and write conf/STUDY/, every choice explained.
+
+    Where there is no project yet, one is laid down in this folder. Then all checks are made (as `kpnn check STUDY`).
+    """
+    with as_messages(checking=True):
+        _init(study, options)
+
+
+def _init(study: str, options: dict[str, Any]) -> None:
+    from kpnn.app.check.summary import wrapped
+    from kpnn.app.init.study import configuration, plan_study
+    from kpnn.app.project import lay_down_project
+
+    project = find_kedro_project(Path.cwd())
+    root = project or Path.cwd()
+    folder = root / "conf" / study
+    _refuse_name(study, folder, force=options["force"])
+    files, asked = _files(options), _asked(options)
+    with collected_warnings():  # the check warns of the same
+        plan = plan_study(study, files, asked)
+    if project is None:
+        laid = lay_down_project(root)
+        click.echo(f"A project of kpnn in {root}: {', '.join(laid)}, data/, mlruns/")
+    folder.mkdir(exist_ok=True)
+    written = configuration(plan, root)
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    click.echo("\n".join(line for note in plan.found for line in wrapped(note, "- ")))
+    click.echo(f"\nWritten: conf/{study}/{{{','.join(written)}}}\n")
+    os.chdir(root)
+    try:
+        say_check(study)
+    except KpnnError:
+        click.echo(f"conf/{study}/ is written: mend it and run `kpnn check {study}`, or run this again with --force")
+        raise
+
+
+def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
+    if not _NAME.fullmatch(study) or study in _NO_STUDY:
+        raise SettingsError(f"{study}: a study is named by letters, digits, - and _, and is neither base nor local")
+    if folder.exists() and any(folder.iterdir()) and not force:
+        raise SettingsError(f"{folder} is there already: choose another name, or write over it with --force")
+
+
+def _files(options: dict[str, Any]) -> Any:
+    from kpnn.app.init.knowledge import NetworkFiles
+    from kpnn.app.init.study import Files
+
+    network = NetworkFiles(
+        options["network"],
+        options["signalling"],
+        options["regulon"],
+        _receptors(options["receptors"]),
+        options["gene_sets"],
+    )
+    how = {name: options[name] for name in ("values", "genome") if options[name] is not None}
+    return Files(options["cells"], network, options["classes_file"], how)
+
+
+def _receptors(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Class -> proteins; under the empty name those of every class."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        output, _, names = text.rpartition("=")
+        found[output.strip()] = (*found.get(output.strip(), ()), *_listed(names))
+    return found
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _asked(options: dict[str, Any]) -> Any:
+    from kpnn.app.init.labelling import Asked
+
+    if options["interactive"]:
+        for name, question in (
+            ("label", "Column of the class (empty: 0/1 columns of the table)"),
+            ("classes", "Values of it that count, A,B (empty: all)"),
+            ("positive", "Value that is 1 where all others are 0 (empty: none)"),
+            ("group", "Column of the donor or sample (empty: none)"),
+        ):
+            if not options[name]:
+                options[name] = click.prompt(question, default="", show_default=False).strip() or None
+    return Asked(options["label"], _listed(options["classes"] or ""), options["positive"], options["group"])

@@ -1,0 +1,126 @@
+"""What an expression file holds: which of its matrices to take, and by which names its genes meet the network's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kpnn.app.init.genes import GeneLook, GeneNames, look_at_genes
+from kpnn.app.init.values import Values, best_of, look_at_values
+from kpnn.cells import Expression, open_expression
+from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.errors import CellsError
+
+_MOST_MATRICES = 8
+_COLUMNS_OF_NAMES = (
+    "gene_ids",
+    "feature_name",
+    "gene_symbols",
+    "gene_symbol",
+    "gene_name",
+    "gene_names",
+    "symbol",
+    "Symbol",
+    "hgnc_symbol",
+    "ensembl_id",
+    "gene_id",
+)
+"""Columns of `var` in which files keep their genes' other names: 10x, CELLxGENE, scanpy's habits."""
+
+
+@dataclass(frozen=True)
+class CellsLook:
+    """What the expression file holds and what is taken of it.
+
+    Attributes:
+        path: the file or folder.
+        options: what the catalog says of it beside the path.
+        handle: the file, opened by these options.
+        values: the matrix that is taken.
+        matrices: all that were looked at.
+        genes: how its genes meet the network's.
+    """
+
+    path: Path
+    options: dict[str, Any]
+    handle: Expression = field(repr=False)
+    values: Values
+    matrices: tuple[Values, ...]
+    genes: GeneLook
+
+
+def open_cells(path: Path, options: dict[str, Any]) -> Expression:
+    """Opens the file to look at the names in it.
+
+    Args:
+        path: the file or folder.
+        options: what the user said of it.
+
+    Raises:
+        CellsError: it cannot be opened.
+    """
+    try:
+        return open_expression(path, **options)
+    except CellsError as error:
+        if "genome" in str(error) and "genome" not in options:
+            raise CellsError(f"{error} (--genome)") from None
+        raise
+
+
+def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wanted: Iterable[str]) -> CellsLook:
+    """Looks at the values of some cells in every matrix of the file, and at the names of its genes.
+
+    Args:
+        handle: the file, by `open_cells`; it knows which of its sides holds the cells.
+        path: the file or folder.
+        options: what the user said of it.
+        wanted: genes of the network.
+
+    Raises:
+        CellsError: there is no matrix that a network can be trained on, or none of the network's genes in it.
+    """
+    handles = {"": handle} if not _can_choose(handle) else dict(_by_matrix(path, options, handle))
+    found = [look_at_values(one, name) for name, one in handles.items()]
+    chosen = best_of(found)
+    if chosen is None:
+        held = "; ".join(f"{one.name or 'its values'}: {one.kind} ({one.why})" for one in found)
+        raise CellsError(
+            f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); add the matrix "
+            "of counts as a layer, or as .raw"
+        )
+    taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
+    genes = look_at_genes(_names_of(taken, path, options | more), wanted)
+    if not genes.n_found:
+        raise CellsError(
+            f"{path}: has none of the network's {genes.n_wanted:,} genes{'; ' + genes.advice if genes.advice else ''}"
+        )
+    return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes)
+
+
+def _can_choose(handle: Expression) -> bool:
+    return bool(handle.other_values)
+
+
+def _by_matrix(path: Path, options: dict[str, Any], handle: Expression) -> Iterator[tuple[str, Expression]]:
+    asked = options.get("values")
+    if asked is not None:
+        yield asked, handle
+        return
+    yield "X", handle
+    for name in handle.other_values[:_MOST_MATRICES]:
+        yield name, open_expression(path, **options, values=name)
+
+
+def _names_of(handle: Expression, path: Path, options: dict[str, Any]) -> Iterator[GeneNames]:
+    yield GeneNames("gene names", {}, handle.symbols)
+    if not isinstance(handle, AnnDataFile):
+        if handle.gene_ids is not None:
+            yield GeneNames("gene ids", {"gene_names": "id"}, handle.gene_ids)
+        return
+    for column in _COLUMNS_OF_NAMES:
+        ids = open_expression(path, **options, id_column=column).gene_ids
+        if ids is not None:
+            more = {} if column == "gene_ids" else {"id_column": column}
+            yield GeneNames(f"column {column} of var", {"gene_names": "id", **more}, ids)

@@ -1,0 +1,166 @@
+"""Which column says the class of a cell and which its donor, and how many cells and donors each class has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from kpnn.cells import Expression
+from kpnn.cells.classes import LabelSettings
+from kpnn.cells.labelling import ClassLabels, label_cells
+from kpnn.errors import CellsError, near_names, some_names
+
+_MOST_CLASSES = 30
+_DONORS = ("donor", "patient", "individual", "subject", "sample", "replicate", "batch", "mouse")
+_TRUTH = ({"0", "1"}, {"0.0", "1.0"}, {"false", "true"})
+_BLANK = ("", "nan", "na", "none", "<na>")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said of the labels.
+
+    Attributes:
+        label: the column that names each cell's class; None: the 0/1 columns of the table.
+        classes: values that count, in this order; empty: all.
+        positive: the value that is 1, all others 0.
+        group: the column of donors.
+    """
+
+    label: str | None = None
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelLook:
+    """What the labels are.
+
+    Attributes:
+        parameters: of `data_engineering`: `label`, `classes`, `positive`, `outputs`, where they say something.
+        labels: as data engineering will have them.
+        notes: what was seen and decided, for a person.
+    """
+
+    parameters: dict[str, Any]
+    labels: ClassLabels = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Cells of each class; of 0/1 columns, the cells that are 1."""
+        if self.labels.of_cell is not None:
+            return {str(name): int(n) for name, n in self.labels.of_cell.value_counts().sort_index().items()}
+        return {name: int(self.labels.table[name].sum()) for name in self.labels.outputs}
+
+    @property
+    def groups_of_class(self) -> dict[str, int]:
+        """In how many groups each class is; empty without groups."""
+        if self.labels.groups is None:
+            return {}
+        of_cell = self.labels.groups.iloc[:, 0]
+        if self.labels.of_cell is not None:
+            classes = self.labels.of_cell.reindex(of_cell.index)
+            return {name: int(of_cell[(classes == name).to_numpy()].nunique()) for name in self.sizes}
+        table = self.labels.table.set_index("barcode")
+        return {name: int(of_cell[(table[name] == 1).to_numpy()].nunique()) for name in self.labels.outputs}
+
+
+def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) -> LabelLook:
+    """Finds the classes of the cells.
+
+    Args:
+        table: `barcode` and further columns of text; None: the cells' own `obs` has the labels.
+        cells: the expression file.
+        asked: by the user.
+
+    Raises:
+        CellsError: a column is not there, or holds no classes; near names are in the message.
+        SettingsError: a value is not there.
+    """
+    there = [*(() if table is None else table.columns.drop("barcode")), *cells.cell_columns]
+    where = cells.source if table is None else table.attrs.get("source", "the class labels")
+    for option, name in (("--label", asked.label), ("--group", asked.group)):
+        if name is not None and name not in there:
+            advice = near_names(name, there) if there else "it has no columns; name a table with --classes-file"
+            raise CellsError(f"{option} {name}: no such column in {where}; {advice}")
+    columns = _Columns(table, cells, tuple(dict.fromkeys(there)))
+    if asked.label is None:
+        parameters = _columns_of_truth(table, columns, asked, where)
+    else:
+        parameters = _parameters_of(_filled(columns[asked.label]), asked)
+    labels = label_cells(table, cells, LabelSettings(**parameters), asked.group)
+    return LabelLook(parameters, labels, (labels.rule, *_hint(columns, asked)))
+
+
+def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
+    """What data engineering must be told of a column of classes; two classes are made explicit."""
+    classes = list(asked.classes) or sorted(values.unique())
+    positive = asked.positive
+    if positive is None and len(classes) == 2:
+        positive = max(classes, key=str.lower) if {name.lower() for name in classes} in _TRUTH else classes[-1]
+    parameters: dict[str, Any] = {"label": asked.label}
+    if asked.classes or (len(classes) == 2 and asked.positive is None):
+        parameters["classes"] = classes
+    return parameters if positive is None else {**parameters, "positive": positive}
+
+
+def _columns_of_truth(table: pd.DataFrame | None, columns: _Columns, asked: Asked, where: str) -> dict[str, Any]:
+    """The 0/1 columns of a table are labels; where there are none, a label must be named."""
+    mine = [] if table is None else [name for name in table.columns if name not in ("barcode", asked.group)]
+    truth = [name for name in mine if _is_truth(_filled(columns[name]))]
+    if not truth or asked.classes or asked.positive:
+        raise CellsError(f"--label is needed: which column of {where} says the class? {_candidates(columns)}")
+    # Where nothing else stands in the table, all columns are labels, which is the default.
+    return {} if len(truth) == len(mine) else {"outputs": truth}
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """The columns of the table of labels and of the cells' `obs`, read when they are asked for."""
+
+    table: pd.DataFrame | None
+    cells: Expression
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if self.table is not None and name in self.table:
+            return self.table[name]
+        return pd.Series(list(self.cells.cell_column(name)), dtype=object)
+
+
+def _filled(column: pd.Series) -> pd.Series:
+    """The texts that say something."""
+    texts = column.astype(str).str.strip()
+    return texts[~texts.str.lower().isin(_BLANK)]
+
+
+def _is_truth(values: pd.Series) -> bool:
+    return bool(len(values)) and set(values.str.lower()) in _TRUTH
+
+
+def _hint(columns: _Columns, asked: Asked) -> Iterable[str]:
+    """That there seem to be donors, where none are named."""
+    if asked.group is not None:
+        return ()
+    for name in columns.names:
+        if name != asked.label and any(word in name.lower() for word in _DONORS):
+            column = columns[name]
+            n_groups = _filled(column).nunique()
+            if 2 <= n_groups <= len(column) / 3:
+                return (f"column {name} ({n_groups} values) may be the donor: --group {name} keeps its cells together",)
+    return ()
+
+
+def _candidates(columns: _Columns) -> str:
+    told = []
+    for name in columns.names:
+        column = columns[name]
+        values = sorted(_filled(column).unique())
+        if 2 <= len(values) <= min(_MOST_CLASSES, len(column) / 2):
+            told.append(f"{name} ({some_names(values, 3)})")
+    return f"Perhaps {some_names(told)}" if told else f"There are {some_names(columns.names) or 'no columns'}"

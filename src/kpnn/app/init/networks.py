@@ -1,0 +1,121 @@
+"""How a user's file of knowledge is to be read: what the readers do not find out by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kpnn.errors import PknError
+from kpnn.pkn.formats import format_of_name
+from kpnn.pkn.readers import read_edges
+from kpnn.pkn.signs import signs_of
+from kpnn.text_tables import read_string_table
+
+_PAIRS = (("TF", "target"), ("Source", "Target"), ("regulator", "target"), ("from", "to"), ("gene1", "gene2"))
+"""What tables call parent and child beside the names that readers know."""
+_SIGNS = ("mode", "weight", "effect")
+"""Columns that may hold signs, but are as often something else, so that readers do not take them unasked."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFile:
+    """A file of edges and how to read it.
+
+    Attributes:
+        path: the file.
+        options: what the catalog says of it beside the path.
+        edges: what is read so: `parent`, `child`, `sign`.
+        notes: what was seen and decided, for a person.
+    """
+
+    path: Path
+    options: dict[str, Any]
+    edges: pd.DataFrame = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def children_are_genes(self) -> bool:
+        """Whether the file holds sets of genes, which as input nodes take the suffix."""
+        return bool(self.edges.attrs.get("children_are_genes"))
+
+    def turned(self) -> NetworkFile:
+        """The same file read the other way round."""
+        edges = self.edges.assign(parent=self.edges["child"], child=self.edges["parent"])
+        edges.attrs = dict(self.edges.attrs)
+        note = "its edges lead from genes to the class (the computing direction)"
+        options = self.options | {"direction": "child_to_parent"}
+        return replace(self, options=options, edges=edges, notes=(*self.notes, note))
+
+
+def roots_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without parents, sorted."""
+    return sorted(set(edges["parent"]) - set(edges["child"]))
+
+
+def leaves_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without children, sorted."""
+    return sorted(set(edges["child"]) - set(edges["parent"]))
+
+
+def look_at_network(path: Path) -> NetworkFile:
+    """Finds out how to read a file of edges or sets of genes, and reads it.
+
+    Args:
+        path: the file.
+
+    Raises:
+        PknError: there is no such file, or it cannot be read in any of the ways that are known.
+    """
+    columns: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    if format_of_name(path) == "table":
+        columns, notes = _columns_of(path)
+    options: dict[str, Any] = {"columns": columns} if columns else {}
+    try:
+        edges = read_edges(path, **options)
+    except PknError as error:
+        if "undirected: drop" not in str(error):
+            raise
+        options["undirected"] = "drop"
+        edges = read_edges(path, **options)
+        notes = (*notes, "edges without a direction are left out")
+    edges.attrs["source"] = str(path)
+    account = str(edges.attrs["account"]).removeprefix(f"{path}: ")
+    return NetworkFile(path, options, edges, (account, *notes))
+
+
+def _columns_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The columns that must be named because no reader takes them by itself."""
+    table = read_string_table(path, PknError)
+    names = list(table.columns)
+    pair = next((pair for pair in _PAIRS if set(pair) <= set(names)), None)
+    is_known = bool({"parent", "child", "source", "tf", "source_genesymbol"} & set(names))
+    if pair is None and not is_known and len(names) >= 2 and _is_data(table):
+        numbers: dict[str, Any] = {"parent": 1, "child": 2}
+        if len(names) >= 3 and _are_signs(pd.Series([names[2], *table.iloc[:, 2]])):
+            numbers["sign"] = 3
+        return numbers, ("it has no header: its columns are numbered",)
+    columns: dict[str, Any] = {} if pair is None or is_known else {"parent": pair[0], "child": pair[1]}
+    if {"sign", "mor", "is_stimulation"} & set(names):
+        return columns, ()
+    for name in _SIGNS:
+        # Positive numbers alone may as well say how sure an edge is.
+        if name in names and _are_signs(table[name]) and (signs_of(table[name], "") < 0).any():
+            return {**columns, "sign": name}, (f"column `{name}` holds signs",)
+    return columns, ()
+
+
+def _are_signs(column: pd.Series) -> bool:
+    try:
+        signs_of(column.drop_duplicates(), "")
+    except PknError:
+        return False
+    return True
+
+
+def _is_data(table: pd.DataFrame) -> bool:
+    """Whether the header is a row of data: a name in it stands again below."""
+    return any((table.iloc[:1000, position] == name).any() for position, name in enumerate(table.columns))
