@@ -66,7 +66,7 @@ def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> b
                 return archive.read(files[0])
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as cause:
         raise error(
-            f"{path}: is an Excel workbook or another zip archive, which cannot be unpacked ({cause})"
+            f"{path}: is an Excel workbook or another zip archive that cannot be unpacked ({cause}); save it as CSV"
         ) from None
     raise error(f"{path}: is an Excel workbook or another zip archive of {len(files)} files; save it as CSV")
 

@@ -215,10 +215,7 @@ def test_a_study_from_10x_a_table_of_labels_and_gene_sets(files, run):
     assert "--group donor" in output  # the table has donors, and nobody named them
 
 
-def test_several_classes_and_the_one_root_of_a_network(files, run):
-    run("init", "three", "--cells", files / "mtx", "--classes-file", files / "labels.csv", "--label", "kind",
-        "--network", files / "edges.csv")  # fmt: skip
-    assert written("three", "parameters_data_engineering")["data_engineering"]["label"] == "kind"
+def test_one_class_against_the_rest_is_predicted_by_the_one_root_of_a_network(files, run):
     code, output = run(
         "init", "one", "--cells", files / "mtx", "--classes-file", files / "labels.csv", "--label", "kind",
         "--positive", "NK", "--network", files / "edges.csv",

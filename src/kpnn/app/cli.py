@@ -15,10 +15,12 @@ from kedro.framework.project import configure_project, pipelines, settings
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from kpnn import __version__
 from kpnn.app.check.command import check
 from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
 from kpnn.app.messages import as_messages
+from kpnn.app.status import status
 from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
@@ -96,14 +98,15 @@ def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[st
 
 
 @click.group(context_settings=CONTEXT_SETTINGS, name="kpnn")
+@click.version_option(__version__, prog_name="kpnn")
 def cli() -> None:
-    """Command line of the kpnn project."""
+    """Knowledge-primed neural networks: a study of your own data, in a Kedro project."""
 
 
 run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)
 """Kedro itself looks for the command under this name, where the project is run without `kedro`."""
 
-for command in (run, init, check):
+for command in (run, init, check, status):
     cli.add_command(command)
 
 

@@ -20,6 +20,8 @@ _EPOCHS = 100
 """After which most networks stop by themselves, of max_epochs = 400."""
 _EARNED = 0.4
 """Share of the further inner folds that a trial of the race earns, on average."""
+_SIZES = 3
+"""Networks between the smallest and the full one."""
 _SECONDS_AROUND = 45.0
 """DAG selection, node weights, figures, report, MLflow."""
 _SPREAD = 2.0
@@ -72,9 +74,11 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
     searched = round(trials * (1 + earned * (members - 1)))
     of_arms = 2 * n_folds * searched
     n_controls = controls.rewired + controls.alternative + controls.permuted_genes + controls.permuted_labels
-    of_controls = n_folds * n_controls * (searched if controls.search else members)
-    per_arm = weights.control_inputs + weights.permuted_labels + weights.seeds
-    of_weights = n_folds * (2 * per_arm + weights.alternative_dags)
+    # Those of other sizes search always.
+    n_searching = controls.dense + _SIZES * controls.size_curve + (n_controls if controls.search else 0)
+    of_controls = n_folds * (n_searching * searched + (0 if controls.search else n_controls) * members)
+    per_fold = weights.control_inputs + weights.permuted_labels
+    of_weights = 2 * (n_folds * per_fold + weights.seeds) + weights.alternative_dags
     networks = of_arms + of_controls + of_weights
     # Of the cells of a training part, an inner fold of them is for early stopping.
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
@@ -91,7 +95,7 @@ def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:
 def spoken(seconds: float) -> str:
     """A time as a person says it.
 
-    Example:
+    Examples:
         >>> spoken(150), spoken(40), spoken(9000)
         ('3 minutes', '1 minute', '2.5 hours')
     """

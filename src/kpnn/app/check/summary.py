@@ -17,6 +17,8 @@ from kpnn.training.settings import EvaluationSettings
 
 WIDTH = 80
 _LABEL = 12
+_NO_CONTROLS = ("dense_hidden", "search", "seed")
+"""Settings of controls that are no controls."""
 
 
 def summary_lines(run: DryRun) -> list[str]:
@@ -98,21 +100,17 @@ def _work(run: DryRun) -> Iterator[str]:
     yield from _said("controls", some_names(_controls(controls), 12) or "none")
     yield from _said(
         "weights",
-        f"in each fold {weights.seeds} further starts, {weights.permuted_labels} with permuted labels, "
-        f"{weights.control_inputs} on control inputs, up to {weights.alternative_dags} on other optimal DAGs",
+        f"in each fold {weights.permuted_labels} network with permuted labels and {weights.control_inputs} on control "
+        f"inputs; once {weights.seeds} further starts and up to {weights.alternative_dags} other optimal DAGs",
     )
     work = estimate_work(run.settings, n_cells=n_cells, n_edges=len(run.full_dag.edges), n_folds=n_folds)
     yield from _said("in all", f"about {work.networks:,} networks; estimated time {work.spoken} on two free cores")
 
 
 def _controls(controls: ControlSettings) -> Iterator[str]:
-    for name in ("rewired", "alternative", "permuted_genes", "permuted_labels"):
-        count = getattr(controls, name)
-        if count:
-            yield f"{count} {name.replace('_', ' ')}"
-    for name in ("logistic", "gradient_boosting", "dense", "size_curve"):
-        if getattr(controls, name):
-            yield name.replace("_", " ")
+    for name, value in controls:
+        if value and name not in _NO_CONTROLS:
+            yield name.replace("_", " ") if value is True else f"{value} {name.replace('_', ' ')}"
 
 
 def _said(label: str, text: str) -> list[str]:

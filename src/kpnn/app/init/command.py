@@ -37,6 +37,12 @@ def _options(command: _Command) -> _Command:
             click.option("--regulon", type=_FILE, help="which regulator binds which gene, such as CollecTRI, and"),
             click.option("--receptors", multiple=True, metavar="A,B", help="proteins below the class; or CLASS=A,B."),
             click.option("--gene-sets", type=_FILE, help="Instead: sets of genes, .gmt."),
+            click.option(
+                "--prior",
+                multiple=True,
+                type=click.Choice(["omnipath", "collectri", "hallmark", "reactome"]),
+                help="Instead of a file: fetch it.",
+            ),
             click.option("--values", help="X, raw or a layer; else the best there is."),
             click.option("--genome", help="Of a 10x file with several."),
             click.option("--force", is_flag=True, help="Write over the study's configuration."),
@@ -61,13 +67,16 @@ def init(study: str, **options: Any) -> None:
 def _init(study: str, options: dict[str, Any]) -> None:
     from kpnn.app.check.summary import wrapped
     from kpnn.app.init.study import configuration, plan_study
-    from kpnn.app.project import lay_down_project
+    from kpnn.app.project import lay_down_project, template_conf
 
     project = find_kedro_project(Path.cwd())
     root = project or Path.cwd()
     folder = root / "conf" / study
     _refuse_name(study, folder, force=options["force"])
-    files, asked = _files(options), _asked(options)
+    asked = _asked(options)
+    if options["prior"]:
+        _fetch_priors(options, root / "data" / "01_raw" / study, root / "conf" if project else template_conf())
+    files = _files(options)
     with collected_warnings():  # the check warns of the same
         plan = plan_study(study, files, asked)
     if project is None:
@@ -87,6 +96,21 @@ def _init(study: str, options: dict[str, Any]) -> None:
         raise
 
 
+def _fetch_priors(options: dict[str, Any], folder: Path, conf: Path) -> None:
+    """Puts files that are fetched in the place of those that were not named."""
+    from kpnn.app.init.priors import PRIORS, fetch, places
+
+    twice = [name for name in options["prior"] if options[PRIORS[name][0]] is not None]
+    if twice:
+        option = PRIORS[twice[0]][0].replace("_", "-")
+        raise SettingsError(f"--prior {twice[0]} stands in the place of --{option}: leave out one of them")
+    chosen = places(options["prior"], folder)
+    _network_files({**options, **chosen}).named()  # says what is missing or too much before anything is fetched
+    click.echo(f"Fetching {', '.join(options['prior'])} to {folder}", err=True)
+    fetch(chosen, folder, conf)
+    options |= chosen
+
+
 def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
     if not _NAME.fullmatch(study) or study in _NO_STUDY:
         raise SettingsError(f"{study}: a study is named by letters, digits, - and _, and is neither base nor local")
@@ -94,19 +118,23 @@ def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
         raise SettingsError(f"{folder} is there already: choose another name, or write over it with --force")
 
 
-def _files(options: dict[str, Any]) -> Any:
+def _network_files(options: dict[str, Any]) -> Any:
     from kpnn.app.init.knowledge import NetworkFiles
-    from kpnn.app.init.study import Files
 
-    network = NetworkFiles(
+    return NetworkFiles(
         options["network"],
         options["signalling"],
         options["regulon"],
         _receptors(options["receptors"]),
         options["gene_sets"],
     )
+
+
+def _files(options: dict[str, Any]) -> Any:
+    from kpnn.app.init.study import Files
+
     how = {name: options[name] for name in ("values", "genome") if options[name] is not None}
-    return Files(options["cells"], network, options["classes_file"], how)
+    return Files(options["cells"], _network_files(options), options["classes_file"], how)
 
 
 def _receptors(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -75,7 +75,12 @@ def logging_of(folder: Path) -> Path:
         found = place / "conf" / "logging.yml"
         if found.is_file():
             return found
-    return _template() / "conf" / "logging.yml"
+    return template_conf() / "logging.yml"
+
+
+def template_conf() -> Path:
+    """The configuration that a project begins with."""
+    return _template() / "conf"
 
 
 def _template() -> Path:
