@@ -26,7 +26,8 @@ class Study:
         self.parameters = config["parameters"]
 
     def run(self, pipeline, **changes):
-        changed = {name: {**value, **changes.get(name, {})} for name, value in self.parameters.items()}
+        groups = {name: value for name, value in self.parameters.items() if isinstance(value, dict)}
+        changed = {name: {**value, **changes.get(name, {})} for name, value in groups.items()}
         for name, settings in all_settings(changed).items():
             self.catalog[f"params:{name}"] = settings
         SequentialRunner().run(pipeline, self.catalog)
