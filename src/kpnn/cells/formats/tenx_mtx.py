@@ -18,6 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.formats.features import are_of_type
 from kpnn.errors import CellsError, KpnnError, some_names
 from kpnn.text_tables import read_text
 
@@ -51,15 +52,9 @@ class TenxMtx(Expression):
         if widths == {1, 2}:
             line = next(number for number, row in enumerate(rows, 1) if len(row) < 2)
             raise CellsError(f"{features}, line {line}: needs an identifier and a symbol, separated by a tab")
-        is_gene = np.array([len(row) < 3 or row[2] in ("", feature_type) for row in rows])
+        types = pd.Index([row[2] if len(row) > 2 else "" for row in rows], dtype=object)
         self._n_features = len(rows)
-        self._columns = np.flatnonzero(is_gene)
-        if not len(self._columns):
-            types = dict.fromkeys(row[2] for row in rows)
-            raise CellsError(
-                f"{features}: no feature of type {feature_type} (found: {some_names(types)}); say which with "
-                "`feature_type:`"
-            )
+        self._columns = np.flatnonzero(are_of_type(types, feature_type, str(features)))
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
         # With one column there is one name per gene, which serves as whichever is asked for.
         self._symbols = pd.Index([(rows[row][1:2] or [""])[0] or rows[row][0] for row in self._columns], dtype=object)
