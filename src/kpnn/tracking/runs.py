@@ -143,15 +143,17 @@ class ArmTracker:
             parameters = result.sizes() | {"protocol": result.folds[0].protocol} | _hyperparameters(result.folds)
             _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
             if self._served is not None:
-                address = _log_model(self._model_name(), self._run_id, result.folds, self._served, travels=True)
+                address = _log_model(
+                    self._model_name(self._run_id), self._run_id, result.folds, self._served, travels=True
+                )
                 if address is not None:
                     self._client.set_tag(self._run_id, "kpnn.model", address)
             self._client.set_terminated(self._run_id)
             self._finished = True
 
-    def _model_name(self) -> str:
+    def _model_name(self, run_id: str) -> str:
         """`<study>-<arm>`; the study's experiment is called `kpnn-<study>`."""
-        run = self._client.get_run(self._run_id)
+        run = self._client.get_run(run_id)
         experiment = self._client.get_experiment(run.info.experiment_id).name
         return re.sub(r"[^\w\-]", "_", f"{experiment.removeprefix('kpnn-')}-{self._arm}")
 
