@@ -313,7 +313,7 @@ def _log_model(name: str, run_id: str, results: Sequence[FoldResult], served: Se
             python_model=str(Path(__file__).with_name("served_model.py")),
             artifacts={fold: str(path) for fold, path in paths.items()},
             signature=served.signature,
-            input_example=served.example,
+            input_example=served.example if travels else None,  # MLflow predicts it once, which takes seconds
             **needed,
         )
     return str(info.model_uri)
