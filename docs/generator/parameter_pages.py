@@ -29,9 +29,8 @@ ABOUT = {
     "controls": "What the arms are judged against: [controls](../evaluation.md#controls-and-baselines).",
     "interpretation": "What node weights are held against: [node weights](../interpretation.md).",
     "reporting": "How arms are compared and told of: [the verdict](../evaluation.md#the-verdict).",
-    "priors": "Public knowledge, fetched and locked: [data in](../data.md).",
-    "tracking": "MLflow's server: [operations](../operations.md#mlflow).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
+    "tracking": "What a run asks of MLflow's server: [nothing lost](../reliability.md#mlflow).",
 }
 """Where to read about a group."""
 
