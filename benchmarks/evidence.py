@@ -17,7 +17,7 @@ from kpnn.pkn.readers import read_edges
 
 RECEPTORS = ("IFNAR1", "IFNAR2", "JAK1", "TYK2")
 WATCHED = ("STAT1", "STAT2", "IRF9")
-LEVELS = {"column": "confidence", "rule": "levels", "levels": {"A": 1.0, "B": 1.25, "C": 1.5}}
+LEVELS = {"column": "confidence", "rule": "levels", "levels": {"A": 1.0, "B": 1.5, "C": 2.0}}
 VARIANTS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "as they come": ({}, {}),
     "complexes: members": ({"complexes": "members"}, {}),

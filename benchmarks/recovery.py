@@ -20,6 +20,7 @@ import pandas as pd
 from _planted import CONDITIONS, KNOWN, Sizes, Study, draw
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, weigh_arm
 from kpnn.interpretation.frozen import FrozenNetwork
+from kpnn.interpretation.held_out import lowest_correlations
 from kpnn.interpretation.trained_fold import expression_for
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
@@ -43,9 +44,8 @@ COMMON = Hyperparameters(
 
 def measure_known(study: Study, sizes: Sizes, arms: Sequence[str]) -> None:
     """Prints where the known nodes stand in two runs of other seeds, and how alike these runs are."""
-    # Other splits, initial weights and control networks: everything that a seed decides.
     for arm in arms:
-        runs = [weighed(study, arm, seed, sizes) for seed in (1, 2)]
+        runs = [weighed(study, arm, seed, sizes, splits=splits) for seed, splits in ((1, 1), (2, 1), (3, 2))]
         rows = []
         for seed, (folds, table) in enumerate(runs, 1):
             with_genes = table[table["n_genes"] > 0].reset_index(drop=True)
@@ -58,13 +58,13 @@ def measure_known(study: Study, sizes: Sizes, arms: Sequence[str]) -> None:
                 "z",
                 "roc_auc",
                 "differs",
+                "agreement",
                 "rests",
                 "called",
-                "structure",
             ]
-            rows.append(known[[*shown, "enrichment_rank"]].assign(seed=seed))
+            rows.append(known[[*shown, "structure", "enrichment_rank"]].assign(seed=seed))
             called = list(table.loc[table["called"], "node"])
-            lowest = lowest_correlations(folds, study.cells, called)
+            lowest = lowest_over_folds(folds, study.cells, called)
             print(f"\n{arm}, seed {seed}: {len(called)} of {len(table)} nodes called: {', '.join(called[:12])}")
             print(
                 f"oriented activations of called nodes, lowest correlation of two networks: {lowest.min():.2f}; ",
@@ -72,28 +72,25 @@ def measure_known(study: Study, sizes: Sizes, arms: Sequence[str]) -> None:
             )
             print(f"nodes of which every pair is above 0.5: {(lowest > 0.5).sum()} of {len(lowest)}")
         show(pd.concat(rows).round(3))
-        first, second = (table.set_index("node") for _, table in runs)
-        correlation = first["z"].corr(second["z"].reindex(first.index), method="spearman")
-        changed = first.index[first["called"] != second["called"].reindex(first.index)]
-        print(
-            f"{arm}: rank correlation of z between the seeds {correlation:.3f}; called in one run only: {len(changed)}"
-        )
-        print(
-            ", ".join(
-                f"{name} ({first.loc[name, 'q_value']:.2g}, {second.loc[name, 'q_value']:.2g})" for name in changed
-            )
-        )
+        first, *others = (table.set_index("node") for _, table in runs)
+        for other, words in zip(others, ("other seeds", "other seeds and other folds"), strict=True):
+            correlation = first["z"].corr(other["z"].reindex(first.index), method="spearman")
+            changed = first.index[first["called"] != other["called"].reindex(first.index)]
+            print(f"{arm}, {words}: rank correlation of z {correlation:.3f}; called in one run only: {list(changed)}")
 
 
-def weighed(study: Study, arm: str, seed: int, sizes: Sizes) -> tuple[list[TrainedFold], pd.DataFrame]:
-    """One run on a study: its networks, and their nodes."""
+def weighed(
+    study: Study, arm: str, seed: int, sizes: Sizes, *, splits: int | None = None
+) -> tuple[list[TrainedFold], pd.DataFrame]:
+    """One run on a study: its networks, and their nodes; the splits into folds may have a seed of their own."""
     how = InterpretationSettings(control_inputs=1, permuted_labels=1, seeds=0, alternative_dags=0, seed=seed)
-    folds = train(study, study.dags[arm], 1000 * seed, sizes, study.training)
+    held_out = _held_out(study.cells, sizes.folds, np.random.default_rng(1000 * (splits or seed)))
+    folds = train(study, study.dags[arm], 1000 * seed, sizes, held_out)
     weights = weigh_arm(folds, study.cells, how, sizes.training, draw_control=study.draw_control)
     return folds, summarise_nodes(weights, study.dags[arm], how)
 
 
-def lowest_correlations(folds: Sequence[TrainedFold], cells: LabelledCells, nodes: Sequence[str]) -> np.ndarray:
+def lowest_over_folds(folds: Sequence[TrainedFold], cells: LabelledCells, nodes: Sequence[str]) -> np.ndarray:
     """For each node the lowest correlation, over all cells, of its oriented activations in two networks."""
     if not nodes:
         return np.zeros(0)
@@ -105,15 +102,13 @@ def lowest_correlations(folds: Sequence[TrainedFold], cells: LabelledCells, node
         genes = network.genes_in(expression)
         signs = common_signs(gradient_weights(network, genes))
         found.append(oriented(network.run(genes).act, signs, network.at_rest)[:, places])
-    by_node = np.moveaxis(np.stack(found), 2, 0)  # nodes x networks x cells
-    return np.array([np.corrcoef(of_node).min() for of_node in by_node])
+    return lowest_correlations(np.stack(found))
 
 
-def train(study: Study, dag: Dag, seed: int, sizes: Sizes, settings: dict[str, Any]) -> list[TrainedFold]:
+def train(study: Study, dag: Dag, seed: int, sizes: Sizes, held_out: list[np.ndarray]) -> list[TrainedFold]:
     """Trains the networks of every fold."""
-    held_out = _held_out(study.cells, sizes.folds, np.random.default_rng(seed))
     training = [np.setdiff1d(np.arange(len(study.cells.labels)), part) for part in held_out]
-    chosen = COMMON.model_copy(update=settings)
+    chosen = COMMON.model_copy(update=study.training)
     refits = [Refit(dag, chosen, part, seed + n, sizes.members) for n, part in enumerate(training)]
     models = refit(refits, study.cells, sizes.training)
     parts = enumerate(zip(models, training, held_out, strict=True))
@@ -165,7 +160,7 @@ def measure(name: str, seeds: range, sizes: Sizes, arms: Sequence[str]) -> list[
                 folds, table = weighed(study, arm, seed, sizes)
                 judged = judge(study, dag, table)
                 called = [node for node in study.predictive if node in set(table.loc[table["called"], "node"])]
-                judged["lowest correlation"] = lowest_correlations(folds, study.cells, called).min(initial=np.inf)
+                judged["lowest correlation"] = lowest_over_folds(folds, study.cells, called).min(initial=np.inf)
                 known[dag.fingerprint] = judged | {"seconds": time.perf_counter() - begun}
             rows.append({"condition": name, "arm": arm, "seed": seed, **known[dag.fingerprint]})
         print(f"{name}: {seed - seeds.start + 1} of {len(seeds)} studies", flush=True)

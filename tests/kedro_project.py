@@ -11,6 +11,14 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+SMALL = (
+    "simulate.n_cells=120,modelling.tuning.n_trials=0,modelling.fit.max_epochs=3,modelling.fit.ensemble=2,"
+    "cross_validation.n_splits=2,interpretation.control_inputs=0,interpretation.permuted_labels=0,"
+    "interpretation.seeds=0,interpretation.alternative_dags=0,controls.rewired=0,controls.permuted_genes=0,"
+    "controls.logistic=false"
+)
+"""Parameters of the smallest study that goes the whole way."""
+
 
 @dataclass(frozen=True)
 class Project:

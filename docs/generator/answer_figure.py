@@ -1,20 +1,10 @@
-"""The figure of the first page: what a run of the demo answered, drawn from the numbers that it left.
-
-`python docs/generator/answer_figure.py` in a project whose demo has run (`make demo`) writes `docs/assets/demo_run.json` and
-`docs/assets/answer.svg` anew; `--from-json` only draws.
-"""
+"""The figure of the first page: what a run of the demo answered."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
 WIDTH, LEFT, RIGHT = 760, 190, 720
 ROWS = {
     "full": "full",
@@ -30,6 +20,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2933; }
 .paper { fill: #ffffff; }
 .line { stroke: #9aa5b1; stroke-width: 1; }
 .arm { fill: #00796b; stroke: #00796b; stroke-width: 2.5; }
+.output { fill: #9aa5b1; }
 .control { fill: #b45309; fill-opacity: .75; }
 .margin { fill: #00796b; fill-opacity: .12; }
 @media (prefers-color-scheme: dark) {
@@ -38,52 +29,18 @@ text { font: 13px system-ui, sans-serif; fill: #1f2933; }
   .paper { fill: #1c2128; }
   .line { stroke: #616e7c; }
   .arm { fill: #4db6ac; stroke: #4db6ac; }
+  .output { fill: #616e7c; }
   .control { fill: #f0a04b; }
   .margin { fill: #4db6ac; fill-opacity: .2; }
 }
 """
 
 
-def numbers_of_run(data: Path) -> dict[str, Any]:
-    """What the figure and the README show of a run of the demo.
-
-    Args:
-        data: the project's folder `data`.
-
-    Returns:
-        Scores of both arms with their intervals, ROC-AUC of every control, the comparison, and sizes.
-    """
-    reporting, output = data / "08_reporting" / "demo", data / "07_model_output" / "demo"
-    scores = pd.read_csv(reporting / "comparison.csv")
-    controls = pd.read_csv(output / "controls" / "summary.csv")
-    test = json.loads((reporting / "comparison_test.json").read_text(encoding="utf-8"))
-    sizes = json.loads((reporting / "compression.json").read_text(encoding="utf-8"))
-    return {
-        "scores": [
-            {
-                "arm": row["arm"],
-                "metric": row["metric"],
-                **{name: round(row[name], 4) for name in ("mean", "sd", "lower", "upper")},
-            }
-            for row in scores.to_dict("records")
-        ],
-        "controls": [
-            {"kind": row["control"], "roc_auc": round(row["roc_auc"], 4)} for row in controls.to_dict("records")
-        ],
-        "difference": {name: round(test["interval"][name], 4) for name in ("estimate", "lower", "upper")},
-        "margin": test["margin"],
-        "verdict": test["verdict"],
-        "sentence": test["sentence"],
-        "n_parameters": {arm: sizes[arm]["n_parameters"] for arm in ("full", "pruned")},
-        "n_edges": {arm: sizes[arm]["n_edges"] for arm in ("full", "pruned")},
-    }
-
-
 def figure(numbers: dict[str, Any]) -> str:
     """The figure, as SVG.
 
     Args:
-        numbers: as `numbers_of_run` gives them.
+        numbers: as `demo_run.numbers_of_run` gives them.
     """
     height = 344
     body = "\n".join([*_scores(numbers), *_difference(numbers)])
@@ -140,24 +97,9 @@ def _axis(ticks: list[float], low: float, high: float, y: float, form: str) -> I
     for tick in ticks:
         x = _x(tick, low, high)
         yield f'<path class="line" d="M{x} {y}v5"/>'
-        yield f'<text class="small" text-anchor="middle" x="{x}" y="{y + 19}">{form.format(tick) if tick else "0"}</text>'
+        label = form.format(tick) if tick else "0"
+        yield f'<text class="small" text-anchor="middle" x="{x}" y="{y + 19}">{label}</text>'
 
 
 def _x(value: float, low: float, high: float) -> float:
     return round(LEFT + (RIGHT - LEFT) * (value - low) / (high - low), 1)
-
-
-def main() -> None:
-    """Collects the numbers, where asked for, and draws."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ASSETS.parents[1] / "data", help="folder `data` of the project")
-    parser.add_argument("--from-json", action="store_true", help="draw the numbers that are there")
-    options = parser.parse_args()
-    path = ASSETS / "demo_run.json"
-    if not options.from_json:
-        path.write_text(json.dumps(numbers_of_run(options.data), indent=1) + "\n", encoding="utf-8")
-    (ASSETS / "answer.svg").write_text(figure(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

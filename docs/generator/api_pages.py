@@ -77,9 +77,10 @@ def errors_page(source: Path) -> str:
     lines = [
         "# Errors",
         "",
-        "Whatever a user can cause and mend is a `KpnnError`: one message that says what was found, where, and what to do. On the "
-        "command line it stands alone, without a traceback (`kedro run` ends with code 1; with 2 where a parameter or an option is "
-        "wrong). Search this page for a part of the message that you see; `…` stands for names, numbers and files.",
+        "Whatever a user can cause and mend is a `KpnnError`: one message that says what was found, where, and what "
+        "to do. On the command line it stands alone, without a traceback (`kedro run` ends with code 1; with 2 where a "
+        "parameter or an option is wrong). Search this page for a part of the message that you see; `…` stands for "
+        "names, numbers and files.",
         "",
     ]
     messages = list(error_messages(source))

@@ -44,10 +44,9 @@ def catalog_page(catalog: Path) -> str:
     lines = [
         "# Files and the catalog",
         "",
-        "Every entry of `conf/base/catalog.yml`: what you bring, and every file that a run writes. `{arm}` is `full` or "
-        "`pruned`; `<study>` is the study's name, so that two studies never share a file. An environment states the entries that differ "
-        "(`conf/<study>/catalog.yml`). Entries of one name are one thing, whichever pipeline reads them: "
-        '`catalog.load("pkn")` in `kedro jupyter`.',
+        "Every entry of `conf/base/catalog.yml`: what you bring, and every file that a run writes. `{arm}` is `full` "
+        "or `pruned`; `<study>` is the study's name, so that two studies never share a file. An environment states the "
+        'entries that differ (`conf/<study>/catalog.yml`). In `kedro jupyter`, `catalog.load("pkn")` reads one.',
         "",
     ]
     section = ""

@@ -1,4 +1,4 @@
-"""What the built site must be: every link leads somewhere, and nothing is fetched from elsewhere when a page is opened."""
+"""What the built site must be: every link leads somewhere, and opening a page fetches nothing from elsewhere."""
 
 from __future__ import annotations
 

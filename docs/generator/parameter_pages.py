@@ -24,10 +24,12 @@ ABOUT = {
     "download": "A published study's files: [studies of the literature](../data.md#studies-of-the-literature).",
     "data_engineering": "From raw files to cells, network and folds: [data in](../data.md).",
     "dag_selection": "Which DAG is kept: [DAG selection](../dag_selection.md).",
-    "modelling": "How networks are trained and evaluated: [the network](../network.md), [evaluation](../evaluation.md).",
+    "modelling": "How networks are trained: [the network](../network.md), [evaluation](../evaluation.md).",
     "controls": "What the arms are judged against: [controls](../evaluation.md#controls-and-baselines).",
     "interpretation": "What node weights are held against: [node weights](../interpretation.md).",
     "reporting": "How arms are compared and told of: [the verdict](../evaluation.md#the-verdict).",
+    "priors": "Public knowledge, fetched and locked: [data in](../data.md).",
+    "tracking": "MLflow's server: [operations](../operations.md#mlflow).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
 }
 """Where to read about a group."""
@@ -71,8 +73,8 @@ def parameters_page(base: Path) -> str:
         "# Parameters",
         "",
         "Everything that can be set, from the classes that check it. A study states what differs in "
-        "`conf/<study>/parameters*.yml`; for one run, `kedro run --params dag_selection.time_limit=300`. Defaults are those of "
-        "`conf/base`. All parameters are checked before the first node runs, whichever pipeline is to run.",
+        "`conf/<study>/parameters*.yml`; for one run, `kedro run --params dag_selection.time_limit=300`. Defaults are "
+        "those of `conf/base`. All parameters are checked before the first node runs, whichever pipeline is to run.",
         "",
     ]
     for group, model in GROUPS.items():

@@ -19,7 +19,7 @@ def without_credentials(text: str) -> str:
     Args:
         text: anything that is to be shown, such as an address, an error or a log line.
 
-    Example:
+    Examples:
         >>> without_credentials("postgresql://ada:lovelace@host/optuna?sslmode=require")
         'postgresql://***@host/optuna?sslmode=require'
     """

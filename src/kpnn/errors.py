@@ -37,7 +37,7 @@ class DiskFullError(KpnnError):
 def some_names(names: Iterable[object], most: int = 5) -> str:
     """Lists at most `most` names, then says how many more there are.
 
-    Example:
+    Examples:
         >>> some_names("abcdefg")
         'a, b, c, d, e and 2 more'
     """

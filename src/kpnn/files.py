@@ -84,7 +84,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     Raises:
         DiskFullError: the disk is full; what was there before is there still.
 
-    Example:
+    Examples:
         >>> with written_whole("data/table.csv") as partial:  # doctest: +SKIP
         ...     table.to_csv(partial)
     """

@@ -21,7 +21,7 @@ def legal_name(name: str, *, apart: bool = False) -> str:
         name: any text.
         apart: give it its hash although it is legal.
 
-    Example:
+    Examples:
         >>> legal_name("roc_auc_T cell")
         'roc_auc_T cell'
         >>> legal_name("A/B"), legal_name("A:B")

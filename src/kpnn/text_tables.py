@@ -65,7 +65,9 @@ def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> b
             if len(files) == 1:
                 return archive.read(files[0])
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as cause:
-        raise error(f"{path}: cannot be unpacked ({cause})") from None
+        raise error(
+            f"{path}: is an Excel workbook or another zip archive that cannot be unpacked ({cause}); save it as CSV"
+        ) from None
     raise error(f"{path}: is an Excel workbook or another zip archive of {len(files)} files; save it as CSV")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kpnn.cells import InMemory, depth_by_class, match, warn_of_depth
+from kpnn.cells import InMemory, depth_by_class, depth_by_column, match, warn_of_depth
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 
 GENES = [f"G{number}" for number in range(20)]
@@ -70,3 +70,17 @@ def test_a_class_that_is_deeper_is_a_warning_with_advice(caplog):
     caplog.clear()
     warn_of_depth(deeper, scaled=True, grouped=True)
     assert "library_size" not in caplog.text and "group_by" not in caplog.text and len(caplog.records) == 1
+
+
+def test_depth_is_measured_against_the_columns_of_the_cells():
+    rng = np.random.default_rng(0)
+    donors = pd.DataFrame({"donor": np.repeat(["a", "b", "c"], 20), "chance": rng.integers(0, 3, 60)}, index=BARCODES)
+    counts = rng.poisson(np.repeat([2.0, 6.0, 18.0], 20)[:, None], (60, 20)).astype(np.float32)
+    cells = match(InMemory(ad.AnnData(counts, pd.DataFrame(index=BARCODES), pd.DataFrame(index=GENES))), LABELS, GENES)
+    found = {one.column: one for one in depth_by_column(cells, donors) if one.measure == "counts"}
+    logs = pd.Series(np.log1p(counts.sum(axis=1, dtype=float)))
+    parts = [part for _, part in logs.groupby(donors["donor"].to_numpy())]
+    within = sum(((part - part.mean()) ** 2).sum() for part in parts)
+    assert found["donor"].explained == pytest.approx(1 - within / ((logs - logs.mean()) ** 2).sum())
+    assert found["donor"].explained > 0.9 > 0.2 > found["chance"].explained and found["donor"].n_values == 3
+    assert depth_by_column(cells, None) == ()

@@ -281,6 +281,34 @@ def test_gene_sets_alone_or_below_a_hierarchy_are_a_network(tmp_path):
     assert [Path(source).name for source in joined.attrs["sources"]] == ["ReactomePathwaysRelation.txt", "h.gmt"]
 
 
+def test_a_table_of_names_is_a_source_of_the_network_too(tmp_path):
+    names = file(tmp_path, "n.csv", "old,new\nIRF1,Irf1\n")
+    edges = read_edges(
+        file(tmp_path, "h.gmt", "IFN\t\tIRF1\n"), rename={"filepath": str(names), "from": "old", "to": "new"}
+    )
+    edges.attrs["source"] = "h.gmt"
+    joined = joined_knowledge(edges, None, None, DataEngineeringSettings())
+    assert pairs(joined) == {("IFN", "Irf1_gene")}
+    assert joined.attrs["sources"] == ["h.gmt", str(names)]
+
+
+def test_trrusts_references_are_evidence_though_its_columns_have_no_names(tmp_path):
+    text = "TF1\tA\tActivation\t1;2;3;4\nTF1\tB\tRepression\t5\nTF1\tB\tUnknown\t6;7\n"
+    columns = {"parent": 1, "child": 2, "sign": 3}
+    edges = read_edges(file(tmp_path, "t.tsv", text), columns=columns, costs={"column": 4, "rule": "items"})
+    assert list(edges["cost"]) == [1.25, 2, 1.5]
+    joined = Pkn.from_edges(edges).edges
+    assert [tuple(edge) for edge in joined.itertuples(index=False)] == [("TF1", "A", 1, 1.25), ("TF1", "B", -1, 1.5)]
+
+
+def test_of_several_levels_of_confidence_the_best_counts(tmp_path):
+    path = file(tmp_path, "d.csv", "tf,target,dorothea_level\nA,B,D;A\nA,C,C\nA,D,\n")
+    rule = {"column": "dorothea_level", "rule": "levels", "levels": {"A": 1, "C": 1.5, "D": 2}}
+    edges = read_edges(path, costs=rule)
+    assert list(edges["cost"]) == [1, 1.5, 2]
+    assert "1 edges without dorothea_level cost 2" in account_of(edges)
+
+
 def test_a_catalog_that_gives_too_much_or_too_little_is_refused(tmp_path):
     table = ("e.csv", "parent,child\nA,B_gene\n")
     for given in ({}, {"signalling": table}, {"edges": table, "regulon": table}, {"edges": table, "signalling": table}):

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
+from kpnn.interpretation.held_out import lowest_correlations
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
 from kpnn.nn import set_edge_weights
 from kpnn.pkn import Dag
@@ -153,8 +154,11 @@ def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it
     assert table.loc["A", "conductance_share"] > table.loc["A", "permuted_share"]
     assert not table.loc[["B", "C"], "called"].any()
     assert table.loc["A", ["rank", "enrichment_rank"]].tolist() == [1, 1]
-    # As much conductance in networks on noise: the networks no longer rest on it, though its activity still differs.
+    # As much conductance in networks on noise: the networks rest on it only as far as they lose something without it.
     as_much = replace(weights, permuted=weights.per_fold.assign(replicate=0))
+    needed = summarise_nodes(as_much, DAG, SETTINGS).set_index("node")
+    assert needed.loc["A", "rests"] and not needed.loc[["B", "C"], "rests"].any()
+    as_much = replace(as_much, per_fold=weights.per_fold.assign(ablation=weights.per_fold["ablation"] / 1000))
     unasked = summarise_nodes(as_much, DAG, SETTINGS).set_index("node").loc["A"]
     assert unasked["differs"] and not unasked["rests"] and not unasked["called"]
 
@@ -191,3 +195,23 @@ def test_a_nodes_place_without_knowledge_is_its_z_in_rewired_networks():
     sd = np.sqrt((2 + 2) / 2)  # two sums of squares of 2, one degree of freedom each
     np.testing.assert_allclose(table["beyond_rewired"][["A", "B"]], np.array([6.0, 0.0]) / (sd * np.sqrt(1.5)))
     assert np.isnan(table.loc["C", "beyond_rewired"])
+
+
+def test_networks_that_mean_different_things_by_a_node_do_not_rest_on_it(weights):
+    # The module's networks are single ones: nothing is known of how members agree.
+    assert weights.agreement.shape == (4, len(weights.neurons)) and weights.agreement.isna().all(axis=None)
+    for agreement, rests in ((0.6, True), (0.4, False)):
+        alike = replace(weights, agreement=weights.agreement.fillna(1.0).assign(A=agreement))
+        leader = summarise_nodes(alike, DAG, SETTINGS).set_index("node").loc["A"]
+        assert leader["differs"] and leader["rests"] == leader["called"] == rests and leader["agreement"] == agreement
+
+
+def test_the_agreement_of_networks_is_the_lowest_correlation_of_a_pair():
+    activations = np.random.default_rng(0).normal(size=(4, 30, 3))
+    activations[:, :, 1] = np.arange(30)
+    activations[2, :, 2] = 1.0
+    found = lowest_correlations(activations)
+    of_first = np.corrcoef(activations[:, :, 0])
+    np.testing.assert_allclose(found[:2], [of_first.min(), 1.0])
+    assert found[2] <= 0.0  # a network in which the node never varies agrees with none
+    assert np.isnan(lowest_correlations(activations[:1])).all()

@@ -69,6 +69,7 @@ def test_over_folds_and_members_every_pair_of_a_called_node_correlates_positivel
     ]
     called = summarise_nodes(weights, DAG, how).query("called")["node"].tolist()
     assert "A" in called
+    assert weights.agreement["A"].min() > 0.5
     networks = [member for fold in folds for member in fold.members]
     expression = cells.expression
     plain = [node_activations(network, expression) for network in networks]

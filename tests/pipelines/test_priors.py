@@ -12,7 +12,7 @@ from local_server import Server
 from kedro_project import REPOSITORY
 from kpnn.errors import SettingsError
 from kpnn.pipelines.download.fetching import DownloadError
-from kpnn.pipelines.priors import nodes
+from kpnn.pipelines.priors import create_pipeline, nodes
 from kpnn.pipelines.priors.nodes import LICENCES, LOCK
 from kpnn.pipelines.priors.settings import PriorsSettings
 from kpnn.pipelines.validation import validated
@@ -157,6 +157,8 @@ def test_the_project_knows_the_usual_sources_with_their_licences():
     config = OmegaConfigLoader(str(REPOSITORY / "conf"), base_env="base", default_run_env="base")
     settings = PriorsSettings(**config["parameters"]["priors"])
     nodes._check_options(settings.files)
+    assert create_pipeline().inputs() == {"params:priors"}
+    assert create_pipeline().outputs() <= set(config["catalog"])
     assert {"omnipath.tsv", "collectri.tsv", "hallmark.gmt", "ReactomePathwaysRelation.txt"} <= set(settings.files)
     assert all(
         file.address.startswith("https://") and file.licence and file.reference for file in settings.files.values()

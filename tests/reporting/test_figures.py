@@ -70,6 +70,8 @@ def test_labels_are_placed_free_of_each_other_or_left_out():
     sides = place_labels([0.5] * 6, [0.5] * 6, names)
     placed = [side for side in sides if side is not None]
     assert sides[0] == "top center" and len(set(placed)) == len(placed) and None in sides
+    crowded = [(0.5, 0.56), (0.5, 0.44), (0.56, 0.5)]
+    assert place_labels([0.5], [0.5], ["NODE"], crowded) == ["middle left"]
 
 
 def test_the_figures_for_a_paper_are_vector_and_pixel_files_and_the_same_every_time(study):

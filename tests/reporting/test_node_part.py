@@ -14,8 +14,11 @@ from fabricated import make_arm, make_dag, make_interpretation, make_study
 
 from kpnn.pkn import Dag
 from kpnn.reporting import write_report
+from kpnn.reporting.blocks import Row, leaves
+from kpnn.reporting.depth import depth_metrics, depth_notes
 from kpnn.reporting.figures.activity import activity_figure, groups_figure, standardized
 from kpnn.reporting.figures.called import called_tree, strongest_paths, tree_figure
+from kpnn.reporting.node_sections import nodes_section
 from kpnn.reporting.node_words import told_of_nodes
 
 
@@ -29,6 +32,13 @@ def told(study, **columns):
     weighed = study.interpretation("pruned")
     nodes = weighed.nodes.assign(**columns)
     return told_of_nodes(study, replace(weighed, nodes=nodes), "OUT", {})
+
+
+def figures_of(study):
+    """Names of the figures of the node part."""
+    return [
+        figure.name for block in leaves(nodes_section(study, 20)) if isinstance(block, Row) for figure in block.figures
+    ]
 
 
 def test_the_strongest_path_is_that_of_the_largest_product_of_edge_weights():
@@ -90,8 +100,8 @@ def test_no_node_is_named_where_the_arm_does_not_predict(study):
     found = told(without)
     assert not found.names_nodes
     assert "is not above guessing" in found.sentences[0] and "N0" not in " ".join(found.sentences)
-    page = write_report(without).page
-    assert 'id="figure-top_nodes_full_OUT"' in page and 'id="figure-top_nodes_pruned_OUT"' not in page
+    drawn = figures_of(without)
+    assert "top_nodes_full_OUT" in drawn and not any("pruned" in name for name in drawn)
     assert told(study).names_nodes
 
 
@@ -144,4 +154,18 @@ def test_activities_are_shown_by_class_and_by_donor_in_standard_deviations_of_th
     plot = groups_figure(weighed, study.pruned_dag, "OUT", labels, donors).plot
     assert {trace.name: len(trace.x) for trace in plot.data} == {"OUT = 1": 3, "OUT = 0": 3}
     assert min(plot.data[0].x) > 0.9 > -0.9 > max(plot.data[1].x)
-    assert 'id="figure-activity_by_group_pruned_OUT"' in write_report(replace(study, groups=donors)).page
+    assert "activity_by_group_pruned_OUT" in figures_of(replace(study, groups=donors))
+    assert "activity_by_group_pruned_OUT" not in figures_of(study)
+
+
+def test_depth_that_tells_the_classes_is_told_before_the_nodes(study):
+    row = {"output": "OUT", "measure": "counts", "roc_auc": 0.2, "median_1": 900.0, "median_0": 1500.0}
+    deep = replace(study, data_summary={**study.data_summary, "depth": [row], "depth_by_column": [
+        {"column": "donor", "measure": "counts", "explained": 0.4, "n_values": 3}]})  # fmt: skip
+    page = write_report(deep).page
+    assert "Counts alone predict OUT with ROC-AUC 0.80" in page and "group_by" in page
+    assert page.index("Counts alone predict") < page.index('<section id="nodes">')
+    assert 'download="depth.csv"' in page and 'download="depth_by_column.csv"' in page
+    assert depth_metrics(deep) == {"depth_roc_auc": 0.8} and depth_metrics(study) == {}
+    shallow = replace(study, data_summary={**study.data_summary, "depth": [row | {"roc_auc": 0.55}]})
+    assert depth_notes(shallow) == []

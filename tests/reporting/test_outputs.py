@@ -15,7 +15,8 @@ from kpnn.pkn import Dag, Pkn, inputs_per_output
 from kpnn.reporting import answer, comparison_table, write_report
 from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.paper import as_files, paper_figures
-from kpnn.reporting.outputs import base_metric, outputs_table
+from kpnn.reporting.outputs import base_metric, differences_table, outputs_table
+from kpnn.reporting.sections import classes_section
 from kpnn.reporting.terminal import comparison_lines
 from kpnn.training.results import wide_predictions
 
@@ -42,7 +43,7 @@ def as_one_of_k(arm, seed, weak):
 
 @pytest.fixture(scope="module")
 def study():
-    made = make_study(outputs=CLASSES, n_hidden=8, n_genes=12, n_cells=150)
+    made = make_study(outputs=CLASSES, n_hidden=8, n_genes=12, n_cells=150, n_folds=3)
     full, pruned = made.arms
     arms = (as_one_of_k(full, 1, "B_cell"), as_one_of_k(pruned, 2, "CD4+/CD25 T Reg"))
     return replace(made, arms=arms, controls=())
@@ -89,23 +90,27 @@ def test_each_output_is_compared_and_corrected_for_their_number(study, report):
     assert table.loc["B_cell", "difference"] == pytest.approx(difference)
 
 
+def small(outputs):
+    return replace(make_study(outputs=outputs, n_hidden=8, n_genes=12, n_cells=60, n_folds=2), controls=())
+
+
 def test_one_output_has_none_of_this():
-    study = make_study(n_hidden=8, n_genes=12)
-    found = write_report(study)
-    assert found.answer.of_outputs == ()
-    assert not {"outputs", "output_differences", "confusions"} & set(found.tables)
-    assert list(found.comparison["metric"].unique()) == [
+    study = small(("OUT",))
+    found = answer(study)
+    assert found.of_outputs == () and not len(differences_table(found.comparison))
+    assert not len(outputs_table(study.arms)) and classes_section(study) == ()
+    table = comparison_table(study.arms)
+    assert list(table["metric"].unique()) == [
         "roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"
     ]  # fmt: skip
-    assert not any(figure.name.startswith("confusions") for figure in found.figures)
 
 
 def test_questions_of_their_own_have_scores_of_each_and_no_confusions():
-    study = make_study(outputs=("A", "B"), n_hidden=8, n_genes=12)
-    found = write_report(study)
-    assert set(found.tables["outputs"]["output"]) == {"A", "B"}
-    assert "confusions" not in found.tables
-    assert any("predicted worst" in sentence for sentence in found.answer.of_outputs)
+    study = small(("A", "B"))
+    assert set(outputs_table(study.arms)["output"]) == {"A", "B"}
+    assert classes_section(study) == ()
+    [sentence] = answer(study).of_outputs
+    assert "predicted worst" in sentence
 
 
 def test_the_confusion_matrix_shows_shares_and_counts_by_name(study, report):

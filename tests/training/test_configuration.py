@@ -6,7 +6,7 @@ import pytest
 
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
-from kpnn.training.settings import EvaluationSettings, Hyperparameters
+from kpnn.training.settings import RECIPES, EvaluationSettings, Hyperparameters
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -51,4 +51,6 @@ def test_the_search_starts_from_recipes_the_tutorials_among_them():
 
 
 def test_a_project_without_configuration_trains_as_the_shipped_one_does():
-    assert modelling(None).hyperparameters == Hyperparameters()
+    shipped = modelling(None)
+    assert shipped.hyperparameters == Hyperparameters()
+    assert shipped.tuning.recipes == RECIPES

@@ -20,6 +20,7 @@ from kpnn.app.check.command import check
 from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
 from kpnn.app.messages import as_messages
+from kpnn.app.status import status
 from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
@@ -110,7 +111,7 @@ def cli() -> None:
 run = click.Command("run", params=kedro_run.params, callback=_run, help=kedro_run.help)
 """Kedro itself looks for the command under this name, where the project is run without `kedro`."""
 
-for command in (run, init, check):
+for command in (run, init, check, status):
     cli.add_command(command)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,19 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from kpnn.addresses import shown
+from kpnn.app.currency import STAGES, by_cause, stages_to_redo
+from kpnn.app.ledger import Ledger
 from kpnn.app.lock import Claim, StudyLock
 from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.app.preflight import Plan, problems
+from kpnn.app.result_keeper import ResultKeeper
 from kpnn.errors import KpnnError, SettingsError, some_names
+
+_log = logging.getLogger(__name__)
 
 _WRITTEN_BY = {
     "raw data": "put your files there, name them in conf/<env>/catalog.yml, or make the demo's with "
@@ -39,10 +47,11 @@ class BeforeRunHook:
         self._mlflow = mlflow
         self._parameters: dict[str, Any] = {}
         self._settings: dict[str, BaseModel] = {}
-        self._study = ""
+        self._study = self._env = ""
         self._root = Path()
         self._lock: StudyLock | None = None
         self._stores: tuple[Path, ...] = ()
+        self._keeper: ResultKeeper | None = None
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -59,6 +68,7 @@ class BeforeRunHook:
             self._parameters = {}
         self._settings = all_settings(self._parameters)
         self._root = Path(context.project_path)
+        self._env = f" --env {context.env}" if context.env else ""
         self._study = str(context.config_loader["globals"].get("study") or context.env or "study")
 
     @hook_impl(tryfirst=True)
@@ -71,11 +81,15 @@ class BeforeRunHook:
         """
         self._hand_on_settings(catalog)
         check_inputs(pipeline, catalog)
+        self._keeper = None
         names = run_params.get("pipeline_names") or ["__default__"]
         plan = self._plan(names, pipeline, catalog)
         self._take_study(Claim(self._study, _makes(names, plan.writes, catalog), tuple(map(str, plan.writes))))
         try:
             self._look_ahead(plan, run_params)
+            ledger = Ledger(self._root, self._root / "data" / ".studies" / self._study / "results.json")
+            self._keeper = ResultKeeper(pipeline, catalog, ledger, self._settings)
+            self._require_current(names)
         except BaseException:
             self.release()
             raise
@@ -88,8 +102,34 @@ class BeforeRunHook:
         if found:
             raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))
 
+    def _require_current(self, names: list[str]) -> None:
+        """Raises KpnnError where what the run reads was not made by what is configured now, unless that is allowed."""
+        assert self._keeper is not None
+        found = self._keeper.stale_inputs()
+        if set(names) == {"predict"}:  # it applies networks that are there; only a mixture of several studies is wrong
+            told = [one for one in found if one.kind == "settings"]
+            found = [one for one in found if one.kind != "settings"]
+            if told:
+                _log.warning(
+                    "the networks were trained by other settings than are set now: %s", "; ".join(by_cause(told))
+                )
+        if not found:
+            return
+        causes = by_cause(found)
+        if self._parameters.get("allow_stale"):
+            _log.warning("not current, and shown as they are (allow_stale): %s", "; ".join(causes))
+            self._keeper.catalog.save("parameters", {**shown(self._parameters), "not_current": causes})
+            return
+        last = next((name for name in reversed(STAGES) if name in names), "")
+        command = f"kedro run{self._env} --pipelines {','.join(stages_to_redo(found, pipelines, last))}"
+        raise KpnnError(
+            "\n  ".join(["results on disk were not made by what is configured now:", *causes])
+            + f"\nBring them up to date with `{command}` (finished folds that still hold are kept), or show them as "
+            "they are with `--params allow_stale=true`"
+        )
+
     def _take_study(self, claim: Claim) -> None:
-        lock = StudyLock(self._root / "data" / ".runs" / self._study)
+        lock = StudyLock(self._root / "data" / ".studies" / self._study)
         try:
             lock.acquire(claim)
         except OSError as error:
@@ -99,8 +139,22 @@ class BeforeRunHook:
         self._lock = lock
 
     @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Notes when a node begins."""
+        if self._keeper is not None:
+            self._keeper.begun[node.name] = time.time()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Writes down what a result was made from."""
+        if self._keeper is not None:
+            self._keeper.keep(dataset_name, node)
+
+    @hook_impl
     def after_pipeline_run(self) -> None:
-        """Gives the study back."""
+        """Gives the study back, after the results of nodes that ran in other processes are written down."""
+        if self._keeper is not None:
+            self._keeper.keep_all()
         self.release()
 
     @hook_impl

@@ -77,7 +77,7 @@ class StudyLock:
             KpnnError: another run is at work on the same; it is named.
         """
         with held_alone(self._folder):
-            for path in sorted(self._folder.glob("*.json")):
+            for path in sorted(self._folder.glob("*.run")):
                 other = _claim_of(path)
                 if other is None:
                     _log.warning(
@@ -110,7 +110,7 @@ class StudyLock:
         atexit.unregister(self.release)
 
     def _hold(self, claim: Claim) -> None:
-        path = self._folder / f"{uuid.uuid4().hex[:12]}.json"
+        path = self._folder / f"{uuid.uuid4().hex[:12]}.run"
         file = path.open("w", encoding="utf-8")
         fcntl.flock(file, fcntl.LOCK_EX)
         json.dump(asdict(claim), file)

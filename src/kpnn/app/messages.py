@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 from kedro.io import DatasetError
 
+from kpnn.addresses import without_credentials
 from kpnn.app.endings import full_disk, hiding_credentials, interrupted
 from kpnn.errors import KpnnError, SettingsError
 
@@ -36,7 +37,7 @@ def as_messages(*, checking: bool = False) -> Iterator[None]:
         if logging.getLogger("kpnn").isEnabledFor(logging.DEBUG):
             click.secho(traceback.format_exc(), nl=False, err=True)
         kind = _WrongInput if checking or isinstance(explanation, SettingsError) else click.ClickException
-        raise kind(str(explanation)) from error
+        raise kind(without_credentials(str(explanation))) from error
 
 
 def _explanation(error: BaseException) -> KpnnError | DatasetError | None:

@@ -55,6 +55,7 @@ class ForgivingMlflowHook(MlflowHook):
         self._context: KedroContext | None = None
         self._settings = ServerSettings()
         self._experiment_id: str | None = None
+        self._already_active_mlflow = False
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -77,6 +78,8 @@ class ForgivingMlflowHook(MlflowHook):
             place = ".".join(str(part) for part in first["loc"])
             raise SettingsError(f"mlflow.yml: {place}: {without_credentials(str(first['msg']))}") from None
         address = config.server.mlflow_tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "mlruns"
+        # Else kedro-mlflow opens the run once more at every node, and leaves all of these open.
+        config.tracking.run.nested = False
         config.server.mlflow_tracking_uri = _validate_uri(project_path=context.project_path, uri=address)
         mlflow.set_tracking_uri(config.server.mlflow_tracking_uri)
         self.mlflow_config = context.mlflow = config
@@ -130,6 +133,7 @@ class ForgivingMlflowHook(MlflowHook):
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             super().after_context_created(self._context)  # another run made the experiment at the same moment
+        self.mlflow_config.tracking.run.nested = False  # read anew
         self._experiment_id = self.mlflow_config.tracking.experiment._experiment.experiment_id
         mark_experiment(MlflowClient(), self._experiment_id)
         close_runs_of_dead_processes(MlflowClient(), self._experiment_id)
@@ -151,8 +155,10 @@ class ForgivingMlflowHook(MlflowHook):
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Closes the run, if the server takes it."""
+        """Closes the run, if the server takes it, and as failed what could not be logged whole."""
         self._try(super().after_pipeline_run, run_params=run_params, pipeline=pipeline, catalog=catalog)
+        if not self._already_active_mlflow:
+            self.close_runs("FAILED")
 
     @hook_impl
     def on_pipeline_error(

@@ -2,7 +2,7 @@
 
 from kpnn.cells.account import Step
 from kpnn.cells.classes import LabelSettings
-from kpnn.cells.depth import DepthByClass, depth_by_class, warn_of_depth
+from kpnn.cells.depth import DepthByClass, depth_by_class, depth_by_column, depth_warnings, warn_of_depth
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
@@ -32,6 +32,8 @@ __all__ = [
     "Transform",
     "check_class_labels",
     "depth_by_class",
+    "depth_by_column",
+    "depth_warnings",
     "label_cells",
     "match",
     "open_expression",

@@ -42,23 +42,68 @@ class DepthByClass:
         return max(self.roc_auc, 1 - self.roc_auc) >= TELLS_CLASSES
 
 
+@dataclass(frozen=True)
+class DepthByColumn:
+    """How much of the differences in depth between cells a column such as the donor explains.
+
+    Attributes:
+        column: of the cells.
+        measure: as in `DepthByClass`.
+        explained: share of the variance of log(1 + measure) that lies between the column's values, from 0 to 1; as much
+            as (values - 1) / (cells - 1) is chance.
+        n_values: number of the column's values.
+    """
+
+    column: str
+    measure: str
+    explained: float
+    n_values: int
+
+
 def depth_by_class(cells: Matched | StreamedMatch) -> tuple[DepthByClass, ...]:
     """Measures how well counts and detected genes tell the classes of each output.
 
     Args:
         cells: before anything is done to their counts. Sums are left out where the values are no counts, detected genes
             where the cells stay on disk.
+
+    Returns:
+        One measurement for each output and each of counts and detected genes that could be had.
     """
+    return tuple(
+        _measured(str(output), labels > 0, measure, values)
+        for output, labels in cells.labels.items()
+        for measure, values in _measures(cells).items()
+    )
+
+
+def depth_by_column(cells: Matched | StreamedMatch, columns: pd.DataFrame | None) -> tuple[DepthByColumn, ...]:
+    """Measures how much of depth each column of the cells explains.
+
+    Args:
+        cells: as for `depth_by_class`.
+        columns: such as donor or sample, index the barcodes; None: there are none.
+    """
+    if columns is None:
+        return ()
+    found = []
+    for name, column in columns.reindex(cells.labels.index).items():
+        for measure, values in _measures(cells).items():
+            logs = pd.Series(np.log1p(values), index=cells.labels.index, dtype=float)
+            between = (logs.groupby(column.astype(str)).transform("mean") - logs.mean()).pow(2).sum()
+            total = (logs - logs.mean()).pow(2).sum()
+            explained = float(between / total) if total > 0 else 0.0
+            found.append(DepthByColumn(str(name), measure, explained, int(column.nunique())))
+    return tuple(found)
+
+
+def _measures(cells: Matched | StreamedMatch) -> dict[str, np.ndarray]:
     measures: dict[str, np.ndarray] = {}
     if cells.origin.has_counts and not cells.origin.is_logged:
         measures["counts"] = cells.totals
     if isinstance(cells, Matched):
         measures["detected genes"] = np.diff(cells.counts.indptr)
-    return tuple(
-        _measured(str(output), labels > 0, measure, values)
-        for output, labels in cells.labels.items()
-        for measure, values in measures.items()
-    )
+    return measures
 
 
 def _measured(output: str, positive: pd.Series, measure: str, values: np.ndarray) -> DepthByClass:
@@ -75,18 +120,25 @@ def warn_of_depth(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool)
         scaled: whether counts are scaled to one sum per cell.
         grouped: whether donors or samples are kept together.
     """
+    for sentence in depth_warnings(found, scaled=scaled, grouped=grouped):
+        _log.warning("%s", sentence)
+
+
+def depth_warnings(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool) -> tuple[str, ...]:
+    """What is said, with advice, where depth tells the classes apart.
+
+    Args:
+        found: what `depth_by_class` returned.
+        scaled: whether counts are scaled to one sum per cell.
+        grouped: whether donors or samples are kept together.
+    """
     advice = [] if scaled else ["set data_engineering.library_size to median"]
     advice += [] if grouped else ["name the donor or sample in cross_validation.group_by"]
     advice += ["compare cells of equal depth before you believe a node"]
-    for one in found:
-        if one.tells_classes:
-            _log.warning(
-                "%s alone predict %s with ROC-AUC %.2f (median %s in class 1, %s in class 0): a network can learn "
-                "depth instead of biology; %s",
-                one.measure,
-                one.output,
-                max(one.roc_auc, 1 - one.roc_auc),
-                f"{one.median_1:,.0f}",
-                f"{one.median_0:,.0f}",
-                ", ".join(advice),
-            )
+    return tuple(
+        f"{one.measure} alone predict {one.output} with ROC-AUC {max(one.roc_auc, 1 - one.roc_auc):.2f} (median "
+        f"{one.median_1:,.0f} in class 1, {one.median_0:,.0f} in class 0): a network can learn depth instead of "
+        "biology; " + ", ".join(advice)
+        for one in found
+        if one.tells_classes
+    )

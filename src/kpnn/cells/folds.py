@@ -62,6 +62,11 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
     Raises:
         CellsError: a class has fewer cells than there are folds or fewer groups than three, a fold would miss a class,
             training cells have a class in one group only, or a barcode stands twice.
+
+    Examples:
+        >>> labels = pd.DataFrame({"TCR": [0, 1] * 6}, index=[f"cell_{i}" for i in range(12)])
+        >>> make_folds(labels, FoldSettings(n_splits=3)).groupby("fold").size().to_dict()
+        {0: 4, 1: 4, 2: 4}
     """
     if labels.index.has_duplicates:
         repeated = labels.index[labels.index.duplicated()].unique()

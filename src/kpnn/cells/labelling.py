@@ -74,6 +74,9 @@ def label_cells(
         settings: which columns are labels and what their values mean.
         group_by: a column that says which cells belong together (donor, sample), of the table or of `obs`.
 
+    Returns:
+        The labels, which rule made them, and the groups.
+
     Raises:
         CellsError: a column is not there, or what it holds cannot be used; see `classes_of`, `check_class_labels`.
         SettingsError: parameters contradict each other or the data.

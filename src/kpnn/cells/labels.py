@@ -99,6 +99,9 @@ def check_class_labels(
         source: what to call it in errors.
         group_by: a column that is no label but says which cells belong together.
         outputs: the columns that are labels, in this order; by default all.
+
+    Returns:
+        Labels 0 and 1, index `barcode`, a column per output; with `group_by` that column too.
     """
     if "barcode" not in table:
         raise CellsError(f"{source}: no column barcode (found: {some_names(table.columns)})")

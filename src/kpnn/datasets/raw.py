@@ -53,7 +53,7 @@ class _RawDataset(FileDataset[Any, Any]):
 class ExpressionDataset(_RawDataset):
     """An expression matrix of any format that `kpnn.cells.open_expression` reads; loads a handle, not the values.
 
-    Example:
+    Examples:
         ```yaml
         raw_expression:
           type: kpnn.datasets.raw.ExpressionDataset
@@ -190,7 +190,7 @@ class ClassLabelsDataset(_TextTableDataset):
     Beside the barcodes stand columns of 0 and 1, one per output, or a column that names each cell's class
     (`data_engineering.label`). All stays the text that it is; what the labels say is checked where they are used.
 
-    Example:
+    Examples:
         ```yaml
         class_labels:
           type: kpnn.datasets.raw.ClassLabelsDataset
@@ -219,7 +219,7 @@ class ClassLabelsDataset(_TextTableDataset):
 class EdgeListDataset(_TextTableDataset):
     """Edges or sets of genes in any format that `kpnn.pkn.readers.read_edges` reads; none if the file's path is null.
 
-    Example:
+    Examples:
         ```yaml
         regulon:
           type: kpnn.datasets.raw.EdgeListDataset

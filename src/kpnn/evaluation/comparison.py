@@ -126,9 +126,24 @@ def compare(
         margin: differences within +-margin do not matter; set it before looking.
         confidence: how often such intervals hold the expected difference.
 
+    Returns:
+        The difference with its interval, the verdict, and the answer in a sentence.
+
     Raises:
         SettingsError: the arms are not scored by the ROC-AUC, have other outputs, folds or cells, or no fold has a
             score.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": np.arange(400) % 4, "barcode": [f"c{i}" for i in range(400)]})
+        >>> cells = cells.assign(output="TCR", label=rng.integers(0, 2, 400))
+        >>> signal = cells["label"] + rng.normal(0, 1, 400)
+        >>> full = ArmScores.from_predictions("full", cells.assign(probability=1 / (1 + np.exp(-signal))))
+        >>> noisy = 1 / (1 + np.exp(-signal - rng.normal(0, 3, 400)))
+        >>> compare(ArmScores.from_predictions("noisy", cells.assign(probability=noisy)), full).verdict.value
+        'worse'
     """
     if candidate.metric != "roc_auc":
         raise SettingsError(f"arms are compared by their ROC-AUC, and these are scored by {candidate.metric}")
@@ -159,6 +174,13 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
     Args:
         p_values: shape (n_tests,).
+
+    Returns:
+        Corrected p-values, shape (n_tests,), in the same order.
+
+    Examples:
+        >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+        [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values)
     steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
@@ -168,7 +190,17 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def verdict_in_words(candidate: str, reference: str, interval: Interval, margin: float) -> str:
-    """The verdict as a clause, such as "`pruned` predicts as well as `full` (within the margin of 0.01)"."""
+    """The verdict as a clause, such as "`pruned` predicts as well as `full` (within the margin of 0.01)".
+
+    Args:
+        candidate: name of the arm in question.
+        reference: of the arm compared against.
+        interval: of candidate minus reference.
+        margin: differences within +-margin do not matter.
+
+    Returns:
+        The clause, without a full stop.
+    """
     verdict = Verdict.of(interval, margin)
     if verdict is Verdict.BETTER:
         return f"`{candidate}` predicts better than `{reference}`" + _how_much(interval.lower, interval.upper, margin)

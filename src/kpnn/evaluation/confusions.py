@@ -13,9 +13,13 @@ def by_cell(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         predictions: as for `confusion_matrix`.
+
+    Returns:
+        Labels 0 and 1, and predicted probabilities.
     """
     outputs = list(dict.fromkeys(predictions["output"]))
-    wide = predictions.set_index(["repeat", "fold", "barcode", "output"])[["label", "probability"]].unstack("output")
+    cells = predictions.groupby(["repeat", "fold", "barcode", "output"], sort=True)[["label", "probability"]]
+    wide = cells.mean().unstack("output")
     return wide["label"][outputs].to_numpy(), wide["probability"][outputs].to_numpy()
 
 

@@ -127,6 +127,9 @@ def interval(
         confidence: how often such intervals hold the expected score.
         output: of this output only; None: the mean over outputs.
 
+    Returns:
+        The interval, around the mean over folds and repeats.
+
     Raises:
         SettingsError: no fold has a score.
         CellsError: a cell has no group.
@@ -153,6 +156,9 @@ def difference_interval(
         groups: donor or sample of each cell, where cells are not independent.
         confidence: how often such intervals hold the expected difference.
         output: of this output only; None: the mean over outputs.
+
+    Returns:
+        The interval; its estimate is positive where the candidate scores higher.
 
     Raises:
         SettingsError: the arms have other metrics, outputs, folds or cells, or no fold has a score.

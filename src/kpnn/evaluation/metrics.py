@@ -32,6 +32,9 @@ def metrics_of(one_of_k: bool) -> tuple[str, ...]:
 
     Args:
         one_of_k: whether the outputs are classes that exclude each other.
+
+    Returns:
+        Names of scores.
     """
     return METRICS if not one_of_k else (*METRICS[:3], "balanced_accuracy", *METRICS[3:])
 
@@ -45,6 +48,9 @@ def are_exclusive(y: np.ndarray, probabilities: np.ndarray) -> bool:
     Args:
         y: 0/1, shape (n_cells, n_outputs).
         probabilities: shape (n_cells, n_outputs).
+
+    Returns:
+        Whether they are.
     """
     several = y.shape[1] > 1
     return several and bool((y.sum(axis=1) == 1).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-4))

@@ -70,6 +70,9 @@ def weigh_arm(
         draw_control: draws from a seed the same cells with control inputs.
         alternatives: other optimal DAGs with the same inputs and outputs.
         rewired: for each rewired PKN the folds of the network that was trained on it, as a control.
+
+    Returns:
+        Weights by fold and network, of the controls, and what could not be weighed.
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
     own = weigh_held_out(folds, cells, seed)

@@ -221,8 +221,11 @@ def expression_of(model: keras.Model, cells: Any) -> csr_array:
         ModelError: there are no cells, a gene is missing or a value is not finite.
     """
     from kpnn.nn.inputs import as_rows
+    from kpnn.nn.layer import sparse_dag
 
     if len(getattr(cells, "shape", ())) == 2 and cells.shape[0] == 0:
         raise ModelError("no cells to compute weights from")
     rows, _, _ = as_rows(model, cells)
-    return csr_array(rows, dtype=np.float64)
+    # The shape must be said: of cells that lack the last genes scipy would make a narrower matrix.
+    shape = (len(rows.indptr) - 1, len(sparse_dag(model).dag.inputs))
+    return csr_array(rows, shape=shape, dtype=np.float64)

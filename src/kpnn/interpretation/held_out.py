@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,8 @@ class HeldOutWeights:
         edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
         activations: `repeat`, `fold` and `barcode` as index, a column per neuron: its oriented activation in cells
             that the fold held out, mean over members.
+        agreement: `repeat`, `fold` as index, a column per neuron: the lowest correlation, over the cells that the fold
+            held out, of its oriented activations in two members; NaN where there is one member only.
         enrichment: `node`, `output`, `enrichment`, `enrichment_p`, which no network is asked for.
     """
 
@@ -47,6 +50,7 @@ class HeldOutWeights:
     genes: pd.DataFrame
     edges: pd.DataFrame
     activations: pd.DataFrame
+    agreement: pd.DataFrame
     enrichment: pd.DataFrame
 
 
@@ -81,7 +85,7 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int
     neurons = _shared_neurons(folds)
     evidence: dict[str, list[HeldOutEvidence]] = {output: [] for output in folds[0].dag.outputs}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
-    activations = []
+    activations, agreement = [], []
     for trained in folds:
         rows = trained.held_out
         groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
@@ -95,16 +99,43 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int
         index = pd.MultiIndex.from_product(
             [[trained.repeat], [trained.fold], cells.barcodes[rows]], names=["repeat", "fold", "barcode"]
         )
-        mean = np.mean([one.activations for one in found], axis=0)
-        activations.append(pd.DataFrame(mean, index=index, columns=list(neurons)))
+        of_members = np.stack([one.activations for one in found])
+        activations.append(pd.DataFrame(of_members.mean(axis=0), index=index, columns=list(neurons)))
+        agreement.append(lowest_correlations(of_members))
     whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     return HeldOutWeights(
         evidence=evidence,
         neurons=neurons,
         activations=pd.concat(activations),
+        agreement=pd.DataFrame(
+            agreement,
+            index=pd.MultiIndex.from_tuples([(one.repeat, one.fold) for one in folds], names=["repeat", "fold"]),
+            columns=list(neurons),
+        ),
         enrichment=enrichment(folds[0].dag, cells, seed),
         **whole,
     )
+
+
+def lowest_correlations(activations: np.ndarray) -> np.ndarray:
+    """For each neuron the lowest correlation of its activations in two networks; 0 where one of them does not vary.
+
+    Args:
+        activations: oriented, shape (n_networks, n_cells, n_neurons).
+
+    Returns:
+        Shape (n_neurons,); NaN for a single network.
+    """
+    n_networks, _, n_neurons = activations.shape
+    if n_networks < 2:
+        return np.full(n_neurons, np.nan)
+    centred = activations - activations.mean(axis=1, keepdims=True)
+    sizes = np.linalg.norm(centred, axis=1, keepdims=True)
+    scaled = np.divide(centred, sizes, out=np.zeros_like(centred), where=sizes > 1e-9)
+    lowest = np.full(n_neurons, 1.0)
+    for first, second in combinations(scaled, 2):
+        lowest = np.minimum(lowest, (first * second).sum(axis=0))
+    return lowest
 
 
 def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:

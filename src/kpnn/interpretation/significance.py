@@ -122,6 +122,9 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
 
     Args:
         folds: evidence of every fold, the neurons in the same order.
+
+    Returns:
+        z and p of every neuron and output.
     """
     found = [_rank_test(fold) for fold in folds]
     by_fold = np.stack([one.z for one in found])

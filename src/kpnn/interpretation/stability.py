@@ -38,6 +38,15 @@ def agreement(rankings: Mapping[str, pd.Series], k: int = 10) -> Agreement:
     Args:
         rankings: name -> weight by node; they may have different nodes.
         k: size of the top.
+
+    Returns:
+        Mean rank correlation and overlap of the tops over all pairs.
+
+    Examples:
+        >>> import pandas as pd
+        >>> first = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0})
+        >>> round(float(agreement({"fold 0": first, "fold 1": first * 2}, k=1).rank_correlation), 3)
+        1.0
     """
     return _mean([pair(rankings[a], rankings[b], k) for a, b in combinations(rankings, 2)], k)
 

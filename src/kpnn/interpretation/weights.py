@@ -54,7 +54,7 @@ def node_weights(
         ModelError: the cells do not fit the model.
         SettingsError: there is no such method, or `y` is missing.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.nn import build_kpnn, set_edge_weights
         >>> from kpnn.pkn import Dag

@@ -8,7 +8,7 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from kpnn.nn.build import build_kpnn
-from kpnn.nn.ensemble import build_ensemble, dag_of, members_of
+from kpnn.nn.ensemble import build_ensemble, dag_of, is_one_of_k, members_of
 from kpnn.nn.fit import adapt_normalization, fit_kpnn, fit_kpnns
 from kpnn.nn.history import History
 from kpnn.nn.layer import SparseDag
@@ -31,6 +31,7 @@ __all__ = [
     "edge_weights",
     "fit_kpnn",
     "fit_kpnns",
+    "is_one_of_k",
     "load_kpnn",
     "members_of",
     "node_activations",

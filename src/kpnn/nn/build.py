@@ -71,7 +71,7 @@ def build_kpnn(
     Raises:
         SettingsError: an argument makes no sense.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
         >>> build_kpnn(Dag.from_edges(edges, outputs=["TCR"])).count_params()

@@ -103,6 +103,9 @@ def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
         members: different models that `build_kpnn` made, one or more, on the same DAG with the same gene suffix and
             dtype, outputs sigmoid or linear (a logit), or all members' softmax. All else may differ.
 
+    Returns:
+        A Keras model that maps cells x `dag.inputs` to cells x `dag.outputs`.
+
     Raises:
         ModelError: there is no member, or the members do not fit together.
     """
@@ -148,6 +151,9 @@ def members_of(model: keras.Model) -> tuple[keras.Model, ...]:
     Args:
         model: a model that `build_ensemble` or `build_kpnn` made.
 
+    Returns:
+        The networks, in the order in which they were given to `build_ensemble`.
+
     Raises:
         ModelError: neither made the model.
     """
@@ -158,9 +164,24 @@ def members_of(model: keras.Model) -> tuple[keras.Model, ...]:
     return (model,)
 
 
+def is_one_of_k(model: keras.Model) -> bool:
+    """Whether a model's outputs are classes that exclude each other (softmax).
+
+    Args:
+        model: a model that `build_ensemble` or `build_kpnn` made.
+    """
+    return sparse_dag(members_of(model)[0]).one_of_k
+
+
 def dag_of(model: keras.Model) -> Dag:
     """The DAG that a model, or every member of an ensemble, was built on, with all costs 1.
 
     Its `n_parameters` counts the parameters of one network.
+
+    Args:
+        model: a model that `build_kpnn` or `build_ensemble` made.
+
+    Returns:
+        The DAG.
     """
     return sparse_dag(members_of(model)[0]).dag

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import keras
 
+from kpnn.addresses import first_line
 from kpnn.errors import ModelError
 from kpnn.nn.ensemble import dag_of
+
+_MOST_BYTES = 2 * 1024**3
+_MOST_TIMES = 50
+"""What a file may unpack to: so many bytes, or so many times its own size. Keras itself does not compress."""
 
 
 def load_kpnn(path: str | Path) -> keras.Model:
@@ -18,14 +24,29 @@ def load_kpnn(path: str | Path) -> keras.Model:
     Args:
         path: a `.keras` file that a model of `build_kpnn` or `build_ensemble` was saved to.
 
+    Returns:
+        The model, as it was saved.
+
     Raises:
         ModelError: there is no such file, it cannot be read, or it holds another kind of network.
     """
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file")
+    _check_archive(Path(path))
     try:
         model = keras.saving.load_model(path)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelError(f"{path}: not a network that kpnn saved ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # a damaged file can be wrong in any way, at any depth of Keras and HDF5
+        raise ModelError(f"{path}: not a network that kpnn saved ({first_line(error)})") from error
     dag_of(model)
     return model
+
+
+def _check_archive(path: Path) -> None:
+    """Raises ModelError where a file is no archive, or would fill memory and disk when it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception as error:  # of a damaged directory of the archive
+        raise ModelError(f"{path}: not a network that kpnn saved ({first_line(error)})") from error
+    if unpacked > max(_MOST_BYTES, _MOST_TIMES * path.stat().st_size):
+        raise ModelError(f"{path}: would unpack to {unpacked / 1e9:.1f} GB; it is not opened")

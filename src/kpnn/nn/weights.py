@@ -15,7 +15,24 @@ from kpnn.nn.layer import raw_weights, sparse_dag
 
 
 def edge_weights(model: keras.Model) -> pd.Series:
-    """Returns the weight of every edge, float32, indexed by `parent` and `child` in the order of `dag.edges`."""
+    """Returns the weight of every edge, float32, indexed by `parent` and `child` in the order of `dag.edges`.
+
+    Args:
+        model: a model that `build_kpnn` made.
+
+    Returns:
+        Shape (n_edges,).
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {("TCR", "ZAP70"): 0.5})
+        >>> float(edge_weights(model)["TCR", "ZAP70"])
+        0.5
+    """
     layer = sparse_dag(model)
     index = pd.MultiIndex.from_frame(layer.dag.edges[["parent", "child"]])
     weights = ops.convert_to_numpy(layer.weights_of(ops.convert_to_tensor(layer.kernel)))
@@ -23,7 +40,14 @@ def edge_weights(model: keras.Model) -> pd.Series:
 
 
 def biases(model: keras.Model) -> pd.Series:
-    """Returns the bias of every neuron, float32, indexed by `neuron` in the order of `dag.neurons`."""
+    """Returns the bias of every neuron, float32, indexed by `neuron` in the order of `dag.neurons`.
+
+    Args:
+        model: a model that `build_kpnn` made.
+
+    Returns:
+        Shape (n_neurons,).
+    """
     layer = sparse_dag(model)
     index = pd.Index(layer.dag.neurons, name="neuron")
     return pd.Series(np.array(ops.convert_to_numpy(layer.bias)), index=index, name="bias")

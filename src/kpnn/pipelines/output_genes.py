@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from kpnn.pkn import Dag, Pkn, inputs_per_output
+from kpnn.pkn import Dag, Pkn, inputs_per_output, narrowest_funnel
 
 _log = logging.getLogger(__name__)
+
+_NARROW = 0.9
+"""From this share of pairs of an output and a gene on, one neuron decides what all outputs can tell apart."""
 
 _FEW = 0.5
 """Below this share of an output's genes a DAG has lost much of what it could be predicted from."""
@@ -39,3 +42,26 @@ def say_genes_per_output(network: str, dag: Dag, pkn: Pkn, advice: str = "") -> 
             advice,
         )
     return kept
+
+
+def warn_of_funnel(network: str, dag: Dag) -> None:
+    """Warns where several outputs read nearly all of their genes through one and the same neuron.
+
+    Args:
+        network: what to call the DAG, such as `pruned`.
+        dag: the DAG.
+    """
+    if len(dag.outputs) < 2:
+        return
+    funnel = narrowest_funnel(dag)
+    if funnel is None or len(funnel.outputs) < 2 or funnel.share < _NARROW:
+        return
+    _log.warning(
+        "%.0f %% of what %d of the %d outputs of the %s DAG can learn from passes through %s: one number a cell, which "
+        "tells few classes apart; dag_selection.edges: induced keeps other paths between the same nodes",
+        100 * funnel.share,
+        len(funnel.outputs),
+        len(dag.outputs),
+        network,
+        funnel.node,
+    )

@@ -38,6 +38,9 @@ GROUPS: dict[str, type[BaseModel]] = {
 }
 """Every group that `conf/<env>/parameters*.yml` may hold, and what it is."""
 
+ALLOW_STALE = "allow_stale"
+"""The one parameter that is no group: show results although they were not made by what is configured now."""
+
 
 def all_settings(parameters: Mapping[str, Any]) -> dict[str, BaseModel]:
     """Turns all parameters into typed settings, whichever pipeline is to run.
@@ -51,7 +54,10 @@ def all_settings(parameters: Mapping[str, Any]) -> dict[str, BaseModel]:
     Raises:
         SettingsError: a group or a parameter is unknown, or has a value that makes no sense; all of them are named.
     """
-    problems = [f"{name}: no such group; {near_names(name, GROUPS)}" for name in parameters if name not in GROUPS]
+    known = [*GROUPS, ALLOW_STALE]
+    problems = [f"{name}: no such group; {near_names(name, known)}" for name in parameters if name not in known]
+    if not isinstance(parameters.get(ALLOW_STALE, False), bool):
+        problems.append(f"{ALLOW_STALE}: must be true or false, found {parameters[ALLOW_STALE]!r}")
     settings: dict[str, BaseModel] = {}
     for name, model in GROUPS.items():
         try:

@@ -6,7 +6,7 @@ from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.largest_dag.search import LargestDag, most_edges_dag
 from kpnn.pkn.network import CleanUp, Pkn
-from kpnn.pkn.output_inputs import inputs_per_output
+from kpnn.pkn.output_inputs import Funnel, inputs_per_output, narrowest_funnel
 from kpnn.pkn.rewiring import RewiredPkn, rewired_pkn
 from kpnn.pkn.selection.dag_selection import DagSelection, select_dag
 from kpnn.pkn.selection.near_optimal.alternatives import Alternatives, enumerate_dags
@@ -19,6 +19,7 @@ __all__ = [
     "CleanUp",
     "Dag",
     "DagSelection",
+    "Funnel",
     "LargestDag",
     "Pkn",
     "RandomDags",
@@ -34,6 +35,7 @@ __all__ = [
     "induced_dag",
     "inputs_per_output",
     "most_edges_dag",
+    "narrowest_funnel",
     "percent_saved",
     "random_dags",
     "rewired_pkn",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 
 from kpnn.errors import some_names
 
@@ -53,7 +54,7 @@ class ReadAccount:
     positive: int = 0
     negative: int = 0
     dropped: tuple[Dropped, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = [
@@ -72,12 +73,7 @@ def examples_of(pairs: Iterable[Sequence[str]]) -> tuple[str, ...]:
     Args:
         pairs: parent and child of each edge.
     """
-    shown = []
-    for parent, child in pairs:
-        if len(shown) == _MOST_EXAMPLES:
-            break
-        shown.append(f"{parent} -> {child}")
-    return tuple(shown)
+    return tuple(f"{parent} -> {child}" for parent, child in islice(pairs, _MOST_EXAMPLES))
 
 
 def sentence_of(examples: Sequence[object]) -> str:

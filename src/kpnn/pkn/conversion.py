@@ -13,7 +13,21 @@ from kpnn.pkn.network import Pkn
 
 
 def to_networkx(pkn: Pkn) -> nx.DiGraph:
-    """Edges parent -> child with `sign` and `cost`; nodes with `role`: input, hidden or output."""
+    """Edges parent -> child with `sign` and `cost`; nodes with `role`: input, hidden or output.
+
+    Args:
+        pkn: the PKN.
+
+    Returns:
+        A directed graph, its nodes in the order of `pkn.nodes`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> pkn = Pkn.from_edges(pd.DataFrame({"parent": ["R", "A"], "child": ["A", "g"]}))
+        >>> to_networkx(pkn).nodes["g"]["role"]
+        'input'
+    """
     graph = nx.DiGraph()
     for role, names in (("input", pkn.inputs), ("hidden", pkn.hidden), ("output", pkn.outputs)):
         graph.add_nodes_from(names, role=role)
@@ -35,8 +49,16 @@ def from_networkx(
         inputs: the input nodes; by default the nodes with the role `input`, else all leaves.
         outputs: the output nodes; by default the nodes with the role `output`, else all roots.
 
+    Returns:
+        The PKN.
+
     Raises:
         PknError: the graph or an edge (`directed` or `is_directed` is false) is undirected, or it makes no PKN.
+
+    Examples:
+        >>> import networkx as nx
+        >>> from_networkx(nx.DiGraph([("R", "A"), ("A", "g")])).inputs
+        ('g',)
     """
     if not graph.is_directed():
         raise PknError("networkx graph: undirected; a PKN needs edges from parent to child")
@@ -66,6 +88,12 @@ def to_corneto(pkn: Pkn) -> Any:
 
     Each input has an edge from nowhere and each output one to nowhere, so that flow can pass; these stand last, inputs
     first, after the edges in the order of `pkn.edges`. The sign is the attribute `interaction`, the cost `cost`.
+
+    Args:
+        pkn: the PKN.
+
+    Returns:
+        A `corneto.Graph`.
     """
     import corneto as cn
 
@@ -87,6 +115,9 @@ def from_corneto(graph: Any, *, inputs: Iterable[str] | None = None, outputs: It
         graph: edges with one source and one target; edges from or to nowhere mark inputs and outputs.
         inputs: the input nodes; by default those with an edge from nowhere, else all leaves.
         outputs: the output nodes; by default those with an edge to nowhere, else all roots.
+
+    Returns:
+        The PKN, edges parent -> child.
 
     Raises:
         PknError: a hyperedge or an undirected edge, or the graph makes no PKN.

@@ -25,7 +25,7 @@ class Dag:
         inputs: the leaves, sorted: the order of the columns that a network on this DAG reads.
         outputs: the output nodes, in the order of the columns that a network on this DAG predicts.
 
-    Example:
+    Examples:
         >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
         >>> Dag.from_edges(edges, outputs=["TCR"]).levels
         (('CD69_gene',), ('ZAP70',), ('TCR',))
@@ -120,5 +120,12 @@ def percent_saved(full: int, pruned: int) -> float:
     Args:
         full: parameters or edges of the full network, at least 1.
         pruned: likewise, of the other.
+
+    Returns:
+        The difference as a percentage of the full network.
+
+    Examples:
+        >>> round(percent_saved(26236, 12778), 2)
+        51.3
     """
     return 100.0 * (1.0 - pruned / full)

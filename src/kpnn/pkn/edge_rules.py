@@ -69,7 +69,8 @@ def understood(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame
         options: what is asked for.
 
     Returns:
-        `parent`, `child`, `sign` (int8) and where there are costs `cost`; `attrs["account"]` is a `ReadAccount`.
+        `parent`, `child`, `sign` (int8) and where there are costs `cost`; `attrs["account"]` is a `ReadAccount`,
+        `attrs["also_read"]` lists other files that were read.
 
     Raises:
         PknError: nothing is left, or what the file says cannot be meant.
@@ -295,6 +296,8 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
     if by_names > _MOST_LOST * account.read:
         _log.warning("%s: %s of %s edges are lost in renaming; %s", path, by_names, account.read, account.notes[-1])
     table.attrs["account"] = account
+    rename = edges.options.rename
+    table.attrs["also_read"] = [] if rename is None else [rename.filepath]
     table.attrs["children_are_genes"] = FORMATS[edges.options.format].children_are_genes
     return table
 

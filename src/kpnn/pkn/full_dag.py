@@ -21,8 +21,18 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that).
 
+    Returns:
+        The DAG, with all inputs and outputs of the PKN.
+
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "A", "B", "B"], "child": ["A", "B", "A", "g"]})
+        >>> len(shortest_path_dag(Pkn.from_edges(edges)).edges)  # without B -> A
+        3
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
@@ -79,6 +89,18 @@ def induced_dag(pkn: Pkn, dag: Dag) -> Dag:
     Args:
         pkn: the PKN that the DAG was selected from.
         dag: the DAG.
+
+    Returns:
+        A DAG on the same nodes that holds all edges of `dag`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, select_dag
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g1", "B"]})
+        >>> pkn = Pkn.from_edges(edges)
+        >>> dag = select_dag(pkn, keep_nodes=["A", "B"]).dag
+        >>> len(dag.edges), len(induced_dag(pkn, dag).edges)
+        (3, 5)
     """
     level = {name: number for number, names in enumerate(dag.levels) for name in names}
     parents, children = pkn.edges["parent"], pkn.edges["child"]
@@ -113,6 +135,9 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
     Args:
         pkn: the PKN that the DAG was selected from.
         dag: the DAG.
+
+    Returns:
+        A DAG that holds all edges of `dag`.
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)

@@ -25,7 +25,7 @@ class Pkn:
         outputs: names of the output nodes, in the order in which they were given, else sorted.
         clean_up: what reading the edge table dropped.
 
-    Example:
+    Examples:
         >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
         >>> Pkn.from_edges(edges).hidden
         ('ZAP70',)

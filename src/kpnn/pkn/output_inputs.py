@@ -1,6 +1,8 @@
-"""Which inputs lie below each output of a network: what that output can learn from."""
+"""Which inputs lie below each output of a network, and through which neurons: what that output can learn from."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -28,3 +30,47 @@ def inputs_per_output(network: Pkn | Dag) -> dict[str, int]:
         below = reachable(parents, children, nodes.get_indexer([output]), len(nodes))
         found[output] = int((below & is_input).sum())
     return found
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """A hidden neuron that outputs read their inputs through.
+
+    Attributes:
+        node: its name.
+        outputs: outputs that reach an input through it alone.
+        share: of all pairs of an output and an input below it, how many it alone joins.
+    """
+
+    node: str
+    outputs: tuple[str, ...]
+    share: float
+
+
+def narrowest_funnel(dag: Dag) -> Funnel | None:
+    """The hidden neuron that joins most pairs of an output and an input which nothing else joins.
+
+    What it tells its parents is one number a cell, whatever the number of inputs below it and of outputs above.
+
+    Args:
+        dag: a DAG with hidden neurons; None is returned where it has none, or where no pair hangs on one of them.
+    """
+    nodes = pd.Index(dag.nodes)
+    parents, children = (nodes.get_indexer(dag.edges[end]) for end in ("parent", "child"))
+    outputs, inputs = (nodes.get_indexer(list(names)) for names in (dag.outputs, dag.inputs))
+    whole = _joined(parents, children, outputs, inputs, len(nodes))
+    found: list[Funnel] = []
+    for node in nodes.get_indexer(list(dag.hidden)):
+        kept = (parents != node) & (children != node)
+        lost = whole & ~_joined(parents[kept], children[kept], outputs, inputs, len(nodes))
+        if lost.any():
+            above = tuple(name for name, some in zip(dag.outputs, lost.any(axis=1), strict=True) if some)
+            found.append(Funnel(str(nodes[node]), above, float(lost.sum() / whole.sum())))
+    return max(found, key=lambda one: one.share, default=None)
+
+
+def _joined(
+    parents: np.ndarray, children: np.ndarray, outputs: np.ndarray, inputs: np.ndarray, n_nodes: int
+) -> np.ndarray:
+    """Which inputs each output is reached by, shape (n_outputs, n_inputs), bool."""
+    return np.stack([reachable(parents, children, np.array([output]), n_nodes)[inputs] for output in outputs])

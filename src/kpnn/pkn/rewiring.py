@@ -55,8 +55,20 @@ def rewired_pkn(pkn: Pkn, seed: int, n_swaps: int | None = None) -> RewiredPkn:
         n_swaps: how many swaps to try; by default twenty for each edge. One that is in vain counts, so that every
             network of the same degrees is drawn alike.
 
+    Returns:
+        The rewired PKN and how much of it differs.
+
     Raises:
         PknError: an output of a PKN with cycles could not be tied in again.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("A", "g2"), ("B", "g3"), ("B", "g4")]
+        >>> edges = pd.DataFrame(edges, columns=["parent", "child"])
+        >>> rewired = rewired_pkn(Pkn.from_edges(edges), seed=1).pkn
+        >>> rewired.edges.groupby("parent").size().to_dict()
+        {'A': 2, 'B': 2, 'R': 2}
     """
     rng = np.random.default_rng(seed)
     is_input = np.isin(pkn.nodes, pkn.inputs)

@@ -99,6 +99,9 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
     Args:
         study: the study.
         margin: differences in ROC-AUC within +-margin count as equal; set it before looking.
+
+    Returns:
+        The comparison and its sentence; why there is none, where an arm is missing.
     """
     reference, candidate = study.arm(REFERENCE), study.arm(CANDIDATE)
     if reference is None or candidate is None:
@@ -147,7 +150,14 @@ def _savings(reference: ArmTables, candidate: ArmTables) -> dict[str, float]:
 
 
 def sizes_table(study: Study) -> pd.DataFrame:
-    """How large each network is: `network`, `nodes`, `inputs`, `neurons`, `edges`, `parameters`."""
+    """How large each network is: `network`, `nodes`, `inputs`, `neurons`, `edges`, `parameters`.
+
+    Args:
+        study: the study.
+
+    Returns:
+        A row for each network.
+    """
     rows: list[tuple[str, int, int, int, int, int | None]] = []
     if study.pkn is not None:
         inputs, nodes = len(study.pkn.inputs), len(study.pkn.nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
@@ -31,6 +32,7 @@ _SHOWN = (
     "rests",
     "called",
     "structure",
+    "agreement",
     "beyond_rewired",
     "enrichment_rank",
     "weight",
@@ -46,9 +48,10 @@ _MOST_ROWS = 60
 _EXPLANATION = (
     "Two questions are asked of a node on cells that the networks have not seen. Does its activity differ between the "
     "classes (z, summed over folds; q < 0.05 after correction for the number of nodes)? Do the networks rest on it: "
-    "does it carry a larger share of what flows through them than in networks trained on permuted labels? A node is "
-    "called where both are so. Nodes stand in the order of z. A node's weight is how much the predicted probability "
-    "changes as its activation changes; the enrichment rank is that of its genes' plain difference, with no network."
+    "does it carry a larger share of what flows through them than in networks trained on permuted labels, or is "
+    "something lost without it, and do all networks mean the same by it? A node is called where both are so. Nodes "
+    "stand in the order of z. A node's weight is how much the predicted probability changes as its activation changes; "
+    "the enrichment rank is that of its genes' plain difference, with no network."
 )
 
 
@@ -71,10 +74,11 @@ def _of_output(study: Study, weighed: Interpretation, output: str, most: int) ->
     nodes = nodes.assign(**{"optimal DAGs": nodes["node"].map(membership).fillna("unknown")})
     caption = (
         f"Every hidden node of `{weighed.arm}` that can reach {output}, by z: q-value, ROC-AUC of its activity alone, "
-        "whether its activity differs, whether the networks rest on it, both (called), standard deviations beyond its "
-        "place in networks on rewired PKNs, rank by plain enrichment, weight and sd over networks, share of all "
-        "weights, share with control inputs, their difference, whether its share is all structure, in the top of how "
-        "many folds, in all, some or none of the optimal DAGs, genes directly below."
+        "whether its activity differs, whether the networks rest on it, both (called), whether its share of the "
+        "weights is all structure, lowest correlation of its activity in two networks of a fold, standard deviations "
+        "beyond its place in networks on rewired PKNs, rank by plain enrichment, weight and sd over networks, share of "
+        "all weights, share with control inputs, their difference, in the top of how many folds, in all, some or none "
+        "of the optimal DAGs, genes directly below."
     )
     shown = tuple(name for name in _SHOWN if name in nodes)
     table = Table(nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown)
@@ -98,7 +102,10 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
         return []
     nodes = weighed.of_output(output)
     n_folds = int(nodes["n_folds"].max())
-    stands = {str(row["node"]): standing(row, membership, n_folds) for _, row in nodes[nodes["called"]].iterrows()}
+    stands = {
+        str(row["node"]): "; ".join((_figures_of(row), standing(row, membership, n_folds)))
+        for _, row in nodes[nodes["called"]].iterrows()
+    }
     of_output = arm.predictions[arm.predictions["output"] == output]
     labels = of_output.drop_duplicates("barcode").set_index("barcode")["label"]
     tree = tree_figure(weighed, dag, output, stands)
@@ -106,6 +113,16 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
     if study.groups is not None:
         blocks += details_of("By donor or sample", row_of([groups_figure(weighed, dag, output, labels, study.groups)]))
     return blocks
+
+
+def _figures_of(row: pd.Series) -> str:
+    """z, q-value, shares, and the place in rewired networks, of a node."""
+    words = [f"z {row['z']:.1f}, q = {row['q_value']:.2g}", f"{100 * row['share']:.1f} % of all weights"]
+    if np.isfinite(row["control_share"]):
+        words.append(f"structure alone {100 * row['control_share']:.1f} %")
+    if np.isfinite(row.get("rewired_z", np.nan)):
+        words.append(f"z {row['rewired_z']:.1f} in its place in rewired networks")
+    return "; ".join(words)
 
 
 def trust_section(study: Study) -> Blocks:

@@ -71,11 +71,10 @@ def confusions_in_words(arm: ArmTables) -> str:
     pairs = top_confusions(confusion_matrix(arm.predictions), most=1)
     if not len(pairs):
         return f"`{arm.name}` calls every held-out cell by its class."
-    first = pairs.iloc[0]
-    return (
-        f"`{arm.name}` most often takes `{first['class']}` for `{first['called']}`: {first['n_cells']:,} of its cells, "
-        f"{100 * first['share']:.1f} %."
-    )
+    first, share = pairs.iloc[0], f"{100 * pairs['share'].iloc[0]:.1f} % of its cells"
+    if arm.predictions["repeat"].nunique() == 1:  # else a cell counts several times
+        share = f"{first['n_cells']:,} of its cells, {100 * first['share']:.1f} %"
+    return f"`{arm.name}` most often takes `{first['class']}` for `{first['called']}`: {share}."
 
 
 def outputs_table(arms: Sequence[ArmTables]) -> pd.DataFrame:

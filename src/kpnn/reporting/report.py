@@ -10,6 +10,7 @@ import pandas as pd
 from kpnn.reporting import node_sections, sections
 from kpnn.reporting.blocks import Network, Row, Section, Table, leaves
 from kpnn.reporting.comparing import Answer, answer, comparison_table
+from kpnn.reporting.depth import depth_notes
 from kpnn.reporting.figures.network import NetworkLayout, lay_out_study
 from kpnn.reporting.figures.style import Figure
 from kpnn.reporting.page import Lead, Tile, render_page
@@ -49,6 +50,9 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
         margin: differences in ROC-AUC within +-margin count as equal.
         title: of the page; by default it names the outputs.
         top: nodes in the headline figures.
+
+    Returns:
+        The page, its figures and its tables.
     """
     found, comparison = answer(study, margin), comparison_table(study.arms, study.groups)
     network = lay_out_study(study)
@@ -129,6 +133,7 @@ def _warnings(study: Study) -> list[str]:
         undefined = int(arm.fold_metrics["roc_auc"].isna().sum())
         if undefined:
             found.append(f"{undefined} folds of `{arm.name}` hold out one class only and have no ROC-AUC.")
+    found += depth_notes(study)
     status = study.selection.get("status")
     if status not in (None, "optimal"):
         found.append(

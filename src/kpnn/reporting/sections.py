@@ -11,6 +11,7 @@ import pandas as pd
 from kpnn.evaluation import Comparison
 from kpnn.reporting.blocks import Block, Blocks, Bullets, Settings, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
+from kpnn.reporting.depth import depth_blocks
 from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.performance import (
     calibration_figure,
@@ -158,7 +159,7 @@ def data_section(study: Study) -> Blocks:
     if summary.get("transform"):
         done = ", ".join(f"{name} {value}" for name, value in summary["transform"].items())
         blocks.append(Text(f"Expression was transformed by: {done}."))
-    return tuple(blocks)
+    return (*blocks, *depth_blocks(study))
 
 
 def record_section(study: Study) -> Blocks:

@@ -113,8 +113,16 @@ def simulate(
         dressing: how the file's genes differ from the network's; not for `tcr_like`, which has its own.
         **network: sizes of the network other than the scenario's own; for `tcr_like` the fields of `TcrShape`.
 
+    Returns:
+        Counts, labels, edges and the planted truth.
+
     Raises:
         SettingsError: a size or number that makes no sense.
+
+    Examples:
+        >>> data = simulate("single", n_cells=20, n_nodes=5, genes_per_node=3)
+        >>> data.counts.shape, len(data.truth.predictive_nodes)
+        ((20, 15), 1)
     """
     if n_cells < 4 or n_unlabelled < 0:
         raise SettingsError(f"n_cells must be at least 4 and n_unlabelled at least 0; found {n_cells}, {n_unlabelled}")

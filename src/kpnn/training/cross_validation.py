@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kpnn.addresses import first_line
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
@@ -74,7 +75,9 @@ def cross_validate(
         others = f"{len(finished)} of {len(tasks)} folds are kept" + (
             f", {len(failed) - 1} more failed" if len(failed) > 1 else ""
         )
-        raise KpnnError(f"arm {arm.name}, {task.name}: {type(cause).__name__}: {cause} ({others})") from cause
+        raise KpnnError(
+            f"arm {arm.name}, {task.name}: {type(cause).__name__}: {first_line(cause)} ({others})"
+        ) from cause
     return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
 
 

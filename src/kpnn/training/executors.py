@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kpnn.errors import SettingsError
+from kpnn.addresses import first_line
+from kpnn.errors import KpnnError, SettingsError
 
 if TYPE_CHECKING:
     from kpnn.training.settings import ExecutionSettings
 
 _log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 5.0
+"""How often it is looked whether dask is still there while folds are trained."""
+
+_ALONE_SECONDS = 120.0
+"""How long dask may be without any worker: a batch system may be about to start the next."""
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
@@ -134,32 +142,74 @@ def _run_on_dask(
     # Not joblib's dask backend: it raises the error of a task that dask gave up (KilledWorker) for the whole call,
     # and the folds still in work are lost. Here it comes back as that task's own, and the others go on.
     try:
-        from distributed import Client, LocalCluster, as_completed
+        from distributed.client import CancelledError
     except ImportError:
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
-    if settings.scheduler is None:
-        cluster = LocalCluster(
-            n_workers=_n_workers(settings), threads_per_worker=1, processes=True, dashboard_address=None
-        )
-        client = Client(cluster)
-    else:
-        cluster = None
-        try:
-            client = Client(settings.scheduler, timeout=10)
-        except (OSError, TimeoutError) as error:
-            raise SettingsError(
-                f"execution.scheduler = {settings.scheduler}: no dask scheduler answers ({error})"
-            ) from None
+    cluster, client = _dask_client(settings)
+    place = "the dask cluster of this machine" if settings.scheduler is None else f"dask at {settings.scheduler}"
     try:
         spread = client.scatter(shared, broadcast=True, hash=False)
         futures = {
             client.submit(_attempt, function, spread, task, position, pure=False): position
             for position, task in enumerate(tasks)
         }
-        for future in as_completed(futures):
+        for future in _as_they_end(client, list(futures), place):
             lost = future.exception()
             yield (futures[future], lost) if lost is not None else future.result()
+    except (CancelledError, OSError, TimeoutError) as error:
+        raise KpnnError(_lost(place, first_line(error))) from None
     finally:
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
+    """A cluster of this machine, or None, and a client of it or of the scheduler that is named."""
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler is None:
+        cluster = LocalCluster(
+            n_workers=_n_workers(settings), threads_per_worker=1, processes=True, dashboard_address=None
+        )
+        return cluster, Client(cluster)
+    try:
+        return None, Client(settings.scheduler, timeout=10)
+    except (OSError, TimeoutError) as error:
+        raise SettingsError(
+            f"execution.scheduler = {settings.scheduler}: no dask scheduler answers ({first_line(error)})"
+        ) from None
+
+
+def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
+    """Yields futures as they end.
+
+    Raises:
+        KpnnError: the scheduler is gone, or no worker has been there for a while: nothing would ever end.
+    """
+    from distributed import wait
+
+    left, alone_since = futures, None
+    while left:
+        try:
+            ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            ended = set()
+        if client.status != "running":
+            raise KpnnError(_lost(place, "the scheduler is gone"))
+        for future in ended:
+            if future.cancelled():
+                raise KpnnError(_lost(place, "the scheduler was lost, and with it what was in work"))
+            yield future
+        left = list(left)
+        workers = client.scheduler_info(n_workers=1)["workers"]
+        alone_since = None if workers else alone_since or time.monotonic()
+        if alone_since is not None and time.monotonic() - alone_since > _ALONE_SECONDS:
+            raise KpnnError(_lost(place, f"no worker has been there for {_ALONE_SECONDS:g} s"))
+
+
+def _lost(place: str, why: str) -> str:
+    return (
+        f"{place}: {why}. Finished folds, and finished trials of the others, are kept: start the scheduler and its "
+        "workers again, and the same command goes on from there"
+    )

@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from kpnn.errors import CellsError
 from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
 from kpnn.training.activities import regulator_activities
@@ -23,6 +24,9 @@ from kpnn.training.racing import Member, race
 from kpnn.training.results import FoldResult, fold_name, member_table, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 from kpnn.training.tuning import Search
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,50 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
     fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
     fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)
     return _scored(fold, fitted, begun)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A model that learned from all cells there are.
+
+    Attributes:
+        model: an ensemble, one network per inner fold, or a single network.
+        hyperparameters: of the winning recipe.
+        loss: mean validation loss of its networks.
+    """
+
+    model: keras.Model
+    hyperparameters: Hyperparameters
+    loss: float
+
+
+def fit_model(
+    dag: Dag, cells: LabelledCells, settings: EvaluationSettings, recipes: Sequence[dict[str, Any]] = ()
+) -> FittedModel:
+    """Trains a model on all cells as a fold's is trained on its own, by the best of some recipes.
+
+    Args:
+        dag: the network.
+        cells: with the genes of the DAG.
+        settings: what all recipes share; its search is not used.
+        recipes: hyperparameters that race against each other, each naming what it does not take from `settings`; none:
+            those of `settings` alone.
+
+    Raises:
+        CellsError: a class has too few cells or groups for an inner split.
+    """
+    everything = np.arange(len(cells.barcodes))
+    task = FoldTask(0, 0, everything, everything[:0], settings.seed)
+    fold = _Fold(Arm("model", dag), dag, cells.restricted_to(dag.inputs), settings, task)
+    splits, base = _splits(fold), settings.hyperparameters
+    proposed = [base.model_copy(update=recipe) for recipe in recipes] or [base]
+    not_finite: Literal["error", "stop"] = "stop" if len(proposed) > 1 else "error"
+    contenders = race(proposed, len(splits), lambda wanted: _train(fold, splits, wanted, not_finite))
+    whole = [one for one in contenders if len(one.members) == len(splits) and not one.diverged]
+    if not whole:
+        raise CellsError("the loss of every recipe became infinite; give a smaller learning_rate")
+    winner = min(whole, key=lambda one: one.loss())
+    return FittedModel(model_of([member.network for member in winner.members]), winner.hyperparameters, winner.loss())
 
 
 def _with_top_genes(

@@ -24,13 +24,27 @@ class _Range(Settings):
 
 
 class FloatRange(_Range):
-    """A number to tune between `low` and `high`, on a log scale if `log`."""
+    """A number to tune between `low` and `high`, on a log scale if `log`.
+
+    Attributes:
+        type: says that it is a number.
+        low: least value.
+        high: greatest value.
+        log: whether values of each order of magnitude are tried alike; `low` is then above 0.
+    """
 
     type: Literal["float"]
 
 
 class IntRange(_Range):
-    """A whole number to tune between `low` and `high`, on a log scale if `log`."""
+    """A whole number to tune between `low` and `high`, on a log scale if `log`.
+
+    Attributes:
+        type: says that it is a whole number.
+        low: least value.
+        high: greatest value.
+        log: as of `FloatRange`.
+    """
 
     type: Literal["int"]
     low: int
@@ -38,7 +52,12 @@ class IntRange(_Range):
 
 
 class Choice(Settings):
-    """One of several values to tune over."""
+    """One of several values to tune over.
+
+    Attributes:
+        type: says that it is a choice.
+        choices: the values.
+    """
 
     type: Literal["categorical"]
     choices: tuple[str | int | float | bool, ...] = Field(min_length=1)
@@ -84,6 +103,27 @@ class Hyperparameters(Settings):
     input_normalization: Literal["none", "standard", "common", "batch"] = "common"
     learning_rate: float = Field(1e-2, gt=0)
     batch_size: int = Field(64, ge=1)
+
+
+RECIPES: tuple[dict[str, Any], ...] = (
+    {"weight_prior": 3.0},
+    {"weight_prior": 0.1, "learning_rate": 0.003},
+    {"weight_prior": 10.0},
+    {"weight_prior": 1.0, "input_normalization": "standard"},
+    {
+        "initializer": "glorot_uniform",
+        "input_normalization": "none",
+        "weight_prior": 0.0,
+        "dropout": 0.2,
+        "dropout_on": "edges",
+        "learning_rate": 0.001,
+    },
+)
+"""What is known to work on one kind of data or another; the shipped configuration tries the same ones first.
+
+In their order: many cells, or many genes that each say a little; few genes that tell the classes apart; few cells; rare
+genes that say much; as CORNETO's tutorial trains.
+"""
 
 
 class NetworkSettings(Settings):

@@ -9,6 +9,7 @@ import optuna
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from kpnn.addresses import first_line, without_credentials
 from kpnn.errors import SettingsError
 
 
@@ -16,11 +17,10 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Connects to the database that keeps the trials, creating it (and an SQLite file's folder) where needed.
 
     Raises:
-        SettingsError: the URL makes no sense or no database answers; the password is not shown.
+        SettingsError: the URL makes no sense or no database answers; user and password are not shown.
     """
     try:
         parsed = make_url(url)
-        shown = parsed.render_as_string(hide_password=True)
     except SQLAlchemyError:
         raise SettingsError(
             "tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
@@ -33,5 +33,5 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         options: dict[str, Any] = {"connect_args": {"timeout": 120}} if is_sqlite else {"pool_pre_ping": True}
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except (SQLAlchemyError, ImportError) as error:
-        first_line = str(error).splitlines()[0]
-        raise SettingsError(f"tuning.storage = {shown} cannot be reached: {first_line}") from None
+        shown = without_credentials(url)
+        raise SettingsError(f"tuning.storage = {shown} cannot be reached: {first_line(error)}") from None

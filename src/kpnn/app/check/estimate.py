@@ -95,7 +95,7 @@ def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:
 def spoken(seconds: float) -> str:
     """A time as a person says it.
 
-    Example:
+    Examples:
         >>> spoken(150), spoken(40), spoken(9000)
         ('3 minutes', '1 minute', '2.5 hours')
     """

@@ -11,7 +11,7 @@ import pandas as pd
 from kpnn.errors import PknError, SelectionError, some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
-from kpnn.pipelines.output_genes import say_genes_per_output
+from kpnn.pipelines.output_genes import say_genes_per_output, warn_of_funnel
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import (
     Alternatives,
@@ -208,6 +208,7 @@ def summarise(
     dag = _as_kept(selection.dag, selection.pkn, settings)
     full, pruned = _sizes(full_dag), _sizes(dag)
     genes_per_output = say_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
+    warn_of_funnel("pruned", dag)
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
         "edge_compression_percent": percent_saved(full["n_edges"], pruned["n_edges"]),

@@ -12,14 +12,28 @@ from kpnn.settings_base import Settings
 
 
 class AlternativeSettings(Settings):
-    """Other optimal DAGs to look for."""
+    """Other optimal DAGs to look for.
+
+    Attributes:
+        most: neuron sets to find, or more where `controls.alternative` or `interpretation.alternative_dags` need more.
+            Which nodes are in all, some or none of all optimal DAGs is settled in any case.
+        tolerance: neuron sets whose DAG costs at most this much more than the optimum count as well.
+    """
 
     most: int = Field(default=3, ge=1)
     tolerance: float = Field(default=0.0, ge=0)
 
 
 class DagSelectionSettings(SelectionRules, SolveSettings):
-    """What DAG to select and how; see `conf/base/parameters_dag_pruning.yml`."""
+    """What DAG to select and how; see `conf/base/parameters_dag_pruning.yml`.
+
+    Attributes:
+        select_from: `pkn`, or `full_dag`: select among the edges of the arm `full` only.
+        edges: `selected`, or `induced`: every PKN edge among the kept nodes that closes no cycle is added.
+        alternatives: which other optimal DAGs to look for.
+        size_path: parents per input of each DAG on the way to the full one, ascending; empty: 1, 2, 3 where
+            `controls.size_curve` asks for them.
+    """
 
     select_from: Literal["pkn", "full_dag"] = "pkn"
     edges: Literal["selected", "induced"] = "selected"

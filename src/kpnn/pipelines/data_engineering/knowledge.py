@@ -26,7 +26,8 @@ def joined_knowledge(
             here), and how input nodes are named.
 
     Returns:
-        `parent`, `child`, `sign` and perhaps `cost`; `attrs` hold `source`, the `sources` and their `accounts`.
+        `parent`, `child`, `sign` and perhaps `cost`; `attrs` hold `source`, the `sources` (tables by which
+        names were changed among them) and the tables' `accounts`.
 
     Raises:
         PknError: the catalog gives too much or too little, or the tables do not fit each other.
@@ -47,5 +48,6 @@ def joined_knowledge(
         joined = assemble_edges(signalling, regulon, receptors, suffix=settings.input_suffix, source=source)
     accounts = [table.attrs["account"] for table in tables if isinstance(table.attrs.get("account"), ReadAccount)]
     joined = joined.copy(deep=False)
-    joined.attrs = {"source": source, "sources": files, "accounts": accounts}
+    also_read = [path for table in tables for path in table.attrs.get("also_read", [])]
+    joined.attrs = {"source": source, "sources": [*files, *also_read], "accounts": accounts}
     return joined

@@ -62,37 +62,6 @@ def name_outputs(
     return node_of
 
 
-def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str) -> pd.DataFrame:
-    """Makes a root for each output that is no node of the network: the parent of all of the network's own roots.
-
-    Args:
-        edges: columns `parent`, `child`, optionally `sign` and `cost`; new edges have an unknown sign and cost 1.
-        outputs: nodes that predict the classes.
-        source: what to call the edges in errors.
-
-    Raises:
-        PknError: the network has no roots but outputs.
-    """
-    nodes = {*edges["parent"], *edges["child"]}
-    absent = [name for name in outputs if name not in nodes]
-    if not absent:
-        return edges
-    roots = sorted({*edges["parent"]} - {*edges["child"]} - {*outputs})
-    if not roots:
-        raise PknError(
-            f"{source}: data_engineering.new_roots: there is no root to put {some_names(absent)} above; every node has "
-            "a parent"
-        )
-    _log.info("%s: %s made as a root above %s", source, some_names(absent), some_names(roots))
-    more = pd.DataFrame([(output, root) for output in absent for root in roots], columns=["parent", "child"])
-    for column, value in (("sign", 0), ("cost", 1.0)):
-        if column in edges:
-            more[column] = value
-    grown = pd.concat([edges, more], ignore_index=True)
-    grown.attrs = dict(edges.attrs)
-    return grown
-
-
 def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, source: str) -> Pkn:
     """Makes a PKN whose inputs are the leaves with the suffix and whose outputs are those of the labels.
 

@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kpnn.cells import Expression, StreamedMatch, depth_by_class, label_cells, match, warn_of_depth
+from kpnn.cells import (
+    Expression,
+    StreamedMatch,
+    depth_by_class,
+    depth_by_column,
+    label_cells,
+    match,
+    warn_of_depth,
+)
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
-from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn, with_new_roots
+from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
+from kpnn.pkn.assembly import with_new_roots
 from kpnn.pkn.coverage import Coverage
 from kpnn.simulation import control_inputs
 
@@ -159,6 +168,7 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.labels.groups)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }

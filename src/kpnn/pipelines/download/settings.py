@@ -25,9 +25,12 @@ class Expectation(Settings):
     """What a file must hold; what is not said is not checked.
 
     Attributes:
-        edges: number of edges. nodes: of nodes. inputs: of leaves.
+        edges: number of edges.
+        nodes: number of nodes.
+        inputs: number of leaves.
         outputs: names of the roots.
-        cells: number of cells. genes: of genes (columns, repeated names counted).
+        cells: number of cells.
+        genes: number of genes (columns, repeated names counted).
         positives: label -> number of cells of class 1.
     """
 
@@ -55,7 +58,14 @@ class RemoteFile(Settings):
 
 
 class FetchSettings(Settings):
-    """Where fetched files shall lie, and how long to try."""
+    """Where fetched files shall lie, and how long to try.
+
+    Attributes:
+        folder: where the files are written.
+        attempts: connections without a byte gained before giving up.
+        first_wait_seconds: pause after the first failure, doubled after every further one.
+        timeout_seconds: longest silence of the server.
+    """
 
     folder: str = "data/01_raw/demo"
     attempts: int = Field(default=5, ge=1)
@@ -77,7 +87,12 @@ class FetchSettings(Settings):
 
 
 class DownloadSettings(FetchSettings):
-    """Which files of a study to fetch; see `conf/tcr/parameters_download.yml`."""
+    """Which files of a study to fetch; see `conf/tcr/parameters_download.yml`.
+
+    Attributes:
+        address: where the files are; redirects are followed.
+        files: name of a file at that address -> what it is.
+    """
 
     address: str = ""
     files: dict[str, RemoteFile] = Field(default_factory=dict)

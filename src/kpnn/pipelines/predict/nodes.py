@@ -23,7 +23,13 @@ from kpnn.training.results import FoldStore
 
 
 class PredictSettings(Settings):
-    """How new cells are predicted; see `conf/base/parameters_predict.yml`."""
+    """How new cells are predicted; see `conf/base/parameters_predict.yml`.
+
+    Attributes:
+        arm: whose networks predict.
+        missing_genes: what a gene is that the new file lacks: an error, or (`zeros`) not expressed; then it is listed.
+        cells_at_once: how many cells are read and predicted together.
+    """
 
     arm: Literal["full", "pruned"] = "pruned"
     missing_genes: Literal["error", "zeros"] = "error"
@@ -88,7 +94,7 @@ def predict_new_cells(
     new_expression: Expression, networks: list[Path], preparation: Preparation, predict: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Predicts every cell of the file by the mean over the arm's folds, transformed as the training cells were."""
-    from kpnn.nn import dag_of, load_kpnn
+    from kpnn.nn import dag_of, is_one_of_k, load_kpnn
 
     settings = validated(PredictSettings, predict, "predict")
     models = [load_kpnn(path) for path in networks]
@@ -102,7 +108,16 @@ def predict_new_cells(
         "genes": len(genes),
         "missing_genes": list(found.missing_genes),
     }
+    if is_one_of_k(models[0]):
+        summary["cells_called"] = calls_per_class(found.probabilities)
     return found.probabilities, found.activations, summary
+
+
+def calls_per_class(probabilities: pd.DataFrame) -> dict[str, int]:
+    """For how many cells each class is the most probable one."""
+    most_probable = probabilities.loc[probabilities.groupby("barcode", sort=False)["probability"].idxmax(), "output"]
+    counts = most_probable.value_counts()
+    return {output: int(counts.get(output, 0)) for output in dict.fromkeys(probabilities["output"])}
 
 
 def _batches(

@@ -35,7 +35,7 @@ def fetch_priors(settings: PriorsSettings) -> dict[str, Any]:
         raise SettingsError("priors.files is empty, or priors.wanted names none of them: nothing to fetch")
     _check_options(chosen)
     files = {
-        name: Wanted(lambda address=file.address: address, partial(_holds, file=file), file.sha256)  # type: ignore[misc]
+        name: Wanted(partial(str, file.address), partial(_holds, file=file), file.sha256)
         for name, file in chosen.items()
     }
     report = fetch_locked(files, Path(settings.folder), LOCK, settings.patience)

@@ -41,7 +41,12 @@ class PriorFile(Settings):
 
 
 class PriorsSettings(FetchSettings):
-    """Which knowledge to fetch; see `conf/base/parameters_priors.yml`."""
+    """Which knowledge to fetch; see `conf/base/parameters_priors.yml`.
+
+    Attributes:
+        wanted: names of the files to fetch; None: all.
+        files: name that a file gets -> what it is.
+    """
 
     wanted: tuple[str, ...] | None = None
     files: dict[str, PriorFile] = Field(default_factory=dict)

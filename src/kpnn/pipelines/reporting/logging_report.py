@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
+from kpnn.reporting.depth import depth_metrics
 from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.paper import (
     as_files,
@@ -19,6 +20,7 @@ from kpnn.reporting.figures.performance import calibration_figure
 from kpnn.reporting.figures.training import learning_curves_figure
 from kpnn.reporting.outputs import worst_output_in_words
 from kpnn.tracking import log_study
+from kpnn.tracking.data_sets import log_data
 from kpnn.tracking.report_artifacts import ArmArtifacts, log_arm_report, log_study_table
 
 
@@ -38,7 +40,9 @@ def log_report(study: Study, report: Report, files: Path) -> None:
         page = Path(name) / "report.html"
         page.write_text(report.page, encoding="utf-8")
         artifacts = [page, *sorted(files.iterdir())]
-        log_study(answer.metrics, _record(study), _tags(study, answer), artifacts, _description(study, answer))
+        measured = answer.metrics | depth_metrics(study)
+        log_study(measured, _record(study), _tags(study, answer), artifacts, _description(study, answer))
+    log_data(study.data_summary.get("files", {}))
     if len(report.comparison):
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:

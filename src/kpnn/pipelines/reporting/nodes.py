@@ -129,7 +129,7 @@ def gather_study(
     parameters: dict[str, Any],
 ) -> Study:
     """Adds to a study's networks what the other pipelines left, and says what they did not."""
-    missing: list[str] = []
+    missing = [f"Not current: {cause}." for cause in parameters.get("not_current", ())]
     for arm, parts in (("full", full), ("pruned", pruned)):
         if parts.tables is None:
             missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")

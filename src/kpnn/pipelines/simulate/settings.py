@@ -11,7 +11,13 @@ from kpnn.simulation import Dressing, Scenario
 
 
 class FileSettings(Settings):
-    """How the simulated file differs from the network's genes; see `kpnn.simulation.Dressing`."""
+    """How the simulated file differs from the network's genes; see `kpnn.simulation.Dressing`.
+
+    Attributes:
+        n_foreign: genes of the file that the network does not know.
+        n_repeated: genes whose name stands twice.
+        n_unmeasured: genes of the network that the file lacks.
+    """
 
     n_foreign: int = Field(default=0, ge=0)
     n_repeated: int = Field(default=0, ge=0)
@@ -24,7 +30,17 @@ class FileSettings(Settings):
 
 
 class SimulationSettings(Settings):
-    """What to simulate; see `conf/base/parameters_simulate.yml`."""
+    """What to simulate; see `conf/base/parameters_simulate.yml`.
+
+    Attributes:
+        scenario: what is planted where; see `kpnn.simulation.simulate`.
+        n_cells: labelled cells, half of them of class 1.
+        n_unlabelled: cells of the file that no label names.
+        fold_change: of a predictive gene between the classes.
+        seed: everything is drawn from it.
+        file: how the file's genes differ from the network's.
+        network: sizes of the network other than the scenario's own, such as `{n_genes: 500}`.
+    """
 
     scenario: Scenario = "cyclic"
     n_cells: int = Field(default=3000, ge=4)

@@ -61,7 +61,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
             empty.append(named)
         rows += [(named, gene, description) for gene in found]
     table = pd.DataFrame(rows, columns=["parent", "child", "description"], dtype=object)
-    notes = (f"{len(empty):,} sets hold no gene: {sentence_of(empty)}",) if empty else ()
+    notes: tuple[str, ...] = (f"{len(empty):,} sets hold no gene: {sentence_of(empty)}",) if empty else ()
     if n_weights:
         notes += (f"the weights of {n_weights:,} genes are not used",)
     return Stated(table[["parent", "child"]], table[["description"]], notes=notes)

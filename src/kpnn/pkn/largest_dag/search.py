@@ -69,6 +69,9 @@ def most_edges_dag(pkn: Pkn, *, time_limit: float = 60.0, threads: int = 0, seed
         threads: most threads; 0 leaves it to the solver.
         seed: of the heuristic and the solver.
 
+    Returns:
+        The DAG, the most edges that any such DAG can have, and the seconds that it took.
+
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
     """

@@ -133,11 +133,14 @@ def select_dag(
         coverage: each input keeps this many parents, or all where it has fewer.
         reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them.
 
+    Returns:
+        The DAG, its cost, the bound, and how the search went.
+
     Raises:
         SelectionError: an input or output has no path, the demands contradict each other or the PKN, or no DAG
             was found in time.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g2", "g2"]})
         >>> select_dag(Pkn.from_edges(edges)).dag.hidden

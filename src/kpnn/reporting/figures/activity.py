@@ -45,9 +45,7 @@ def activity_figure(weighed: Interpretation, dag: Dag, output: str, labels: pd.S
         return None
     values = standardized(weighed, nodes)
     is_positive = values["barcode"].map(labels).to_numpy() > 0
-    plot = new_plot(
-        f"activation (sd from the mean; to the right: speaks for {as_text(output)})", "", height=100 + 52 * len(nodes)
-    )
+    plot = new_plot("activation (sd from the mean)", "", height=100 + 52 * len(nodes))
     for chosen, colour, side, name in (
         (is_positive, VERMILLION, "positive", f"{as_text(output)} = 1"),
         (~is_positive, BLUE, "negative", f"{as_text(output)} = 0"),
@@ -75,8 +73,8 @@ def activity_figure(weighed: Interpretation, dag: Dag, output: str, labels: pd.S
     return Figure(
         f"activity_{weighed.arm}_{output}",
         f"Activity of the called nodes: {output}",
-        f"Activity of the called nodes of `{weighed.arm}` in cells that the networks had not seen, by class, the way "
-        f"round that speaks for {output}; the line is the mean. The further the two halves stand apart, the better the "
+        f"Activity of the called nodes of `{weighed.arm}` in cells that the networks had not seen, by class; to the "
+        f"right it speaks for {output}; the line is the mean. The further the two halves stand apart, the better the "
         "node alone tells the classes.",
         plot,
     )

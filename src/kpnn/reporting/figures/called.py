@@ -22,7 +22,7 @@ from kpnn.reporting.figures.style import (
 )
 from kpnn.reporting.study import Interpretation
 
-MOST = 8
+MOST = 10
 """Called nodes that are drawn."""
 _GENES, _MORE_GENES, _GENE_LETTERS = 3, 10, 30
 """Genes named beside a node and on pointing at it, and letters that those beside it may take."""
@@ -177,7 +177,7 @@ def _lines(node: str, is_called: bool, known: pd.DataFrame, genes: Mapping[str, 
         if shown and len("  ".join([*shown, gene])) > _GENE_LETTERS:
             break
         shown.append(gene)
-    return node + (f"  {area:.2f}" if area == area else ""), as_text("  ".join(shown)) or "no genes of its own"
+    return node + (f"  {area:.2f}" if area == area else ""), as_text("  ".join(shown))
 
 
 def _told(node: str, stands: Mapping[str, str], genes: Mapping[str, list[str]]) -> str:

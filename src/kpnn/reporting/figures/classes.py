@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from kpnn.evaluation import confusion_matrix
 from kpnn.reporting.figures.style import BLUE, PAPER, TINT, Figure, as_text, new_plot
@@ -17,15 +18,12 @@ def shares_of(matrix: pd.DataFrame) -> np.ndarray:
     return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
 
 
-def confusion_figure(arm: ArmTables) -> Figure | None:
-    """Shares of each class's held-out cells by what they are called; None where outputs do not exclude each other.
+def draw_confusions(matrix: pd.DataFrame) -> go.Figure:
+    """Shares of each class by what its cells are called; the counts on hover.
 
     Args:
-        arm: the arm.
+        matrix: counts, the index holds the classes that cells are of, the columns what they are called.
     """
-    if not arm.one_of_k:
-        return None
-    matrix = confusion_matrix(arm.predictions)
     classes = [as_text(name) for name in matrix.index]
     shares, counts = shares_of(matrix), matrix.to_numpy()
     totals = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
@@ -48,10 +46,21 @@ def confusion_figure(arm: ArmTables) -> Figure | None:
     )
     plot.update_xaxes(type="category", showgrid=False)
     plot.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    return plot
+
+
+def confusion_figure(arm: ArmTables) -> Figure | None:
+    """Shares of each class's held-out cells by what they are called; None where outputs do not exclude each other.
+
+    Args:
+        arm: the arm.
+    """
+    if not arm.one_of_k:
+        return None
     return Figure(
         f"confusions_{arm.name}",
         f"Which class is taken for which: {arm.name}",
         f"Each row holds the held-out cells of a class as `{arm.name}` calls them, as shares of the row; point at a "
         "field for numbers of cells. What is right stands on the diagonal.",
-        plot,
+        draw_confusions(confusion_matrix(arm.predictions)),
     )

@@ -27,14 +27,10 @@ _BIASES = 30
 def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
     """How firmly a node stands, in words, parted by semicolons.
 
-    Its ROC-AUC alone, its place in networks on rewired PKNs, in the top of how many folds, and in all, some or none of
-    the optimal DAGs, as far as each is known.
+    Its ROC-AUC alone, in the top of how many folds it is, and whether all, some or none of the optimal DAGs hold it, as
+    far as each is known.
     """
-    words = []
-    if row.get("roc_auc", np.nan) == row.get("roc_auc", np.nan):
-        words.append(f"ROC-AUC {row['roc_auc']:.2f} by itself")
-    if np.isfinite(row.get("beyond_rewired", np.nan)):
-        words.append(f"z {row['z']:.1f}, {row['rewired_z']:.1f} in its place in rewired networks")
+    words = [f"ROC-AUC {row['roc_auc']:.2f} by itself"] if np.isfinite(row.get("roc_auc", np.nan)) else []
     words.append(f"top in {int(row['top_folds'])} of {n_folds} folds")
     of_dags = {"all": "in every optimal DAG", "some": "in some optimal DAGs", "none": "in no optimal DAG"}
     known = membership.get(str(row["node"]), "unknown")
@@ -130,9 +126,11 @@ def structure_figure(weighed: Interpretation, output: str, most: int) -> Figure 
 
 
 def _sides(x: pd.Series, y: pd.Series, leaders: list[str]) -> dict[str, str]:
-    """Where the leaders' labels stand, the first ones first; a label that would cover another is left out."""
+    """Where the leaders' labels stand, the first first; what would cover a label or a marker is left out."""
     names = list(dict.fromkeys(leaders))
-    sides = place_labels(list(x.loc[names].fillna(0.0)), list(y.loc[names].fillna(0.0)), names)
+    x, y = x.fillna(0.0), y.fillna(0.0)
+    others = list(zip(x.drop(names), y.drop(names), strict=True))
+    sides = place_labels(list(x.loc[names]), list(y.loc[names]), names, others)
     return {name: side for name, side in zip(names, sides, strict=True) if side is not None}
 
 

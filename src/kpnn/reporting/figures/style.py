@@ -125,29 +125,40 @@ _SIDES = {
     "middle right": (1.0, 0.0),
     "middle left": (-1.0, 0.0),
 }
-_LETTER, _LABEL_HEIGHT, _MARKER = 0.021, 0.065, 0.025
-"""Width of a letter, height of a label and size of a marker, as shares of a figure beside another one."""
+_LETTER, _LABEL_HEIGHT, _MARKER = 0.024, 0.065, 0.025
+"""Width of a letter, height of a label and size of a marker, as shares of a figure on a telephone or beside another."""
 
 
-def place_labels(x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> list[str | None]:
-    """A side for each label at which it covers no other label; None where there is none, so that it is left out.
+def place_labels(
+    x: Sequence[float], y: Sequence[float], names: Sequence[str], others: Sequence[tuple[float, float]] = ()
+) -> list[str | None]:
+    """A side for each label at which it covers no label and no marker; None where there is none: it is left out.
 
     Args:
         x: positions, as shares of the axis.
         y: positions, as shares of the axis.
         names: the labels, the most important first.
+        others: positions of markers without a label.
 
     Returns:
         Per name one of plotly's text positions, or None.
     """
+    points = {*zip(x, y, strict=True), *others}
     taken: list[tuple[float, float, float, float]] = []
     sides: list[str | None] = []
     for name, right, top in zip(names, x, y, strict=True):
-        side = next((side for side in _SIDES if _is_free(_box(name, right, top, side), taken)), None)
+        markers = [_around(*point) for point in points if point != (right, top)]
+        side = next((side for side in _SIDES if _is_free(_box(name, right, top, side), [*taken, *markers])), None)
         if side is not None:
             taken.append(_box(name, right, top, side))
         sides.append(side)
     return sides
+
+
+def _around(x: float, y: float) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a marker."""
+    half = _MARKER / 2
+    return x - half, y - half, x + half, y + half
 
 
 def _box(name: str, x: float, y: float, side: str) -> tuple[float, float, float, float]:

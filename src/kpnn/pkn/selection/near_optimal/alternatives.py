@@ -50,8 +50,19 @@ def enumerate_dags(
         **options: `solver`, `threads`, `seed` and `tie_break` of `select_dag`, and `time_limit`: seconds for finding
             the optimum, and again for everything after it.
 
+    Returns:
+        The neuron sets with a DAG each, whether these are all, and the membership of every hidden node.
+
     Raises:
         SelectionError: as `select_dag`; or the optimum is not proven in time.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> found = enumerate_dags(Pkn.from_edges(edges))
+        >>> [selection.dag.hidden for selection in found.selections], found.is_complete
+        ([('B',), ('A',)], True)
     """
     if most < 1 or not tolerance >= 0:
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")

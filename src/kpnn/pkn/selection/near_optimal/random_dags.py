@@ -63,9 +63,20 @@ def random_dags(
         **options: `solver` and `threads` of `select_dag`, `time_limit`: seconds for finding the optimum, and again for
             the draws, and the `seed` of the draws.
 
+    Returns:
+        The DAGs, as many as asked for.
+
     Raises:
         SelectionError: as `select_dag`; the time is up before the last draw; or more neurons than the optimum's are
             asked for together with a limit on depth or parents.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> drawn = random_dags(Pkn.from_edges(edges), 3, n_neurons=3)
+        >>> [len(dag.neurons) for dag in drawn.dags]
+        [3, 3, 3]
     """
     if n_dags < 1:
         raise SelectionError(f"n_dags must be at least 1, found {n_dags!r}")

@@ -51,8 +51,18 @@ def size_path(
         rules: further demands on each DAG; their coverage is not used.
         **options: `solver`, `time_limit` (for each step), `threads`, `seed` and `tie_break` of `select_dag`.
 
+    Returns:
+        A step for each budget, and the full DAG as the last.
+
     Raises:
         SelectionError: as `select_dag`, or the budgets do not ascend.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> [len(step.dag.edges) for step in size_path(Pkn.from_edges(edges), (1, 2))]
+        [2, 4, 4]
     """
     are_whole = all(isinstance(budget, int) and budget >= 1 for budget in budgets)
     if not budgets or not are_whole or list(budgets) != sorted(set(budgets)):

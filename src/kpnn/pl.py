@@ -1,0 +1,81 @@
+"""Plots in scverse's manner, as interactive plotly figures: `kpnn.pl.nodes`, `network`, `confusion`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kpnn.errors import CellsError, near_names
+from kpnn.pkn import Dag
+from kpnn.reporting.figures.classes import draw_confusions
+from kpnn.reporting.figures.network import draw_hidden_part
+from kpnn.reporting.figures.style import BLUE, VERMILLION, as_text, new_plot
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from anndata import AnnData
+
+    from kpnn.sklearn import KPNNClassifier
+
+
+def nodes(weights: pd.DataFrame, *, n: int = 20, output: str | None = None) -> go.Figure:
+    """Draws the heaviest nodes of an output, heaviest on top.
+
+    Args:
+        weights: `node`, `output`, `weight`, as `kpnn.tl.node_weights` returns them.
+        n: how many nodes.
+        output: of which output; by default the first.
+
+    Raises:
+        CellsError: there is no such output.
+    """
+    known = list(dict.fromkeys(weights["output"]))
+    chosen = known[0] if output is None else output
+    if chosen not in known:
+        raise CellsError(f"no output {chosen!r}; {near_names(chosen, known)}")
+    of_output = weights[weights["output"] == chosen]
+    top = of_output.loc[of_output["weight"].abs().sort_values(ascending=False, kind="stable").index[:n]]
+    plot = new_plot(f"node weight for {as_text(chosen)}", "", height=120 + 22 * len(top))
+    plot.add_bar(
+        x=top["weight"],
+        y=[as_text(name) for name in top["node"]],
+        orientation="h",
+        marker={"color": [BLUE if weight >= 0 else VERMILLION for weight in top["weight"]]},
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )
+    plot.update_yaxes(type="category", autorange="reversed")
+    return plot
+
+
+def network(model: KPNNClassifier | Dag, *, title: str = "") -> go.Figure:
+    """Draws the neurons of a network and the edges among them; genes appear as a count at each neuron.
+
+    Args:
+        model: a fitted classifier, or a DAG.
+        title: above the drawing.
+    """
+    return draw_hidden_part(model if isinstance(model, Dag) else model.dag_, title=title)
+
+
+def confusion(adata: AnnData, label: str, *, key: str = "kpnn") -> go.Figure:
+    """Draws which class cells are taken for, as shares of each class, with counts on hover.
+
+    Args:
+        adata: cells that `kpnn.tl.predict` wrote to.
+        label: column of `obs` with the true classes; cells of a class that the classifier does not know are left out.
+        key: column of `obs` with the predicted classes.
+
+    Raises:
+        CellsError: there is no such column.
+    """
+    for name in (label, key):
+        if name not in adata.obs:
+            raise CellsError(f"obs has no column {name!r}; {near_names(name, list(adata.obs))}")
+    classes = list(adata.obs[key].astype("category").cat.categories)
+    truth, called = adata.obs[label].astype(str), adata.obs[key].astype(str)
+    matrix = pd.crosstab(truth, called).reindex(index=classes, columns=classes, fill_value=0)
+    return draw_confusions(matrix)
+
+
+__all__ = ["confusion", "network", "nodes"]

@@ -1,0 +1,95 @@
+"""Results know what made them: what is not current is one message, or is marked in the report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kedro_project import SMALL
+from kpnn.files import sha256_of
+
+
+def test_every_result_has_a_record_of_what_made_it(study):
+    records = json.loads((study / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
+    by_name = {record["dataset"]: record for record in records.values()}
+    assert {"matched_cells", "pruned_dag", "full.predictions", "controls.summary"} <= set(by_name)
+    for path, record in records.items():
+        assert record["content"] == sha256_of(study / path)
+    raw = by_name["matched_cells"]["inputs"]
+    assert {name for name, _ in raw.values()} == {"raw_expression", "class_labels", "edges"}
+    assert all(sha256_of(study / path) == digest for path, (_, digest) in raw.items())
+    assert by_name["pruned.models"]["settings"]["modelling"]["seed"] == 42
+    assert {name for name, _ in by_name["pruned.models"]["inputs"].values()} >= {"pruned_dag", "matched_cells", "folds"}
+    # Nothing is recorded of raw data, nor where trials are kept, which may hold a password.
+    assert not any("01_raw" in path for path in records)
+    assert "storage" not in by_name["pruned.models"]["settings"]["modelling"]["tuning"]
+
+
+def test_status_says_what_is_there_what_is_current_and_what_a_run_redoes(kpnn):
+    code, output = kpnn("status")
+    assert "modelling" in output and "2 finished folds" in output
+    # The parameters of this study were given on the command line, and `status` reads the files.
+    assert code == 1 and "cross_validation.n_splits was 2, is 5" in output
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "command"),
+    [
+        ("modelling.seed=5", "modelling.seed was 42, is 5", "--pipelines modelling`"),
+        ("cross_validation.seed=1", "cross_validation.seed was 42, is 1", "data_engineering,dag_pruning,modelling`"),
+        ("dag_selection.seed=3", "dag_selection.seed was 0, is 3", "--pipelines dag_pruning,modelling`"),
+        ("controls.dense=true", "controls.dense was False, is True", "--pipelines modelling`"),
+    ],
+)
+def test_other_settings_than_made_the_results_are_named_with_the_command_that_mends_it(kpnn, changed, words, command):
+    code, output = kpnn("run", "--pipeline", "reporting", "--params", f"{SMALL},{changed}")
+    assert code == 1
+    assert output.count("Error:") == 1 and words in output and command in output
+
+
+def test_settings_on_which_no_result_depends_may_change(kpnn):
+    free = "reporting.top=7,modelling.execution.n_workers=1,modelling.resume=false,dag_selection.threads=1"
+    code, output = kpnn(
+        "run", "--pipeline", "reporting", "--to-nodes", "gather_networks", "--params", f"{SMALL},{free}"
+    )
+    assert code == 0, output
+
+
+def test_another_dag_than_the_networks_were_trained_on_is_named_and_may_be_shown(kpnn, caplog):
+    other = f"{SMALL},dag_selection.edges=induced"
+    assert kpnn("run", "--pipeline", "dag_pruning", "--params", other)[0] == 0
+    code, output = kpnn("run", "--pipeline", "reporting", "--params", other)
+    assert code == 1
+    assert "made from another `pruned_dag` (data/04_feature/demo/pruned_dag.parquet)" in output
+    assert "kedro run --pipelines modelling`" in output
+    shown = ("--pipeline", "reporting", "--to-nodes", "gather_controls", "--params", f"{other},allow_stale=true")
+    code, output = kpnn("run", *shown)
+    assert code == 0, output
+    assert "made from another `pruned_dag`" in caplog.text and "allow_stale" in caplog.text
+    code, output = kpnn("status")
+    assert code == 1 and "made from another `pruned_dag`" in output and "--pipelines" in output
+
+
+def test_a_result_that_was_changed_by_other_hands_is_named(kpnn, study):
+    path = study / "data" / "05_model_input" / "demo" / "folds.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    code, output = kpnn("run", "--pipeline", "modelling", "--params", SMALL)
+    assert code == 1 and "folds: is not what a run left" in output
+
+
+@pytest.mark.parametrize("value", ["3", "maybe"])
+def test_allow_stale_is_true_or_false(kpnn, value):
+    code, output = kpnn("run", "--params", f"allow_stale={value}")
+    assert code == 2 and "allow_stale: must be true or false" in output
+
+
+def test_the_report_is_marked_where_it_shows_what_is_not_current():
+    from kpnn.pipelines.reporting.nodes import ArmParts, gather_study
+    from kpnn.reporting import Study
+
+    pkn = dag = None  # not looked at here
+    networks = Study(pkn=pkn, full_dag=dag, pruned_dag=dag)  # type: ignore[arg-type]
+    nothing = ArmParts(None, None, ())
+    study = gather_study(networks, nothing, nothing, (), None, {"not_current": ["full.models: made otherwise"]})
+    assert "Not current: full.models: made otherwise." in study.missing

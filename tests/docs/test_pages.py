@@ -1,0 +1,96 @@
+"""The pages agree with each other and with the project: links, versions, figures, numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from answer_figure import figure
+from called_figure import called_figure
+from formulas import with_formulas
+from offline import problems_of
+
+
+def pages(root: Path) -> list[Path]:
+    return [*sorted((root / "docs").glob("*.md")), *(root / f"{name}.md" for name in ("README", "CONTRIBUTING"))]
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code, which hold brackets of their own."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as MkDocs and GitHub make them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", one.lower()).strip()) for one in headings}
+
+
+def test_links_between_pages_lead_to_files_and_headings_that_are_there(root: Path) -> None:
+    dead = []
+    for page in pages(root):
+        for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            address, _, anchor = link.partition("#")
+            if re.match(r"\w+:", link) or address.startswith("reference/"):
+                continue  # elsewhere, or generated: the build of the site follows these
+            if address in ("changelog.md", "contributing.md") and page.parent.name == "docs":
+                continue  # the site's copies of the repository's own pages
+            target = page if not address else (page.parent / address).resolve()
+            if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+                dead.append(f"{page.name}: {link}")
+    assert dead == []
+
+
+def test_every_page_has_a_place_in_the_sites_menu(root: Path) -> None:
+    class Loader(yaml.SafeLoader):
+        """Reads mkdocs.yml, whose tags name Python objects."""
+
+    def listed(entry: object) -> set[str]:
+        if isinstance(entry, str):
+            return {entry}
+        parts = entry.values() if isinstance(entry, dict) else entry
+        return {page for part in parts for page in listed(part)}
+
+    menu = listed(yaml.load((root / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"])
+    assert {page.name for page in (root / "docs").glob("*.md")} <= menu
+
+
+def test_the_figures_of_the_first_page_are_drawn_from_the_numbers_of_a_run(root: Path) -> None:
+    assets = root / "docs" / "assets"
+    numbers = json.loads((assets / "demo_run.json").read_text(encoding="utf-8"))
+    assert (assets / "answer.svg").read_text(encoding="utf-8") == figure(numbers)
+    assert (assets / "called.svg").read_text(encoding="utf-8") == called_figure(numbers)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/get_started.md"])
+def test_pages_quote_the_answer_of_the_run_that_the_figure_shows(root: Path, page: str) -> None:
+    numbers = json.loads((root / "docs" / "assets" / "demo_run.json").read_text(encoding="utf-8"))
+    text = " ".join((root / page).read_text(encoding="utf-8").split())
+    assert numbers["sentence"] in text
+    sizes = numbers["n_parameters"]
+    assert f"{100 * (1 - sizes['pruned'] / sizes['full']):.2f} % fewer parameters" in text
+
+
+def test_formulas_become_what_browsers_draw_by_themselves() -> None:
+    page = r'<p>so <span class="arithmatex">\(x_v \ge 1 &amp; y\)</span></p><div class="arithmatex">\[a^2\]</div>'
+    drawn = with_formulas(page)
+    assert drawn.count("<math") == 2
+    assert 'display="block"' in drawn
+    assert "\\(" not in drawn
+
+
+def test_a_site_is_not_whole_where_links_are_dead_or_something_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#here">x</a><a href="b.html#gone">x</a><a href="c.html">x</a><a href="https://x.org">x</a>'
+        '<script src="https://cdn.org/x.js"></script><img src="no.png"><link rel="canonical" href="https://x.org/a">',
+        encoding="utf-8",
+    )
+    (tmp_path / "b.html").write_text('<h1 id="here">x</h1><a href="#here">x</a>', encoding="utf-8")
+    problems = problems_of(tmp_path)
+    assert len(problems) == 4
+    assert [any(part in one for one in problems) for part in ("#gone", "c.html leads", "cdn.org", "no.png")] == [
+        True
+    ] * 4

@@ -1,0 +1,122 @@
+"""The generated reference names everything that there is, and says something of it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from api_pages import ROOMS, api_page, error_messages, errors_page, public_names
+from catalog_pages import catalog_entries, catalog_page
+from parameter_pages import ABOUT, all_parameters, parameters_page
+from pydantic import BaseModel
+
+from kpnn import errors
+from kpnn.pipelines.parameters import GROUPS
+
+WITH_NAMES = tuple(room for room in ROOMS if room != "training")
+
+
+def fields_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Every field by its dotted name, those of nested groups in the place of the group."""
+    for name, field in model.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            yield from fields_of(field.annotation, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}"
+
+
+def test_the_page_of_parameters_names_every_field_with_a_meaning(root: Path) -> None:
+    parameters = all_parameters(root / "conf" / "base")
+    named = {one.name for one in parameters}
+    assert {field for group, model in GROUPS.items() for field in fields_of(model, group)} <= named
+    assert [one.name for one in parameters if not one.meaning] == []
+    assert set(ABOUT) == set(GROUPS)
+
+
+def test_the_page_of_parameters_shows_type_range_and_what_a_study_gets_that_states_nothing(root: Path) -> None:
+    page = parameters_page(root / "conf" / "base")
+    assert "| `n_splits` | whole number, at least 2 | `5` |" in page
+    assert "| `solver` | `HIGHS` or `SCIP` or `GUROBI` | `HIGHS` |" in page
+    base = yaml.safe_load((root / "conf" / "base" / "parameters_modelling.yml").read_text(encoding="utf-8"))
+    prior = base["modelling"]["hyperparameters"]["weight_prior"]
+    assert f"| `weight_prior` | number, at least 0 | `{prior}` |" in page
+
+
+def test_the_page_of_files_names_every_entry_of_the_catalog_and_says_what_it_is(root: Path) -> None:
+    path = root / "conf" / "base" / "catalog.yml"
+    entries = catalog_entries(path)
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {one.name for one in entries} == {name for name in written if not name.startswith("_")}
+    assert [one.name for one in entries if not one.meaning] == []
+    page = catalog_page(path)
+    assert all(f"| `{one.name}` |" in page for one in entries)
+
+
+def test_the_page_of_errors_has_every_class_and_its_messages(root: Path) -> None:
+    source = root / "src" / "kpnn"
+    messages = list(error_messages(source))
+    page = errors_page(source)
+    for name, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, errors.KpnnError):
+            assert f"## {name}\n" in page
+    raised_in_folds = {one.message for one in messages if one.room == "kpnn.cells"}
+    assert "barcode … stands more than once in the class labels" in raised_in_folds
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_rooms_page_names_everything_public_in_it(room: str) -> None:
+    page = api_page(room)
+    for name in public_names(room):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute)
+        assert f"::: {name}\n" in page
+
+
+def documented(owner: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """A function itself; of a class what can be called of it and was written in it."""
+    if inspect.isfunction(owner):
+        yield owner.__name__, owner
+    elif inspect.isclass(owner):
+        for name, member in vars(owner).items():
+            function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+            function = function.fget if isinstance(function, property) else function
+            if inspect.isfunction(function) and not name.startswith("_"):
+                yield f"{owner.__name__}.{name}", function
+
+
+@pytest.mark.parametrize("room", WITH_NAMES)
+def test_every_public_name_has_a_docstring(room: str) -> None:
+    module = importlib.import_module(f"kpnn.{room}")
+    public = [getattr(module, name) for name in module.__all__]
+    functions = [pair for owner in public for pair in documented(owner)]
+    assert [name for name, function in functions if not inspect.getdoc(function)] == []
+    assert [owner.__name__ for owner in public if inspect.isclass(owner) and not owner.__doc__] == []
+
+
+@pytest.mark.parametrize("room", WITH_NAMES)
+def test_docstrings_of_public_functions_say_what_goes_in_and_what_comes_out(room: str) -> None:
+    module = importlib.import_module(f"kpnn.{room}")
+    silent = []
+    for name in module.__all__:
+        function = getattr(module, name)
+        if not inspect.isfunction(function):
+            continue
+        signature, text = inspect.signature(function), inspect.getdoc(function) or ""
+        if "\nExample:\n" in text:
+            silent.append(f"{name}: the section is `Examples`")
+        if signature.parameters and "\nArgs:\n" not in text:
+            silent.append(f"{name}: Args")
+        if signature.return_annotation not in (None, "None") and "\nReturns:\n" not in text:
+            silent.append(f"{name}: Returns")
+        arguments = text.partition("\nArgs:\n")[2]
+        silent += [
+            f"{name}: {one}"
+            for one in signature.parameters
+            if f"    {one}:" not in arguments and f"    **{one}:" not in arguments and f"    *{one}:" not in arguments
+        ]
+    assert silent == []
