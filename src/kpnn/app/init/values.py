@@ -70,9 +70,10 @@ def _told(matrix: sp.csr_matrix, totals: np.ndarray) -> tuple[Kind, str]:
     if kind == "scaled":
         return kind, f"negative values, such as {found.min():.3g}"
     largest = f"{found.max():,.3g}" if found.max() < _EXACT else f"{found.max():,.0f}"
-    if kind == "counts":
-        return kind, f"whole numbers, the largest {largest}"
-    if _are_even(totals):
+    is_even, is_whole = _are_even(totals), bool((found == np.rint(found)).all())
+    if kind == "counts" and (is_whole or not is_even):
+        return kind, f"whole numbers{'' if is_whole else ' among others'}, the largest {largest}"
+    if is_even:
         return "normalized", f"every cell sums to {np.median(totals):,.0f}"
     with np.errstate(over="ignore"):
         sums = np.asarray(matrix.astype(np.float64).expm1().sum(axis=1)).ravel()
