@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOMS = ("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting")
-"""The library's packages, in the order in which a study goes through them."""
+ROOMS = (
+    *("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting"),
+    *("sklearn", "tl", "pl"),
+)
+"""The library's packages, in the order in which a study goes through them, and its faces for others' conventions."""
 
 NAMES_OF_TRAINING = (
     "kpnn.cells.folds.FoldSettings",

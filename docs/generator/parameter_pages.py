@@ -21,6 +21,7 @@ from kpnn.pipelines.parameters import GROUPS
 ABOUT = {
     "cross_validation": "How cells are split: [evaluation](../evaluation.md).",
     "simulate": "The demo's raw data: [data with a known truth](../data.md#data-with-a-known-truth).",
+    "priors": "Public prior knowledge: [fetching public knowledge](../networks.md#fetching-public-knowledge).",
     "download": "A published study's files: [studies of the literature](../data.md#studies-of-the-literature).",
     "data_engineering": "From raw files to cells, network and folds: [data in](../data.md).",
     "dag_selection": "Which DAG is kept: [DAG selection](../dag_selection.md).",
@@ -28,9 +29,8 @@ ABOUT = {
     "controls": "What the arms are judged against: [controls](../evaluation.md#controls-and-baselines).",
     "interpretation": "What node weights are held against: [node weights](../interpretation.md).",
     "reporting": "How arms are compared and told of: [the verdict](../evaluation.md#the-verdict).",
-    "priors": "Public knowledge, fetched and locked: [data in](../data.md).",
-    "tracking": "MLflow's server: [operations](../operations.md#mlflow).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
+    "tracking": "What a run asks of MLflow's server: [nothing lost](../reliability.md#mlflow).",
 }
 """Where to read about a group."""
 

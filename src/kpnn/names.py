@@ -29,7 +29,7 @@ def legal_name(name: str, *, apart: bool = False) -> str:
     """
     text = unicodedata.normalize("NFC", name)
     legal = re.sub(r"[^\w.\- ]", "_", text)[:_LONGEST].strip(" .")
-    if legal == name and not apart:
+    if name and legal == name and not apart:
         return name
     return f"{legal}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}".lstrip("-")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import mlflow
 import pytest
 
 from kedro_project import SMALL
@@ -24,6 +25,17 @@ def test_every_result_has_a_record_of_what_made_it(study):
     # Nothing is recorded of raw data, nor where trials are kept, which may hold a password.
     assert not any("01_raw" in path for path in records)
     assert "storage" not in by_name["pruned.models"]["settings"]["modelling"]["tuning"]
+
+
+def test_the_run_in_mlflow_says_which_results_it_is_about(study):
+    records = json.loads((study / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
+    contents = {record["dataset"]: record["content"] for record in records.values()}
+    client = mlflow.MlflowClient(f"sqlite:///{study}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("kpnn-demo").experiment_id])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert {run.info.status for run in runs} == {"FINISHED"} and parent.info.run_name == "demo"
+    for name in ("matched_cells", "folds", "full_dag", "pruned_dag", "full.models", "pruned.models"):
+        assert parent.data.params[f"sha256.{name}"] == contents[name]
 
 
 def test_status_says_what_is_there_what_is_current_and_what_a_run_redoes(kpnn):

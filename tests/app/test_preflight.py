@@ -50,7 +50,7 @@ def test_memory_that_is_too_small_is_said_and_reading_from_disk_offered(tmp_path
 
 
 def test_a_file_in_the_place_of_a_folder_and_a_folder_that_is_read_only_are_named(tmp_path, monkeypatch):
-    given = plan(tmp_path)
+    given = plan(tmp_path, searches=False)
     (tmp_path / "data").write_text("")
     assert problems(given) == [f"{tmp_path / 'data'}: is a file, where a folder is needed for out.parquet"]
     (tmp_path / "data").unlink()

@@ -78,3 +78,16 @@ def test_damaged_files_give_values_or_a_clear_error(tmp_path, kind):
             assert np.isfinite(values).all()
             assert (values >= 0).all()
     assert refused > 5
+
+
+def test_a_store_that_links_to_files_outside_of_it_is_refused(tmp_path):
+    make("zarr 2", tmp_path / "cells.zarr")
+    obs = tmp_path / "cells.zarr" / "obs"
+    obs.rename(tmp_path / "cells.zarr" / "other")
+    obs.symlink_to("other")  # within the store
+    assert list(open_expression(tmp_path / "cells.zarr").barcodes) == BARCODES
+    obs.unlink()
+    (tmp_path / "cells.zarr" / "other").rename(tmp_path / "outside")
+    obs.symlink_to(tmp_path / "outside")
+    with pytest.raises(CellsError, match=rf"cells.zarr: obs is a link to {tmp_path / 'outside'}, outside of it"):
+        open_expression(tmp_path / "cells.zarr")

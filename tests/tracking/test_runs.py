@@ -1,12 +1,25 @@
 """MLflow runs: nested, complete, made once, and never in the way of a result."""
 
+import json
+import subprocess
+import sys
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from kpnn.cells import Transform
+from kpnn.errors import ModelError
+from kpnn.nn import load_kpnn, predict
 from kpnn.pkn import Dag
-from kpnn.tracking import ArmTracker, log_study, register_best_arm
+from kpnn.tracking import ArmTracker, Served, log_study, register_best_arm
+from kpnn.tracking.data_sets import log_data
+from kpnn.tracking.failures import failure
 from kpnn.training.results import ArmResult, FoldResult, predictions_table
 
 
@@ -101,22 +114,70 @@ def test_a_control_is_one_run_that_is_no_arm_and_has_none_for_its_folds(tracking
     assert children(tracking, control.info.run_id) == []
 
 
-def test_a_folds_network_opens_as_an_mlflow_model_and_the_arms_is_their_mean(tracking, keras_file):
-    cells = pd.DataFrame({"G2": [1.0, 0.0], "G1": [0.5, 2.0]}, dtype="float32")
+COUNTS = pd.DataFrame({"G2": [3.0, 0.0], "G1": [1.0, 7.0], "total_counts": [40.0, 20.0]})
+SERVED = Served(["G1", "G2"], ["TCR"], Transform(100.0), COUNTS)
+
+
+@pytest.fixture(scope="module")
+def finished_arm(database, keras_file, tmp_path_factory):
+    """The ids of an arm's run and of its first fold's, of two folds with the same weights."""
+    mlflow.set_tracking_uri(database)
+    folder = tmp_path_factory.mktemp("served")
+    mlflow.create_experiment("kpnn-my study", artifact_location=folder.as_uri())
+    mlflow.set_experiment("kpnn-my study")
     with mlflow.start_run() as parent:
-        tracker = ArmTracker("full", genes=["G1", "G2"], outputs=["TCR"])
-        results = tuple(fold_result("full", fold, keras_file) for fold in (0, 1))
-        tracker.finish(ArmResult("full", results))
+        tracker = ArmTracker("full", SERVED)
+        tracker.finish(ArmResult("full", tuple(fold_result("full", fold, keras_file) for fold in (0, 1))))
         assert register_best_arm("best") == "full"
-    [arm] = children(tracking, parent.info.run_id)
-    fold = children(tracking, arm.info.run_id)[0]
-    of_fold = mlflow.pyfunc.load_model(f"runs:/{fold.info.run_id}/model")
-    of_arm = mlflow.pyfunc.load_model("models:/best/1")
-    assert of_fold.metadata.signature.inputs.input_names() == ["G1", "G2"]
-    predicted = of_fold.predict(cells)
-    assert list(predicted.columns) == ["TCR"]
-    # Both folds have the same weights here, so their mean is theirs; the order of the columns does not matter.
-    assert np.allclose(of_arm.predict(cells[["G1", "G2"]]), predicted)
+    [arm] = children(mlflow.MlflowClient(), parent.info.run_id)
+    fold = children(mlflow.MlflowClient(), arm.info.run_id)[0]
+    yield arm.info.run_id, fold.info.run_id
+    mlflow.set_tracking_uri(None)
+
+
+def test_a_logged_model_reads_counts_by_gene_name(finished_arm, keras_file, tmp_path):
+    (tmp_path / "model.keras").write_bytes(keras_file)
+    transformed = np.log1p(COUNTS[["G1", "G2"]].div(COUNTS["total_counts"], axis=0) * 100)
+    expected = predict(load_kpnn(tmp_path / "model.keras"), transformed)["TCR"]
+    of_arm, of_fold = finished_arm
+    for address in ("models:/best/1", f"runs:/{of_arm}/my_study-full", f"runs:/{of_fold}/model"):
+        model = mlflow.pyfunc.load_model(address)
+        more = COUNTS.assign(OTHER=5.0)
+        assert model.predict(more)["TCR"].to_numpy() == pytest.approx(expected.to_numpy())
+        as_is = model.predict(transformed, params={"transformed": True})["TCR"]
+        assert as_is.to_numpy() == pytest.approx(expected.to_numpy())
+    pd.testing.assert_frame_equal(model.input_example.reset_index(drop=True), COUNTS, check_dtype=False)
+
+
+def test_a_logged_model_says_what_is_missing_and_takes_zeros_when_told(finished_arm):
+    model = mlflow.pyfunc.load_model(f"runs:/{finished_arm[0]}/my_study-full")
+    with pytest.raises(ModelError, match="sum of counts over all measured genes as column total_counts"):
+        model.predict(COUNTS[["G1", "G2"]])
+    with pytest.raises(ModelError, match="1 of the model's 2 genes are not among the cells"):
+        model.predict(COUNTS[["G1", "total_counts"]])
+    zeros = model.predict(COUNTS.assign(G2=0.0))
+    found = model.predict(COUNTS[["G1", "total_counts"]], params={"missing_genes": "zeros"})
+    assert found["TCR"].to_numpy() == pytest.approx(zeros["TCR"].to_numpy())
+
+
+def test_an_arms_model_brings_the_library_along(finished_arm, tmp_path):
+    """As on a server that has the library's requirements but not the library: site-packages, without its link."""
+    path = mlflow.artifacts.download_artifacts(f"runs:/{finished_arm[0]}/my_study-full", dst_path=str(tmp_path))
+    COUNTS.to_csv(tmp_path / "counts.csv", index=False)
+    script = (
+        f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        "import importlib.util as u, mlflow, pandas as pd\n"
+        "spec = u.find_spec('kpnn')\n"
+        "assert spec is None or spec.loader is None, spec  # data files at most\n"
+        f"model, cells = mlflow.pyfunc.load_model({path!r}), pd.read_csv({str(tmp_path / 'counts.csv')!r})\n"
+        "print(model.predict(cells)['TCR'].tolist())"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    here = mlflow.pyfunc.load_model(path).predict(COUNTS)["TCR"].tolist()
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == pytest.approx(here)
+    requirements = (Path(path) / "requirements.txt").read_text()
+    assert "keras" in requirements and "kedro" not in requirements and "kpnn" not in requirements
 
 
 def test_trials_become_runs_when_asked(tracking):
@@ -168,3 +229,61 @@ def test_the_studys_run_holds_its_answer(tracking, tmp_path):
     assert run.data.metrics == {"compression": 51.3}
     assert run.data.tags["mlflow.note.content"] == "An answer."
     assert [a.path for a in tracking.list_artifacts(parent.info.run_id)] == ["report.html"]
+
+
+def test_scores_of_classes_of_any_name_stay_apart_and_show_their_own_name(tracking):
+    names = [
+        "roc_auc_CD4+/CD25 T Reg",
+        "roc_auc_A/B",
+        "roc_auc_A:B",
+        "roc_auc_tcr",
+        "roc_auc_TCR",
+        "roc_auc_" + "x" * 300,
+    ]
+    values = {name: number / 10 for number, name in enumerate(names)}
+    one = fold_result("full", 0)
+    result = replace(one, metrics=one.metrics | values)
+    with mlflow.start_run() as parent:
+        ArmTracker("full").finish(ArmResult("full", (result,)))
+    [arm] = children(tracking, parent.info.run_id)
+    [fold] = children(tracking, arm.info.run_id)
+    for run in (arm, fold):
+        shown = {**{name: name for name in run.data.metrics}, **json.loads(run.data.tags["kpnn.names"])}
+        found = {shown[name]: value for name, value in run.data.metrics.items()}
+        assert {name: found[name] for name in names} == pytest.approx(values)
+        assert run.info.status == "FINISHED"
+
+
+def test_an_arm_says_what_its_folds_were_trained_with(tracking):
+    rates = (0.01, 0.003, 0.01)
+    folds = tuple(
+        replace(fold_result("full", n), hyperparameters={"dropout": 0.1, "learning_rate": rate})
+        for n, rate in enumerate(rates)
+    )
+    with mlflow.start_run() as parent:
+        ArmTracker("full").finish(ArmResult("full", folds))
+    [arm] = children(tracking, parent.info.run_id)
+    assert arm.data.params["dropout"] == "0.1"
+    assert arm.data.params["learning_rate"] == "0.01 (2), 0.003 (1)"
+
+
+def test_raw_files_are_data_sets_of_the_study_and_its_arms(tracking):
+    files = {
+        "data/01_raw/demo/Data.h5": "ab" * 32,
+        "s3://ada:lovelace@host/Edgelist.csv": "cd" * 32,
+        "of a package": None,
+    }
+    with mlflow.start_run() as parent:
+        ArmTracker("full")
+        log_data(files)
+    [arm] = children(tracking, parent.info.run_id)
+    for run_id in (parent.info.run_id, arm.info.run_id):
+        inputs = [one.dataset for one in tracking.get_run(run_id).inputs.dataset_inputs]
+        assert {one.name: one.digest for one in inputs} == {"Data.h5": "ab" * 18, "Edgelist.csv": "cd" * 18}
+        assert "lovelace" not in "".join(one.source for one in inputs)
+
+
+def test_a_value_that_mlflow_refuses_is_not_called_a_failure_of_its_server():
+    refused = mlflow.exceptions.MlflowException("bad name", error_code=INVALID_PARAMETER_VALUE)
+    assert failure(refused) == "it refuses a value: bad name"
+    assert failure(ConnectionError("http://ada:lovelace@host: gone")) == "http://***@host: gone"

@@ -13,7 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from kpnn.errors import SettingsError
+from kpnn.errors import KpnnError, SettingsError
+from kpnn.training import executors
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.settings import ExecutionSettings
 
@@ -108,3 +109,30 @@ def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
     assert threads_by_task(5, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 4]
     assert threads_by_task(6, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 2, 2]
     assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5
+
+
+def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path):
+    from distributed import Client
+
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    scheduler = subprocess.Popen([*command, "--no-dashboard"], **quiet)
+    kept = r".*Finished folds.*are kept.*the same command goes on"
+    try:
+        with Client(address, timeout=60) as client:
+            never = client.submit(time.sleep, 1)
+            monkeypatch.setattr(executors, "_LOOK_SECONDS", 0.2)
+            monkeypatch.setattr(executors, "_ALONE_SECONDS", 0.4)
+            with pytest.raises(KpnnError, match=r"dask there: no worker has been there for 0\.4 s" + kept):
+                list(executors._as_they_end(client, [never], "dask there"))
+            monkeypatch.setattr(executors, "_ALONE_SECONDS", 600)
+            threading.Timer(0.5, scheduler.kill).start()
+            with pytest.raises(KpnnError, match=r"dask there: the scheduler (is gone|was lost)" + kept):
+                list(executors._as_they_end(client, [never], "dask there"))
+    finally:
+        scheduler.kill()
+        scheduler.wait()

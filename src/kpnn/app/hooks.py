@@ -150,11 +150,12 @@ class BeforeRunHook:
         if self._keeper is not None:
             self._keeper.keep(dataset_name, node)
 
-    @hook_impl
+    @hook_impl(tryfirst=True)
     def after_pipeline_run(self) -> None:
         """Gives the study back, after the results of nodes that ran in other processes are written down."""
         if self._keeper is not None:
             self._keeper.keep_all()
+            self._mlflow.log_contents(self._keeper.contents())  # its run is open still
         self.release()
 
     @hook_impl

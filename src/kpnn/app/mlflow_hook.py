@@ -16,6 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from mlflow import MlflowClient
+from mlflow.entities import Param
 from pydantic import BaseModel, ValidationError
 
 from kpnn.addresses import shown, without_credentials
@@ -170,6 +171,16 @@ class ForgivingMlflowHook(MlflowHook):
         except Exception as second:
             _log.debug("MLflow's run could not be closed: %s", second)
         self.close_runs("FAILED")
+
+    def log_contents(self, digests: dict[str, str]) -> None:
+        """Logs which results a run made, or was made from, on its own run.
+
+        Args:
+            digests: dataset -> SHA-256.
+        """
+        if self._is_mlflow_enabled and self.run_id is not None:
+            parameters = [Param(f"sha256.{name}", digest) for name, digest in digests.items()]
+            self._try(MlflowClient().log_batch, run_id=self.run_id, params=parameters)
 
     def close_runs(self, status: str) -> None:
         """Closes every run that this process has open, if the server takes it.

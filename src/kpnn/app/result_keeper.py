@@ -14,6 +14,9 @@ from pydantic import BaseModel
 from kpnn.app.currency import Finding, findings
 from kpnn.app.ledger import Ledger, is_raw, path_of, record_of
 
+CHAIN = ("matched_cells", "folds", "pkn", "full_dag", "pruned_dag", "rival_dags", "full.models", "pruned.models")
+"""The results that tell, in this order, what a study's answer was made from."""
+
 
 class ResultKeeper:
     """Writes down what the results of a running pipeline were made from, and compares what it reads."""
@@ -63,3 +66,9 @@ class ResultKeeper:
             for name in node.outputs:
                 if name not in self._kept and self.catalog.exists(name):
                     self.keep(name, node)
+
+    def contents(self) -> dict[str, str]:
+        """SHA-256 of the results in the chain that the pipeline reads or writes, by dataset."""
+        named = self._pipeline.datasets()
+        records = {record.dataset: record.content for record in self._ledger.records.values()}
+        return {name: digest for name in CHAIN if name in named and (digest := records.get(name))}

@@ -188,6 +188,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
         KpnnError: the scheduler is gone, or no worker has been there for a while: nothing would ever end.
     """
     from distributed import wait
+    from distributed.client import CancelledError
 
     left, alone_since = futures, None
     while left:
@@ -195,6 +196,8 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
             ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
         except TimeoutError:
             ended = set()
+        except CancelledError:
+            raise KpnnError(_lost(place, "the scheduler was lost, and with it what was in work")) from None
         if client.status != "running":
             raise KpnnError(_lost(place, "the scheduler is gone"))
         for future in ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -61,6 +62,8 @@ class AnnDataFile(Expression):
         self.values = values
         if self.path.is_dir() and self.path.suffix == ".h5ad":
             raise CellsError(f"{path}: is a folder, not a file")
+        if self.path.is_dir():
+            _refuse_links(self.path)
         with self.opened() as root:
             if values == "auto":
                 values = self.values = self._told(root)
@@ -345,3 +348,13 @@ def _texts(raw: np.ndarray, where: str) -> pd.Index:
 def _believable(node: Any, length: int, source: str) -> None:
     if len(node.shape) != 1 or int(node.shape[0]) != length:
         raise CellsError(f"{source}: indptr has shape {tuple(node.shape)} where {length:,} entries are needed; damaged")
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raises CellsError where a store of files links to one outside of it, which would be read in its place."""
+    whole = folder.resolve()
+    for place, folders, files in os.walk(whole):
+        for name in (*folders, *files):
+            part = Path(place, name)
+            if part.is_symlink() and not part.resolve().is_relative_to(whole):
+                raise CellsError(f"{folder}: {part.relative_to(whole)} is a link to {part.resolve()}, outside of it")
