@@ -143,15 +143,17 @@ class ArmTracker:
             parameters = result.sizes() | {"protocol": result.folds[0].protocol} | _hyperparameters(result.folds)
             _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
             if self._served is not None:
-                address = _log_model(self._model_name(), self._run_id, result.folds, self._served, travels=True)
+                address = _log_model(
+                    self._model_name(self._run_id), self._run_id, result.folds, self._served, travels=True
+                )
                 if address is not None:
                     self._client.set_tag(self._run_id, "kpnn.model", address)
             self._client.set_terminated(self._run_id)
             self._finished = True
 
-    def _model_name(self) -> str:
+    def _model_name(self, run_id: str) -> str:
         """`<study>-<arm>`; the study's experiment is called `kpnn-<study>`."""
-        run = self._client.get_run(self._run_id)
+        run = self._client.get_run(run_id)
         experiment = self._client.get_experiment(run.info.experiment_id).name
         return re.sub(r"[^\w\-]", "_", f"{experiment.removeprefix('kpnn-')}-{self._arm}")
 
@@ -311,7 +313,7 @@ def _log_model(name: str, run_id: str, results: Sequence[FoldResult], served: Se
             python_model=str(Path(__file__).with_name("served_model.py")),
             artifacts={fold: str(path) for fold, path in paths.items()},
             signature=served.signature,
-            input_example=served.example,
+            input_example=served.example if travels else None,  # MLflow predicts it once, which takes seconds
             **needed,
         )
     return str(info.model_uri)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from kpnn import __version__
 from kpnn.cells import DEPTH, Transform
@@ -42,7 +42,7 @@ class Served:
     @property
     def signature(self) -> ModelSignature:
         """Columns, none of which must be there for MLflow: the model itself says what is missing, and of what."""
-        columns = [ColSpec("double", gene, required=False) for gene in self.genes]
+        columns: list[ColSpec | TensorSpec] = [ColSpec("double", gene, required=False) for gene in self.genes]
         if DEPTH not in self.genes:
             columns.append(ColSpec("double", DEPTH, required=False))
         parameters = [ParamSpec("missing_genes", "string", "error"), ParamSpec("transformed", "boolean", False)]

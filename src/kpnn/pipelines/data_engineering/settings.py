@@ -43,7 +43,7 @@ class DataEngineeringSettings(LabelSettings):
     @classmethod
     def _is_a_limit(cls, value: float, info: ValidationInfo) -> float:
         try:
-            CountLimits(**{str(info.field_name): value})
+            CountLimits(**{str(info.field_name): value})  # type: ignore[arg-type]
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return value
