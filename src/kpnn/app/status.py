@@ -81,9 +81,7 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
         if stage == "modelling":
             lines += [f"    {line}" for line in _folds(catalog, pipelines[stage])]
     if unknown and not redo:
-        lines.append(
-            "Whether all of it is current is not known: an older kpnn, or another hand, put it there."
-        )
+        lines.append("Whether all of it is current is not known: an older kpnn, or another hand, put it there.")
     else:
         lines.append(_advice(redo, seconds, study))
     return lines, not (redo or unknown)
