@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from in_process import OUTPUTS, Study
 from kedro.io import DatasetError
 
+from in_process import OUTPUTS, Study
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
 from kpnn.pipelines import simulate
