@@ -32,7 +32,7 @@ def status(study: str | None) -> None:
         lines, is_current = describe(root, study)
     except KpnnError as error:
         failed = click.ClickException(str(error))
-        failed.exit_code = 2 if isinstance(error, SettingsError) else 1
+        failed.exit_code = 2 if isinstance(error, SettingsError) else 1  # type: ignore[misc]
         raise failed from None
     click.echo("\n".join(lines))
     if not is_current:
@@ -55,11 +55,12 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
     os.chdir(root)  # paths of the catalog are relative to the project
     bootstrap_project(root)
     with KedroSession.create(root, env=study) as session:
-        context = session.load_context()
+        context = session.load_context()  # type: ignore[attr-defined]
         catalog, name = context.catalog, str(context.config_loader["globals"].get("study") or study)
         settings = all_settings(context.config_loader["parameters"])
     ledger = Ledger(root, root / "data" / ".studies" / name / "results.json")
-    lines, redo, unknown, seconds = [f"Study {name}"], [], False, 0.0
+    redo: list[str] = []
+    lines, unknown, seconds = [f"Study {name}"], False, 0.0
     for stage in STAGES:
         results = _results(pipelines[stage], catalog)
         there = {dataset: key for dataset, path in results.items() if (root / (key := ledger.key(path))).exists()}
