@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 
 import click
+from plain_text import escaped
 
 from kpnn.app.cli import cli
 
@@ -33,7 +33,7 @@ def commands_page() -> str:
         options = [one for one in command.params if isinstance(one, click.Option)]
         shape = " ".join(f"{one.name}".upper() if one.required else f"[{one.name}]".upper() for one in arguments)
         lines += [f"## kpnn {command.name}", "", "```console", f"$ kpnn {command.name} {shape}".rstrip(), "```", ""]
-        lines += [_escaped(inspect.cleandoc((command.help or "").replace("\b", ""))), ""]
+        lines += [*_paragraphs(command.help or ""), ""]
         if options:
             lines += ["| option | takes | what it does |", "|---|---|---|"]
             lines += [_row(option) for option in options]
@@ -47,7 +47,7 @@ def _row(option: click.Option) -> str:
     words = " ".join((option.help or "").split())
     if option.required:
         words += " Must be given."
-    return f"| {names} | {takes} | {_escaped(words)} |"
+    return f"| {names} | {takes} | {escaped(words)} |"
 
 
 def _takes(option: click.Option) -> str:
@@ -58,7 +58,6 @@ def _takes(option: click.Option) -> str:
     return f"{taken}, again and again" if option.multiple else taken
 
 
-def _escaped(text: str) -> str:
-    """Text with what Markdown would take for markup made plain; what is in backquotes stays."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([*_<>|\[\]])", r"\\\1", part) for part in parts)
+def _paragraphs(text: str) -> list[str]:
+    plain = inspect.cleandoc(text.replace("\b", "")).split("\n\n")
+    return [line for paragraph in plain for line in (escaped(paragraph), "")][:-1]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import yaml
+from plain_text import escaped
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -135,8 +136,8 @@ def _as_table(parameters: list[Parameter], prefix: str) -> list[str]:
     for one in parameters:
         kind = f"{one.type}, {one.range}" if one.range else one.type
         default = f"`{one.default}`" if one.default else ""
-        cells = (f"`{one.name.removeprefix(prefix + '.')}`", kind, default, one.meaning)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = (f"`{one.name.removeprefix(prefix + '.')}`", kind, default, escaped(one.meaning))
+        lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 

@@ -8,8 +8,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from in_process import Study
 
+from in_process import Study
 from kedro_project import make_project
 from kpnn.errors import KpnnError
 from kpnn.training.data import LabelledCells

@@ -26,7 +26,7 @@ class Terminated(KeyboardInterrupt):
 class _Interrupted(click.ClickException):
     def __init__(self, signal_name: str, exit_code: int, kept: str) -> None:
         super().__init__(f"stopped by {signal_name}{f': {kept}' if kept else ''}")
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # read from the instance
 
 
 @contextmanager

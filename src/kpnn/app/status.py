@@ -32,7 +32,7 @@ def status(study: str | None) -> None:
         lines, is_current = describe(root, study)
     except KpnnError as error:
         failed = click.ClickException(str(error))
-        failed.exit_code = 2 if isinstance(error, SettingsError) else 1
+        failed.exit_code = 2 if isinstance(error, SettingsError) else 1  # type: ignore[misc]
         raise failed from None
     click.echo("\n".join(lines))
     if not is_current:
@@ -55,11 +55,12 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
     os.chdir(root)  # paths of the catalog are relative to the project
     bootstrap_project(root)
     with KedroSession.create(root, env=study) as session:
-        context = session.load_context()
+        context = session.load_context()  # type: ignore[attr-defined]
         catalog, name = context.catalog, str(context.config_loader["globals"].get("study") or study)
         settings = all_settings(context.config_loader["parameters"])
     ledger = Ledger(root, root / "data" / ".studies" / name / "results.json")
-    lines, redo, seconds = [f"Study {name}"], [], 0.0
+    redo: list[str] = []
+    lines, unknown, seconds = [f"Study {name}"], False, 0.0
     for stage in STAGES:
         results = _results(pipelines[stage], catalog)
         there = {dataset: key for dataset, path in results.items() if (root / (key := ledger.key(path))).exists()}
@@ -70,7 +71,7 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
         elif found:
             state = "not current"
         elif len(records) < len(there):
-            state = "there; not known what made it"
+            state, unknown = "there; not known what made it", True
         else:
             state = f"current, of {time.strftime('%Y-%m-%d %H:%M', time.localtime(max(r.written for r in records)))}"
         lines.append(f"  {stage:<17}{len(there):>3} of {len(results)} results   {state}")
@@ -80,8 +81,11 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
             seconds += sum({record.seconds for record in records})
         if stage == "modelling":
             lines += [f"    {line}" for line in _folds(catalog, pipelines[stage])]
-    lines.append(_advice(redo, seconds, study))
-    return lines, not redo
+    if unknown and not redo:
+        lines.append("Whether all of it is current is not known: an older kpnn, or another hand, put it there.")
+    else:
+        lines.append(_advice(redo, seconds, study))
+    return lines, not (redo or unknown)
 
 
 def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:

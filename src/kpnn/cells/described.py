@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from kpnn.cells.expression import Expression
@@ -23,5 +24,5 @@ def described_cells(expression: Expression, columns: Sequence[str], barcodes: pd
     Raises:
         CellsError: there is no such column, or no such cell.
     """
-    rows = expression.locate(barcodes) if len(columns) else []
+    rows = expression.locate(barcodes) if len(columns) else np.zeros(0, dtype=int)
     return pd.DataFrame({name: expression.cell_column(name)[rows].to_numpy() for name in columns}, index=barcodes)
