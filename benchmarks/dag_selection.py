@@ -59,6 +59,20 @@ def pbmc68k_outputs() -> Pkn:
     return Pkn.from_edges(edges, outputs=["T_cell", "B_cell", "Monocyte"]).pruned()
 
 
+def pbmc68k_many(n_outputs: int, *, seed: int = 0) -> Pkn:
+    """The same with many outputs, three receptors each, drawn among the hidden nodes."""
+    rng = np.random.default_rng(seed)
+    pkn = pbmc68k()
+    below = pkn.edges.loc[pkn.edges["parent"] != pkn.outputs[0], ["parent", "child"]]
+    roots = [
+        (f"output{place}", name)
+        for place in range(n_outputs)
+        for name in rng.choice(np.array(sorted(set(below["parent"])), dtype=object), 3, replace=False)
+    ]
+    table = pd.concat([below, pd.DataFrame(roots, columns=["parent", "child"])])
+    return _pkn(table, [f"output{place}" for place in range(n_outputs)])
+
+
 def human() -> Pkn:
     """Human signalling plus every TRRUST target: 3,401 nodes, 10,603 edges."""
     signalling = pd.read_csv(DATA / "signalling_human.csv.gz")[["parent", "child"]]
@@ -142,10 +156,12 @@ def _pkn(table: pd.DataFrame, outputs: list[str]) -> Pkn:
 
 
 def instance(name: str) -> Pkn:
-    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `human`, `synthetic_N`, `outputs_N`, `hard_N`, or
-    `shaped_like_reactome`, `shaped_like_ontology`, `shaped_like_genesets`.
+    """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `pbmc68k_N` (N outputs), `human`, `synthetic_N`,
+    `outputs_N`, `hard_N`, or `shaped_like_reactome`, `shaped_like_ontology`, `shaped_like_genesets`.
     """
     kind, _, size = name.rpartition("_")
+    if kind == "pbmc68k" and size.isdigit():
+        return pbmc68k_many(int(size))
     if kind == "outputs":
         return with_outputs(synthetic(int(size)))
     if kind in ("synthetic", "hard"):
@@ -162,15 +178,23 @@ def instance(name: str) -> Pkn:
 
 
 def measure(name: str, peer: str, time_limit: float, threads: int) -> dict[str, Any]:
-    """Selects a DAG once; seconds count from the PKN in memory to the DAG."""
-    pkn = instance(name)
+    """Selects a DAG once; seconds count from the PKN in memory to the DAG.
+
+    Args:
+        name: see `instance`; with `@any` behind it each input keeps a path to one output, else to each that it reaches.
+        peer: `kpnn` or `corneto`, whose statement is `@any`.
+        time_limit: seconds.
+        threads: most threads.
+    """
+    plain, _, reach = name.partition("@")
+    pkn = instance(plain)
     base = _peak_megabytes()
     sizes = {"nodes": len(pkn.nodes), "edges_pkn": len(pkn.edges), "genes": len(pkn.inputs)}
     start, cpu_start = time.perf_counter(), time.process_time()
     if peer == "corneto":
         found = _corneto(pkn, time_limit)
     else:
-        selection = select_dag(pkn, time_limit=time_limit, threads=threads)
+        selection = select_dag(pkn, time_limit=time_limit, threads=threads, reach=reach or "every")
         found = {
             "edges": selection.objective,
             "bound": selection.bound,
@@ -299,8 +323,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--instances",
-        default="tcr,pbmc68k,pbmc68k_outputs,human,synthetic_1000,synthetic_3000,synthetic_10000,synthetic_30000,outputs_3000,hard_10000,"
-        "shaped_like_reactome,shaped_like_ontology,shaped_like_genesets",
+        default="tcr,pbmc68k,pbmc68k_outputs,pbmc68k_outputs@any,pbmc68k_10,human,synthetic_1000,synthetic_3000,"
+        "synthetic_10000,synthetic_30000,outputs_1000,outputs_3000,outputs_3000@any,hard_10000,shaped_like_reactome,"
+        "shaped_like_ontology,shaped_like_genesets",
     )
     parser.add_argument("--corneto", default="", help="instances on which corneto runs as well, or `all`")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")

@@ -27,6 +27,7 @@ from kpnn.pkn import Pkn, select_dag
 from kpnn.nn import build_kpnn, fit_kpnn, predict
 from kpnn.interpretation import node_weights
 import kpnn.cells, kpnn.evaluation, kpnn.reporting, kpnn.simulation, kpnn.training.cross_validation
+import kpnn.pl, kpnn.sklearn, kpnn.tl
 
 edges = pd.DataFrame({"parent": ["out", "out", "A", "A", "B"], "child": ["A", "B", "x", "y", "y"]})
 dag = select_dag(Pkn.from_edges(edges)).dag

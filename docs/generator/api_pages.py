@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOMS = ("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting")
-"""The library's packages, in the order in which a study goes through them."""
+from plain_text import escaped
+
+ROOMS = (
+    *("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting"),
+    *("sklearn", "tl", "pl"),
+)
+"""The library's packages, in the order in which a study goes through them, and its faces for others' conventions."""
 
 NAMES_OF_TRAINING = (
     "kpnn.cells.folds.FoldSettings",
@@ -89,7 +94,7 @@ def errors_page(source: Path) -> str:
         lines += [f"## {name}", "", text, ""]
         for room in dict.fromkeys(one.room for one in of_class):
             lines += [f"**{room}**", ""]
-            lines += [f"- {_escaped(one.message)}" for one in of_class if one.room == room]
+            lines += [f"- {escaped(one.message)}" for one in of_class if one.room == room]
             lines.append("")
     return "\n".join(lines)
 
@@ -127,7 +132,3 @@ def _words(node: ast.expr) -> str:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _words(node.left) + _words(node.right)
     return "…"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\*_{}[]<>#|$" else letter for letter in " ".join(text.split()))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from plain_text import escaped
 
 _SECTION = re.compile(r"^# --- (?P<title>.+?)(?: -{2,})?$")
 _ENTRY = re.compile(r'^"?(?P<name>[A-Za-z{][\w{}.]*)"?:(?:\s*#\s*(?P<comment>.*))?\s*$')
@@ -58,12 +59,12 @@ def catalog_page(catalog: Path) -> str:
             lines += ["| entry | what it is | file | type | layer |", "|---|---|---|---|---|"]
         cells = (
             f"`{entry.name}`",
-            entry.meaning,
+            escaped(entry.meaning),
             f"`{entry.filepath}`" if entry.filepath else "",
             f"`{entry.type}`",
             entry.layer,
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(_with_gaps(lines)) + "\n"
 
 

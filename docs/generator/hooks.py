@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api_pages import ROOMS, api_page, errors_page
 from catalog_pages import catalog_page
+from command_pages import commands_page
 from formulas import with_formulas
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -25,6 +26,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         "reference/parameters.md": parameters_page(ROOT / "conf" / "base"),
         "reference/files.md": catalog_page(ROOT / "conf" / "base" / "catalog.yml"),
+        "reference/commands.md": commands_page(),
         "reference/errors.md": errors_page(ROOT / "src" / "kpnn"),
         "changelog.md": _own_page("CHANGELOG.md"),
         "contributing.md": _own_page("CONTRIBUTING.md"),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import yaml
+from plain_text import escaped
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -21,6 +22,7 @@ from kpnn.pipelines.parameters import GROUPS
 ABOUT = {
     "cross_validation": "How cells are split: [evaluation](../evaluation.md).",
     "simulate": "The demo's raw data: [data with a known truth](../data.md#data-with-a-known-truth).",
+    "priors": "Public prior knowledge: [fetching public knowledge](../networks.md#fetching-public-knowledge).",
     "download": "A published study's files: [studies of the literature](../data.md#studies-of-the-literature).",
     "data_engineering": "From raw files to cells, network and folds: [data in](../data.md).",
     "dag_selection": "Which DAG is kept: [DAG selection](../dag_selection.md).",
@@ -28,8 +30,6 @@ ABOUT = {
     "controls": "What the arms are judged against: [controls](../evaluation.md#controls-and-baselines).",
     "interpretation": "What node weights are held against: [node weights](../interpretation.md).",
     "reporting": "How arms are compared and told of: [the verdict](../evaluation.md#the-verdict).",
-    "priors": "Public knowledge, fetched and locked: [data in](../data.md).",
-    "tracking": "MLflow's server: [operations](../operations.md#mlflow).",
     "predict": "New cells: [operations](../operations.md#new-cells).",
     "tracking": "What a run asks of MLflow's server: [nothing lost](../reliability.md#mlflow).",
 }
@@ -136,8 +136,8 @@ def _as_table(parameters: list[Parameter], prefix: str) -> list[str]:
     for one in parameters:
         kind = f"{one.type}, {one.range}" if one.range else one.type
         default = f"`{one.default}`" if one.default else ""
-        cells = (f"`{one.name.removeprefix(prefix + '.')}`", kind, default, one.meaning)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = (f"`{one.name.removeprefix(prefix + '.')}`", kind, default, escaped(one.meaning))
+        lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 

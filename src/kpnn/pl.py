@@ -27,6 +27,9 @@ def nodes(weights: pd.DataFrame, *, n: int = 20, output: str | None = None) -> g
         n: how many nodes.
         output: of which output; by default the first.
 
+    Returns:
+        A plotly figure.
+
     Raises:
         CellsError: there is no such output.
     """
@@ -54,6 +57,9 @@ def network(model: KPNNClassifier | Dag, *, title: str = "") -> go.Figure:
     Args:
         model: a fitted classifier, or a DAG.
         title: above the drawing.
+
+    Returns:
+        A plotly figure.
     """
     return draw_hidden_part(model if isinstance(model, Dag) else model.dag_, title=title)
 
@@ -65,6 +71,9 @@ def confusion(adata: AnnData, label: str, *, key: str = "kpnn") -> go.Figure:
         adata: cells that `kpnn.tl.predict` wrote to.
         label: column of `obs` with the true classes; cells of a class that the classifier does not know are left out.
         key: column of `obs` with the predicted classes.
+
+    Returns:
+        A plotly figure.
 
     Raises:
         CellsError: there is no such column.

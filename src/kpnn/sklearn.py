@@ -64,7 +64,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         n_features_in_: number of columns.
         feature_names_in_: their names, where `X` was a DataFrame.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from kpnn.simulation import simulate
         >>> drawn = simulate("single", n_cells=120, seed=1)

@@ -79,6 +79,8 @@ def test_it_says_what_a_run_will_do_and_writes_nothing(study):
     assert any(line.split() == ["labelled", "cells", "40", "8"] for line in told)
     assert any(line.startswith("dropped: such as UNMEASURED") for line in told)
     assert any(line.split() == ["full", "DAG", "11", "10", "8"] for line in told)
+    assert "outputs     out above 8 genes" in told
+    assert any(line.startswith("coverage    8 of the network's 9 genes are measured (89%)") for line in told)
     assert "controls    2 rewired, 1 permuted genes, logistic" in told
     assert lines[-1] == "All checks passed. To run it: kedro run --env mine"
 

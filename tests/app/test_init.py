@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from kedro.framework.project import configure_project
 
 from kpnn.app.cli import cli
+from kpnn.app.init.expression import look_at_cells, open_cells
 from kpnn.app.init.genes import GeneNames, kind_and_species, look_at_genes
 from kpnn.app.init.networks import look_at_network
 from kpnn.app.init.values import best_of, look_at_values
@@ -108,7 +109,7 @@ def written(study: str, name: str) -> dict:
         (lambda counts: np.log1p(counts), "logarithms", {"log1p": False, "library_size": None}),
         (lambda counts: counts / counts.sum(axis=1, keepdims=True) * 1e6, "normalized", {"library_size": None}),
         (scaled, "scaled", {}),
-        (np.zeros_like, "empty", {}),
+        (np.zeros_like, "nothing", {}),
     ],
     ids=["counts", "log of ten thousand", "log of counts", "per million", "scaled", "empty"],
 )
@@ -127,6 +128,16 @@ def test_counts_are_taken_before_logarithms_and_scaled_values_never():
     kinds = [look_at_values(InMemory(AnnData(make(counts))), make.__name__) for make in (scaled, logarithms, np.array)]
     assert best_of(kinds).name == "array"
     assert best_of(kinds[:2]).name == "logarithms"
+
+
+def test_a_file_without_x_is_looked_at_where_it_has_values(tmp_path):
+    counts = make_counts()
+    path = tmp_path / "cells.h5ad"
+    obs, var = (pd.DataFrame(index=names) for names in ([f"cell{number}" for number in range(60)], SYMBOLS))
+    AnnData(obs=obs, var=var, layers={"raw_counts": counts}).write_h5ad(path)
+    found = look_at_cells(open_cells(path, {}), path, {}, SYMBOLS[:3])
+    assert found.options == {"values": "raw_counts"}
+    assert (found.values.kind, found.genes.n_found, found.handle.n_cells) == ("counts", 3, 60)
 
 
 def test_genes_are_named_by_what_meets_the_network():
@@ -201,7 +212,7 @@ def test_a_study_from_anndata_is_written_checked_and_explained(files, run):
     assert [path for path in Path("data").rglob("*") if path.is_file() and path.name != ".gitkeep"] == []
     assert [path.name for path in Path("mlruns").iterdir()] == [".gitkeep"]
     again, output = run("check", "mine")
-    assert again == 0 and "outputs     stim" in output
+    assert again == 0 and "outputs     stim above 12 genes" in output
 
 
 def test_a_study_from_10x_a_table_of_labels_and_gene_sets(files, run):

@@ -9,7 +9,7 @@ import pytest
 from kedro.framework.startup import bootstrap_project
 
 from kedro_project import REPOSITORY
-from kpnn.app.project import OWN, lay_down_project, logging_of
+from kpnn.app.project import OWN, lay_down_project, logging_of, project_around
 from kpnn.errors import SettingsError
 
 SHIPPED = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -51,3 +51,10 @@ def test_the_terminal_shows_what_the_project_says_from_any_folder_in_it(tmp_path
     lay_down_project(tmp_path)
     (tmp_path / "notebooks" / "deep").mkdir()
     assert logging_of(tmp_path / "notebooks" / "deep") == tmp_path / "conf" / "logging.yml"
+
+
+def test_a_project_of_another_package_is_none_of_ours(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.kedro]\npackage_name = 'other'\n")
+    (tmp_path / "data").mkdir()
+    with pytest.raises(SettingsError, match="a Kedro project of other, not of kpnn"):
+        project_around(tmp_path / "data")

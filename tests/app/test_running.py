@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kedro.framework.project import configure_project
 
 from kedro_project import make_project
-from kpnn.app.cli import cli
+from kpnn.app.cli import cli, say_report
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,17 @@ def test_the_package_runs_as_a_module(root) -> None:
     command = [sys.executable, "-m", "kpnn", "--pipeline", "simulate", "--params", "simulate.n_cells=100"]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     assert (root / "data" / "01_raw" / "demo" / "truth.json").is_file()
+
+
+def test_a_run_that_wrote_a_report_ends_by_saying_where(root, run, capsys) -> None:
+    report = root / "data" / "08_reporting" / "demo" / "report.html"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text("<html></html>")
+    options = {"conf_source": None, "env": None, "pipelines": ["reporting"]}
+    say_report(options, report.stat().st_mtime - 1)
+    assert capsys.readouterr().out == f"Report: {report}\n"
+    # One of an earlier run, and runs that write none, are no matter.
+    say_report(options, report.stat().st_mtime + 1)
+    say_report({**options, "pipelines": ["simulate"]}, 0)
+    assert capsys.readouterr().out == ""
+    report.unlink()

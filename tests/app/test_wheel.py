@@ -62,7 +62,7 @@ def test_two_commands_from_an_empty_folder_to_data_that_are_ready_for_training(i
         installed, tmp_path, "kpnn.app", "init", "mine", "--cells", "cells.h5ad", "--label", "condition",
         "--gene-sets", "sets.gmt",
     )  # fmt: skip
-    assert "A project of kpnn in" in told and "All checks passed" in told
+    assert "a new project in" in told and "All checks passed" in told
     # Paths are the project's own, so that the folder can be moved.
     assert "filepath: cells.h5ad" in (tmp_path / "conf" / "mine" / "catalog.yml").read_text()
     as_installed(installed, tmp_path, "kedro", "run", "--env", "mine", "--pipeline", "data_engineering")

@@ -64,6 +64,28 @@ def test_every_spelling_of_matrix_market_gives_the_same_counts(tmp_path, kind, s
     np.testing.assert_array_equal(read_all(write_mtx(tmp_path / "m", kind, separator)), COUNTS)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["array integer", "array real", "coordinate pattern"])
+def test_dense_matrices_and_patterns_of_matrix_market_are_read(tmp_path, kind, turned):
+    folder = write_mtx(tmp_path / "m")
+    matrix = COUNTS if turned else COUNTS.T
+    rows, columns = np.nonzero(matrix)
+    sizes = [*map(str, matrix.shape), *([str(len(rows))] if "pattern" in kind else [])]
+    if "pattern" in kind:
+        entries = [f"{row + 1} {column + 1}" for row, column in zip(rows, columns, strict=True)]
+    else:
+        entries = [f"{value:g}" for value in matrix.T.ravel()]
+    lines = [f"%%MatrixMarket matrix {kind} general", " ".join(sizes), *entries]
+    (folder / "matrix.mtx").write_text("\n".join(lines) + "\n")
+    np.testing.assert_array_equal(read_all(folder), (COUNTS > 0) if "pattern" in kind else COUNTS)
+    (folder / "matrix.mtx").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(CellsError, match="entries where line 2 says"):
+        open_expression(folder).read()
+    (folder / "matrix.mtx").write_text("\n".join([*lines[:-1], "1 2 3 4"]) + "\n")
+    with pytest.raises(CellsError, match="entries must be"):
+        open_expression(folder).read()
+
+
 def test_a_matrix_market_file_of_another_kind_is_named(tmp_path):
     with pytest.raises(
         CellsError, match=r"line 1: must be `matrix coordinate integer.*found 'matrix coordinate complex"
@@ -184,6 +206,7 @@ def test_a_gene_without_a_symbol_goes_by_its_identifier(tmp_path):
     [
         ("matrix.mtx.gz", "name the folder that holds it"),
         ("cells.rds", "is R's; write it as .h5ad"),
+        ("cells.h5mu", "is MuData; save the modality that holds expression as .h5ad"),
         ("cells.loom", "is a loom file; save it as .h5ad"),
         ("GSE1_RAW.tar", "is an archive; unpack it first"),
         ("cells.xlsx", "is a workbook; save the sheet as CSV"),
@@ -430,6 +453,10 @@ def test_losing_most_genes_or_poor_cells_is_a_warning(tmp_path, caplog):
     limits = CountLimits(min_counts_per_cell=float(np.median(COUNTS.sum(axis=1))))
     match(handle, labels_of(BARCODES), GENES, limits=limits)
     assert "labelled cells have fewer than min_counts_per_cell" in caplog.text
+    caplog.clear()
+    most = int(np.sort((COUNTS > 0).sum(axis=0))[-1])
+    match(handle, labels_of(BARCODES), GENES, limits=CountLimits(min_cells_per_gene=most))
+    assert f"of 4 genes of the network are seen in fewer than min_cells_per_gene = {most} labelled cells" in caplog.text
 
 
 FORMATS = ["csv", "h5ad dense", "h5ad csr", "h5ad csc", "zarr csr", "mtx", "memory"]

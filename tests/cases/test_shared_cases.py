@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 from engineering import engineered, options_of, signs_by_pair
 
+from in_process import Study
+from kedro_project import make_project
 from kpnn.cells import Transform
 from kpnn.errors import KpnnError
+from kpnn.pipelines import data_engineering
 from kpnn.pkn.readers import read_edges
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -133,3 +136,16 @@ def test_names_with_signs_and_greek_letters_come_through():
     matched, pkn = engineered(CASES / "names_plus")
     assert set(matched.labels.columns) == {"CD8+ Cytotoxic T", "CD4+/CD25 T Reg"}
     assert "NF-κB (p65)" in pkn.hidden
+
+
+@pytest.mark.parametrize("case", ["donors_2_8", "donors_nested_4"])
+def test_too_few_donors_of_a_class_end_the_pipeline_before_anything_is_written(case, tmp_path, monkeypatch):
+    root = make_project(tmp_path / "project").root
+    (root / "conf" / case).mkdir()
+    for file in (CASES / case / "conf").iterdir():
+        (root / "conf" / case / file.name).write_text(file.read_text().replace("CASE", str(CASES / case)))
+    monkeypatch.chdir(root)
+    study = Study(case)
+    with pytest.raises(KpnnError, match=r"class [01] of `T` is in 2 groups of `donor` only.*needs three"):
+        study.run(data_engineering.create_pipeline())
+    assert study.written() == []

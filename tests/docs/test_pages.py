@@ -12,6 +12,7 @@ from answer_figure import figure
 from called_figure import called_figure
 from formulas import with_formulas
 from offline import problems_of
+from plain_text import escaped
 
 
 def pages(root: Path) -> list[Path]:
@@ -72,6 +73,11 @@ def test_pages_quote_the_answer_of_the_run_that_the_figure_shows(root: Path, pag
     assert numbers["sentence"] in text
     sizes = numbers["n_parameters"]
     assert f"{100 * (1 - sizes['pruned'] / sizes['full']):.2f} % fewer parameters" in text
+
+
+def test_text_from_code_shows_as_it_is_and_its_code_as_code() -> None:
+    shown = escaped("one of {a: 1}, <name> | *.csv;\n  `x | {y}` and a_b")
+    assert shown == r"one of \{a: 1\}, &lt;name> &#124; \*.csv; `x | {y}` and a\_b"
 
 
 def test_formulas_become_what_browsers_draw_by_themselves() -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from api_pages import ROOMS, api_page, error_messages, errors_page, public_names
 from catalog_pages import catalog_entries, catalog_page
+from command_pages import commands, commands_page
 from parameter_pages import ABOUT, all_parameters, parameters_page
 from pydantic import BaseModel
 
@@ -55,6 +57,17 @@ def test_the_page_of_files_names_every_entry_of_the_catalog_and_says_what_it_is(
     assert [one.name for one in entries if not one.meaning] == []
     page = catalog_page(path)
     assert all(f"| `{one.name}` |" in page for one in entries)
+
+
+def test_the_page_of_commands_names_every_option_and_says_what_it_does() -> None:
+    page = commands_page()
+    assert {one.name for one in commands()} >= {"init", "check", "run"}
+    for command in commands():
+        section = page.partition(f"## kpnn {command.name}\n")[2].partition("\n## ")[0]
+        for option in command.params:
+            if isinstance(option, click.Option):
+                line = next(line for line in section.splitlines() if f"`{option.opts[0]}`" in line)
+                assert option.help and option.help.split()[0] in line
 
 
 def test_the_page_of_errors_has_every_class_and_its_messages(root: Path) -> None:

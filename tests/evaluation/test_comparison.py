@@ -22,7 +22,7 @@ def between(lower, upper):
     ("lower", "upper", "verdict", "words"),
     [
         (0.002, 0.02, Verdict.BETTER, "better than `full`, perhaps by less than"),
-        (0.002, 0.008, Verdict.BETTER, "better than `full`, by less than"),
+        (0.002, 0.008, Verdict.AS_WELL, "as well as `full` (within the margin of 0.01; better by a little)"),
         (0.012, 0.02, Verdict.BETTER, "better than `full`, by more than"),
         (-0.005, 0.005, Verdict.AS_WELL, "as well as `full` (within the margin of 0.01)"),
         (-0.005, 0.02, Verdict.NOT_WORSE, "not worse than `full` by more than the margin"),
@@ -57,7 +57,9 @@ def test_the_verdict_and_the_p_value_agree():
         result = compare(candidate, reference)
         excludes_zero = not result.interval.lower <= 0 <= result.interval.upper
         assert excludes_zero == (result.p_value < 0.05)
-        assert excludes_zero == (result.verdict in (Verdict.BETTER, Verdict.WORSE))
+        decided = Verdict.of_control(result.interval, 0.01)
+        assert excludes_zero == (decided in (Verdict.BETTER, Verdict.WORSE))
+        assert decided is result.verdict or (decided is Verdict.BETTER and result.equivalent)
 
 
 def test_an_arm_against_itself_is_never_certain():

@@ -100,7 +100,8 @@ def test_nothing_is_trained_again_where_nothing_is_asked_for(arm):
     table = summarise_nodes(weights, DAG, none).set_index("node")
     assert table[["control_share", "corrected", "permuted_weight"]].isna().all(axis=None)
     assert table.loc["A", "called"]
-    assert set(summarise_stability(weights, none)["between"]) == {"folds"}
+    stability = summarise_stability(weights, none)
+    assert set(stability["between"]) == {"folds"} and "z" in set(stability["method"])
 
 
 def test_what_cannot_be_trained_again_is_said_and_the_rest_stands(arm):

@@ -55,6 +55,17 @@ def test_the_exact_gradient_is_the_limit_of_fortelny_and_bocks_differences(seed,
     assert np.abs(exact["weight"] - difference["weight"]).max() < 1e-4
 
 
+@pytest.mark.parametrize("expressed", [0, 3])
+def test_cells_that_do_not_express_the_last_genes_are_weighed_too(expressed: int) -> None:
+    dag = random_dag(4)
+    model = build_kpnn(dag, seed=4, initializer="standard_normal")
+    cells = np.zeros((3, len(dag.inputs)))
+    cells[:, :expressed] = 1.0
+    np.testing.assert_array_equal(expression_of(model, cells).toarray(), cells)
+    exact, difference = node_weights(model, cells), node_weights(model, cells, method="difference")
+    assert np.abs(exact["weight"] - difference["weight"]).max() < 1e-4
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_frozen_network_computes_what_the_training_engine_computes(activation):
     dag = random_dag(3, outputs=("A", "B"))

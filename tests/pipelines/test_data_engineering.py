@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from in_process import OUTPUTS, Study
 from kedro.io import DatasetError
 
+from in_process import OUTPUTS, Study
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
 from kpnn.pipelines import simulate
@@ -86,6 +86,22 @@ def test_genes_that_were_not_measured_are_pruned_away(demo):
     data = Study().engineer()
     known = set(pd.read_csv(demo / "Edgelist.csv")["child"])
     assert len({name for name in known if name.endswith("_gene")} - set(data["pkn"].inputs)) == 12
+
+
+def test_the_full_dag_of_a_network_with_cycles_can_be_its_largest_acyclic_part(demo):
+    few = Study().engineer()
+    most = Study().engineer(data_engineering={"full_dag": "most_edges"})
+    assert len(few["full_dag"].edges) < len(most["full_dag"].edges) < len(most["pkn"].edges)
+    assert most["full_dag"].inputs == few["full_dag"].inputs == most["pkn"].inputs
+    account = most["data_summary"]["full_dag"]
+    assert (account["choice"], account["edges"]) == ("most_edges", len(most["full_dag"].edges))
+    assert account["edges"] <= account["bound"] < account["edges_of_network"] == len(most["pkn"].edges)
+    assert (account["status"] == "optimal") == (account["edges"] == account["bound"])
+    assert few["data_summary"]["full_dag"] == {
+        "choice": "shortest_paths",
+        "edges": len(few["full_dag"].edges),
+        "edges_of_network": len(few["pkn"].edges),
+    }
 
 
 def test_groups_stay_together_and_come_along(demo):

@@ -8,8 +8,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from in_process import Study
 
+from in_process import Study
 from kedro_project import make_project
 from kpnn.errors import KpnnError
 from kpnn.training.data import LabelledCells
@@ -130,3 +130,15 @@ def test_every_class_of_too_few_cells_is_named(folder):
     message = r"class 1 of `few0` has 2 cells, class 1 of `few1` has 2 cells, fewer than cross_validation.n_splits = 5"
     with pytest.raises(KpnnError, match=message):
         Study(more=more).engineer(data_engineering={"label": "rare", "new_roots": True})
+
+
+def test_columns_of_the_cells_that_describe_them_come_along_and_are_looked_at_beside_depth(folder):
+    data = engineered(label="type", output_nodes=NODES, describe_by=["state", "donor"], group_by="donor")
+    obs = data["matched_cells"].obs
+    number = obs.index.str.removeprefix("c").astype(int)
+    assert obs["state"].tolist() == [["sick", "healthy", ""][n % 3] for n in number]
+    assert obs["donor"].tolist() == [f"d{n % 7}" for n in number]
+    beside = data["data_summary"]["depth_by_column"]
+    assert {(one["column"], one["n_values"]) for one in beside} == {("donor", 7), ("state", 3)}
+    with pytest.raises(KpnnError, match=r"the cells have no column stat; .*state"):
+        engineered(label="type", output_nodes=NODES, describe_by=["stat"])

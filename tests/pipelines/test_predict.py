@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import read_h5ad
 
 from kedro_project import make_project
 
@@ -23,7 +24,7 @@ def trained(tmp_path_factory):
 
 
 def test_cells_of_the_study_get_the_mean_of_its_networks(trained):
-    trained.kedro("run", "--pipeline", "predict")
+    done = trained.kedro("run", "--pipeline", "predict")
     out = trained.root / "data" / "07_model_output" / "demo"
     predicted = pd.read_csv(out / "new_probabilities.csv").set_index("barcode")
     kept = pd.read_parquet(out / "pruned" / "predictions.parquet").set_index("barcode")
@@ -39,6 +40,13 @@ def test_cells_of_the_study_get_the_mean_of_its_networks(trained):
     assert distance.max() < 1e-5
     activations = pd.read_parquet(out / "new_activations.parquet")
     assert len(activations) == len(predicted)
+    cells = read_h5ad(out / "new_cells_with_results.h5ad")
+    np.testing.assert_allclose(cells.obs["kpnn_RECEPTOR"], predicted["probability"][cells.obs_names], rtol=1e-5)
+    assert set(cells.obs_names[cells.obs["kpnn_prediction"] == "in training"]) == set(kept.index)
+    assert "bear names of cells that the networks were trained on" in done.stderr + done.stdout
+    assert cells.uns["kpnn"]["study"] == "demo"
+    nodes = list(cells.uns["kpnn"]["nodes"])
+    np.testing.assert_allclose(cells.obsm["X_kpnn"], activations.loc[cells.obs_names, nodes], rtol=1e-5)
 
 
 def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):

@@ -19,6 +19,7 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
+from kpnn.pipelines.reporting.annotating import annotate_cells
 from kpnn.pipelines.reporting.nodes import gather_controls, gather_networks, gather_study, gathering_of, write_report
 from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
 from kpnn.pipelines.rivals import rival_table
@@ -188,3 +189,23 @@ def test_reporting_reads_both_arms_and_writes_the_report_and_the_comparison():
     assert {"report", "comparison", "comparison_test", "roc_figure"} <= reporting.all_outputs()
     for node in reporting.nodes:
         assert node.namespace in (None, "full", "pruned") and len(node.name) < 32
+
+
+def test_cells_come_back_with_what_was_predicted_of_them_unseen(study):
+    dag, cells, folds, store, of_all = study
+    evaluation = Evaluation(cells, folds, EvaluationSettings(), None)
+    trained = load_networks(dag, evaluation, store, of_all)
+    predictions = pd.concat([store.load(0, fold).predictions for fold in range(3)])
+    found = annotate_cells("full", trained, predictions, pd.DataFrame({"node": ["A"], "output": ["OUT"], "rank": [1]}))
+    assert sorted(found.obs_names) == sorted(cells.obs_names)
+    assert set(found.obs["kpnn_prediction"]) == {"out of fold"} and set(found.obs["kpnn_OUT"]) == {0.5}
+    assert list(found.uns["kpnn"]["nodes"]) == ["A", "B", "C"] and found.uns["kpnn"]["arm"] == "full"
+    node = found.obsm["X_kpnn"][:, 0]
+    assert np.corrcoef(node, found.obs["OUT"])[0, 1] > 0.5
+    # One scale for all folds: no fold's cells stand apart from the others'.
+    fold_of = folds.set_index("barcode")["fold"][found.obs_names]
+    assert pd.Series(node).groupby(fold_of.to_numpy()).mean().std() < 0.3 * node.std()
+    less = load_networks(dag, evaluation, store, {"repeat_0_fold_1": {}})
+    assert annotate_cells("full", less, predictions, pd.DataFrame()).n_obs == 50
+    none = load_networks(dag, evaluation, store, {})
+    assert annotate_cells("full", none, predictions, pd.DataFrame()).n_obs == 0

@@ -126,7 +126,7 @@ def test_each_step_of_a_size_path_is_the_cheapest_dag_that_contains_the_one_befo
 @given(cases(with_rules=False))
 def test_the_induced_dag_has_every_edge_that_closes_no_cycle(case: Case) -> None:
     pkn = pkn_of(case)
-    dag = select_dag(pkn).dag
+    dag = select_dag(pkn, **case.rules).dag
     induced = pairs_of(induced_dag(pkn, dag))
     assert pairs_of(dag) <= induced
     assert {name for edge in induced for name in edge} == set(dag.nodes)
@@ -141,7 +141,7 @@ def test_the_induced_dag_has_every_edge_that_closes_no_cycle(case: Case) -> None
 @given(cases(with_rules=False))
 def test_the_extended_dag_contains_the_selected_one_and_all_of_an_acyclic_pkn(case: Case) -> None:
     pkn = pkn_of(case)
-    dag = select_dag(pkn).dag
+    dag = select_dag(pkn, **case.rules).dag
     extended = pairs_of(extended_dag(pkn, dag))
     assert pairs_of(dag) <= extended
     edges = set(case.edges)

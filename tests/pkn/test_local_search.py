@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brute_force import AllSubsets, Case
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pkn_strategies import cases, pkn_of
 
@@ -84,7 +84,7 @@ def test_rows_that_state_no_cover_are_told_apart(values: list[float], low: float
     assert not is_cover(rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases(with_rules=False, unit_costs=True, n_outputs=(1, 1)), st.integers(0, 1_000))
 def test_rows_against_loops_cut_off_loops_and_no_dag(case: Case, seed: int) -> None:
     formulation = formulate(presolve(pkn_of(case), SelectionRules()))
@@ -127,7 +127,7 @@ def test_with_local_search_the_optimum_is_the_same(case: Case) -> None:
         patch.setattr(phases, "_WORTH_SWAPPING", 0)
         patch.setattr(phases, "_SMALL_GAP", -1.0)
         patch.setattr(phases, "_SWAPS", 50)
-        selection = select_dag(pkn_of(case))
+        selection = select_dag(pkn_of(case), **case.rules)
     selection.verify()
     assert selection.objective == pytest.approx(AllSubsets(case).optimum)
 

@@ -150,12 +150,14 @@ def test_activities_are_shown_by_class_and_by_donor_in_standard_deviations_of_th
     plot = activity_figure(weighed, study.pruned_dag, "OUT", labels).plot
     means = {trace.name: np.mean(trace.x) for trace in plot.data}
     assert means["OUT = 1"] > 0.9 and means["OUT = 0"] < -0.9
-    donors = pd.Series([f"donor{number % 3}" for number in range(200)], index=labels.index)
+    donors = pd.Series([f"donor{number % 3}" for number in range(200)], index=labels.index, name="donor")
     plot = groups_figure(weighed, study.pruned_dag, "OUT", labels, donors).plot
     assert {trace.name: len(trace.x) for trace in plot.data} == {"OUT = 1": 3, "OUT = 0": 3}
     assert min(plot.data[0].x) > 0.9 > -0.9 > max(plot.data[1].x)
-    assert "activity_by_group_pruned_OUT" in figures_of(replace(study, groups=donors))
-    assert "activity_by_group_pruned_OUT" not in figures_of(study)
+    described = replace(study, columns=donors.to_frame().assign(same="x", barcode=labels.index))
+    assert [name for name in figures_of(described) if "activity_by" in name and "pruned" in name] == [
+        "activity_by_donor_pruned_OUT"
+    ]
 
 
 def test_depth_that_tells_the_classes_is_told_before_the_nodes(study):

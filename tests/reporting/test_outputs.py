@@ -75,7 +75,7 @@ def test_the_worst_output_of_each_arm_and_what_it_is_taken_for_are_named(study):
     own = study.arms[1].fold_metrics["roc_auc_CD4+/CD25 T Reg"].mean()
     assert f"{own:.3f}" in worst
     same = answer(replace(study, arms=(study.arms[0], replace(study.arms[0], name="pruned"))))
-    assert same.of_outputs[0].startswith("Of the outputs `B_cell` is predicted worst, by `pruned`")
+    assert same.of_outputs[0].startswith("The output that is predicted worst is `B_cell`: ROC-AUC")
 
 
 def test_each_output_is_compared_and_corrected_for_their_number(study, report):

@@ -1,7 +1,11 @@
 """MLflow runs: nested, complete, made once, and never in the way of a result."""
 
 import json
+import subprocess
+import sys
+import sysconfig
 from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -9,8 +13,11 @@ import pandas as pd
 import pytest
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from kpnn.cells import Transform
+from kpnn.errors import ModelError
+from kpnn.nn import load_kpnn, predict
 from kpnn.pkn import Dag
-from kpnn.tracking import ArmTracker, log_study, register_best_arm
+from kpnn.tracking import ArmTracker, Served, log_study, register_best_arm
 from kpnn.tracking.data_sets import log_data
 from kpnn.tracking.failures import failure
 from kpnn.training.results import ArmResult, FoldResult, predictions_table
@@ -107,22 +114,71 @@ def test_a_control_is_one_run_that_is_no_arm_and_has_none_for_its_folds(tracking
     assert children(tracking, control.info.run_id) == []
 
 
-def test_a_folds_network_opens_as_an_mlflow_model_and_the_arms_is_their_mean(tracking, keras_file):
-    cells = pd.DataFrame({"G2": [1.0, 0.0], "G1": [0.5, 2.0]}, dtype="float32")
+COUNTS = pd.DataFrame({"G2": [3.0, 0.0], "G1": [1.0, 7.0], "total_counts": [40.0, 20.0]})
+SERVED = Served(["G1", "G2"], ["TCR"], Transform(100.0), COUNTS)
+
+
+@pytest.fixture(scope="module")
+def finished_arm(database, keras_file, tmp_path_factory):
+    """The ids of an arm's run and of its first fold's, of two folds with the same weights."""
+    mlflow.set_tracking_uri(database)
+    folder = tmp_path_factory.mktemp("served")
+    mlflow.create_experiment("kpnn-my study", artifact_location=folder.as_uri())
+    mlflow.set_experiment("kpnn-my study")
     with mlflow.start_run() as parent:
-        tracker = ArmTracker("full", genes=["G1", "G2"], outputs=["TCR"])
-        results = tuple(fold_result("full", fold, keras_file) for fold in (0, 1))
-        tracker.finish(ArmResult("full", results))
+        tracker = ArmTracker("full", SERVED)
+        tracker.finish(ArmResult("full", tuple(fold_result("full", fold, keras_file) for fold in (0, 1))))
         assert register_best_arm("best") == "full"
-    [arm] = children(tracking, parent.info.run_id)
-    fold = children(tracking, arm.info.run_id)[0]
-    of_fold = mlflow.pyfunc.load_model(f"runs:/{fold.info.run_id}/model")
-    of_arm = mlflow.pyfunc.load_model("models:/best/1")
-    assert of_fold.metadata.signature.inputs.input_names() == ["G1", "G2"]
-    predicted = of_fold.predict(cells)
-    assert list(predicted.columns) == ["TCR"]
-    # Both folds have the same weights here, so their mean is theirs; the order of the columns does not matter.
-    assert np.allclose(of_arm.predict(cells[["G1", "G2"]]), predicted)
+    [arm] = children(mlflow.MlflowClient(), parent.info.run_id)
+    fold = children(mlflow.MlflowClient(), arm.info.run_id)[0]
+    yield arm.info.run_id, fold.info.run_id
+    mlflow.set_tracking_uri(None)
+
+
+def test_a_logged_model_reads_counts_by_gene_name(finished_arm, keras_file, tmp_path):
+    (tmp_path / "model.keras").write_bytes(keras_file)
+    transformed = np.log1p(COUNTS[["G1", "G2"]].div(COUNTS["total_counts"], axis=0) * 100)
+    expected = predict(load_kpnn(tmp_path / "model.keras"), transformed)["TCR"]
+    of_arm, of_fold = finished_arm
+    for address in ("models:/best/1", f"runs:/{of_arm}/my_study-full", f"runs:/{of_fold}/model"):
+        model = mlflow.pyfunc.load_model(address)
+        more = COUNTS.assign(OTHER=5.0)
+        assert model.predict(more)["TCR"].to_numpy() == pytest.approx(expected.to_numpy())
+        as_is = model.predict(transformed, params={"transformed": True})["TCR"]
+        assert as_is.to_numpy() == pytest.approx(expected.to_numpy())
+    example = mlflow.pyfunc.load_model("models:/best/1").input_example
+    pd.testing.assert_frame_equal(example.reset_index(drop=True), COUNTS, check_dtype=False)
+
+
+def test_a_logged_model_says_what_is_missing_and_takes_zeros_when_told(finished_arm):
+    model = mlflow.pyfunc.load_model(f"runs:/{finished_arm[0]}/my_study-full")
+    with pytest.raises(ModelError, match="sum of counts over all measured genes as column total_counts"):
+        model.predict(COUNTS[["G1", "G2"]])
+    with pytest.raises(ModelError, match="1 of the model's 2 genes are not among the cells"):
+        model.predict(COUNTS[["G1", "total_counts"]])
+    zeros = model.predict(COUNTS.assign(G2=0.0))
+    found = model.predict(COUNTS[["G1", "total_counts"]], params={"missing_genes": "zeros"})
+    assert found["TCR"].to_numpy() == pytest.approx(zeros["TCR"].to_numpy())
+
+
+def test_an_arms_model_brings_the_library_along(finished_arm, tmp_path):
+    """As on a server that has the library's requirements but not the library: site-packages, without its link."""
+    path = mlflow.artifacts.download_artifacts(f"runs:/{finished_arm[0]}/my_study-full", dst_path=str(tmp_path))
+    COUNTS.to_csv(tmp_path / "counts.csv", index=False)
+    script = (
+        f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        "import importlib.util as u, mlflow, pandas as pd\n"
+        "spec = u.find_spec('kpnn')\n"
+        "assert spec is None or spec.loader is None, spec  # data files at most\n"
+        f"model, cells = mlflow.pyfunc.load_model({path!r}), pd.read_csv({str(tmp_path / 'counts.csv')!r})\n"
+        "print(model.predict(cells)['TCR'].tolist())"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    here = mlflow.pyfunc.load_model(path).predict(COUNTS)["TCR"].tolist()
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == pytest.approx(here)
+    requirements = (Path(path) / "requirements.txt").read_text()
+    assert "keras" in requirements and "kedro" not in requirements and "kpnn" not in requirements
 
 
 def test_trials_become_runs_when_asked(tracking):

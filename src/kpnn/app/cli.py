@@ -38,12 +38,17 @@ def _run(**options: Any) -> Any:
         begun = time.time()
         with terminable():
             result = kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
-        _say_report(options, begun)
+        say_report(options, begun)
         return result
 
 
-def _say_report(options: dict[str, Any], begun: float) -> None:
-    """Says where the report is, if this run wrote one."""
+def say_report(options: dict[str, Any], begun: float) -> None:
+    """Says where the report is, if a run wrote one.
+
+    Args:
+        options: of `kedro run`.
+        begun: when the run began, as `time.time` gives it.
+    """
     source = Path(options["conf_source"] or settings.CONF_SOURCE)
     if not source.is_dir() or not any("report" in pipelines[name].all_outputs() for name in _pipelines_of(options)):
         return

@@ -3,6 +3,7 @@
 from kpnn.cells.account import Step
 from kpnn.cells.classes import LabelSettings
 from kpnn.cells.depth import DepthByClass, depth_by_class, depth_by_column, depth_warnings, warn_of_depth
+from kpnn.cells.described import described_cells
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
@@ -34,6 +35,7 @@ __all__ = [
     "depth_by_class",
     "depth_by_column",
     "depth_warnings",
+    "described_cells",
     "label_cells",
     "match",
     "open_expression",

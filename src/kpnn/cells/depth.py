@@ -83,6 +83,9 @@ def depth_by_column(cells: Matched | StreamedMatch, columns: pd.DataFrame | None
     Args:
         cells: as for `depth_by_class`.
         columns: such as donor or sample, index the barcodes; None: there are none.
+
+    Returns:
+        One measurement for each column.
     """
     if columns is None:
         return ()
@@ -131,6 +134,9 @@ def depth_warnings(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool
         found: what `depth_by_class` returned.
         scaled: whether counts are scaled to one sum per cell.
         grouped: whether donors or samples are kept together.
+
+    Returns:
+        Sentences, none where depth does not tell the classes.
     """
     advice = [] if scaled else ["set data_engineering.library_size to median"]
     advice += [] if grouped else ["name the donor or sample in cross_validation.group_by"]

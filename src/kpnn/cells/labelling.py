@@ -165,12 +165,15 @@ def _exclude_each_other(labels: pd.DataFrame, asked: bool | None, source: str) -
             f"{source}: data_engineering.one_of_k needs each cell in exactly one of {some_names(columns, 12)}, but "
             f"{said}; mend the labels, or set one_of_k to null for independent outputs"
         )
-    if len(columns.columns) > 2 and (in_how_many != 1).mean() <= _MOST_EXCEPTIONS:
-        _log.warning(
-            "%s: the classes almost exclude each other, but %s; they are taken as independent outputs (mend the labels "
-            "to have one of k, or set data_engineering.one_of_k to false)",
+    if len(columns.columns) > 2:
+        # Few exceptions may be slips; many are what the user means.
+        is_rare = (in_how_many != 1).mean() <= _MOST_EXCEPTIONS
+        _log.log(
+            logging.WARNING if is_rare else logging.INFO,
+            "%s: outputs are independent, because of the cells %s%s",
             source,
             said,
+            "; mend the labels to have one of k, or set data_engineering.one_of_k to false" if is_rare else "",
         )
     return False
 

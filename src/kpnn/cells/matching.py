@@ -43,8 +43,9 @@ class CountLimits:
     min_cells_per_gene: int = 1
 
     def __post_init__(self) -> None:
-        if self.min_counts_per_cell < 0 or self.min_cells_per_gene < 0:
-            raise SettingsError(f"limits must not be negative, found {self}")
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise SettingsError(f"limits must not be negative, found {name} = {value:g}")
 
 
 @overload
@@ -230,6 +231,16 @@ def _within(matched: _M, seen_in: np.ndarray, limits: CountLimits) -> _M:
         raise CellsError(
             f"no gene of the network is seen in min_cells_per_gene = {limits.min_cells_per_gene} of the "
             f"{len(matched.labels):,} labelled cells"
+        )
+    rare = matched.genes[~kept]
+    if len(rare) > _MOST_LOST_GENES * len(kept):
+        _log.warning(
+            "%s of %s genes of the network are seen in fewer than min_cells_per_gene = %d labelled cells and are left "
+            "out: %s",
+            f"{len(rare):,}",
+            f"{len(kept):,}",
+            limits.min_cells_per_gene,
+            some_names(rare, 3),
         )
     plural = "cell" if limits.min_cells_per_gene == 1 else "cells"
     return matched.restricted_to(matched.genes[kept], f"genes seen in at least {limits.min_cells_per_gene} {plural}")

@@ -13,6 +13,39 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+class AnnDataDataset(FileDataset[Any, Any]):
+    """Keeps an AnnData as `.h5ad`.
+
+    Example:
+        ```yaml
+        pruned.cells_with_results:
+          type: kpnn.datasets.cells.AnnDataDataset
+          filepath: data/08_reporting/mystudy/pruned/cells_with_results.h5ad
+          study: mystudy
+        ```
+    """
+
+    def __init__(self, *, study: str | None = None, **options: Any):
+        """Names the file.
+
+        Args:
+            study: name of the study, kept in `uns["kpnn"]["study"]`.
+            **options: of every `FileDataset`.
+        """
+        super().__init__(**options)
+        self._study = study
+
+    def _read(self, path: Path) -> AnnData:
+        from anndata import read_h5ad
+
+        return read_h5ad(path)
+
+    def _write(self, path: Path, data: AnnData) -> None:
+        if self._study is not None:
+            data.uns["kpnn"] = {**data.uns.get("kpnn", {}), "study": self._study}
+        data.write_h5ad(path)
+
+
 class MatchedCellsDataset(FileDataset[Any, Any]):
     """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk."""
 

@@ -20,11 +20,14 @@ class Verdict(StrEnum):
 
     | verdict | where |
     |---|---|
-    | `BETTER` | 0 < lower |
     | `WORSE` | upper < 0, even where -m < lower |
     | `AS_WELL` | -m < lower and upper < m: any difference is smaller than the margin |
+    | `BETTER` | 0 < lower |
     | `NOT_WORSE` | -m < lower: it may be better, and is not worse by more than the margin |
     | `CANNOT_TELL` | lower <= -m and 0 <= upper: it may be worse by more than the margin, or not worse |
+
+    A loss is said however small it is. A gain that is sure to be smaller than the margin is none: the same arms,
+    trained again, would be called better one time and as good the other.
     """
 
     BETTER = "better"
@@ -36,13 +39,18 @@ class Verdict(StrEnum):
     @classmethod
     def of(cls, interval: Interval, margin: float) -> Verdict:
         """The verdict of an interval of candidate minus reference."""
-        if interval.lower > 0:
-            return cls.BETTER
         if interval.upper < 0:
             return cls.WORSE
-        if interval.lower > -margin:
-            return cls.AS_WELL if interval.upper < margin else cls.NOT_WORSE
-        return cls.CANNOT_TELL
+        if -margin < interval.lower and interval.upper < margin:
+            return cls.AS_WELL
+        if interval.lower > 0:
+            return cls.BETTER
+        return cls.NOT_WORSE if interval.lower > -margin else cls.CANNOT_TELL
+
+    @classmethod
+    def of_control(cls, interval: Interval, margin: float) -> Verdict:
+        """The verdict of an arm against a control, where a difference below the margin is one: it is not chance."""
+        return cls.BETTER if interval.lower > 0 else cls.of(interval, margin)
 
 
 @dataclass(frozen=True)
@@ -207,7 +215,8 @@ def verdict_in_words(candidate: str, reference: str, interval: Interval, margin:
     if verdict is Verdict.WORSE:
         return f"`{candidate}` predicts worse than `{reference}`" + _how_much(-interval.upper, -interval.lower, margin)
     if verdict is Verdict.AS_WELL:
-        return f"`{candidate}` predicts as well as `{reference}` (within the margin of {margin:g})"
+        little = "; better by a little" if interval.lower > 0 else ""
+        return f"`{candidate}` predicts as well as `{reference}` (within the margin of {margin:g}{little})"
     if verdict is Verdict.NOT_WORSE:
         return f"`{candidate}` is not worse than `{reference}` by more than the margin of {margin:g}"
     return (

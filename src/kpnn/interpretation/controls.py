@@ -14,7 +14,7 @@ import pandas as pd
 
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
-from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gradient_weights
+from kpnn.interpretation.weights import as_table, conductance_weights, gradient_weights
 from kpnn.pkn import Dag
 from kpnn.training.controls import permuted_labels
 from kpnn.training.data import LabelledCells
@@ -29,7 +29,7 @@ DrawCells = Callable[[int], LabelledCells]
 
 _CONTROL_INPUTS, _PERMUTED_LABELS, _STARTS, _DAGS = 1, 2, 3, 4
 """First numbers of the seeds, so that no two kinds of network share one."""
-_WEIGHED = ("member", "node", "output", "gradient", "conductance", "ablation")
+_WEIGHED = ("member", "node", "output", "gradient", "conductance")
 """What is told of every network's nodes."""
 
 
@@ -46,8 +46,7 @@ def on_control_inputs(
         seed: of everything drawn.
 
     Returns:
-        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `ablation`,
-        `replicate`.
+        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `replicate`.
     """
 
     def drawn(_folds: Sequence[TrainedFold], drawn_from: int) -> LabelledCells:
@@ -72,8 +71,7 @@ def on_permuted_labels(
         seed: of everything drawn.
 
     Returns:
-        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `ablation`,
-        `replicate`.
+        `repeat`, `fold`, `member`, `node`, `output`, `gradient`, `conductance`, `replicate`.
     """
 
     def permuted(of_repeat: Sequence[TrainedFold], drawn_from: int) -> LabelledCells:
@@ -96,7 +94,7 @@ def from_other_starts(
         seed: of everything drawn.
 
     Returns:
-        `run`, `member`, `node`, `output`, `gradient`, `conductance`, `ablation`.
+        `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
     seeds = [_seed(seed, _STARTS, number) for number in range(times)]
     refits = [Refit(fold.dag, fold.hyperparameters, fold.training, one) for one in seeds]
@@ -116,7 +114,7 @@ def on_other_dags(
         seed: of everything drawn, the same for all: so they differ by their DAGs.
 
     Returns:
-        `run`, `member`, `node`, `output`, `gradient`, `conductance`, `ablation`.
+        `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
     refits = [Refit(dag, fold.hyperparameters, fold.training, _seed(seed, _DAGS)) for dag in dags]
     return _runs(refits, fold, cells, training)
@@ -163,20 +161,16 @@ def _runs(
 
 
 def _weighed(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:
-    """Gradient, conductance and ablation weights of every network of a model, on some cells."""
+    """Gradient and conductance weights of every network of a model, on some cells."""
     from kpnn.nn import members_of
 
     tables = []
     for number, member in enumerate(members_of(model)):
         network = FrozenNetwork.of(member)
         expression = expression_for(network.dag, cells, rows)
-        genes = network.genes_in(expression)
-        table = as_table(network, gradient_weights(network, genes), "gradient")
-        flows = conductance_weights(network, expression)
-        losses = ablation_weights(network, genes, cells.labels[rows])
-        for name, values in (("conductance", flows), ("ablation", losses)):
-            table[name] = as_table(network, values, name)[name]
-        tables.append(table.assign(member=number))
+        table = as_table(network, gradient_weights(network, network.genes_in(expression)), "gradient")
+        flows = as_table(network, conductance_weights(network, expression), "conductance")
+        tables.append(table.assign(conductance=flows["conductance"], member=number))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -239,7 +239,7 @@ def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> p
 
 
 def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -> pd.DataFrame:
-    """How alike the rankings are between folds (by each method), starts and optimal DAGs.
+    """How alike the rankings are between folds (by z and by each method), starts and optimal DAGs.
 
     Args:
         weights: of the arm.
@@ -256,6 +256,7 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
                 f"{repeat} {fold}": _by_node(table, method) for (repeat, fold), table in of_output.groupby(_FOLD)
             }
             rows.append(_stability_row("folds", method, output, rankings, settings.top))
+        rows.append(_stability_row("folds", "z", output, _z_by_fold(weights, output), settings.top))
         for between, runs in (("seeds", weights.by_seed), ("optimal DAGs", weights.by_dag)):
             if len(runs):
                 own = runs[runs["output"] == output]
@@ -263,6 +264,15 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
                 rankings["this one"] = _first_fold(of_output)
                 rows.append(_stability_row(between, "gradient", output, rankings, settings.top))
     return pd.DataFrame(rows)
+
+
+def _z_by_fold(weights: ArmWeights, output: str) -> dict[str, pd.Series]:
+    """Every fold by its own z; a node whose activity speaks against its use counts as 0."""
+    weighed = set(weights.per_fold["node"])
+    places = [place for place, name in enumerate(weights.neurons) if name in weighed]
+    names = [weights.neurons[place] for place in places]
+    by_fold = np.maximum(activity_test(weights.evidence[output]).by_fold[:, places], 0.0)
+    return {str(number): pd.Series(of_fold, index=names) for number, of_fold in enumerate(by_fold)}
 
 
 def _first_fold(of_output: pd.DataFrame) -> pd.Series:

@@ -169,6 +169,9 @@ def is_one_of_k(model: keras.Model) -> bool:
 
     Args:
         model: a model that `build_ensemble` or `build_kpnn` made.
+
+    Returns:
+        Whether they do.
     """
     return sparse_dag(members_of(model)[0]).one_of_k
 

@@ -14,7 +14,7 @@ from kpnn.nn.engine.layout import Layout
 INITIALIZERS = ("glorot_uniform", "lecun_uniform", "he_uniform", "standard_normal", "conducting")
 
 _SMALL = 0.1
-_SPREAD = 0.5
+_SPREAD = 0.9
 """By how much classes that exclude each other start apart."""
 _STEP = 1e-6
 
@@ -62,8 +62,9 @@ def start_of(
     leaves ridge regression on the genes, along the paths that the knowledge draws. All neurons start in the direction
     of the output. In a signed network an edge takes the size of its start and its own sign, and genes start at
     0.1 / sqrt(n), because the sign of a weight of 0 cannot be held. Outputs that are classes which exclude each other
-    weigh their children by 0.5 to 1.5 times the above, in their order: what all classes weigh alike cancels in a
-    softmax, so a neuron below all of them would learn nothing until chance told them apart.
+    weigh their children by 0.1 to 1.9 times the above, evenly spread, in an order that is drawn: what all classes weigh
+    alike cancels in a softmax, so a neuron below all of them would learn nothing until chance told them apart. Where
+    all of them read one neuron, which puts them in a row, networks of other seeds try other rows.
 
     Args:
         layout: the DAG's arrays.
@@ -78,7 +79,10 @@ def start_of(
             a corner at 0.
     """
     if initializer == "conducting":
-        return _conducting(layout, activations, signs, one_of_k=one_of_k)
+        ordered = (
+            np.linspace(1 - _SPREAD, 1 + _SPREAD, len(layout.outputs)) if one_of_k else np.ones(len(layout.outputs))
+        )
+        return _conducting(layout, activations, signs, np.random.default_rng([seed, 0]).permutation(ordered))
     generator, zeros = np.random.default_rng([seed, 0]), np.zeros(layout.n_edges)
     if initializer == "standard_normal":
         weights, biases = generator.standard_normal(layout.n_edges), generator.standard_normal(layout.n_neurons)
@@ -105,8 +109,9 @@ def _limits(layout: Layout, initializer: str) -> np.ndarray:
 
 
 def _conducting(
-    layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None, *, one_of_k: bool
+    layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None, of_outputs: np.ndarray
 ) -> Start:
+    """The start that conducts; `of_outputs` is what each output's weights of neurons are multiplied with."""
     is_output = np.isin(np.arange(layout.n_neurons), layout.outputs)
     stuck = {each.name for each, top in zip(activations, is_output, strict=True) if not top and not _conducts(each)}
     if stuck:
@@ -126,10 +131,9 @@ def _conducting(
     means[~from_gene] = 1.0 / (slopes[below] * np.sqrt(n_neurons))
     variances[~from_gene] = means[~from_gene] ** 2
     variances[from_gene] = 1.0 / n_genes
-    if one_of_k:
-        factors = np.ones(layout.n_neurons)
-        factors[layout.outputs] = np.linspace(1 - _SPREAD, 1 + _SPREAD, len(layout.outputs))
-        means[~from_gene] *= factors[neurons]
+    factors = np.ones(layout.n_neurons)
+    factors[layout.outputs] = of_outputs
+    means[~from_gene] *= factors[neurons]
     if signs is not None:
         means = np.where(signs == 0, means, signs * means)
     weights = means.copy()

@@ -8,10 +8,11 @@ import pandas as pd
 from anndata import AnnData
 from kedro.pipeline import Pipeline, node
 
+from kpnn.cells import DEPTH, Transform
 from kpnn.cells.folds import FoldSettings
 from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pkn import Dag
-from kpnn.tracking import ArmTracker
+from kpnn.tracking import ArmTracker, Served
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import cross_validate
 from kpnn.training.data import LabelledCells
@@ -48,8 +49,24 @@ class Evaluation(HandedOn):
             arm: name of the arm.
             dag: its network.
         """
+        return ArmTracker(arm, self._served(dag), trial_runs=self.settings.tracking.trial_runs)
+
+    def _served(self, dag: Dag) -> Served:
+        """What models on a DAG read and predict, with the counts of two cells as an example."""
         genes = list(dag.genes(self.settings.network.gene_suffix))
-        return ArmTracker(arm, genes, dag.outputs, trial_runs=self.settings.tracking.trial_runs)
+        transform = (
+            Transform.from_dict(self.cells.uns["transform"])
+            if "transform" in self.cells.uns
+            else Transform(log1p=False)
+        )
+        few = self.cells[:2].to_memory()
+        if "counts" not in few.layers or "node" not in few.var:
+            return Served(genes, dag.outputs, transform)
+        places = pd.Index(few.var["node"].astype(str)).get_indexer(list(dag.inputs))
+        counts = pd.DataFrame(few.layers["counts"][:, places].toarray(), columns=genes, dtype=float)
+        if DEPTH in few.obs and DEPTH not in genes:
+            counts[DEPTH] = few.obs[DEPTH].to_numpy(dtype=float)
+        return Served(genes, dag.outputs, transform, counts)
 
     def labelled(self, dag: Dag, cells: AnnData | None = None) -> LabelledCells:
         """The cells as fits read them.

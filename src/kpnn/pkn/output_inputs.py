@@ -54,6 +54,9 @@ def narrowest_funnel(dag: Dag) -> Funnel | None:
 
     Args:
         dag: a DAG with hidden neurons; None is returned where it has none, or where no pair hangs on one of them.
+
+    Returns:
+        The neuron with what it joins, or None.
     """
     nodes = pd.Index(dag.nodes)
     parents, children = (nodes.get_indexer(dag.edges[end]) for end in ("parent", "child"))

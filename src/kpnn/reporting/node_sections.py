@@ -45,6 +45,8 @@ _SHOWN = (
     "n_genes",
 )
 _MOST_ROWS = 60
+_MOST_VALUES = 100
+"""Values of a column of the cells up to which activity is shown by it."""
 _EXPLANATION = (
     "Two questions are asked of a node on cells that the networks have not seen. Does its activity differ between the "
     "classes (z, summed over folds; q < 0.05 after correction for the number of nodes)? Do the networks rest on it: "
@@ -82,12 +84,15 @@ def _of_output(study: Study, weighed: Interpretation, output: str, most: int) ->
     )
     shown = tuple(name for name in _SHOWN if name in nodes)
     table = Table(nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown)
-    words = (*(Text(note, "note") for note in told.notes), *(Text(sentence) for sentence in told.sentences))
+    notes = tuple(Text(note, "note") for note in told.notes)
+    first, *others = (Text(sentence) for sentence in told.sentences)
     if not told.names_nodes:
-        return (*words, *details_of(f"All the same, the nodes of `{weighed.arm}`", [table]))
+        return (*notes, first, *others, *details_of(f"All the same, the nodes of `{weighed.arm}`", [table]))
     return (
-        *words,
+        *notes,
+        first,
         *_opening(study, weighed, output, membership),
+        *others,
         *row_of([top_nodes_figure(weighed, output, membership, most), structure_figure(weighed, output, most)]),
         *row_of([ranks_figure(weighed, output, most), genes_figure(weighed, output, most)]),
         table,
@@ -110,8 +115,10 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
     labels = of_output.drop_duplicates("barcode").set_index("barcode")["label"]
     tree = tree_figure(weighed, dag, output, stands)
     blocks = row_of([tree, activity_figure(weighed, dag, output, labels)])
-    if study.groups is not None:
-        blocks += details_of("By donor or sample", row_of([groups_figure(weighed, dag, output, labels, study.groups)]))
+    for name, column in study.columns.items():
+        if 1 < column.nunique() <= _MOST_VALUES:
+            shown = groups_figure(weighed, dag, output, labels, column)
+            blocks += details_of(f"Activity by {name}", row_of([shown]))
     return blocks
 
 

@@ -58,7 +58,7 @@ def told_of_nodes(study: Study, weighed: Interpretation, output: str, membership
 def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | None:
     """Says that an arm's ROC-AUC is not above 0.5; None where it is, or where it has none."""
     scores = scores_of(arm, arm.folds)
-    if output not in scores.outputs or not np.isfinite(scores.fold_values).any():
+    if output not in scores.outputs or not np.isfinite(scores.values[:, scores.outputs.index(output)]).any():
         return None
     found = interval(scores, groups=groups, output=output)
     if not found.lower <= 0.5:

@@ -54,10 +54,10 @@ def worst_output_in_words(arms: Sequence[ArmTables]) -> str:
         return ""
     names = {name for name, _ in worst.values()}
     if len(names) == 1:
-        told = " and ".join(f"`{arm}` with a ROC-AUC of {value:.3f}" for arm, (_, value) in worst.items())
-        return f"Of the outputs `{names.pop()}` is predicted worst, by {told}."
-    told = ", ".join(f"`{name}` by `{arm}` with a ROC-AUC of {value:.3f}" for arm, (name, value) in worst.items())
-    return f"The output that is predicted worst is {told}."
+        told = ", ".join(f"{value:.3f} by `{arm}`" for arm, (_, value) in worst.items())
+        return f"The output that is predicted worst is `{names.pop()}`: ROC-AUC {told}."
+    told = " and ".join(f"`{name}` by `{arm}` (ROC-AUC {value:.3f})" for arm, (name, value) in worst.items())
+    return f"The outputs that are predicted worst are {told}."
 
 
 def confusions_in_words(arm: ArmTables) -> str:

@@ -69,7 +69,7 @@ def controls_table(study: Study, margin: float = 0.01) -> pd.DataFrame:
                 | of_control
                 | {"arm": arm.name}
                 | difference
-                | {"verdict": comparison.verdict.value}
+                | {"verdict": Verdict.of_control(found, margin).value}
             )
     return pd.DataFrame(rows, columns=_CONTROL_COLUMNS)
 

@@ -136,6 +136,7 @@ class Study:
         settings: parameters by name, for the record.
         missing: what is not there, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
+        columns: what else is known of each cell, the groups among it, as text, index the barcodes.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -151,6 +152,7 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def arm(self, name: str) -> ArmTables | None:
         """The arm of that name, or None where it is not there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 import time
 import warnings
@@ -22,14 +23,12 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
 
-from kpnn import __version__
 from kpnn.names import legal_names
 from kpnn.processes import Process
 from kpnn.tracking.failures import SERVER_ERRORS, failure
 from kpnn.tracking.open_runs import PROCESS_TAG
+from kpnn.tracking.serving import PREPARATION, Served, library
 from kpnn.training.results import ArmResult, FoldResult, mean_curve
 
 _log = logging.getLogger(__name__)
@@ -48,8 +47,7 @@ class ArmTracker:
     def __init__(
         self,
         arm: str,
-        genes: Sequence[str] = (),
-        outputs: Sequence[str] = (),
+        served: Served | None = None,
         *,
         trial_runs: bool = False,
         is_control: bool = False,
@@ -58,8 +56,7 @@ class ArmTracker:
 
         Args:
             arm: name of the arm, which names the run.
-            genes: names of the genes that its models read, for their signature; none: models are kept as files only.
-            outputs: names of the outputs that they predict.
+            served: what its models read and predict; None: they are kept as files only.
             trial_runs: log each Optuna trial as a run below its fold.
             is_control: the run is told apart from the arms' (`kpnn.level` is `control`) and has none for its folds:
                 there may be a dozen controls.
@@ -68,7 +65,7 @@ class ArmTracker:
         self._arm = arm
         self._level = "control" if is_control else "arm"
         self._trial_runs = trial_runs
-        self._signature = _signature(genes, outputs) if genes else None
+        self._served = served
         self._client = MlflowClient()
         self._run_id: str | None = None
         self._logged_folds: set[str] = set()
@@ -114,8 +111,8 @@ class ArmTracker:
             with tempfile.TemporaryDirectory() as folder:
                 for path in _fold_files(result, Path(folder)):
                     self._client.log_artifact(run_id, str(path))
-            if self._signature is not None:
-                _log_model(run_id, [result], self._signature)
+            if self._served is not None:
+                _log_model("model", run_id, [result], self._served, travels=False)
             if self._trial_runs:
                 self._log_trials(self._client.get_run(run_id), result)
             self._client.set_terminated(run_id)
@@ -145,12 +142,20 @@ class ArmTracker:
         with self._tolerating_failures():
             parameters = result.sizes() | {"protocol": result.folds[0].protocol} | _hyperparameters(result.folds)
             _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
-            if self._signature is not None:
-                address = _log_model(self._run_id, result.folds, self._signature)
+            if self._served is not None:
+                address = _log_model(
+                    self._model_name(self._run_id), self._run_id, result.folds, self._served, travels=True
+                )
                 if address is not None:
                     self._client.set_tag(self._run_id, "kpnn.model", address)
             self._client.set_terminated(self._run_id)
             self._finished = True
+
+    def _model_name(self, run_id: str) -> str:
+        """`<study>-<arm>`; the study's experiment is called `kpnn-<study>`."""
+        run = self._client.get_run(run_id)
+        experiment = self._client.get_experiment(run.info.experiment_id).name
+        return re.sub(r"[^\w\-]", "_", f"{experiment.removeprefix('kpnn-')}-{self._arm}")
 
     @contextmanager
     def _tolerating_failures(self) -> Iterator[None]:
@@ -286,13 +291,7 @@ def _log_curve(client: MlflowClient, run_id: str, result: FoldResult) -> None:
         client.log_batch(run_id, points[start : start + _MOST_PER_CALL])
 
 
-def _signature(genes: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
-    return ModelSignature(
-        Schema([ColSpec("float", gene) for gene in genes]), Schema([ColSpec("double", output) for output in outputs])
-    )
-
-
-def _log_model(run_id: str, results: Sequence[FoldResult], signature: ModelSignature) -> str | None:
+def _log_model(name: str, run_id: str, results: Sequence[FoldResult], served: Served, *, travels: bool) -> str | None:
     """Logs the folds' networks as one MLflow model that `mlflow.pyfunc.load_model` opens; returns its address."""
     networks = {result.name: result.model for result in results if result.model is not None}
     if not networks:
@@ -300,19 +299,22 @@ def _log_model(run_id: str, results: Sequence[FoldResult], signature: ModelSigna
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     with (
         tempfile.TemporaryDirectory() as folder,
+        library(travels=travels) as needed,
         mlflow.start_run(run_id=run_id, nested=True),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message=".*input example.*", category=UserWarning)
         paths = {name: Path(folder) / f"{name}.keras" for name in networks}
-        for name, path in paths.items():
-            path.write_bytes(networks[name])
+        for fold, path in paths.items():
+            path.write_bytes(networks[fold])
+        paths[PREPARATION] = served.write_preparation(Path(folder))
         info = mlflow.pyfunc.log_model(
-            name="model",
+            name=name,
             python_model=str(Path(__file__).with_name("served_model.py")),
-            artifacts={name: str(path) for name, path in paths.items()},
-            signature=signature,
-            pip_requirements=[f"kpnn=={__version__}"],
+            artifacts={fold: str(path) for fold, path in paths.items()},
+            signature=served.signature,
+            input_example=served.example if travels else None,  # MLflow predicts it once, which takes seconds
+            **needed,
         )
     return str(info.model_uri)
 

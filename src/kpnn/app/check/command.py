@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 from kedro.framework.project import settings
-from kedro.utils import find_kedro_project
 
 from kpnn.app.messages import as_messages
+from kpnn.app.project import project_around
 from kpnn.errors import SettingsError
 
 
@@ -21,7 +21,7 @@ def check(study: str) -> None:
     Ends with exit code 2 where a run would end before it trains.
     """
     with as_messages(checking=True):
-        project = find_kedro_project(Path.cwd())
+        project = project_around(Path.cwd())
         if project is None:
             raise SettingsError(
                 f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` lays one down"

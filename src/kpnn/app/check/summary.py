@@ -12,6 +12,7 @@ from kpnn.cells.folds import FoldSettings
 from kpnn.errors import some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
+from kpnn.pkn.coverage import Coverage
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
@@ -77,7 +78,9 @@ def _network(summary: dict[str, Any], outputs: tuple[str, ...]) -> Iterator[str]
     yield f"  {'':<44}{'nodes':>10}{'edges':>10}{'inputs':>11}"
     for one in summary["network"]:
         yield f"  {one['name']:<44}{one['nodes']:>10,}{one['edges']:>10,}{one['inputs']:>11,}"
-    yield from _said("outputs", some_names(outputs, 12))
+    below = summary["genes_per_output"]["full DAG"]
+    yield from _said("outputs", ", ".join(f"{output} above {below[output]:,} genes" for output in outputs))
+    yield from _said("coverage", str(Coverage(**summary["coverage"])))
 
 
 def _work(run: DryRun) -> Iterator[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from kedro.utils import find_kedro_project
 
 from kpnn.app.check.command import say_check
 from kpnn.app.messages import as_messages, collected_warnings
@@ -67,9 +66,9 @@ def init(study: str, **options: Any) -> None:
 def _init(study: str, options: dict[str, Any]) -> None:
     from kpnn.app.check.summary import wrapped
     from kpnn.app.init.study import configuration, plan_study
-    from kpnn.app.project import lay_down_project, template_conf
+    from kpnn.app.project import lay_down_project, project_around, template_conf
 
-    project = find_kedro_project(Path.cwd())
+    project = project_around(Path.cwd())
     root = project or Path.cwd()
     folder = root / "conf" / study
     _refuse_name(study, folder, force=options["force"])
@@ -81,13 +80,13 @@ def _init(study: str, options: dict[str, Any]) -> None:
         plan = plan_study(study, files, asked)
     if project is None:
         laid = lay_down_project(root)
-        click.echo(f"A project of kpnn in {root}: {', '.join(laid)}, data/, mlruns/")
+        click.echo("\n".join(wrapped(f"{root}: {', '.join(laid)}, data, mlruns", "a new project in ")))
     folder.mkdir(exist_ok=True)
     written = configuration(plan, root)
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
     click.echo("\n".join(line for note in plan.found for line in wrapped(note, "- ")))
-    click.echo(f"\nWritten: conf/{study}/{{{','.join(written)}}}\n")
+    click.echo("\n".join(["", *wrapped(f"conf/{study}/: {', '.join(written)}", "written in "), ""]))
     os.chdir(root)
     try:
         say_check(study)

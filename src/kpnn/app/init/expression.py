@@ -66,6 +66,8 @@ def open_cells(path: Path, options: dict[str, Any]) -> Expression:
     except CellsError as error:
         if "genome" in str(error) and "genome" not in options:
             raise CellsError(f"{error} (--genome)") from None
+        if "has no X" in str(error) and "values" not in options:
+            return open_expression(path, **options, values="auto")
         raise
 
 
@@ -81,7 +83,8 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     Raises:
         CellsError: there is no matrix that a network can be trained on, or none of the network's genes in it.
     """
-    handles = {"": handle} if not _can_choose(handle) else dict(_by_matrix(path, options, handle))
+    # Files of other formats hold one matrix, which has no name.
+    handles = dict(_by_matrix(path, options, handle)) if isinstance(handle, AnnDataFile) else {"": handle}
     found = [look_at_values(one, name) for name, one in handles.items()]
     chosen = best_of(found)
     if chosen is None:
@@ -99,17 +102,9 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes)
 
 
-def _can_choose(handle: Expression) -> bool:
-    return bool(handle.other_values)
-
-
-def _by_matrix(path: Path, options: dict[str, Any], handle: Expression) -> Iterator[tuple[str, Expression]]:
-    asked = options.get("values")
-    if asked is not None:
-        yield asked, handle
-        return
-    yield "X", handle
-    for name in handle.other_values[:_MOST_MATRICES]:
+def _by_matrix(path: Path, options: dict[str, Any], handle: AnnDataFile) -> Iterator[tuple[str, Expression]]:
+    yield handle.values, handle
+    for name in handle.other_values[:_MOST_MATRICES] if "values" not in options else ():
         yield name, open_expression(path, **options, values=name)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from kpnn.cells import Expression
-from kpnn.cells.matched import LARGEST_LOGARITHM
-
-Kind = Literal["counts", "normalized", "logarithms", "scaled", "empty"]
+from kpnn.cells.values import Kind, kind_of, most_like_counts
 
 _MOST_CELLS = 200
+_EXACT = 100.0
 _EVEN = 1e-3
 """Sums over genes whose relative spread over cells is below this were made equal."""
-BEST_FIRST: tuple[Kind, ...] = ("counts", "logarithms", "normalized")
-"""What a network is best trained on; scaled values are of no use."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Values:
     @property
     def is_usable(self) -> bool:
         """Whether it can be trained on."""
-        return self.kind in BEST_FIRST
+        return self.kind not in ("scaled", "nothing")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -58,33 +56,30 @@ def look_at_values(handle: Expression, name: str = "") -> Values:
     cells = np.unique(np.linspace(0, handle.n_cells - 1, min(handle.n_cells, _MOST_CELLS)).astype(int))
     columns = np.arange(len(handle.symbols))
     matrix, totals = handle.select(cells, columns)
-    kind, why = _kind_of(matrix.data, totals)
-    if kind in ("normalized", "logarithms"):
-        logarithms = matrix.copy()
-        with np.errstate(over="ignore"):
-            logarithms.data = np.expm1(logarithms.data.astype(np.float64))
-        sums = np.asarray(logarithms.sum(axis=1)).ravel()
-        if handle.is_logged:
-            kind, why = "logarithms", "the file says that log1p was taken"
-        elif _are_even(sums):
-            kind, why = "logarithms", f"without the logarithm every cell sums to {np.median(sums):,.0f}"
+    kind, why = _told(matrix, totals)
+    if handle.is_logged and kind != "scaled":
+        kind, why = "logarithms", "the file says that log1p was taken"
     return Values(name, kind, why, len(columns))
 
 
-def _kind_of(values: np.ndarray, totals: np.ndarray) -> tuple[Kind, str]:
-    found = values[np.isfinite(values)]
-    if not found.any():
-        return "empty", "no value in it is above 0"
-    largest = float(found.max())
-    if (found < 0).any():
-        return "scaled", f"negative values, such as {found.min():.3g}"
-    if (found == np.rint(found)).all():
-        return "counts", f"whole numbers, the largest {largest:,.0f}"
-    if _are_even(totals):
+def _told(matrix: sp.csr_matrix, totals: np.ndarray) -> tuple[Kind, str]:
+    """What some cells' values are, and what that is seen by; made equal, sums over genes tell more than values."""
+    kind, found = kind_of(matrix.data), matrix.data[np.isfinite(matrix.data)]
+    if kind == "nothing":
+        return kind, "no value in it is above 0"
+    if kind == "scaled":
+        return kind, f"negative values, such as {found.min():.3g}"
+    largest = f"{found.max():,.3g}" if found.max() < _EXACT else f"{found.max():,.0f}"
+    is_even, is_whole = _are_even(totals), bool((found == np.rint(found)).all())
+    if kind == "counts" and (is_whole or not is_even):
+        return kind, f"whole numbers{'' if is_whole else ' among others'}, the largest {largest}"
+    if is_even:
         return "normalized", f"every cell sums to {np.median(totals):,.0f}"
-    if largest < LARGEST_LOGARITHM:
-        return "logarithms", f"no whole numbers, and none above {largest:.3g}"
-    return "normalized", f"no whole numbers, the largest {largest:,.0f}"
+    with np.errstate(over="ignore"):
+        sums = np.asarray(matrix.astype(np.float64).expm1().sum(axis=1)).ravel()
+    if _are_even(sums):
+        return "logarithms", f"without the logarithm every cell sums to {np.median(sums):,.0f}"
+    return kind, f"no whole numbers, the largest {largest}"
 
 
 def _are_even(sums: np.ndarray) -> bool:
@@ -93,10 +88,11 @@ def _are_even(sums: np.ndarray) -> bool:
 
 
 def best_of(found: list[Values]) -> Values | None:
-    """The matrix to train on: counts before logarithms before other normalized values; the first of a kind.
+    """The matrix to train on, as `values: auto` takes it; None where none can be used.
 
     Args:
         found: the matrices of a file.
     """
-    usable = [values for values in found if values.is_usable]
-    return min(usable, key=lambda values: BEST_FIRST.index(values.kind), default=None)
+    by_name = {values.name: values for values in found}
+    chosen = by_name[most_like_counts({name: values.kind for name, values in by_name.items()})]
+    return chosen if chosen.is_usable else None

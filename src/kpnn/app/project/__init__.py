@@ -7,6 +7,7 @@ wheel carries them (`force-include` in pyproject.toml); where kpnn runs from its
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 from kpnn.errors import SettingsError, some_names
@@ -63,6 +64,27 @@ def lay_down_project(root: Path) -> list[str]:
     pyproject = _PYPROJECT.format(name=root.resolve().name.replace('"', ""), version=kedro.__version__)
     (root / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     return laid
+
+
+def project_around(folder: Path) -> Path | None:
+    """The Kedro project that a folder is, or is in; None where there is none.
+
+    Args:
+        folder: where the user is.
+
+    Raises:
+        SettingsError: it is a project of another package.
+    """
+    from kedro.utils import find_kedro_project
+
+    root = find_kedro_project(folder)
+    if root is None:
+        return None
+    said = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    package = said.get("tool", {}).get("kedro", {}).get("package_name")
+    if package != "kpnn":
+        raise SettingsError(f"{root} is a Kedro project of {package}, not of kpnn: run this in a folder outside of it")
+    return Path(root)
 
 
 def logging_of(folder: Path) -> Path:

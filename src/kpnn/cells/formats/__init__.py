@@ -31,6 +31,7 @@ _ADVICE = {
         ".mtx.gz",
     ): "name the folder that holds it with barcodes.tsv and features.tsv (or genes.tsv), not the file",
     (".rds", ".rdata", ".h5seurat"): "is R's; write it as .h5ad, or as a 10x .mtx folder",
+    (".h5mu",): "is MuData; save the modality that holds expression as .h5ad (`mdata['rna'].write_h5ad`)",
     (".loom",): "is a loom file; save it as .h5ad (`anndata.io.read_loom`)",
     (".zip", ".tar", ".tar.gz", ".tgz"): "is an archive; unpack it first and name what is in it",
     (".xlsx", ".xls"): "is a workbook; save the sheet as CSV",

@@ -13,6 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.formats.features import are_of_type
 from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
 from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
 from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
@@ -89,12 +90,7 @@ class TenxH5(Expression):
             ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
             if "feature_type" in features:
                 types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
-                self._keep(types == feature_type)
-                if not self._is_gene.any():
-                    raise CellsError(
-                        f"{self.source}: no feature of type {feature_type} (found: {some_names(types.unique())}); say "
-                        "which with `feature_type:`"
-                    )
+                self._keep(are_of_type(types, feature_type, self.source))
             if "genome" in features:
                 genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
                 self._keep(self._of_genome(genomes, genome))

@@ -1,4 +1,7 @@
-"""10x `.mtx` folders: `matrix.mtx`, `barcodes.tsv` and `genes.tsv` or `features.tsv`, plain or gzipped."""
+"""10x `.mtx` folders: `matrix.mtx`, `barcodes.tsv` and `genes.tsv` or `features.tsv`, plain or gzipped.
+
+Of Matrix Market's kinds, sparse matrices with or without values and dense ones are read.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
+from kpnn.cells.formats.features import are_of_type
 from kpnn.errors import CellsError, KpnnError, some_names
 from kpnn.text_tables import read_text
 
@@ -48,15 +52,9 @@ class TenxMtx(Expression):
         if widths == {1, 2}:
             line = next(number for number, row in enumerate(rows, 1) if len(row) < 2)
             raise CellsError(f"{features}, line {line}: needs an identifier and a symbol, separated by a tab")
-        is_gene = np.array([len(row) < 3 or row[2] in ("", feature_type) for row in rows])
+        types = pd.Index([row[2] if len(row) > 2 else "" for row in rows], dtype=object)
         self._n_features = len(rows)
-        self._columns = np.flatnonzero(is_gene)
-        if not len(self._columns):
-            types = dict.fromkeys(row[2] for row in rows)
-            raise CellsError(
-                f"{features}: no feature of type {feature_type} (found: {some_names(types)}); say which with "
-                "`feature_type:`"
-            )
+        self._columns = np.flatnonzero(are_of_type(types, feature_type, str(features)))
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
         # With one column there is one name per gene, which serves as whichever is asked for.
         self._symbols = pd.Index([(rows[row][1:2] or [""])[0] or rows[row][0] for row in self._columns], dtype=object)
@@ -137,14 +135,12 @@ class TenxMtx(Expression):
         first = stream.readline(1000).decode("latin-1").lower().split()
         if first[:1] != ["%%matrixmarket"]:
             raise CellsError(f"{self._matrix}, line 1: is no Matrix Market file")
-        if (
-            first[1:3] != ["matrix", "coordinate"]
-            or first[3:4] not in ([kind] for kind in _NUMBERS)
-            or first[4:] != ["general"]
-        ):
+        self._is_dense, self._has_values = first[2:3] == ["array"], first[3:4] != ["pattern"]
+        is_known = first[1:3] in (["matrix", "coordinate"], ["matrix", "array"]) and first[4:] == ["general"]
+        if not is_known or first[3] not in (*_NUMBERS, *(() if self._is_dense else ("pattern",))):
             raise CellsError(
-                f"{self._matrix}, line 1: must be `matrix coordinate integer|real general`, found "
-                f"{' '.join(first[1:])[:80]!r}"
+                f"{self._matrix}, line 1: must be `matrix coordinate integer|real|pattern general` or `matrix array "
+                f"integer|real general`, found {' '.join(first[1:])[:80]!r}"
             )
         number = 1
         while True:
@@ -155,9 +151,11 @@ class TenxMtx(Expression):
             if not line.startswith(b"%") and line.strip():
                 break
         sizes = line.split()
-        if len(sizes) != 3 or not all(size.isdigit() for size in sizes):
-            raise CellsError(f"{self._matrix}, line {number}: must be three sizes, found {line[:50]!r}")
-        n_genes, n_cells, n_entries = (int(size) for size in sizes)
+        if len(sizes) != (2 if self._is_dense else 3) or not all(size.isdigit() for size in sizes):
+            how_many = "two" if self._is_dense else "three"
+            raise CellsError(f"{self._matrix}, line {number}: must be {how_many} sizes, found {line[:50]!r}")
+        n_genes, n_cells = (int(size) for size in sizes[:2])
+        n_entries = n_genes * n_cells if self._is_dense else int(sizes[2])
         # Some programs write cells x genes; where the sizes say so, that is how it is read.
         self._is_turned = (n_cells, n_genes) == (self._n_features, len(self._barcodes)) and n_genes != n_cells
         if self._is_turned:
@@ -176,21 +174,27 @@ class TenxMtx(Expression):
             for _ in range(self._header_lines):
                 stream.readline()
             for chunk in self._chunks(stream):
-                first, second = chunk["gene"].to_numpy() - 1, chunk["cell"].to_numpy() - 1
+                if self._is_dense:
+                    height = len(self._barcodes) if self._is_turned else self._n_features
+                    second, first = np.divmod(np.arange(seen, seen + len(chunk)), height)
+                else:
+                    first, second = chunk["gene"].to_numpy() - 1, chunk["cell"].to_numpy() - 1
                 genes, cells = (second, first) if self._is_turned else (first, second)
                 wrong = (genes < 0) | (genes >= self._n_features) | (cells < 0) | (cells >= len(self._barcodes))
                 if wrong.any():
                     line = self._header_lines + 1 + seen + int(np.flatnonzero(wrong)[0])
                     raise CellsError(f"{self._matrix}, line {line}: an index outside the sizes; damaged")
                 seen += len(chunk)
-                yield genes, cells, chunk["value"].to_numpy()
+                # A pattern says where something was seen, once: that is what a count of 1 says.
+                yield genes, cells, chunk["value"].to_numpy() if self._has_values else np.ones(len(chunk), np.float32)
         if seen != self._n_entries:
             raise CellsError(
                 f"{self._matrix}: {seen:,} entries where line {self._header_lines} says {self._n_entries:,}"
             )
 
     def _chunks(self, stream: io.BufferedReader) -> Iterator[pd.DataFrame]:
-        kinds = {"gene": np.int64, "cell": np.int64, "value": np.float32}
+        places = {} if self._is_dense else {"gene": np.int64, "cell": np.int64}
+        kinds = {**places, **({"value": np.float32} if self._has_values else {})}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -209,4 +213,5 @@ class TenxMtx(Expression):
             return
         except (ValueError, TypeError, pd.errors.ParserError, pd.errors.ParserWarning) as cause:
             text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-            raise CellsError(f"{self._matrix}: entries must be gene, cell and value ({text})") from None
+            must = " and ".join(", ".join(kinds).rsplit(", ", 1))
+            raise CellsError(f"{self._matrix}: entries must be {must} ({text})") from None

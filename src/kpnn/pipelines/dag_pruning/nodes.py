@@ -149,10 +149,14 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
     found: list[Dag] = []
     few_moved = 0
     seeds = np.random.SeedSequence([controls.seed, 1]).generate_state(controls.rewired)
+    how = settings
+    if settings.rules.demands_every_output(pkn):
+        # A proof may take long there, and a null model needs none.
+        how = settings.model_copy(update={"time_limit": settings.time_limit / max(1, controls.rewired)})
     for number, seed in enumerate(seeds):
         try:
             rewired = rewired_pkn(pkn, int(seed))
-            selection = _select(rewired.pkn, settings, _rules_within(rewired.pkn, settings.rules))
+            selection = _select(rewired.pkn, how, _rules_within(rewired.pkn, settings.rules))
         except (PknError, SelectionError) as error:
             _log.warning("controls.rewired: network %d is left out: %s", number, error)
             continue

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kpnn.cells import (
+    DEPTH,
     Expression,
     StreamedMatch,
     depth_by_class,
     depth_by_column,
+    described_cells,
     label_cells,
     match,
     warn_of_depth,
@@ -36,7 +38,7 @@ from kpnn.simulation import control_inputs
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from kpnn.cells import PendingCells
+    from kpnn.cells import Matched, PendingCells
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,18 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     cells = matched.restricted_to(genes, "genes that reach an output")
     logger.info("%s", coverage)
     sources = (expression.source, named.source, *network.sources)
-    return MatchedStudy(cells, named, network.pkn, pkn, sources, coverage, network.accounts)
+    columns = _columns(cells, labels, settings)
+    return MatchedStudy(cells, named, network.pkn, pkn, sources, columns, coverage, network.accounts)
+
+
+def _columns(cells: Matched | StreamedMatch, labels: CheckedLabels, settings: DataEngineeringSettings) -> pd.DataFrame:
+    """The groups of the cells and the columns that are to describe them, but for those that stand there already."""
+    groups, taken = labels.of_cells.groups, {*cells.labels, DEPTH}
+    if groups is not None:
+        taken |= {*groups}
+    wanted = [name for name in settings.describe_by if name not in taken]
+    found = described_cells(labels.expression, wanted, cells.labels.index)
+    return found if groups is None else groups.reindex(cells.labels.index).join(found)
 
 
 def prepare_study(
@@ -131,7 +144,7 @@ def finish(
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
     warn_of_depth(depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=groups is not None)
-    cells = matched.cells.to_anndata(transform, matched.pkn.inputs, groups, one_of_k=matched.labels.one_of_k)
+    cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
     return cells, matched.pkn, study.full_dag, study.folds
@@ -168,7 +181,7 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
-        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.labels.groups)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.columns)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }

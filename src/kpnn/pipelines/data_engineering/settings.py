@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from kpnn.cells import CountLimits, LabelSettings, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
+from kpnn.errors import SettingsError
 
 
 class DataEngineeringSettings(LabelSettings):
@@ -18,10 +19,11 @@ class DataEngineeringSettings(LabelSettings):
     new_roots: bool = False
     receptors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     repeated_genes: Literal["max", "sum"] = "max"
-    log1p: bool = True
+    log1p: bool = Transform.log1p
     library_size: LibrarySize = "median"
-    min_counts_per_cell: float = Field(default=0.0, ge=0)
-    min_cells_per_gene: int = Field(default=1, ge=0)
+    min_counts_per_cell: float = CountLimits.min_counts_per_cell
+    min_cells_per_gene: int = CountLimits.min_cells_per_gene
+    describe_by: tuple[str, ...] = ()
     full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
     full_dag_time_limit: float = Field(default=60.0, gt=0)
     control_inputs: bool = False
@@ -35,6 +37,15 @@ class DataEngineeringSettings(LabelSettings):
             return value
         if isinstance(value, str) or not (np.isfinite(value) and value > 0):
             raise ValueError("must be a number above 0, median (of the study's own cells), or null (not scaled)")
+        return value
+
+    @field_validator("min_counts_per_cell", "min_cells_per_gene")
+    @classmethod
+    def _is_a_limit(cls, value: float, info: ValidationInfo) -> float:
+        try:
+            CountLimits(**{str(info.field_name): value})  # type: ignore[arg-type]
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
         return value
 
     def transform_of(self, cells: Matched | StreamedMatch) -> Transform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,17 @@ from anndata import AnnData
 from pydantic import Field
 
 from kpnn.cells import Expression, Transform
-from kpnn.errors import ModelError
+from kpnn.errors import ModelError, some_names
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
+from kpnn.reporting.versions import versions
 from kpnn.settings_base import Settings
+from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, out_of_fold_probabilities
 from kpnn.training.ensemble import predict_ensemble
 from kpnn.training.results import FoldStore
+
+logger = logging.getLogger(__name__)
 
 
 class PredictSettings(Settings):
@@ -101,16 +106,35 @@ def predict_new_cells(
     genes = list(dag_of(models[0]).genes(preparation.input_suffix))
     batches = _batches(new_expression, genes, preparation.transform, preparation.repeated_genes, settings.cells_at_once)
     found = predict_ensemble(models, batches, missing_genes=settings.missing_genes)
-    summary = {
+    summary: dict[str, Any] = {
         "arm": settings.arm,
         "networks": len(models),
         "cells": new_expression.n_cells,
         "genes": len(genes),
         "missing_genes": list(found.missing_genes),
     }
-    if is_one_of_k(models[0]):
+    if is_one_of_k(models[0]):  # only then is one class called
         summary["cells_called"] = calls_per_class(found.probabilities)
     return found.probabilities, found.activations, summary
+
+
+def annotate_new_cells(
+    probabilities: pd.DataFrame, activations: pd.DataFrame, summary: dict[str, Any], folds: pd.DataFrame
+) -> AnnData:
+    """Puts what the networks say of new cells into an AnnData; cells of the study itself are marked, with a warning."""
+    wide = out_of_fold_probabilities(probabilities)
+    known = wide.index.isin(folds["barcode"].unique())
+    if known.any():
+        logger.warning(
+            "%s of %s new cells bear names of cells that the networks were trained on (%s): what is predicted of them "
+            "is no test of anything; their out-of-fold predictions are in cells_with_results",
+            f"{known.sum():,}",
+            f"{len(known):,}",
+            some_names(wide.index[known], 3),
+        )
+    predicted = pd.Series(np.where(known, IN_TRAINING, NEW), index=wide.index)
+    results = CellResults(wide, activations, predicted, summary["arm"], versions=versions())
+    return results.to_anndata(one_of_k="cells_called" in summary)
 
 
 def calls_per_class(probabilities: pd.DataFrame) -> dict[str, int]:

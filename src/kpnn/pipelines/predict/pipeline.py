@@ -35,5 +35,11 @@ def create_pipeline() -> Pipeline:
                 ["new_probabilities", "new_activations", "prediction_summary"],
                 name="predict_new_cells",
             ),
+            node(
+                nodes.annotate_new_cells,
+                ["new_probabilities", "new_activations", "prediction_summary", "folds"],
+                "new_cells_with_results",
+                name="annotate_new_cells",
+            ),
         ]
     )

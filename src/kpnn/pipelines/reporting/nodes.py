@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from kpnn.cells import DEPTH
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
@@ -117,7 +118,13 @@ def gather_networks(
         selection=dag_selection or {},
         membership=_or_empty(membership),
         groups=None if evaluation is None else evaluation.groups,
+        columns=pd.DataFrame() if evaluation is None else _columns(evaluation, full_dag.outputs),
     )
+
+
+def _columns(evaluation: Evaluation, outputs: Sequence[str]) -> pd.DataFrame:
+    """What is known of the cells beside their classes and depth, as text."""
+    return evaluation.cells.obs.drop(columns=[*outputs, DEPTH], errors="ignore").astype(str)
 
 
 def gather_study(

@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from kpnn.pipelines.evaluation import create_evaluation
 from kpnn.pipelines.handing_on import for_arm
-from kpnn.pipelines.reporting import arm_runs, logging_report, nodes, weighing
+from kpnn.pipelines.reporting import annotating, arm_runs, logging_report, nodes, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
@@ -57,6 +57,12 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
             "results",
             name="gather",
+        ),
+        node(
+            for_arm(annotating.annotate_cells, arm),
+            ["trained", "predictions", "node_weights"],
+            "cells_with_results",
+            name="annotate_cells",
         ),
         node(
             for_arm(arm_runs.log_arm, arm),

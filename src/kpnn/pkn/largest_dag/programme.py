@@ -165,7 +165,8 @@ def cycle_rows(programme: LargestDagProgramme, x: np.ndarray) -> LinearRows:
                 node = above
             key = tuple(sorted(cycle))
             found[key] = float(loss[cycle].sum())
-    for cycle, _ in sorted(found.items(), key=lambda one: (one[1] + _LENGTH_PRICE * len(one[0]), one[0]))[:_MOST_CUTS]:
-        columns = programme.edge_column[np.array(cycle)]
+    by_loss = sorted(found.items(), key=lambda one: (one[1] + _LENGTH_PRICE * len(one[0]), one[0]))
+    for members, _ in by_loss[:_MOST_CUTS]:
+        columns = programme.edge_column[np.array(members)]
         rows.add(columns, np.ones(len(columns)), -np.inf, len(columns) - 1.0)
     return rows

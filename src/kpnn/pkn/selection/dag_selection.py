@@ -22,11 +22,12 @@ from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.hub_form import hub_form_applies
 from kpnn.pkn.selection.model.programme import Solver
-from kpnn.pkn.selection.presolve import ReducedPkn, presolve
+from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.realization import realize_edges
 from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import Edge, SelectionRules, SolveSettings, settings_from
 from kpnn.pkn.selection.solvers.by_name import find_solver
+from kpnn.pkn.selection.twin_outputs import TwinOutputs, merge_twin_outputs
 
 _RULES, _SOLVE = SelectionRules(), SolveSettings()
 _LEAST_TIE_BREAK = 2.0
@@ -183,6 +184,7 @@ class SolvedFormulation:
         version: the solver's name and version.
         seconds: by phase.
         started: `time.monotonic()` at the start.
+        twins: outputs that one of them stands for in the formulation, or None.
     """
 
     formulation: Formulation
@@ -191,6 +193,11 @@ class SolvedFormulation:
     version: str
     seconds: dict[str, float]
     started: float
+    twins: TwinOutputs | None = None
+
+    def base(self, dag: Dag | None) -> Dag | None:
+        """A DAG of the PKN as the formulation knows it."""
+        return dag if self.twins is None or dag is None else self.twins.merged_dag(dag)
 
 
 def solve_pkn(
@@ -214,6 +221,11 @@ def solve_pkn(
     """
     started = time.monotonic()
     solver, version = find_solver(settings.solver)
+    twins = None if edge_form else merge_twin_outputs(pkn, rules)
+    if twins is not None and base is not None:
+        merged = twins.merged_dag(base)
+        twins, base = (None, base) if merged is None else (twins, merged)
+    pkn = pkn if twins is None else twins.merged
     formulation = formulate(presolve(pkn, rules), edge_form=edge_form)
     if base is not None and formulation.has_edge_form:
         kept = zip(base.edges["parent"], base.edges["child"], strict=True)
@@ -230,7 +242,7 @@ def solve_pkn(
     else:
         search = solve_compact(formulation, solver, settings.limits)
     search.require_best(settings.time_limit)
-    return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started)
+    return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started, twins)
 
 
 def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
@@ -265,12 +277,15 @@ def as_selection(
         base: a DAG whose edges are kept.
     """
     formulation, reduced = solved.formulation, solved.formulation.reduced
-    rows = realize_edges(formulation, x, settings.tie_break, settings.seed, base=base)
-    objective = float(reduced.pkn.edges["cost"].to_numpy()[rows].sum())
+    rows = realize_edges(formulation, x, settings.tie_break, settings.seed, base=solved.base(base))
+    pkn = reduced.pkn
+    if solved.twins is not None:
+        pkn, rows = solved.twins.pkn, solved.twins.rows_of(rows)
+    objective = float(pkn.edges["cost"].to_numpy()[rows].sum())
     return DagSelection(
-        pkn=reduced.pkn,
+        pkn=pkn,
         rules=reduced.rules,
-        dag=_dag_of(reduced, rows),
+        dag=_dag_of(pkn, rows),
         **_quality(objective, solved.search.bound, settings.gap),
         seconds=solved.seconds | {"total": time.monotonic() - solved.started},
         method=settings.method,
@@ -291,7 +306,7 @@ def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) ->
     return DagSelection(
         pkn=pkn,
         rules=rules,
-        dag=_dag_of(reduced, flow.rows),
+        dag=_dag_of(pkn, flow.rows),
         **_quality(flow.objective, flow.bound, settings.gap),
         seconds=seconds | {"solve": total - seconds["presolve"], "total": total},
         method=settings.method,
@@ -301,9 +316,9 @@ def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) ->
     )
 
 
-def _dag_of(reduced: ReducedPkn, rows: np.ndarray) -> Dag:
-    edges = reduced.pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    return Dag.from_edges(edges, outputs=reduced.pkn.outputs)
+def _dag_of(pkn: Pkn, rows: np.ndarray) -> Dag:
+    edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
+    return Dag.from_edges(edges, outputs=pkn.outputs)
 
 
 def _quality(objective: float, bound: float, gap_limit: float) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def _least_without_hub(
     if relaxed is not None and relaxed.reduced_cost is not None:
         # Two hubs take one edge more than the node form counts.
         slack = most_cost - unit - (relaxed.bound + node_form.constant) + 1e-6
-        is_open[is_open] = relaxed.reduced_cost[node_form.node_column[is_open]] <= slack
+        columns = node_form.node_column[is_open]
+        is_open[is_open] = (relaxed.reduced_cost[columns] <= slack) | (node_form.low[columns] > 0.5)
     two_hubs = formulate_two_hubs(reduced, is_open)
     rows = LinearRows()
     rows.extend(two_hubs.rows)

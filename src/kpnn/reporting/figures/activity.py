@@ -90,14 +90,14 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
 def groups_figure(
     weighed: Interpretation, dag: Dag, output: str, labels: pd.Series, groups: pd.Series
 ) -> Figure | None:
-    """Mean activity of the called nodes in each donor or sample, by class; None where there is nothing to show.
+    """Mean activity of the called nodes for each value of a column of the cells, by class; None without such nodes.
 
     Args:
         weighed: what the arm's networks say.
         dag: the arm's network.
         output: the output.
         labels: 0/1 by barcode.
-        groups: donor or sample by barcode.
+        groups: such as donor or cell type, by barcode, with its name.
     """
     tree = called_tree(weighed, dag, output)
     nodes = [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
@@ -122,9 +122,10 @@ def groups_figure(
         )
     plot.update_yaxes(type="category", categoryorder="array", categoryarray=[as_text(node) for node in nodes[::-1]])
     return Figure(
-        f"activity_by_group_{weighed.arm}_{output}",
-        f"Activity of the called nodes by donor or sample: {output}",
-        f"A point is the mean activity of a called node of `{weighed.arm}` in the held-out cells of one class of one "
-        "group. Biology stands apart in every group; what stands apart in one alone is that group's.",
+        f"activity_by_{groups.name}_{weighed.arm}_{output}",
+        f"Activity of the called nodes by {groups.name}: {output}",
+        f"A point is the mean activity of a called node of `{weighed.arm}` in the held-out cells of one class and one "
+        f"value of {groups.name}. What stands apart for every value does not hang on it; what stands apart for one "
+        "alone is that one's.",
         plot,
     )

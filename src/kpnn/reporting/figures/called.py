@@ -28,8 +28,8 @@ _GENES, _MORE_GENES, _GENE_LETTERS = 3, 10, 30
 """Genes named beside a node and on pointing at it, and letters that those beside it may take."""
 _INDENT, _TWO_LINES, _ONE_LINE = 22, 40, 26
 """Pixels: from one level to the next, and height of a row with and without genes."""
-_LETTER, _NARROW = 7.2, 330
-"""Width of a letter, and of the drawing on a telephone."""
+_LETTER, _NARROW, _DEEPEST = 7.2, 330, 132
+"""Width of a letter, of the drawing on a telephone, and of all its levels together."""
 
 
 def strongest_paths(dag: Dag, edges: pd.DataFrame, output: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
     lines = [_lines(row.node, row.is_called, known, genes) for row in tree.itertuples()]
     heights = np.array([_TWO_LINES if under else _ONE_LINE for _, under in lines])
     tree["y"] = np.cumsum(heights) - heights / 2
-    tree["x"] = 8 + _INDENT * tree["depth"]
+    tree["x"] = 8 + min(_INDENT, _DEEPEST / tree["depth"].max()) * tree["depth"]
     letters = [max(len(name), 0.85 * len(under)) for name, under in lines]
     width = float((tree["x"] + 16 + _LETTER * np.array(letters)).max())
     plot = new_plot("", "", height=int(heights.sum()) + 56)
@@ -142,7 +142,8 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
         )  # fmt: skip
     plot.update_xaxes(visible=False, range=[0, max(width, _NARROW)], fixedrange=True)
     plot.update_yaxes(visible=False, range=[float(heights.sum()) + 4, -4], fixedrange=True)
-    plot.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 4})
+    # `meta` tells the page's script that the drawing is made for a narrow page already.
+    plot.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 4}, dragmode=False, meta={"narrow": True})
     if width > _NARROW:
         plot.update_layout(width=int(width) + 8)
     return Figure(

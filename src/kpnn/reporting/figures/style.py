@@ -92,20 +92,22 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
         "automargin": True,
         "title": {"standoff": 8},
     }
-    plot = go.Figure()
-    plot.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
-        margin={"l": 56, "r": 16, "t": 16, "b": 48},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": INK}},
-        hoverlabel={"font": {"size": 13}},
-        xaxis=axis | {"title": {"text": x, "standoff": 8, "font": {"size": 12}}},
-        yaxis=axis | {"title": {"text": y, "standoff": 8, "font": {"size": 12}}},
-        height=380,
-    )
-    plot.update_layout(**layout)
+    common = {
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
+        "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": INK}},
+        "hoverlabel": {"font": {"size": 13}},
+        "xaxis": axis | {"title": {"text": x, "standoff": 8, "font": {"size": 12}}},
+        "yaxis": axis | {"title": {"text": y, "standoff": 8, "font": {"size": 12}}},
+        "height": 380,
+    }
+    # A layout given whole is set in a fraction of the time of one that is updated.
+    plot = go.Figure(layout=common)
+    if layout:
+        plot.update_layout(**layout)
     return plot
 
 

@@ -13,6 +13,8 @@ What is stated is what all such DAGs satisfy. Where it has no solution, there is
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kpnn.pkn.selection.model.compact_form import grouped_by
@@ -95,7 +97,7 @@ class _Builder:
             high=self._high(),
             is_integer=np.ones(self.n_columns, dtype=bool),
             rows=self.rows,
-            networks=(self._network_below(),),
+            networks=self._networks(),
             node_column=self.kept,
             edge_column=np.full(len(reduced.edge_ids), NO_COLUMN),
             serve=(),
@@ -168,30 +170,86 @@ class _Builder:
             for other in self.of_part[part][others].tolist():
                 self.rows.add(np.array([gathers, other]), np.ones(2), -np.inf, 1.0)
 
-    def _network_below(self) -> FlowNetwork:
-        """From the hubs down to the inputs and to what is kept below; v' follows v."""
-        reduced, n, hidden = self.reduced, self.n_nodes, self.hidden
-        is_hidden = self.kept != NO_COLUMN
-        core = np.flatnonzero(reduced.is_core & is_hidden[reduced.parent] & is_hidden[reduced.child])
-        classes = 2 * n + 1 + np.arange(len(reduced.classes))
-        tails = [np.full(len(hidden), 2 * n), hidden, n + reduced.parent[core]]
-        heads = [n + hidden, n + hidden, reduced.child[core]]
-        arcs = [self.hub[hidden], self.below[hidden], np.full(len(core), NO_COLUMN)]
-        for node, (position, one) in zip(classes, enumerate(reduced.classes), strict=True):
-            parents = one.parents[is_hidden[one.parents]]
-            tails.append(n + parents)
-            heads.append(np.full(len(parents), node))
-            arcs.append(np.full(len(parents), NO_COLUMN))
-            if position in self.input_hub:
-                tails.append(np.array([2 * n]))
-                heads.append(np.array([node]))
-                arcs.append(np.array([self.input_hub[position]]))
+    def _networks(self) -> tuple[FlowNetwork, ...]:
+        """From the hubs down to the inputs; in each part down to the hubs, and up to its outputs."""
+        reduced, hubs = self.reduced, self._targets(self.hub)
+        inputs = []
+        for position, one in enumerate(reduced.classes):
+            itself = self.input_hub.get(position, NO_COLUMN)
+            inputs.append(_Leaf(one.parents, NO_COLUMN, itself))
+        found = [self._network((self.hub, self.below), self._targets(self.below), inputs)]
+        single = [position for position in self.small if len(reduced.classes[position].genes) == 1]
+        hub_inputs = [_Leaf(reduced.classes[one].parents, self.input_hub[one], NO_COLUMN) for one in single]
+        for part in _PARTS:
+            ways = (self.gathers[part], self.down[part])
+            found.append(self._network(ways, hubs + self._targets(self.down[part]), hub_inputs))
+            # An output that gathers is there from the beginning.
+            ends = [(self.n_nodes + output, column) for output, column in self._targets(self.of_part[part])]
+            ways = (self.gathers[part], self.above[part])
+            found.append(self._network(ways, ends + self._targets(self.above[part]), [], is_upward=True))
+        return tuple(found)
+
+    @staticmethod
+    def _targets(columns: np.ndarray) -> list[tuple[int, int]]:
+        """(node, column) of the nodes that have one."""
+        codes = np.flatnonzero(columns != NO_COLUMN)
+        return list(zip(codes.tolist(), columns[codes].tolist(), strict=True))
+
+    def _network(
+        self,
+        ways: tuple[np.ndarray, np.ndarray],
+        targets: list[tuple[int, int]],
+        leaves: list[_Leaf],
+        *,
+        is_upward: bool = False,
+    ) -> FlowNetwork:
+        """From starting nodes along nodes of one kind; v' follows v, and a start is v' from the beginning.
+
+        Args:
+            ways: columns of the starting nodes, and of those that may be passed, each of shape (n_nodes,).
+            targets: nodes to reach, each with the column that says how far.
+            leaves: inputs to reach.
+            is_upward: against the edges.
+        """
+        reduced, n = self.reduced, self.n_nodes
+        starts, through = ways
+        is_open = (self.kept != NO_COLUMN) | reduced.is_output
+        core = np.flatnonzero(reduced.is_core & is_open[reduced.parent] & is_open[reduced.child])
+        tail, head = reduced.parent[core], reduced.child[core]
+        if is_upward:
+            tail, head = head, tail
+        first, passed = np.flatnonzero(starts != NO_COLUMN), np.flatnonzero(through != NO_COLUMN)
+        outputs = self.outputs
+        tails = [np.full(len(first), 2 * n), passed, outputs, n + tail]
+        heads = [n + first, n + passed, n + outputs, head]
+        arcs = [starts[first], through[passed], np.full(len(outputs) + len(core), NO_COLUMN)]
+        for place, leaf in enumerate(leaves):
+            parents = leaf.parents[is_open[leaf.parents]]
+            itself = np.array([leaf.itself] if leaf.itself != NO_COLUMN else [], dtype=np.int64)
+            tails += [n + parents, np.full(len(itself), 2 * n)]
+            heads += [np.full(len(parents) + len(itself), 2 * n + 1 + place)]
+            arcs += [np.full(len(parents), NO_COLUMN), itself]
+        ends = [*targets, *((2 * n + 1 + place, leaf.wanted) for place, leaf in enumerate(leaves))]
         return FlowNetwork(
-            n_nodes=2 * n + 1 + len(classes),
+            n_nodes=2 * n + 1 + len(leaves),
             source=2 * n,
             tail=np.concatenate(tails),
             head=np.concatenate(heads),
             column=np.concatenate(arcs),
-            targets=np.concatenate([classes, hidden]),
-            target_column=np.concatenate([np.full(len(classes), NO_COLUMN), self.below[hidden]]),
+            targets=np.array([node for node, _ in ends], dtype=np.int64),
+            target_column=np.array([column for _, column in ends], dtype=np.int64),
         )
+
+
+class _Leaf(NamedTuple):
+    """Inputs of a class, as networks see them.
+
+    Attributes:
+        parents: node codes of their parents.
+        wanted: column that says whether they must be reached, or NO_COLUMN: in any case.
+        itself: column of the inputs as hubs, which need not be reached, or NO_COLUMN.
+    """
+
+    parents: np.ndarray
+    wanted: int
+    itself: int

@@ -215,7 +215,8 @@ def _build_dag(solved: SolvedFormulation, most: int, salt: int, settings: SolveS
         # Ever more of the optimum is made likely, so that small sizes are reached as well.
         guide = np.maximum(rng.random(len(reduced.pkn.nodes)), optimum * (rng.random(len(optimum)) < attempt / _TRIES))
         x = heuristic.solution(heuristic.build(guide))
-        if len(reduced.pkn.outputs) + int(x[columns].sum()) <= most:
+        n_outputs = len((reduced.pkn if solved.twins is None else solved.twins.pkn).outputs)
+        if n_outputs + int(x[columns].sum()) <= most:
             return as_selection(solved, x, settings.model_copy(update={"seed": salt})).dag
     return None
 

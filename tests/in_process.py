@@ -26,7 +26,7 @@ class Study:
         self.parameters = config["parameters"]
 
     def run(self, pipeline, **changes):
-        changed = {name: {**value, **changes.get(name, {})} for name, value in self.parameters.items()}
+        changed = self.parameters | {name: {**self.parameters[name], **more} for name, more in changes.items()}
         for name, settings in all_settings(changed).items():
             self.catalog[f"params:{name}"] = settings
         SequentialRunner().run(pipeline, self.catalog)
