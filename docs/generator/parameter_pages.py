@@ -78,6 +78,8 @@ def parameters_page(base: Path) -> str:
         "those of `conf/base`. All parameters are checked before the first node runs, whichever pipeline is to run.",
         "",
     ]
+    alone = _alone(written, comments)
+    lines += ["## Of all pipelines", "", *_as_table(alone, "")] if alone else []
     for group, model in GROUPS.items():
         lines += [f"## {group}", "", ABOUT.get(group, ""), ""]
         for prefix, parameters in _tables(model, group, written.get(group), comments):
@@ -94,11 +96,20 @@ def all_parameters(base: Path) -> list[Parameter]:
         base: the folder `conf/base`.
     """
     written, comments = _stated(base)
-    return [
+    return _alone(written, comments) + [
         parameter
         for group, model in GROUPS.items()
         for _, parameters in _tables(model, group, written.get(group), comments)
         for parameter in parameters
+    ]
+
+
+def _alone(written: dict[str, Any], comments: dict[str, str]) -> list[Parameter]:
+    """The parameters that stand in no group."""
+    return [
+        Parameter(name, _PLAIN[type(value)], "", _as_yaml(value), comments.get(name, ""))
+        for name, value in written.items()
+        if name not in GROUPS
     ]
 
 
@@ -136,7 +147,7 @@ def _as_table(parameters: list[Parameter], prefix: str) -> list[str]:
     for one in parameters:
         kind = f"{one.type}, {one.range}" if one.range else one.type
         default = f"`{one.default}`" if one.default else ""
-        cells = (f"`{one.name.removeprefix(prefix + '.')}`", kind, default, escaped(one.meaning))
+        cells = (f"`{one.name.removeprefix(f'{prefix}.')}`", kind, default, escaped(one.meaning))
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 
@@ -195,6 +206,10 @@ def _default(field: FieldInfo, value: Any) -> str:
         return "{" + ", ".join(value) + "}"
     if isinstance(value, tuple):
         value = list(value)
+    return _as_yaml(value)
+
+
+def _as_yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
 
 

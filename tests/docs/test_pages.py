@@ -14,6 +14,8 @@ from formulas import with_formulas
 from offline import problems_of
 from plain_text import escaped
 
+import kpnn
+
 
 def pages(root: Path) -> list[Path]:
     return [*sorted((root / "docs").glob("*.md")), *(root / f"{name}.md" for name in ("README", "CONTRIBUTING"))]
@@ -57,6 +59,14 @@ def test_every_page_has_a_place_in_the_sites_menu(root: Path) -> None:
 
     menu = listed(yaml.load((root / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"])
     assert {page.name for page in (root / "docs").glob("*.md")} <= menu
+
+
+def test_version_changelog_and_citation_are_of_one_release(root: Path) -> None:
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == kpnn.__version__
+    newest = re.search(r"^## (\d\S*) - (\S+)$", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest.groups() == (kpnn.__version__, citation["date-released"])
 
 
 def test_the_figures_of_the_first_page_are_drawn_from_the_numbers_of_a_run(root: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from kpnn.errors import SettingsError, near_names
-from kpnn.pipelines.parameters import GROUPS, all_settings
+from kpnn.pipelines.parameters import ALLOW_STALE, GROUPS, all_settings
 from kpnn.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def test_every_environment_of_the_project_has_sensible_parameters(environment: s
 
 def test_the_base_states_every_group_and_every_first_parameter_of_it() -> None:
     written = parameters_of()
-    assert set(written) == set(GROUPS)
+    assert set(written) == {*GROUPS, ALLOW_STALE}
     for name, model in GROUPS.items():
         assert set(written[name]) == set(model.model_fields), name
 

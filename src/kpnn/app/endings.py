@@ -23,10 +23,12 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM, as batch systems do."""
 
 
-class _Interrupted(click.ClickException):
-    def __init__(self, signal_name: str, exit_code: int, kept: str) -> None:
-        super().__init__(f"stopped by {signal_name}{f': {kept}' if kept else ''}")
-        self.exit_code = exit_code  # type: ignore[misc]  # read from the instance
+class _StoppedByUser(click.ClickException):
+    exit_code = 128 + signal.SIGINT
+
+
+class _StoppedBySystem(click.ClickException):
+    exit_code = 128 + signal.SIGTERM
 
 
 @contextmanager
@@ -58,7 +60,8 @@ def interrupted(end: KeyboardInterrupt) -> click.ClickException:
     if hook is not None:
         hook.interrupted()
         kept = hook.kept
-    return _Interrupted("SIGTERM", 143, kept) if isinstance(end, Terminated) else _Interrupted("SIGINT", 130, kept)
+    name, kind = ("SIGTERM", _StoppedBySystem) if isinstance(end, Terminated) else ("SIGINT", _StoppedByUser)
+    return kind(f"stopped by {name}{f': {kept}' if kept else ''}")
 
 
 def full_disk(error: BaseException) -> DiskFullError | None:

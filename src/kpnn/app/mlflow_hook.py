@@ -66,10 +66,10 @@ class ForgivingMlflowHook(MlflowHook):
             SettingsError: `mlflow.yml` says what cannot be.
         """
         self._context, self._experiment_id, self.run_id = context, None, None
-        patterns = context.config_loader.config_patterns  # type: ignore[attr-defined]
-        patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
+        loader: Any = context.config_loader
+        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
         try:
-            written = context.config_loader["mlflow"] or {}
+            written = loader["mlflow"] or {}
         except MissingConfigException:
             written = {}
         try:
@@ -83,7 +83,9 @@ class ForgivingMlflowHook(MlflowHook):
         config.tracking.run.nested = False
         config.server.mlflow_tracking_uri = _validate_uri(project_path=context.project_path, uri=address)
         mlflow.set_tracking_uri(config.server.mlflow_tracking_uri)
-        self.mlflow_config = context.mlflow = config  # type: ignore[attr-defined]  # as kedro-mlflow does
+        self.mlflow_config = config
+        interactive: Any = context  # where kedro-mlflow's own commands look
+        interactive.mlflow = config
 
     def problem(self, run_params: dict[str, Any], settings: ServerSettings) -> str | None:
         """Says why MLflow cannot be used for a run, if it is needed; where it is not, a warning does.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import cast
 
 import click
 from kedro.framework.project import pipelines
@@ -16,7 +17,7 @@ from kedro.utils import find_kedro_project
 
 from kpnn.app.currency import STAGES, by_cause, findings
 from kpnn.app.ledger import Ledger, path_of
-from kpnn.errors import KpnnError, SettingsError
+from kpnn.app.messages import as_messages
 from kpnn.pipelines.parameters import all_settings
 
 
@@ -28,12 +29,8 @@ def status(study: str | None) -> None:
     Ends with 0 where all is there and current, else with 1.
     """
     root = find_kedro_project(Path.cwd()) or Path.cwd()
-    try:
+    with as_messages():
         lines, is_current = describe(root, study)
-    except KpnnError as error:
-        failed = click.ClickException(str(error))
-        failed.exit_code = 2 if isinstance(error, SettingsError) else 1  # type: ignore[misc]
-        raise failed from None
     click.echo("\n".join(lines))
     if not is_current:
         raise click.exceptions.Exit(1)
@@ -55,12 +52,12 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
     os.chdir(root)  # paths of the catalog are relative to the project
     bootstrap_project(root)
     with KedroSession.create(root, env=study) as session:
-        context = session.load_context()  # type: ignore[attr-defined]
+        context = cast(KedroSession, session).load_context()
         catalog, name = context.catalog, str(context.config_loader["globals"].get("study") or study)
         settings = all_settings(context.config_loader["parameters"])
     ledger = Ledger(root, root / "data" / ".studies" / name / "results.json")
-    redo: list[str] = []
     lines, unknown, seconds = [f"Study {name}"], False, 0.0
+    redo: list[str] = []
     for stage in STAGES:
         results = _results(pipelines[stage], catalog)
         there = {dataset: key for dataset, path in results.items() if (root / (key := ledger.key(path))).exists()}
