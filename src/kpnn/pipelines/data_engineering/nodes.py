@@ -143,7 +143,9 @@ def finish(
     say_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
-    warn_of_depth(depth_by_class(matched.cells), scaled=transform.library_size is not None, grouped=groups is not None)
+    origin = matched.cells.origin  # values that are no counts any more were scaled by somebody else
+    scaled = transform.library_size is not None or origin.is_logged or not origin.has_counts
+    warn_of_depth(depth_by_class(matched.cells), scaled=scaled, grouped=groups is not None)
     cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
