@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import pandas as pd
 
@@ -40,6 +41,10 @@ class Report:
     network: NetworkLayout | None
     study: Study
     most_nodes: int
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: it does not change, so that pipelines need not copy it."""
+        return self
 
 
 def write_report(study: Study, margin: float = 0.01, title: str = "", top: int = 20) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
@@ -153,6 +153,10 @@ class Study:
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: it does not change, so that pipelines need not copy it."""
+        return self
 
     def arm(self, name: str) -> ArmTables | None:
         """The arm of that name, or None where it is not there."""

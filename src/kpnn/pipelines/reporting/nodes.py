@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from kpnn.cells import DEPTH
 from kpnn.pipelines.evaluation import Evaluation
+from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
@@ -35,7 +36,7 @@ _NODE_TABLES = {
 
 
 @dataclass(frozen=True, eq=False)
-class ArmParts:
+class ArmParts(HandedOn):
     """What there is of an arm.
 
     Attributes:
