@@ -29,7 +29,16 @@ def ended(action) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """What runs in the background of a shell ignores Ctrl-C from its birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "SIGINT")])
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_signal_ends_a_run_with_its_own_code_and_one_line(number, code, name):
     before = signal.getsignal(signal.SIGTERM)
     assert ended(lambda: os.kill(os.getpid(), number)) == (code, f"Error: stopped by {name}\n")
