@@ -7,8 +7,6 @@ weights with their evidence) is not here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from kpnn.errors import KpnnError, some_names
 from kpnn.pkn import Pkn, gene_of, select_dag, shortest_path_dag
 from kpnn.pkn.assembly import with_new_roots
 from kpnn.training.data import LabelledCells
-from kpnn.training.fitting import keras_bytes
+from kpnn.training.fitting import keras_bytes, model_from_bytes
 from kpnn.training.fold import fit_model
 from kpnn.training.orientation import oriented_activations, signs_of_network
 from kpnn.training.settings import RECIPES, EvaluationSettings, FitSettings, Hyperparameters, NetworkSettings
@@ -268,12 +266,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if isinstance(state.get("model_"), bytes):
-            from kpnn.nn import load_kpnn
-
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / "model.keras"
-                path.write_bytes(state["model_"])
-                state = {**state, "model_": load_kpnn(path)}
+            state = {**state, "model_": model_from_bytes(state["model_"])}
         super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:

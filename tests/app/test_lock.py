@@ -78,7 +78,9 @@ def test_other_studies_do_not_wait(hold, tmp_path):
     hold(MAKER)
     lock = StudyLock(tmp_path / "other")
     lock.acquire(MAKER)
+    assert len(list((tmp_path / "other").glob("*.run"))) == len(list((tmp_path / "demo").glob("*.run"))) == 1
     lock.release()
+    assert not list((tmp_path / "other").glob("*.run")) and list((tmp_path / "demo").glob("*.run"))
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_and_said(hold, tmp_path, caplog):

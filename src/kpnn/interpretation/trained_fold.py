@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
+from kpnn.training.fitting import keras_bytes, model_from_bytes
 from kpnn.training.settings import Hyperparameters
 
 if TYPE_CHECKING:
@@ -38,8 +37,12 @@ class TrainedFold:
     held_out: np.ndarray
     hyperparameters: Hyperparameters
 
-    def __reduce__(self) -> tuple[Callable[[bytes], TrainedFold], tuple[bytes]]:
-        return _sent, (pickle.dumps(tuple(getattr(self, field.name) for field in fields(self))),)
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process the model goes as its file, which describes itself."""
+        return self.__dict__ | {"model": keras_bytes(self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"model": model_from_bytes(state["model"])})
 
     @property
     def dag(self) -> Dag:
@@ -54,13 +57,6 @@ class TrainedFold:
         from kpnn.nn import members_of
 
         return members_of(self.model)
-
-
-def _sent(packed: bytes) -> TrainedFold:
-    """A fold that came from another process; Keras must not be met there before its backend is chosen."""
-    import kpnn.nn  # noqa: F401
-
-    return TrainedFold(*pickle.loads(packed))
 
 
 def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:

@@ -157,3 +157,13 @@ def keras_bytes(model: keras.Model) -> bytes:
         path = Path(folder) / "model.keras"
         model.save(path)
         return path.read_bytes()
+
+
+def model_from_bytes(content: bytes) -> keras.Model:
+    """The model whose file `keras_bytes` gave the content of."""
+    from kpnn.nn import load_kpnn
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(content)
+        return load_kpnn(path)
