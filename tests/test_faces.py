@@ -183,6 +183,12 @@ def test_a_positive_class_stands_against_all_others():
     assert ((cells.obs["k_ctrl"] > 0.5) == (y == "ctrl")).mean() > 0.85
 
 
+def test_a_class_may_be_a_number():
+    X, y = draw(3)
+    cells = AnnData(X, obs=pd.DataFrame({"cluster": np.where(y == "ctrl", 7, 1)}, X.index))
+    assert kpnn.tl.fit(cells, EDGES, label="cluster", positive=7, **QUICK).classes_.tolist() == [" not 7", "7"]
+
+
 def test_what_is_not_there_is_said_with_near_names(adata):
     with pytest.raises(CellsError, match=r"obs has no column 'Condition'; .*condition"):
         kpnn.tl.fit(adata, EDGES, label="Condition")

@@ -61,6 +61,7 @@ def fit(
         _require_among(classes, values, f"classes of obs[{label!r}]")
         wanted &= values.isin([str(name) for name in classes])
     if positive is not None:
+        positive = str(positive)
         _require_among([positive], values[wanted], f"classes of obs[{label!r}]")
         # Of two classes the later one is predicted; a blank sorts before all else, and is not shown.
         values = values.where(values == positive, f" not {positive}")
