@@ -1,4 +1,4 @@
-"""What else a file knows of its cells: cell type, batch, donor."""
+"""What else a file knows about its cells: cell type, batch, donor."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class AnnDataDataset(FileDataset[Any, Any]):
         data.write_h5ad(path)
 
 
-class MatchedCellsDataset(FileDataset[Any, Any]):
+class MatchedCellsDataset(AnnDataDataset):
     """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk."""
 
     _if_missing = "`kedro run --pipeline data_engineering` writes it"
@@ -69,6 +69,3 @@ class MatchedCellsDataset(FileDataset[Any, Any]):
         with h5py.File(path) as file:
             entries = len(file["X/data"]) if "X/data" in file else 0
         return read_h5ad(path, backed="r" if entries > self._stream_above_entries else None)
-
-    def _write(self, path: Path, data: AnnData) -> None:
-        data.write_h5ad(path)

@@ -187,7 +187,7 @@ class _TextTableDataset(_RawDataset):
 class ClassLabelsDataset(_TextTableDataset):
     """Class labels: CSV or TSV, plain or gzipped; none at all if the file's path is null.
 
-    Beside the barcodes stand columns of 0 and 1, one per output, or a column that names each cell's class
+    Beside the barcodes there are columns of 0 and 1, one per output, or a column that names each cell's class
     (`data_engineering.label`). All stays the text that it is; what the labels say is checked where they are used.
 
     Examples:

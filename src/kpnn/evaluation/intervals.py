@@ -381,7 +381,7 @@ def _unseen_variance(contrast: _Contrast, confidence: float) -> float:
 
     Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if a share q of a
     class were, none of its n cells would be with probability (1 - q)^n < exp(-q n), so q < log(2 / alpha) / n at level
-    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound stands for the
+    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound is used as the
     half-width of an interval, for either class; both are added as variances. They fade as exp(-k), the probability to
     see none where k are expected, where k cells (the participation number of the influences) speak for themselves.
     """

@@ -46,7 +46,7 @@ class FitData(ABC):
         """Every cell once, in blocks that are in memory.
 
         Args:
-            generator: shuffles the cells; None: they keep an order of their own.
+            generator: shuffles the cells; None: they come in a fixed order.
         """
 
     @abstractmethod

@@ -233,7 +233,7 @@ class SparseDag(keras.layers.Layer):
         """Rebuilds the layer on a DAG, from the rest of its config."""
         config = dict(config)
         dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
-        # Files from before there was a prior do not name it.
+        # Files saved before the prior existed do not name it.
         penalty = Penalty(**{each.name: config.pop(each.name, each.default) for each in fields(Penalty)})
         n_training_cells = config.pop("n_training_cells", 0)
         layer = cls(dag, dropout=dropout, penalty=penalty, **config)

@@ -47,7 +47,7 @@ class Dag:
             source: what to call the table in errors.
 
         Raises:
-            PknError: the table is malformed, holds a cycle, or a root is no output.
+            PknError: the table is malformed, holds a cycle, or a root is not an output.
         """
         table, _ = clean_edges(edges, source)
         parents, children = set(table["parent"]), set(table["child"])

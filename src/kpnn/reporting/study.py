@@ -1,4 +1,4 @@
-"""What a report is made from: the arms' tables, their networks, and what is known of their nodes."""
+"""What a report is made from: the arms' tables, their networks, and what is known about their nodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ArmTables:
         learning_curves: `repeat`, `fold`, `epoch`, `loss`, `val_loss`.
         trials: `repeat`, `fold`, `trial`, `state`, `value` and the searched hyperparameters; empty if untuned.
         dag: the arm's network, where it is known.
-        members: what each member of a fold's ensemble says of the same cells, where it is known: as `predictions`,
+        members: what each member of a fold's ensemble says about the same cells, where it is known: as `predictions`,
             without `label` and with `member`.
     """
 
@@ -119,7 +119,7 @@ class Interpretation:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What is known of a study; what is missing from it is said in words.
+    """What is known about a study; what is missing from it is said in words.
 
     Attributes:
         arms: results by arm; `full` first.
@@ -134,9 +134,9 @@ class Study:
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
-        missing: what is not there, in sentences.
+        missing: what does not exist, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
-        columns: what else is known of each cell, the groups among it, as text, index the barcodes.
+        columns: what else is known about each cell, the groups among it, as text, index the barcodes.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -159,9 +159,9 @@ class Study:
         return self
 
     def arm(self, name: str) -> ArmTables | None:
-        """The arm of that name, or None where it is not there."""
+        """The arm of that name, or None where it does not exist."""
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def interpretation(self, name: str) -> Interpretation | None:
-        """What is known of the nodes of an arm, or None."""
+        """What is known about the nodes of an arm, or None."""
         return next((found for found in self.interpretations if found.arm == name), None)

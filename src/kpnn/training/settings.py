@@ -144,7 +144,7 @@ class FitSettings(Settings):
     Attributes:
         ensemble: networks of a fold's model, one per inner fold of its training cells: each is stopped on an inner fold
             of its own, and their mean logit is the prediction. 1: a single network, stopped on `validation_fraction`.
-        max_epochs: at most so many passes over the training cells.
+        max_epochs: most passes over the training cells.
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.

@@ -19,7 +19,7 @@ from kpnn.training.settings import EvaluationSettings
 WIDTH = 80
 _LABEL = 12
 _NO_CONTROLS = ("dense_hidden", "search", "seed")
-"""Settings of controls that are no controls."""
+"""Settings of controls that are not controls."""
 
 
 def summary_lines(run: DryRun) -> list[str]:
