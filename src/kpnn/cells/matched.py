@@ -136,7 +136,8 @@ class _MatchedCells(ABC, Generic[Made]):
             `uns["kpnn"]["one_of_k"]` whether classes exclude each other.
         """
         self.origin.warn_of_second_logarithm(transform)
-        return self._made(transform, self._obs(more_obs), self._var(nodes), one_of_k)
+        var = pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
+        return self._made(transform, self._obs(more_obs), var, one_of_k)
 
     @abstractmethod
     def _made(self, transform: Transform, obs: pd.DataFrame, var: pd.DataFrame, one_of_k: bool) -> Made:
@@ -157,9 +158,6 @@ class _MatchedCells(ABC, Generic[Made]):
         if self.origin.has_counts and not self.origin.is_logged and DEPTH not in obs:
             obs[DEPTH] = self.totals
         return obs
-
-    def _var(self, nodes: Sequence[str]) -> pd.DataFrame:
-        return pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
 
 
 @dataclass(frozen=True, eq=False)
