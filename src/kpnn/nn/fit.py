@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kpnn.compiling import wait_until_compiled
 from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.compiled_model import CompiledModel
 from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
@@ -317,6 +318,7 @@ def _usable_cores() -> int:
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
+    wait_until_compiled()
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
         if callback is None:
             # Nobody watches from outside: a thread that ends a network takes the next, and no core waits for another.
