@@ -111,7 +111,8 @@ def test_python_on_pages_imports_what_is_there(page: Path) -> None:
 def test_a_command_that_names_what_is_not_there_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "```console\n$ make cake\n$ kedro run --pipeline baking --env nowhere \\\n   --params reporting.margins=1 --fast\n"
+        "```console\n$ make cake\n"
+        "$ kedro run --pipeline baking --env nowhere \\\n   --params reporting.margins=1 --fast\n"
         "$ pip install 'kpnn[oven]'  # x\n$ kpnn bake\n```\nand `python docs/nothing.py`, `kedro run --env <study>`.\n",
         encoding="utf-8",
     )
