@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kpnn.compiling import wait_until_compiled
 from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.compiled_model import CompiledModel
 from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
@@ -79,6 +80,19 @@ def fit_kpnn(
     Raises:
         ModelError: cells or labels do not fit the model, or the loss is not finite.
         SettingsError: an argument makes no sense.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, predict
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]), initializer="conducting")
+        >>> cells = pd.DataFrame({"CD69": [0.0, 0.2, 2.5, 3.0]})
+        >>> history = fit_kpnn(model, cells, [0, 0, 1, 1], max_epochs=300, learning_rate=0.1)
+        >>> history.n_epochs
+        300
+        >>> (predict(model, cells)["TCR"] > 0.5).tolist()
+        [False, False, True, True]
     """
     settings = TrainingSettings(
         max_epochs=max_epochs,
@@ -313,6 +327,7 @@ def _share(block: LabelledRows, of: FitData) -> float:
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
+    wait_until_compiled()
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
         if callback is None:
             # Nobody watches from outside: a thread that ends a network takes the next, and no core waits for another.
