@@ -222,7 +222,7 @@ def test_what_is_not_read_is_told_by_its_name_with_advice(tmp_path, name, messag
 def test_a_10x_file_that_is_called_anndata_is_called_what_it_is(tmp_path):
     names = (pd.Index(BARCODES), pd.Index(GENES), pd.Index(IDS))
     write_tenx_h5(tmp_path / "a.h5ad", sp.csr_matrix(COUNTS), *names)
-    with pytest.raises(CellsError, match="no AnnData file, but a 10x file: say `format: tenx_h5`"):
+    with pytest.raises(CellsError, match="not an AnnData file, but a 10x file: say `format: tenx_h5`"):
         open_expression(tmp_path / "a.h5ad")
     np.testing.assert_array_equal(read_all(tmp_path / "a.h5ad", format="tenx_h5"), COUNTS)
 

@@ -99,7 +99,7 @@ def test_costs_come_along(tmp_path):
         ),
         ("a.graphml", "<graphml><graph><edge source='a'/></graph></graphml>", "edge 1 has no source or target"),
         ("a.json", "{", "is not JSON"),
-        ("a.json", "[1]", "no corneto graph"),
+        ("a.json", "[1]", "is not a corneto graph"),
         ("a.json", '{"edges": [{"source": ["a", "b"], "target": ["c"]}]}', "edge 1 does not join one node to one"),
         ("a.pkl", "x", "pickled graphs can run any program"),
     ],

@@ -243,5 +243,5 @@ def test_without_a_study_the_pipeline_says_how_to_choose_one():
 @pytest.mark.parametrize("name", ["../evil.csv", "a/b.csv", ".hidden", ""])
 def test_a_file_name_cannot_leave_the_folder(parameters, name):
     parameters["files"][name] = {"kind": "edges"}
-    with pytest.raises(SettingsError, match="no plain file name"):
+    with pytest.raises(SettingsError, match="not a plain file name"):
         download_study(parameters)
