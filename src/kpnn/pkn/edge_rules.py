@@ -106,8 +106,9 @@ def understood(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame
 
 def _check_names(edges: _Edges) -> None:
     for field in ("parent", "child"):
-        empty = np.flatnonzero(edges.table[field] == "") + 1
-        if len(empty):
+        names = edges.table[field].to_numpy()
+        if not names.all():
+            empty = np.flatnonzero(names == "") + 1
             called = edges.stated.names.get(field, field)
             raise PknError(f"{edges.path}: empty `{called}` in row {some_names(empty)} (rows count below the header)")
 
@@ -269,8 +270,8 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
     path = edges.path
     edges.table = table = edges.table.astype({"sign": "int8"})
     once, conflicts = each_pair_once(table)
-    loops = table["parent"][table["parent"] == table["child"]]
     left_out = list(edges.dropped)
+    loops = table["parent"][table["parent"] == table["child"]] if len(once) < len(table) else ()
     if len(loops):
         left_out.append(Dropped("of a node to itself", len(loops), tuple(sorted(set(loops))[:3])))
     n_repeated = len(table) - len(loops) - len(once)

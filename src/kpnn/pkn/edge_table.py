@@ -99,7 +99,7 @@ def _each_once(
     edges: pd.DataFrame, pairs: np.ndarray, is_loop: np.ndarray
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """`each_pair_once`, where the pairs are numbered already."""
-    table = edges[~is_loop]
+    table = edges[~is_loop] if is_loop.any() else edges
     if len(pd.unique(pairs[~is_loop])) == len(table):
         return table.reset_index(drop=True), []
     grouped = table.groupby(["parent", "child"], sort=False, observed=True)
