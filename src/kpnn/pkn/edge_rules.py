@@ -271,12 +271,12 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
     edges.table = table = edges.table.astype({"sign": "int8"})
     once, conflicts = each_pair_once(table)
     left_out = list(edges.dropped)
-    loops = table["parent"][table["parent"] == table["child"]] if len(once) < len(table) else ()
-    if len(loops):
-        left_out.append(Dropped("of a node to itself", len(loops), tuple(sorted(set(loops))[:3])))
-    n_repeated = len(table) - len(loops) - len(once)
-    if n_repeated:
-        left_out.append(Dropped("repeated", n_repeated))
+    if len(once) < len(table):
+        loops = table["parent"][table["parent"] == table["child"]]
+        if len(loops):
+            left_out.append(Dropped("of a node to itself", len(loops), tuple(sorted(set(loops))[:3])))
+        if len(loops) + len(once) < len(table):
+            left_out.append(Dropped("repeated", len(table) - len(loops) - len(once)))
     if conflicts:
         edges.notes.append(f"{len(conflicts):,} pairs with both signs have an unknown one")
     account = ReadAccount(
