@@ -21,7 +21,6 @@ from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search import phases
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
 from kpnn.pkn.selection.search.local_search import LocalSearch, is_cover
-from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.selection.solvers.highs import solve_with_highs
 
@@ -140,13 +139,13 @@ def test_local_search_finds_smaller_dags_than_repairs_alone(monkeypatch: pytest.
     """All phases here end after steps in vain, far from the time limit, however slow the machine is."""
     monkeypatch.setattr(phases, "_LONG_ROUND", np.inf)
     monkeypatch.setattr(cuts, "_MOST_SECONDS", np.inf)
-    formulation = formulate(presolve(random_cover(n_hidden=800, n_factors=240, n_genes=1_600)))
-
-    def search(*names: str) -> SearchState:
-        limits = SolveLimits(time_limit=1e6, gap=0.0, threads=1, seed=0)
-        return compact.solve_compact(formulation, solve_with_highs, limits, phases=names)
-
-    repaired, swapped = search("relaxation", "repair"), search("relaxation", "repair", "local_search")
+    formulation = formulate(presolve(random_cover(n_hidden=520, n_factors=156, n_genes=1_040)))
+    how = (solve_with_highs, SolveLimits(time_limit=1e6, gap=0.0, threads=1, seed=0))
+    repaired = compact.solve_compact(formulation, *how, phases=["relaxation", "repair"])
+    # From where repairs end, as the search does.
+    swapped = compact.solve_compact(
+        formulation, *how, phases=["local_search"], start=repaired.best, least=repaired.bound
+    )
     assert swapped.bound == repaired.bound
     assert swapped.objective < repaired.objective
 
