@@ -25,7 +25,11 @@ from kpnn.pkn.graph import reachable
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import edge_rows, edges_on_paths, node_codes
 
-_MOST_STARTS = 6
+_MOST_STARTS = 3
+_MANY_EDGES = 100_000
+"""Edges times outputs beyond which one start must do."""
+_MUCH_WORK = 20_000_000
+"""Added edges times outputs times kept edges beyond which added edges that are not needed stay: some half minute."""
 _MUCH = 10**6
 """A capacity that no flow reaches, below the largest that scipy takes."""
 
@@ -36,8 +40,8 @@ def widened_dag(
     """Adds edges to a DAG until it has this many lanes, or as many as the PKN.
 
     Of a PKN with cycles those edges count that run down one order, as in `extended_dag`. Paths are added one by one,
-    those first that cost least; then edges that turn out not to be needed are taken out again. So none of the edges
-    that were added can be left out; others may be fewer.
+    those first that cost least; then, unless that would take minutes, edges that turn out not to be needed are taken
+    out again. So none of the edges that were added can be left out; others may be fewer.
 
     Args:
         pkn: the PKN that the DAG was selected from.
@@ -63,7 +67,8 @@ def widened_dag(
     network = _Network.of(pkn, dag, _permitted(pkn, set(forbid_nodes), set(forbid_edges)))
     demands = [network.demand_of(output, lanes) for output in node_codes(pkn, pkn.outputs).tolist()]
     # What the first output gets the others share, so that it matters which that is.
-    found = [network.widened(demands[first:] + demands[:first]) for first in range(min(len(demands), _MOST_STARTS))]
+    n_starts = min(len(demands), _MOST_STARTS if len(network.rows) * len(demands) <= _MANY_EDGES else 1)
+    found = [network.widened(demands[first:] + demands[:first]) for first in range(n_starts)]
     kept = min(found, key=lambda edges: float(network.cost[edges].sum()))
     edges = pkn.edges.iloc[np.sort(network.rows[kept])].reset_index(drop=True)
     return Dag.from_edges(edges, outputs=dag.outputs)
@@ -149,16 +154,22 @@ class _Network:
                 low = middle + 1
         return _Demand(output, inputs, low)
 
-    def sent(self, demand: _Demand, kept: np.ndarray) -> tuple[int, csr_array, csr_array]:
-        """How many inputs can be sent to an output along some edges, with the capacities and the flow that does it."""
-        capacity = self._capacities(demand, kept)
+    def sent(self, demand: _Demand, kept: np.ndarray, *, offers_more: bool = False) -> tuple[int, csr_array, csr_array]:
+        """How many inputs can be sent to an output along some edges, with the capacities and the flow that does it.
+
+        Args:
+            demand: the output.
+            kept: the edges, shape (n_edges,), bool.
+            offers_more: neurons that these edges leave out have capacities as well.
+        """
+        capacity = self._capacities(demand, kept, offers_more)
         result = maximum_flow(capacity, 2 * self.n_nodes, demand.output, method="dinic")
         return int(result.flow_value), capacity, result.flow
 
-    def _capacities(self, demand: _Demand, kept: np.ndarray) -> csr_array:
+    def _capacities(self, demand: _Demand, kept: np.ndarray, offers_more: bool) -> csr_array:
         """The graph of flows upwards: v is reached at v and left at v + n_nodes; the last node sends."""
         n, inputs = self.n_nodes, demand.inputs
-        neurons = np.flatnonzero(~self.is_input)
+        neurons = np.flatnonzero(~self.is_input) if offers_more else np.unique(self.parent[kept])
         neurons = neurons[neurons != demand.output]
         from_input = self.is_input[self.child[kept]]
         tails = [np.full(len(inputs), 2 * n), neurons, self.child[kept] + np.where(from_input, 0, n)]
@@ -172,7 +183,8 @@ class _Network:
         kept = self.base.copy()
         for demand in demands:
             self._serve(demand, kept)
-        self._drop_needless(demands, kept)
+        if int((kept & ~self.base).sum()) * len(demands) * int(kept.sum()) <= _MUCH_WORK:
+            self._drop_needless(demands, kept)
         return kept
 
     def _serve(self, demand: _Demand, kept: np.ndarray) -> None:
@@ -183,7 +195,7 @@ class _Network:
         """
         is_core = ~self.is_input[self.child]
         while True:
-            n_sent, capacity, flow = self.sent(demand, kept)
+            n_sent, capacity, flow = self.sent(demand, kept, offers_more=True)
             if n_sent == len(demand.inputs):
                 return
             left = capacity - flow
