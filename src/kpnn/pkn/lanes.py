@@ -25,6 +25,7 @@ from kpnn.pkn.graph import reachable
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import edge_rows, edges_on_paths, node_codes
 
+_MOST_LANES = 3
 _MOST_STARTS = 3
 _MANY_EDGES = 100_000
 """Edges times outputs beyond which one start must do."""
@@ -72,6 +73,23 @@ def widened_dag(
     kept = min(found, key=lambda edges: float(network.cost[edges].sum()))
     edges = pkn.edges.iloc[np.sort(network.rows[kept])].reset_index(drop=True)
     return Dag.from_edges(edges, outputs=dag.outputs)
+
+
+def lanes_of_classes(n_classes: int) -> int:
+    """How many lanes a DAG needs to tell classes apart that exclude each other, where nobody says how many.
+
+    Args:
+        n_classes: number of classes; of two, one number a cell tells all.
+
+    Returns:
+        One less than there are classes, as so many numbers are their probabilities; at most 3, as more cost edges and
+        brought nothing that could be measured.
+
+    Examples:
+        >>> [lanes_of_classes(n) for n in (2, 3, 8)]
+        [1, 2, 3]
+    """
+    return min(max(1, n_classes - 1), _MOST_LANES)
 
 
 def _permitted(pkn: Pkn, nodes: set[str], edges: set[tuple[str, str]]) -> np.ndarray:

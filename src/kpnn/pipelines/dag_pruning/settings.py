@@ -6,12 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from kpnn.pkn import SelectionRules, SolveSettings
+from kpnn.pkn import SelectionRules, SolveSettings, lanes_of_classes
 from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.settings_base import Settings
-
-_MOST_LANES = 3
-"""Where nobody says how many; more cost edges and bring nothing that could be measured."""
 
 
 class AlternativeSettings(Settings):
@@ -71,7 +68,7 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
         if self.lanes is not None:
             return self.lanes
         is_free = self.max_depth is None and self.max_parents is None
-        return min(n_outputs - 1, _MOST_LANES) if one_of_k and n_outputs > 2 and is_free else 1
+        return lanes_of_classes(n_outputs) if one_of_k and is_free else 1
 
     @property
     def rules(self) -> SelectionRules:
