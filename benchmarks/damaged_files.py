@@ -1,9 +1,9 @@
 """Damages files of every kind that kpnn reads, and counts what reading them comes to.
 
-`python benchmarks/damaged_files.py --files 10000 --minutes 10` flips bits, cuts, and writes over, inserts, repeats and
-moves parts of good files, and reads each in a process of its own with a limit of memory. Good are: values, or one
-`KpnnError`. Counted as faults are any other error, a crash, and more than `--seconds` for one file. Values that differ
-from those of the good file, without a word, are counted too: most formats hold no checksums.
+`python benchmarks/damaged_files.py --files 10000` flips bits, cuts, and writes over, inserts, repeats and moves
+parts of good files, and reads each in a process of its own with a limit of memory. Good are: values, or one
+`KpnnError`. Counted as faults are any other error, a crash, and more than `--seconds` of computing for one file.
+Values that differ from those of the good file, without a word, are counted too: most formats hold no checksums.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import logging
 import resource
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
 _MEMORY = 6 * 2**30
 _N, _GENES = 12, ["A", "B_1", "C", "B_1", "D"]
@@ -262,24 +264,34 @@ def damage(path: Path, rng: np.random.Generator) -> None:
     file.write_bytes(raw)
 
 
-def read_many(kind: str, first: int, last: int) -> None:
-    """The process that reads: a line for each file, before and after."""
+def files_of(kinds: list[str], n_files: int, first: int) -> list[tuple[str, int]]:
+    """Which files are damaged: kind and seed. Keras takes a tenth of a second for each, so there are fewer of them."""
+    each = -(-n_files // len(kinds))
+    number = {kind: max(1, each // 20) if kind == ".keras" else each for kind in kinds}
+    return [(kind, seed) for kind in kinds for seed in range(first, first + number[kind])]
+
+
+def read_many(files: list[tuple[str, int]], begin: int) -> None:
+    """The process that reads: for each file its number, and then what came of it."""
     from kpnn.errors import KpnnError
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     warnings.simplefilter("ignore")
-    one = KINDS[kind]
+    logging.disable()
     with tempfile.TemporaryDirectory() as name:
-        good, bad = Path(name) / "good" / one.name, Path(name) / one.name
-        good.parent.mkdir()
-        one.make(good)
-        expected = repr(one.read(good))
-        for seed in range(first, last):
-            print(seed, end=" ", flush=True)
+        made: dict[str, str] = {}
+        for number, (kind, seed) in enumerate(files[begin:], begin):
+            one = KINDS[kind]
+            good, bad = Path(name) / kind / "good" / one.name, Path(name) / kind / one.name
+            if kind not in made:
+                good.parent.mkdir(parents=True)
+                one.make(good)
+                made[kind] = repr(one.read(good))
+            print(number, end=" ", flush=True)
             shutil.rmtree(bad) if bad.is_dir() else bad.unlink(missing_ok=True)
             shutil.copytree(good, bad) if good.is_dir() else shutil.copy(good, bad)
-            damage(bad, np.random.default_rng([seed, len(kind)]))
-            print(_outcome(one, bad, expected, KpnnError), flush=True)
+            damage(bad, np.random.default_rng([seed, *kind.encode()]))
+            print(_outcome(one, bad, made[kind], KpnnError), flush=True)
 
 
 def _outcome(one: Kind, bad: Path, expected: str, refusal: type[Exception]) -> str:
@@ -311,56 +323,55 @@ class Tally:
             self.examples.setdefault(what, example)
 
 
-def run_kind(kind: str, n_files: int, first: int, seconds: float) -> Tally:
-    """Reads so many damaged files; where one crashes or hangs, a new process goes on with the next."""
-    tally, seed = Tally(), first
-    while seed < first + n_files:
-        command = [sys.executable, __file__, "--read", kind, str(seed), str(first + n_files)]
+def run(files: list[tuple[str, int]], arguments: list[str], seconds: float) -> dict[str, Tally]:
+    """Has damaged files read; where one crashes or hangs its process, a new one goes on with the next."""
+    tallies: dict[str, Tally] = {}
+    begin = 0
+    while begin < len(files):
+        command = [sys.executable, __file__, *arguments, "--read-from", str(begin)]
         with tempfile.TemporaryFile("w+") as told:
-            process = subprocess.Popen(command, stdout=told, stderr=subprocess.DEVNULL)
-            size, since = -1, time.monotonic() + 60  # to import and to make the good file
-            hung = False
+            process = subprocess.Popen(command, stdout=told)
+            size, busy, hung = -1, 0.0, False
             while process.poll() is None and not hung:
-                time.sleep(0.2)
-                now = told.seek(0, 2)
-                since = max(since, time.monotonic()) if now != size else since
-                hung, size = now == size and time.monotonic() - since > seconds, now
+                time.sleep(0.5)
+                now, used = told.seek(0, 2), sum(psutil.Process(process.pid).cpu_times()[:2])
+                size, busy = (size, busy) if now == size else (now, used)
+                hung = size > 0 and used - busy > seconds
             if hung:
                 process.kill()
             process.wait()
             told.seek(0)
             lines = told.read().splitlines()
+        if not lines:
+            raise SystemExit("the reading process ended before its first file")
         for line in lines:
             number, _, what = line.partition(" ")
+            kind, seed = files[int(number)]
             what = what or ("hang" if hung else f"crash {process.returncode}")
-            tally.add(what, f"seed {number}")
-            seed = int(number) + 1
-        if not lines:
-            raise SystemExit(f"{kind}: the reading process ended before its first file")
-    return tally
+            tallies.setdefault(kind, Tally()).add(what, f"seed {seed}")
+            begin = int(number) + 1
+    return tallies
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=3000, help="damaged files, over all kinds")
     parser.add_argument("--first", type=int, default=0, help="the first seed; other seeds are other damages")
-    parser.add_argument("--seconds", type=float, default=20, help="that reading one file may take")
+    parser.add_argument("--seconds", type=float, default=20, help="of computing that reading one file may take")
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS))
-    parser.add_argument("--read", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--read-from", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.read:
-        read_many(options.read[0], int(options.read[1]), int(options.read[2]))
+    files = files_of(options.kinds, options.files, options.first)
+    if options.read_from is not None:
+        read_many(files, options.read_from)
         return
-    total: Counter[str] = Counter()
-    each = -(-options.files // len(options.kinds))
-    for kind in options.kinds:
-        begun = time.monotonic()
-        n_files = max(1, each // 20) if kind == ".keras" else each  # Keras takes a tenth of a second for each
-        tally = run_kind(kind, n_files, options.first, options.seconds)
-        total += tally.counts
-        print(f"{kind:30} {dict(sorted(tally.counts.items()))} {time.monotonic() - begun:.0f} s", flush=True)
+    arguments = ["--files", str(options.files), "--first", str(options.first), "--kinds", *options.kinds]
+    tallies = run(files, arguments, options.seconds)
+    for kind, tally in tallies.items():
+        print(f"{kind:30} {dict(sorted(tally.counts.items()))}")
         for what, example in tally.examples.items():
-            print(f"    {what} ({example})", flush=True)
+            print(f"    {what} ({example})")
+    total = sum((tally.counts for tally in tallies.values()), Counter[str]())
     print(f"{sum(total.values()):,} damaged files: {dict(sorted(total.items()))}")
     sys.exit(1 if total.keys() & {"foreign", "hang", "crash"} else 0)
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpnn.cells import open_expression, read_class_labels
+from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
 
@@ -263,9 +264,8 @@ def test_any_bytes_in_the_place_of_a_text_matrix_give_values_or_a_clear_error(tm
         assert np.isfinite(cells.X.data).all()
 
 
-@pytest.mark.parametrize("where", ["its free space", "beyond its free space"])
-def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, where):
-    raw = bytearray(h5ad(tmp_path / "a.h5ad").read_bytes())
+def with_endless_heap(good: Path, bad: Path, where: str) -> Path:
+    raw = bytearray(good.read_bytes())
     start = raw.find(b"GCOL")
     at = start + 16
     while raw[at : at + 2] != b"\0\0":  # up to the free space
@@ -276,9 +276,24 @@ def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, wh
         raw[start + 8 : start + 16] = (1 << 20).to_bytes(8, "little")
         raw[at + 8 : at + 16] = (16).to_bytes(8, "little")
         raw[at + 16 : at + 40] = bytes(24)
-    (tmp_path / "b.h5ad").write_bytes(raw)
+    bad.write_bytes(raw)
+    return bad
+
+
+@pytest.mark.parametrize("where", ["its free space", "beyond its free space"])
+def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, where):
+    bad = with_endless_heap(h5ad(tmp_path / "a.h5ad"), tmp_path / "b.h5ad", where)
     with pytest.raises(CellsError, match=r"b.h5ad: damaged HDF5: a heap of names does not end"):
-        open_expression(tmp_path / "b.h5ad")
+        open_expression(bad)
+
+
+def test_a_file_that_would_keep_its_reader_for_ever_only_keeps_a_process_of_its_own(tmp_path):
+    good = h5ad(tmp_path / "a.h5ad")
+    bad = with_endless_heap(good, tmp_path / "b.h5ad", "its free space")
+    (tmp_path / "c.h5").write_bytes(b"no HDF5 at all")
+    assert damage_of(good) is None
+    assert damage_of(tmp_path / "c.h5") is None  # its reader says so, in words
+    assert "b.h5ad: damaged HDF5: reading its names does not end" in damage_of(bad, cpu_seconds=2)
 
 
 FUZZER = textwrap.dedent("""
