@@ -8,6 +8,7 @@ import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -205,3 +206,11 @@ def test_counts_are_warned_of(adata, caplog):
     adata.X = csr_matrix(np.expm1(adata.X.toarray()).round())
     kpnn.tl.fit(adata, EDGES, label="condition", **QUICK)
     assert "look like counts" in caplog.text
+
+
+def test_a_classifier_that_is_not_fitted_is_said_to_be_so(adata):
+    for face in (kpnn.tl.predict, kpnn.tl.activations, kpnn.tl.node_weights):
+        with pytest.raises(NotFittedError):
+            face(adata, KPNNClassifier(EDGES))
+    with pytest.raises(NotFittedError):
+        kpnn.pl.network(KPNNClassifier(EDGES))

@@ -108,6 +108,9 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
                 exclude each other.
             groups: donor or sample of each cell, which inner folds keep together; None: cells are independent.
 
+        Returns:
+            The classifier itself, fitted.
+
         Raises:
             ValueError: the cells, classes or network are not usable; the message says how.
         """
@@ -151,10 +154,17 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class, shape (n_cells, n_classes), in the order of `classes_`.
+        """Probability of each class.
 
         Args:
             X: cells x genes, with the columns that `fit` saw.
+
+        Returns:
+            Shape (n_cells, n_classes), float64, in the order of `classes_`; each row adds up to 1.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: the columns are not those of `fit`, or a value is not finite.
         """
         seen = self._seen(X)
         from kpnn.nn import predict
@@ -165,10 +175,17 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         return found / found.sum(axis=1, keepdims=True)  # float32 sums to 1 only about
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each cell, shape (n_cells,).
+        """The most probable class of each cell.
 
         Args:
             X: cells x genes, with the columns that `fit` saw.
+
+        Returns:
+            Shape (n_cells,), of the type of `classes_`.
+
+        Raises:
+            NotFittedError: as `predict_proba`.
+            ValueError: as `predict_proba`.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
@@ -181,6 +198,10 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
 
         Returns:
             Cells x neurons; the index is that of a DataFrame.
+
+        Raises:
+            NotFittedError: as `predict_proba`.
+            ValueError: as `predict_proba`.
         """
         seen = self._seen(X)
         pairs = zip(self._members(), self.signs_, strict=True)

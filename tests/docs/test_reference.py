@@ -133,3 +133,58 @@ def test_docstrings_of_public_functions_say_what_goes_in_and_what_comes_out(room
             if f"    {one}:" not in arguments and f"    **{one}:" not in arguments and f"    *{one}:" not in arguments
         ]
     assert silent == []
+
+
+FACE = {
+    "kpnn.pkn": ("Pkn", "Dag", "DagSelection", "select_dag"),
+    "kpnn.nn": ("build_kpnn", "fit_kpnn", "predict", "set_edge_weights", "edge_weights", "biases"),
+    "kpnn.interpretation": ("node_weights",),
+    "kpnn.sklearn": ("KPNNClassifier",),
+    "kpnn.tl": ("fit", "predict", "activations", "node_weights"),
+    "kpnn.pl": ("nodes", "network", "confusion"),
+}
+"""What notebooks call: here nothing is left to be guessed."""
+FACE_NAMES = [f"{module}.{name}" for module, names in FACE.items() for name in names]
+
+
+def gaps_of(name: str, function: Callable[..., Any], sections: tuple[str, ...]) -> list[str]:
+    """What the docstring of a function does not say: arguments, and sections of those asked for that apply."""
+    signature, text = inspect.signature(function), inspect.getdoc(function) or ""
+    arguments = [one for one in signature.parameters if one not in ("self", "cls")]
+    applies = {"Args": bool(arguments), "Returns": signature.return_annotation not in (None, "None")}
+    gaps = [one for one in sections if applies.get(one, True) and f"\n{one}:\n" not in text]
+    told = text.partition("\nArgs:\n")[2]
+    gaps += [one for one in arguments if not any(f"    {stars}{one}:" in told for stars in ("", "*", "**"))]
+    return [f"{name}: {one}" for one in gaps]
+
+
+@pytest.mark.parametrize("dotted", FACE_NAMES)
+def test_what_notebooks_call_says_what_goes_in_what_comes_out_what_may_fail_and_shows_it(dotted: str) -> None:
+    module, _, name = dotted.rpartition(".")
+    owner = getattr(importlib.import_module(module), name)
+    if inspect.isfunction(owner):
+        gaps = gaps_of(name, owner, ("Args", "Returns", "Raises", "Examples"))
+    else:
+        gaps = [] if "\nExamples:\n" in inspect.cleandoc(owner.__doc__ or "") else [f"{name}: Examples"]
+        for method, function in documented(owner):
+            of_class = inspect.getattr_static(owner, method.partition(".")[2])
+            if not hasattr(of_class, "fget") and not hasattr(of_class, "func"):  # a property says what it is
+                gaps += gaps_of(method, function, ("Args", "Returns"))
+    assert gaps == []
+
+
+def test_a_docstring_that_leaves_something_out_is_found() -> None:
+    def silent(X: int, *more: int, seed: int = 0) -> int:
+        """Adds.
+
+        Args:
+            X: a number.
+        """
+        return X
+
+    assert gaps_of("silent", silent, ("Args", "Returns", "Raises")) == [
+        "silent: Returns",
+        "silent: Raises",
+        "silent: more",
+        "silent: seed",
+    ]

@@ -137,6 +137,7 @@ class Study:
         missing: what is not there, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
         columns: what else is known of each cell, the groups among it, as text, index the barcodes.
+        coordinates: where each cell stands, two columns named for the axes, index the barcodes; empty if not known.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -153,6 +154,7 @@ class Study:
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Itself: it does not change, so that pipelines need not copy it."""
