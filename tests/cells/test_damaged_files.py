@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import anndata as ad
@@ -154,6 +155,20 @@ def test_a_gzip_that_breaks_off_is_named(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b",c1,c2\n" + rows)[:-300])
     with pytest.raises(CellsError, match=r"a.csv.gz: cannot be read"):
         open_expression(tmp_path / "a.csv.gz", orientation="genes_by_cells").read()
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zip"])
+def test_a_table_that_would_fill_memory_is_not_unpacked(tmp_path, monkeypatch, packed):
+    monkeypatch.setattr("kpnn.text_tables._MOST_UNPACKED", 2**20)
+    text = b"barcode,T\n" + b"c1,1\n" * 1_000_000
+    path = tmp_path / f"l.csv.{packed}"
+    if packed == "gzip":
+        path.write_bytes(gzip.compress(text))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("l.csv", text)
+    with pytest.raises(CellsError, match=r"l\.csv\.\w+: unpacks to more than [\d.]+ MB, 200 times its size"):
+        read_class_labels(path)
 
 
 def test_a_header_of_a_million_columns_reads_in_seconds(tmp_path):
