@@ -83,7 +83,7 @@ def _edges(path: Path) -> Any:
 def _model(path: Path) -> Any:
     from kpnn.nn import edge_weights, load_kpnn, members_of
 
-    return [edge_weights(member).to_dict("list") for member in members_of(load_kpnn(path))]
+    return [edge_weights(member).tolist() for member in members_of(load_kpnn(path))]
 
 
 def _entry(kind: str) -> Callable[[Path], Any]:
