@@ -124,6 +124,14 @@ print(worst)
     assert float(done.stdout.split()[-1]) < 1e-6
 
 
+def test_the_report_states_the_fingerprints_of_what_it_was_made_from(demo):
+    report = (demo.root / "data" / "08_reporting" / "demo" / "report.html").read_text(encoding="utf-8")
+    kept = json.loads((demo.root / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
+    contents = {record["dataset"]: record["content"] for record in kept.values()}
+    for name in ("matched_cells", "folds", "pkn", "full_dag", "pruned_dag", "full.models", "pruned.models"):
+        assert f"SHA-256 of {name}" in report and contents[name] in report
+
+
 def test_the_report_is_one_file_that_needs_no_network(demo):
     report = (demo.root / "data" / "08_reporting" / "demo" / "report.html").read_text(encoding="utf-8")
     assert "ROC-AUC" in report

@@ -134,6 +134,7 @@ class Study:
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
+        made_from: SHA-256 of the results that the answer rests on, from the cells to the models, by dataset.
         missing: what does not exist, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
         columns: what else is known about each cell, the groups among it, as text, index the barcodes.
@@ -151,6 +152,7 @@ class Study:
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
