@@ -102,7 +102,7 @@ def predict(
         layer: of `adata`, in the place of `X`.
         missing_genes: `error`, or `zeros` to take genes that `adata` lacks as not expressed.
         key_added: `obs[key_added]` gets the class, `obs[f"{key_added}_{class}"]` its probability (of two classes: of
-            the later one alone).
+            the later one alone); `|` stands for a slash in a class, which HDF5 takes for a folder.
 
     Raises:
         CellsError: there is no such layer.
@@ -126,7 +126,7 @@ def predict(
     if found.shape[1] == 1:
         found = np.column_stack([1.0 - found[:, 0], found[:, 0]])
     for place in range(1 if len(names) == 2 else 0, len(names)):
-        adata.obs[f"{key_added}_{names[place]}"] = found[:, place]
+        adata.obs[f"{key_added}_{names[place].replace('/', '|')}"] = found[:, place]
     adata.obs[key_added] = pd.Categorical.from_codes(found.argmax(axis=1), names)
 
 

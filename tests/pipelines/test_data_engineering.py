@@ -16,6 +16,7 @@ from in_process import OUTPUTS, Study
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
 from kpnn.pipelines import simulate
+from kpnn.pkn.assembly import with_new_roots
 
 
 @pytest.fixture(scope="module")
@@ -349,4 +350,25 @@ def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):
     assert set(under.hidden) == {*alone["pkn"].hidden, "ALL"}
     assert [(row.parent, row.child) for row in under.edges.itertuples() if row.parent == "RECEPTOR"] == [
         ("RECEPTOR", "ALL")
+    ]
+
+
+def test_several_classes_take_the_place_of_a_networks_one_root_rather_than_share_its_one_number():
+    edges = pd.DataFrame(
+        [("ALL", "P1", 1, 2.0), ("ALL", "P2", -1, 3.0), ("P1", "A_gene", 0, 1.0), ("P2", "B_gene", 0, 1.0)],
+        columns=["parent", "child", "sign", "cost"],
+    )
+    several = with_new_roots(edges, ["x", "y"])
+    below = {(row.parent, row.child): (row.sign, row.cost) for row in several.itertuples()}
+    assert below == {
+        ("P1", "A_gene"): (0, 1.0),
+        ("P2", "B_gene"): (0, 1.0),
+        **{(output, "P1"): (1, 2.0) for output in "xy"},
+        **{(output, "P2"): (-1, 3.0) for output in "xy"},
+    }
+    one = with_new_roots(edges, ["x"])
+    assert [(row.parent, row.child) for row in one.itertuples()][4:] == [("x", "ALL")]
+    two_roots = with_new_roots(edges[edges["parent"] != "ALL"], ["x", "y"])
+    assert [(row.parent, row.child) for row in two_roots.itertuples()][2:] == [
+        (output, root) for output in "xy" for root in ("P1", "P2")
     ]

@@ -114,6 +114,30 @@ class Expression(ABC):
         near = f"; {near_names(name, columns)}" if columns else ""
         raise CellsError(f"{self.source}: the cells have no column {name}{near}")
 
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """Names of the coordinates of the cells (AnnData's `obsm`), where the format can hold such."""
+        return ()
+
+    def embedding(self, name: str) -> np.ndarray:
+        """The first two coordinates of each cell, in the order of the file, float64, shape (n_cells, 2).
+
+        Raises:
+            CellsError: there are no such coordinates, or fewer than two of each cell.
+        """
+        there = self.embeddings
+        near = f"; {near_names(name, there)}" if there else ""
+        raise CellsError(f"{self.source}: the cells have no coordinates {name} in obsm{near}")
+
+    def _first_two(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Two coordinates of each cell, or says why what was stored is no such thing."""
+        if values.ndim != 2 or values.shape[0] != self.n_cells or values.shape[1] < 2 or values.dtype.kind not in "iuf":
+            raise CellsError(
+                f"{self.source}: obsm/{name} has shape {values.shape} and type {values.dtype}: no two coordinates of "
+                f"each of {self.n_cells:,} cells"
+            )
+        return values[:, :2].astype(np.float64)
+
     def settle(self, barcodes: Iterable[str], genes: Iterable[str]) -> None:  # noqa: B027
         """Takes note of names that are to be looked for, where the file alone does not say which side holds cells.
 

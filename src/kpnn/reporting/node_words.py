@@ -139,7 +139,7 @@ def _beside_rewired(weighed: Interpretation, called: pd.DataFrame) -> str:
 def _by_structure(called: pd.DataFrame) -> str:
     if "structure" not in called:
         return ""
-    marked = [f"`{name}`" for name in called.loc[called["structure"].fillna(False).astype(bool), "node"]]
+    marked = [f"`{name}`" for name in called.loc[called["structure"].eq(True), "node"]]
     if not marked:
         return ""
     more = f" and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""

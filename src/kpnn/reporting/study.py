@@ -147,9 +147,11 @@ class Study:
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
+        made_from: SHA-256 of the results that the answer rests on, from the cells to the models, by dataset.
         missing: what is not there, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
         columns: what else is known of each cell, the groups among it, as text, index the barcodes.
+        coordinates: where each cell stands, two columns named for the axes, index the barcodes; empty if not known.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -163,9 +165,11 @@ class Study:
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Itself: it does not change, so that pipelines need not copy it."""

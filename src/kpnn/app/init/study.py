@@ -144,7 +144,7 @@ def _globals(plan: StudyPlan) -> Iterator[str]:
 
 def _catalog(plan: StudyPlan, project: Path) -> Iterator[str]:
     yield f"# What `kpnn init` found in your files; `kpnn check {plan.name}` says what a run makes of them."
-    yield "# Options of every entry: docs/data.md; all other entries are those of conf/base/catalog.yml."
+    yield "# Options of every entry: `pydoc kpnn.datasets.raw`; all other entries are those of conf/base/catalog.yml."
     yield ""
     yield from _remark(f"{plan.cells.handle.n_cells:,} cells")
     for note in (*plan.matrices, plan.gene_names):
