@@ -120,7 +120,13 @@ class Expression(ABC):
         return ()
 
     def embedding(self, name: str) -> np.ndarray:
-        """The first two coordinates of each cell, in the order of the file, float64, shape (n_cells, 2).
+        """The first two coordinates of each cell.
+
+        Args:
+            name: of the coordinates, in `obsm`.
+
+        Returns:
+            In the order of the file, float64, shape (n_cells, 2).
 
         Raises:
             CellsError: there are no such coordinates, or fewer than two of each cell.
