@@ -275,7 +275,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
         return EvaluationSettings(
-            seed=int(seed),
+            seed=int(seed) % 2**31,  # scikit-learn's may have a bit more
             hyperparameters=Hyperparameters(**(self.hyperparameters or {})),
             network=NetworkSettings(gene_suffix=_SUFFIX),
             fit=FitSettings(ensemble=self.ensemble, max_epochs=self.max_epochs, patience=self.patience),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import pandas as pd
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kpnn.cells.labels import spelt_alike, warn_of_independence
 from kpnn.errors import CellsError, SettingsError, near_names, some_names
@@ -41,7 +41,7 @@ class LabelSettings(Settings):
     """
 
     outputs: tuple[str, ...] | None = None
-    label: str | None = None
+    label: str | None = Field(None, min_length=1)
     classes: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     positive: str | None = None
     rest: Literal["drop", "other"] = "drop"

@@ -20,7 +20,7 @@ class AlternativeSettings(Settings):
         tolerance: neuron sets whose DAG costs at most this much more than the optimum count as well.
     """
 
-    most: int = Field(default=3, ge=1)
+    most: int = Field(default=3, ge=1, le=10_000)
     tolerance: float = Field(default=0.0, ge=0)
 
 

@@ -161,7 +161,8 @@ def gather_study(
         controls=controls,
         interpretations=tuple(parts.weighed for parts in (full, pruned) if parts.weighed is not None),
         versions=versions(),
-        settings=parameters,
+        settings={name: value for name, value in parameters.items() if name not in ("not_current", "made_from")},
+        made_from=parameters.get("made_from", {}),
         missing=tuple(missing),
     )
 

@@ -131,9 +131,9 @@ def draw_roc_of_outputs(arm: ArmTables) -> Canvas:
     dashes = list(_DASHES.values())
     for position, (output, mean) in enumerate(zip(arm.outputs, means, strict=True)):
         band, turn = roc_band(arm, output), position // len(_OF_OUTPUTS)
-        look = {"color": _OF_OUTPUTS[position % len(_OF_OUTPUTS)], "linestyle": dashes[turn % len(dashes)]}
+        colour, dash = _OF_OUTPUTS[position % len(_OF_OUTPUTS)], dashes[turn % len(dashes)]
         label = f"{_plain(output)} {mean:.3f}" if position in named else None
-        axes.plot(band["x"], band["mean"], lw=1.4, label=label, **look)
+        axes.plot(band["x"], band["mean"], lw=1.4, label=label, color=colour, linestyle=dash)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
     title = f"{arm.name}: mean ROC-AUC {scores_of(arm, arm.folds).mean:.3f}"
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=_plain(title))
