@@ -24,11 +24,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 _MEMORY = 6 * 2**30
 _N, _GENES = 12, ["A", "B_1", "C", "B_1", "D"]
@@ -59,7 +59,7 @@ _TEXTS = {
 def _expression(path: Path) -> Any:
     from kpnn.cells import open_expression
 
-    options = {"orientation": "cells_by_genes"} if path.name.startswith("cells.") else {}
+    options: dict[str, Any] = {"orientation": "cells_by_genes"} if path.name.startswith("cells.") else {}
     handle = open_expression(path, **options)
     columns = [list(handle.cell_column(name)) for name in handle.cell_columns]
     cells = handle.read()
@@ -128,7 +128,7 @@ def _make_zarr(version: int) -> Callable[[Path], None]:
     return make
 
 
-def _make_tenx(layout: str) -> Callable[[Path], None]:
+def _make_tenx(layout: Literal["genome", "features"]) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 
@@ -157,7 +157,10 @@ def _packed(text: str, name: str) -> bytes:
 
 
 def _make_text(text: str) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(_packed(text, path.name)) and None
+    def make(path: Path) -> None:
+        path.write_bytes(_packed(text, path.name))
+
+    return make
 
 
 def _make_zip(path: Path) -> None:

@@ -76,6 +76,16 @@ def test_three_classes_exclude_each_other():
     assert fitted.score(X, y) > 0.8
 
 
+def test_the_selected_dag_of_three_classes_does_not_lead_all_of_them_through_one_neuron():
+    X, y = draw(3)
+    tops = [(root, top) for root in ("ctrl", "other", "stim") for top in "AB"]
+    edges = pd.concat([pd.DataFrame(tops, columns=["parent", "child"]), EDGES[EDGES["parent"] != "class"]])
+    fitted = KPNNClassifier(edges, **{**QUICK, "max_epochs": 1}).fit(X, y)
+    assert fitted.selection_.dag.hidden == ("B", "TF1", "TF2")
+    assert fitted.dag_.hidden == ("A", "B", "TF1", "TF2")
+    assert len(fitted.dag_.edges) == len(fitted.selection_.dag.edges) + 5
+
+
 def test_a_pickle_predicts_the_same(two, fitted):
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict_proba(two[0]), fitted.predict_proba(two[0]))

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from kpnn.errors import KpnnError, some_names
-from kpnn.pkn import Pkn, gene_of, select_dag, shortest_path_dag
+from kpnn.pkn import Pkn, gene_of, lanes_of_classes, select_dag, shortest_path_dag, widened_dag
 from kpnn.pkn.assembly import with_new_roots
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import keras_bytes, model_from_bytes
@@ -42,8 +42,9 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         network: edges with columns `parent`, `child` and perhaps `sign` and `cost`: `parent` is nearer the class,
             leaves are genes, with or without the suffix `_gene`. None: no knowledge, every feature leads to the class.
         genes: names of the columns, where `X` is a matrix; by default those of a DataFrame.
-        prune: train the provably smallest DAG through the knowledge; false: all of it (of a network with cycles, the
-            shortest paths).
+        prune: train the provably smallest DAG through the knowledge (of three classes or more, with paths added so that
+            no one neuron decides what they are told by; see `kpnn.pkn.widened_dag`); false: all of it (of one with
+            cycles, the shortest paths).
         hyperparameters: what is the same in every recipe, by name of a field of
             `kpnn.training.settings.Hyperparameters`.
         recipes: whether recipes race against each other; false: the hyperparameters are taken as they are.
@@ -132,7 +133,8 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         names = self._feature_names(X.shape[1])
         pkn = self._knowledge(names)
         self.selection_ = select_dag(pkn, time_limit=self.time_limit) if self.prune and pkn.hidden else None
-        self.dag_ = shortest_path_dag(pkn) if self.selection_ is None else self.selection_.dag
+        lanes = lanes_of_classes(len(self.classes_))
+        self.dag_ = shortest_path_dag(pkn) if self.selection_ is None else widened_dag(pkn, self.selection_.dag, lanes)
         self.columns_ = pd.Index(names).get_indexer(list(self.dag_.genes(_SUFFIX)))
         one_of_k = len(self.classes_) > 2
         labels = np.eye(len(self.classes_))[codes] if one_of_k else codes[:, None]

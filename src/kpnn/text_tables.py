@@ -62,7 +62,7 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     return text
 
 
-def _unpacked(packed: IO[bytes], size: int, path: str | Path, error: type[KpnnError]) -> bytes:
+def _unpacked(packed: IO[bytes] | gzip.GzipFile, size: int, path: str | Path, error: type[KpnnError]) -> bytes:
     """What a packed file holds; one that would fill memory is not unpacked to its end."""
     most = max(_MOST_UNPACKED, _MOST_TIMES * size)
     raw = packed.read(most + 1)

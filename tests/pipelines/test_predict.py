@@ -8,20 +8,18 @@ import pandas as pd
 import pytest
 from anndata import read_h5ad
 
-from kedro_project import make_project
+from kedro_project import SMALL, make_project
 from kpnn.errors import ModelError
 from kpnn.files import seal, sha256_of
 from kpnn.pipelines.predict.nodes import SavedArm, find_networks
 from kpnn.training.results import FoldStore
 
-FEW = "simulate.n_cells=120,modelling.tuning.n_trials=0,modelling.fit.max_epochs=5,cross_validation.n_splits=2"
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     project = make_project(tmp_path_factory.mktemp("predict") / "project")
-    project.kedro("run", "--pipeline", "simulate", "--params", FEW)
-    project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", FEW)
+    project.kedro("run", "--pipeline", "simulate", "--params", SMALL)
+    project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", SMALL)
     raw = project.root / "data" / "01_raw"
     shutil.copy(raw / "demo" / "Data.h5", raw / "demo" / "new_cells.h5")
     return project

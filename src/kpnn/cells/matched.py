@@ -263,6 +263,9 @@ class PendingCells:
         """Writes the cells as `Matched.to_anndata(...).write_h5ad` would, some at a time.
 
         In the file, transformed values and counts share the arrays of their structure, as they do in memory.
+
+        Args:
+            path: the file, which is replaced if it is there.
         """
         from anndata.io import write_elem
 

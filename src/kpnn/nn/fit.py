@@ -42,7 +42,7 @@ def fit_kpnn(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
-    class_weight: str | Mapping[int, float] | None = None,
+    class_weight: str | Mapping[int, float] | Mapping[str, float] | None = None,
     seed: int = 42,
     min_epochs: int = 0,
     learning_rate_schedule: str = "constant",
@@ -66,7 +66,8 @@ def fit_kpnn(
         batch_size: cells per step.
         learning_rate: step size.
         optimizer: `adam` or `sgd`.
-        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights (not of a softmax).
+        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights (of a softmax: of outputs' names;
+            those that are not named weigh 1).
         seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other
             random state is read or changed.
         min_epochs: epochs before which patience does not begin to count.
@@ -228,7 +229,8 @@ class _Fit:
         if self.validation is None and settings.learning_rate_schedule != "constant":
             raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
         self.training.adapt(self.compiled)
-        weights = class_weights(settings.class_weight, self.training.labels, one_of_k=layer.one_of_k)
+        classes = layer.dag.outputs if layer.one_of_k else None
+        weights = class_weights(settings.class_weight, self.training.labels, classes)
         self.training = self.training.weighted(weights)
         self.steps = 0
         self.best = self.compiled.snapshot()

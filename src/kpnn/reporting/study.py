@@ -53,13 +53,22 @@ class ArmTables:
         return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
     def size(self, name: str) -> int | None:
-        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
+        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one.
+
+        Args:
+            name: which of the three.
+        """
         if name not in self.fold_metrics or not len(self.fold_metrics):
             return None
         return int(self.fold_metrics[name].iloc[0])
 
     def cells_of(self, repeat: int, fold: int) -> frozenset[str]:
-        """Barcodes that a fold held out."""
+        """Barcodes that a fold held out.
+
+        Args:
+            repeat: number of the repeat, from 0.
+            fold: number of the fold, from 0.
+        """
         rows = (self.predictions["repeat"] == repeat) & (self.predictions["fold"] == fold)
         return frozenset(self.predictions.loc[rows, "barcode"])
 
@@ -113,7 +122,11 @@ class Interpretation:
         return list(dict.fromkeys(self.nodes["output"]))
 
     def of_output(self, output: str) -> pd.DataFrame:
-        """The nodes' table for one output."""
+        """The nodes' table for one output.
+
+        Args:
+            output: its name.
+        """
         return self.nodes[self.nodes["output"] == output]
 
 
@@ -163,9 +176,17 @@ class Study:
         return self
 
     def arm(self, name: str) -> ArmTables | None:
-        """The arm of that name, or None where it is not there."""
+        """The arm of that name, or None where it is not there.
+
+        Args:
+            name: `full`, `pruned` or a control.
+        """
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def interpretation(self, name: str) -> Interpretation | None:
-        """What is known of the nodes of an arm, or None."""
+        """What is known of the nodes of an arm, or None.
+
+        Args:
+            name: the arm.
+        """
         return next((found for found in self.interpretations if found.arm == name), None)

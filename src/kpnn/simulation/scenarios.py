@@ -235,9 +235,7 @@ def check_sizes(scenario: str, sizes: Mapping[str, Any]) -> None:
         raise SettingsError(f"scenario {scenario} has no size {', '.join(strange)} (it has {', '.join(known)})")
     for name, size in sizes.items():
         numbers = size if name == "widths" and isinstance(size, list | tuple) and size else [size]
-        if not all(
-            isinstance(number, Integral) and not isinstance(number, bool) and 0 <= number <= _MOST for number in numbers
-        ):
+        if not all(_is_a_size(number) for number in numbers):
             raise SettingsError(f"{name} must be a whole number from 0 to {_MOST:,}, found {size!r}")
 
 

@@ -335,11 +335,19 @@ class EvaluationSettings(Settings):
         )
 
     def with_threads(self, threads: int) -> EvaluationSettings:
-        """The same settings with the number of threads per fit made explicit."""
+        """The same settings with the number of threads per fit made explicit.
+
+        Args:
+            threads: at least 1.
+        """
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
 
     def with_initializer(self, initializer: str) -> EvaluationSettings:
-        """The same settings for networks whose weights all start in one way, whatever is set or searched."""
+        """The same settings for networks whose weights all start in one way, whatever is set or searched.
+
+        Args:
+            initializer: as `kpnn.nn.build_kpnn` knows it.
+        """
         recipes = tuple({**recipe, "initializer": initializer} for recipe in self.tuning.recipes)
         space = {name: searched for name, searched in self.tuning.search_space.items() if name != "initializer"}
         tuning = self.tuning.model_copy(update={"recipes": recipes, "search_space": space})
@@ -347,5 +355,9 @@ class EvaluationSettings(Settings):
         return self.model_copy(update={"tuning": tuning, "hyperparameters": hyperparameters})
 
     def with_gene_suffix(self, gene_suffix: str) -> EvaluationSettings:
-        """The same settings for networks whose input nodes are named gene + suffix."""
+        """The same settings for networks whose input nodes are named gene + suffix.
+
+        Args:
+            gene_suffix: what to remove from the name of an input node to get its gene.
+        """
         return self.model_copy(update={"network": self.network.model_copy(update={"gene_suffix": gene_suffix})})
