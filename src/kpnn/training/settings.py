@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, PositiveInt, Tag, ValidationError, field_validator, model_validator
 
 from kpnn.errors import near_names
 from kpnn.settings_base import Settings
@@ -256,7 +256,7 @@ class ExecutionSettings(Settings):
     """
 
     executor: Literal["sequential", "processes", "dask"] = "sequential"
-    n_workers: Literal[-1] | Annotated[int, Field(ge=1, le=10_000)] = -1
+    n_workers: Literal[-1] | PositiveInt = Field(-1, le=10_000)
     threads_per_fit: int | None = Field(None, ge=1, le=10_000)
     scheduler: str | None = Field(None, min_length=1)
 
