@@ -21,13 +21,13 @@ from kpnn.training.fitting import cross_entropies
 from kpnn.training.inner_folds import Split
 
 PENALTY_STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))
-"""Inverse penalties C that logistic regression is tuned over, the strongest penalty first."""
+"""Inverse penalties C that logistic regression is tuned over."""
 
 LEARNING_RATES = (0.03, 0.1, 0.3)
 """Learning rates that gradient boosting is tuned over."""
 
 
-_DENSE_FROM = 0.2
+_DENSE_FROM = 0.4
 """Share of stored entries above which products with a dense matrix are faster than with a sparse one."""
 
 
@@ -151,17 +151,13 @@ def _candidates(
 
 
 def _logistic_path(penalties: Sequence[float], X: Any, y: np.ndarray, seed: int) -> list[Any]:  # noqa: ARG001
-    """One regression for each inverse penalty, the strongest penalty first; each starts where the one before ended."""
+    """One regression for each inverse penalty."""
     # Centring would densify; the intercept takes its place.
     scaler = StandardScaler(with_mean=False).fit(X)
     scaled: Any = scaler.transform(X)
-    found: list[Any] = []
-    for inverse_penalty in penalties:
-        regression = LogisticRegression(C=inverse_penalty, solver="lbfgs", max_iter=2000, warm_start=True)
-        if found:
-            regression.coef_, regression.intercept_ = found[-1].coef_, found[-1].intercept_
-        found.append(regression.fit(scaled, y))
-    return [make_pipeline(scaler, regression) for regression in found]
+    # Each starts at 0: from the end of a stronger penalty's they stop as early as that one did, which is too early.
+    fitted = [LogisticRegression(C=c, solver="lbfgs", max_iter=2000).fit(scaled, y) for c in penalties]
+    return [make_pipeline(scaler, regression) for regression in fitted]
 
 
 def _boosting_path(learning_rates: Sequence[float], X: Any, y: np.ndarray, seed: int) -> list[Any]:
