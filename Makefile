@@ -13,7 +13,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 include src/kpnn/app/project/Makefile
 
-.PHONY: test lint docs dist setup setup-dev setup-docs
+.PHONY: test lint docs tutorials gallery walk dist setup setup-dev setup-docs
 
 demo init check run mlflow viz: setup
 
@@ -29,6 +29,15 @@ lint: setup-dev ## ruff, mypy and import-linter
 docs: setup-docs ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 	@echo "  Open site/index.html"
+
+tutorials: setup-dev ## execute the notebooks and write their pages in docs/tutorials/; CHECK=--check only compares
+	$(PROJECT_PYTHON) docs/generator/tutorials.py $(CHECK)
+
+gallery: setup-dev ## after `make demo`: take the pictures of docs/gallery.md
+	$(PROJECT_PYTHON) docs/generator/gallery.py
+
+walk: setup-dev ## type in every command of docs/get_started.md, in a project of its own
+	$(PROJECT_PYTHON) docs/generator/walk.py
 
 dist: setup-docs ## build wheel and sdist into dist/, and check them
 	rm -rf dist

@@ -63,7 +63,7 @@ def columns_of(found):
 
 
 @pytest.mark.parametrize("label", ["type", "text"])
-def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, label):
+def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, label, caplog):
     found = labelled(source, label=label, group_by="donor")
     table, expected = columns_of(found), pd.Series(TYPES, BARCODES)[TYPES != ""]
     assert list(table.columns) == ["B", "NK", "T"]
@@ -76,6 +76,7 @@ def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, l
         name: d for name, d in zip(BARCODES, DONORS, strict=True) if name in table.index
     }
     assert not labelled(source, label=label, one_of_k=False).one_of_k
+    assert "leave one_of_k at null for one softmax" in caplog.text
 
 
 def test_a_column_whose_name_holds_a_slash_is_one_column(tmp_path):
@@ -96,7 +97,7 @@ def test_two_classes_are_one_output_and_it_is_said_which_is_1(source, caplog):
     found = labelled(source, label="type", classes=["T", "B"])
     assert found.outputs == ["B"]
     assert not found.one_of_k
-    assert "B is 1 and T is 0; data_engineering.positive: T turns it round" in caplog.text
+    assert "B is 1 and T is 0; data_engineering.positive: T swaps them" in caplog.text
     assert "left out: NK (6)" in caplog.text
     assert labelled(source, label="type", classes=["B", "T"]).outputs == ["T"]
     assert labelled(source, label="type", classes=["B", "T"], positive="B").outputs == ["B"]
@@ -156,7 +157,7 @@ def test_a_name_that_is_not_there_is_told_with_near_ones(source, settings, messa
         (["T cell", "T  cell", "B"], "differ only by case or blanks"),
         (["", "nan", "NA"], "is blank in all 24 cells"),
         (["T"], "all 24 cells are of one class, T"),
-        ([f"{number / 7}" for number in range(N)], "24 values in 24 cells .* are no classes"),
+        ([f"{number / 7}" for number in range(N)], "24 values in 24 cells .* are not classes"),
     ],
 )
 def test_a_column_that_cannot_be_meant_is_refused_before_anything_else(values, message):
@@ -172,8 +173,8 @@ def test_a_column_that_cannot_be_meant_is_refused_before_anything_else(values, m
         ({"label": "x", "outputs": ["A"]}, "set one of them to null"),
         ({"label": "x", "rest": "other"}, "rest: other needs `classes`"),
         ({"label": "x", "positive": "A", "one_of_k": True}, "positive makes one output"),
-        ({"label": "x", "classes": ["A", "A"]}, "A stands more than once"),
-        ({"label": "x", "classes": {"P": ["A"], "Q": ["A"]}}, "A stands more than once"),
+        ({"label": "x", "classes": ["A", "A"]}, "A occurs more than once"),
+        ({"label": "x", "classes": {"P": ["A"], "Q": ["A"]}}, "A occurs more than once"),
         ({"label": "x", "classes": []}, "classes is empty"),
     ],
 )
@@ -204,7 +205,9 @@ def test_three_columns_of_which_each_cell_has_exactly_one_are_one_of_k(caplog):
     caplog.set_level(logging.INFO)
     assert settled(exclusive()).one_of_k
     assert "each cell is of exactly one of the classes T, B, M: one of k" in caplog.text
+    assert "may learn nothing" not in caplog.text
     assert not settled(exclusive(), one_of_k=False).one_of_k
+    assert "neurons that all of them share may learn nothing" in caplog.text
     two = exclusive()[["barcode", "T", "B"]].query("T + B == 1")
     assert not settled(two).one_of_k
     assert settled(two, one_of_k=True).one_of_k

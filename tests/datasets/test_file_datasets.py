@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anndata as ad
 import fsspec
+import h5py
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,6 +19,7 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import ParallelRunner
 from scipy.sparse import csr_matrix
 
+from kpnn.cells import Transform, match, open_expression
 from kpnn.datasets.base import FileDataset
 from kpnn.files import settled, written_whole
 from kpnn.pkn import Dag, Pkn
@@ -29,7 +31,9 @@ TEXT_TABLE = TABLE.astype(str)
 
 def some_cells() -> ad.AnnData:
     counts = csr_matrix(np.array([[1, 0, 2], [0, 3, 0]], dtype=np.float32))
-    return ad.AnnData(counts, pd.DataFrame(index=["AC", "GT"]), pd.DataFrame(index=["A", "B", "C"]))
+    # HDF5 takes a slash for a folder; what stands in its place in the file may be part of a name too.
+    obs = pd.DataFrame({"CD4+/CD25 T Reg": [0, 1], "50 %2F": [1, 0], "%25": [2, 3]}, index=["AC", "GT"])
+    return ad.AnnData(counts, obs, pd.DataFrame(index=["A", "B", "C"]))
 
 
 def same_table(found, saved):
@@ -41,8 +45,13 @@ def same_network(found, saved):
     assert (found.inputs, found.outputs) == (saved.inputs, saved.outputs)
 
 
-def same_cells(found, saved):
+def same_values(found, saved):
     same_table(found.to_df(), saved.to_df())
+
+
+def same_cells(found, saved):
+    same_values(found, saved)
+    same_table(found.obs, saved.obs)
 
 
 def same_cells_on_disk(found, saved):
@@ -70,7 +79,7 @@ KINDS = {  # type, file name, something to save, how to compare
     "cells on disk": ("cells.MatchedCellsDataset", "cells.h5ad", some_cells(), same_cells_on_disk),
     "pkn": ("networks.PknDataset", "p.parquet", Pkn.from_edges(EDGES), same_network),
     "dag": ("networks.DagDataset", "d.parquet", Dag.from_edges(EDGES, outputs=["OUT"]), same_network),
-    "expression": ("raw.ExpressionDataset", "c.h5", some_cells(), lambda a, b: same_cells(a.read(), b)),
+    "expression": ("raw.ExpressionDataset", "c.h5", some_cells(), lambda a, b: same_values(a.read(), b)),
     "labels": ("raw.ClassLabelsDataset", "l.csv", TEXT_TABLE, same_table),
     "edges": ("raw.EdgeListDataset", "e.csv", EDGES, lambda a, b: same_table(a[["parent", "child"]], b)),
 }
@@ -271,3 +280,32 @@ def test_the_parallel_runner_reads_and_writes_them(tmp_path):
     ParallelRunner(max_workers=2).run(steps, catalog)
     assert catalog["genes"].load()["genes"].tolist() == [3]
     assert catalog["edges"].load() == {"edges": 3}
+
+
+@pytest.mark.parametrize("kind", ["tables.TableDataset", "networks.DagDataset", "documents.JSONDataset"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1 and half of", b'{"a": ', b"\xff\xfe\x00"], ids=["no", "half", "open", "bytes"]
+)
+def test_a_file_that_is_damaged_is_one_message_that_names_it(tmp_path, kind, content):
+    path = tmp_path / ("a.json" if "JSON" in kind else "a.parquet")
+    path.write_bytes(content)
+    dataset = AbstractDataset.from_config("a", {"type": f"kpnn.datasets.{kind}", "filepath": str(path)})
+    with pytest.raises(DatasetError) as refused:
+        dataset.load()
+    assert str(refused.value).startswith(f"{path}: cannot be read; it is damaged, or something else (")
+    assert "run the pipeline that writes it first" in str(refused.value)
+
+
+def test_cells_that_pass_from_file_to_file_have_the_same_names_as_those_in_memory(tmp_path):
+    raw = some_cells()
+    raw.obs = pd.DataFrame(index=raw.obs_names)
+    raw.write_h5ad(tmp_path / "raw.h5ad")
+    labels = pd.DataFrame({"barcode": ["AC", "GT"], "A/B": [0, 1]})
+    for in_memory_cells in (None, 0):
+        handle = open_expression(tmp_path / "raw.h5ad")
+        found = match(handle, labels, ["A", "B", "C"], in_memory_cells=in_memory_cells)
+        kept = dataset("cells", str(tmp_path / "cells.h5ad"))
+        kept.save(found.to_anndata(Transform(), ["A", "B", "C"]))
+        assert kept.load().obs["A/B"].tolist() == [0, 1]
+        with h5py.File(tmp_path / "cells.h5ad") as file:
+            assert "A%2FB" in file["obs"]

@@ -11,10 +11,14 @@ import yaml
 from answer_figure import figure
 from called_figure import called_figure
 from formulas import with_formulas
+from gallery import FIGURES, MOST_BYTES
 from offline import problems_of
 from plain_text import escaped
 
 import kpnn
+
+TAKEN = {*FIGURES.values(), "mlflow_compare", "kedro_viz"}
+"""The gallery's pictures."""
 
 
 def pages(root: Path) -> list[Path]:
@@ -59,6 +63,13 @@ def test_every_page_has_a_place_in_the_sites_menu(root: Path) -> None:
 
     menu = listed(yaml.load((root / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"])
     assert {page.name for page in (root / "docs").glob("*.md")} <= menu
+
+
+def test_every_picture_of_the_gallery_is_shown_and_small(root: Path) -> None:
+    pictures = {path.name: path.stat().st_size for path in (root / "docs" / "assets" / "gallery").glob("*.png")}
+    page = (root / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert pictures.keys() == set(re.findall(r"assets/gallery/(\w+\.png)", page)) == {f"{name}.png" for name in TAKEN}
+    assert max(pictures.values()) <= MOST_BYTES
 
 
 def test_version_changelog_and_citation_are_of_one_release(root: Path) -> None:

@@ -65,7 +65,25 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Writes what is seen as PNG."""
-        path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
+        path.write_bytes(self.picture())
+
+    def picture(self, **options: Any) -> bytes:
+        """What is seen, as PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png", **options)["data"])
+
+    def picture_of(self, selector: str) -> bytes:
+        """An element, as PNG; the window must be high enough to hold it."""
+        edges = "(({left, top, width, height}) => [left + scrollX, top + scrollY, width, height])"
+        place = f"{edges}(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        box = None
+        while box != (box := self.evaluate(place)):  # what is drawn above it may still move it
+            time.sleep(1)
+        clip = dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"scale": 1}
+        return self.picture(clip=clip)
+
+    def resize(self, width: int, height: int) -> None:
+        """Makes the window as large as this, however large the screen is."""
+        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def _address(self) -> str | None:
         found = re.search(r"ws://\S+", Path(self._log.name).read_text())
@@ -78,7 +96,7 @@ class Browser:
             if found is not None:
                 return found
             time.sleep(0.2)
-        raise TimeoutError(f"{what} is not there after {seconds:.0f} s")
+        raise TimeoutError(f"{what} does not exist after {seconds:.0f} s")
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number = getattr(self, "_number", 0) + 1
@@ -108,13 +126,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: list[str], url: str, log_path: Path, **options: Any) -> Iterator[None]:
+def server(command: list[str], url: str, log_path: Path, seconds: float = 120, **options: Any) -> Iterator[None]:
     """Starts a server and all that it starts, waits until it answers, and ends them all."""
     environment = os.environ | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, **options)
         try:
-            wait_until_it_answers(url, process)
+            wait_until_it_answers(url, process, seconds)
             yield
         finally:
             # kedro-viz serves from a child that would outlive it.

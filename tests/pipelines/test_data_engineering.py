@@ -16,6 +16,7 @@ from in_process import OUTPUTS, Study
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import KpnnError
 from kpnn.pipelines import simulate
+from kpnn.pkn.assembly import with_new_roots
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +219,13 @@ BAD = {
         lambda demo: (demo / "Edgelist.csv").write_text("parent,child\nRECEPTOR,KIN\nKIN,FOO\n"),
         "Edgelist.csv: no leaf ends in '_gene'",
     ),
-    "a label that is no output": (
+    "a label that is not an output": (
         lambda demo: change_labels(demo, lambda table: table.rename(columns={"RECEPTOR": "OTHER"})),
-        "class label OTHER is no node of the network.*roots: RECEPTOR",
+        "class label OTHER is not a node of the network.*roots: RECEPTOR",
     ),
-    "a label that is no root": (
+    "a label that is not a root": (
         lambda demo: change_labels(demo, lambda table: table.rename(columns={"RECEPTOR": "KIN01"})),
-        "class label KIN01 is no root",
+        "class label KIN01 is not a root",
     ),
     "labels that are not 0 or 1": (
         lambda demo: change_labels(demo, lambda table: table.assign(RECEPTOR=7)),
@@ -321,7 +322,7 @@ def test_the_summary_says_what_was_read_of_the_network_and_how_much_of_the_data_
     assert f"{common:,} of the network's {len(genes):,} genes are measured" in caplog.text
     [read] = summary["network_files"]
     assert (read["read"], read["kept"]) == (len(edges), len(edges) - 1)
-    assert "1 that stand there already" in read["said"]
+    assert "1 repeated" in read["said"]
 
 
 def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):
@@ -349,4 +350,25 @@ def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):
     assert set(under.hidden) == {*alone["pkn"].hidden, "ALL"}
     assert [(row.parent, row.child) for row in under.edges.itertuples() if row.parent == "RECEPTOR"] == [
         ("RECEPTOR", "ALL")
+    ]
+
+
+def test_several_classes_take_the_place_of_a_networks_one_root_rather_than_share_its_one_number():
+    edges = pd.DataFrame(
+        [("ALL", "P1", 1, 2.0), ("ALL", "P2", -1, 3.0), ("P1", "A_gene", 0, 1.0), ("P2", "B_gene", 0, 1.0)],
+        columns=["parent", "child", "sign", "cost"],
+    )
+    several = with_new_roots(edges, ["x", "y"])
+    below = {(row.parent, row.child): (row.sign, row.cost) for row in several.itertuples()}
+    assert below == {
+        ("P1", "A_gene"): (0, 1.0),
+        ("P2", "B_gene"): (0, 1.0),
+        **{(output, "P1"): (1, 2.0) for output in "xy"},
+        **{(output, "P2"): (-1, 3.0) for output in "xy"},
+    }
+    one = with_new_roots(edges, ["x"])
+    assert [(row.parent, row.child) for row in one.itertuples()][4:] == [("x", "ALL")]
+    two_roots = with_new_roots(edges[edges["parent"] != "ALL"], ["x", "y"])
+    assert [(row.parent, row.child) for row in two_roots.itertuples()][2:] == [
+        (output, root) for output in "xy" for root in ("P1", "P2")
     ]

@@ -21,6 +21,7 @@ from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
 from kpnn.app.messages import as_messages
 from kpnn.app.status import status
+from kpnn.compiling import compile_beside
 from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
@@ -35,6 +36,8 @@ def _run(**options: Any) -> Any:
     with as_messages():
         _check_environment(options)
         _check_names(options)
+        if any(_trains(pipelines[name]) for name in _pipelines_of(options)):
+            compile_beside()
         begun = time.time()
         with terminable():
             result = kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
@@ -62,13 +65,17 @@ def _pipelines_of(options: dict[str, Any]) -> list[str]:
     return list(options["pipelines"] or ["__default__"])
 
 
+def _trains(pipeline: Pipeline) -> bool:
+    return any(node.name.endswith("cross_validate") for node in pipeline.nodes)
+
+
 def _check_environment(options: dict[str, Any]) -> None:
-    """Raises SettingsError where the environment, or all configuration, is not there."""
+    """Raises SettingsError where the environment, or all configuration, does not exist."""
     source = Path(options["conf_source"] or settings.CONF_SOURCE)
     if options["conf_source"] and not source.is_dir():
         return  # an archive, or on a server: Kedro looks into it
     if not source.is_dir():
-        raise SettingsError(f"no configuration: {source.absolute()} is not there; run this in a project of kpnn")
+        raise SettingsError(f"no configuration: {source.absolute()} does not exist; run this in a project of kpnn")
     asked = options["env"] or os.environ.get("KEDRO_ENV") or ""
     known = sorted(path.name for path in source.iterdir() if path.is_dir())
     for name in (part.strip() for part in asked.split(",") if part.strip()):
@@ -77,7 +84,7 @@ def _check_environment(options: dict[str, Any]) -> None:
 
 
 def _check_names(options: dict[str, Any]) -> None:
-    """Raises SettingsError where pipelines, nodes or data sets are asked for that are not there; all are named."""
+    """Raises SettingsError where pipelines, nodes or data sets are asked for that are missing; all are named."""
     asked_pipelines = _pipelines_of(options)
     problems = _unknown("--pipeline", asked_pipelines, pipelines)
     if not problems:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kpnn.addresses import first_line, without_credentials
+from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.errors import KpnnError
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pkn.selection.solvers.by_name import find_solver
@@ -57,7 +58,7 @@ def problems(plan: Plan) -> list[str]:
     Args:
         plan: what the run is about to do.
     """
-    found = [*_folders(plan.writes), *_disk(plan), *_memory(plan)]
+    found = [*_folders(plan.writes), *_disk(plan), *_memory(plan), *_raw_files(plan.raw.values())]
     if plan.trains:
         found += _keras()
     if plan.selects:
@@ -117,7 +118,7 @@ def _memory(plan: Plan) -> list[str]:
     advice = "free some, or raise the limit"
     if needed > 2 * _LEAST_MEMORY:
         advice = f"read cells from disk instead: data_engineering.in_memory_cells={cells // 4}"
-    return [f"memory: the study needs about {_size(needed)}, and {_size(available)} are to be had; {advice}"]
+    return [f"memory: the study needs about {_size(needed)}, and {_size(available)} are available; {advice}"]
 
 
 def available_memory() -> int | None:
@@ -138,6 +139,12 @@ def _cached(stat: Path) -> int:
     if not stat.is_file():
         return 0
     return sum(int(line.split()[1]) for line in stat.read_text().splitlines() if line.startswith("inactive_file "))
+
+
+def _raw_files(paths: Iterable[Path]) -> list[str]:
+    """Files from elsewhere that end or block whatever process reads them."""
+    hdf5 = [path for path in paths if path.suffix in (".h5", ".h5ad", ".hdf5") and path.is_file()]
+    return [damage for path in hdf5 if (damage := damage_of(path)) is not None]
 
 
 def _keras() -> list[str]:
@@ -172,7 +179,7 @@ def _storage(url: str) -> list[str]:
     try:
         backend, database = make_url(url).get_backend_name(), make_url(url).database
     except ArgumentError:
-        return ["tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"]
+        return ["tuning.storage is not a database URL; give one such as sqlite:///data/06_models/demo/optuna.db"]
     if backend == "sqlite":  # made when the first search begins
         return _folders([Path(database)]) if database and database != ":memory:" else []
     from kpnn.training.trial_storage import open_storage

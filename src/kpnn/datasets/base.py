@@ -15,6 +15,8 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 
+from kpnn.addresses import first_line
+from kpnn.errors import KpnnError
 from kpnn.files import settled, written_whole
 
 _In = TypeVar("_In")
@@ -31,7 +33,7 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
     A subclass says how to `_read` and `_write` one local path.
 
     Attributes:
-        optional: loading gives None where there is nothing, for pipelines that tell of what is there.
+        optional: loading gives None where there is nothing, for pipelines that report whatever exists.
     """
 
     _if_missing: ClassVar[str] = "run the pipeline that writes it first, or the whole study with `kedro run`"
@@ -70,7 +72,7 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
 
     @abstractmethod
     def _write(self, path: Path, data: _In) -> None:
-        """Writes the file or folder, which is not there yet."""
+        """Writes the file or folder, which does not exist yet."""
 
     def load(self) -> _Out:
         """Reads what was saved; None where there is nothing and that is allowed."""
@@ -79,7 +81,15 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
                 return None  # type: ignore[return-value] # stated by `optional`
             raise self._error(f"{self._address}: no such file; {self._if_missing}")
         with self._local(self._place(self._get_load_path())) as path:
-            return self._read(path)
+            try:
+                return self._read(path)
+            except (KpnnError, DatasetError, MemoryError):
+                raise
+            except Exception as error:  # of whatever library reads such files
+                raise self._error(
+                    f"{self._address}: cannot be read; it is damaged, or something else ({first_line(error)}): "
+                    f"{self._if_missing}"
+                ) from error
 
     def save(self, data: _In) -> None:
         """Writes beside what is there, and puts it in its place when it is whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from kpnn.datasets.base import FileDataset
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from kpnn.cells.matched import PendingCells
 
 
 class AnnDataDataset(FileDataset[Any, Any]):
@@ -47,7 +50,11 @@ class AnnDataDataset(FileDataset[Any, Any]):
 
 
 class MatchedCellsDataset(FileDataset[Any, Any]):
-    """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk."""
+    """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk.
+
+    HDF5 takes a slash for a folder. In the file the column of a class such as `CD4+/CD25 T Reg` is called
+    `CD4+%2FCD25 T Reg`; what is loaded has the name that was saved.
+    """
 
     _if_missing = "`kedro run --pipeline data_engineering` writes it"
     _read_later = True
@@ -68,7 +75,27 @@ class MatchedCellsDataset(FileDataset[Any, Any]):
 
         with h5py.File(path) as file:
             entries = len(file["X/data"]) if "X/data" in file else 0
-        return read_h5ad(path, backed="r" if entries > self._stream_above_entries else None)
+        adata = read_h5ad(path, backed="r" if entries > self._stream_above_entries else None)
+        adata.obs.columns = [_with_slashes(name) for name in adata.obs.columns]
+        return adata
 
-    def _write(self, path: Path, data: AnnData) -> None:
-        data.write_h5ad(path)
+    def _write(self, path: Path, data: AnnData | PendingCells) -> None:
+        from kpnn.cells.matched import PendingCells
+
+        named, in_file = data.obs, data.obs.rename(columns=_without_slashes)
+        if isinstance(data, PendingCells):
+            replace(data, obs=in_file).write_h5ad(path)
+            return
+        data.obs = in_file  # a copy would hold the cells twice
+        try:
+            data.write_h5ad(path)
+        finally:
+            data.obs = named
+
+
+def _without_slashes(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F") if "/" in name or "%2" in name else name
+
+
+def _with_slashes(name: str) -> str:
+    return name.replace("%2F", "/").replace("%25", "%")

@@ -22,11 +22,11 @@ class InterpretationSettings(Settings):
         top: how many nodes make the top.
     """
 
-    control_inputs: int = Field(1, ge=0)
-    permuted_labels: int = Field(1, ge=0)
-    replicates: int = Field(0, ge=0)
-    seeds: int = Field(4, ge=0)
-    alternative_dags: int = Field(8, ge=0)
+    control_inputs: int = Field(1, ge=0, le=10_000)
+    permuted_labels: int = Field(1, ge=0, le=10_000)
+    replicates: int = Field(0, ge=0, le=10_000)
+    seeds: int = Field(4, ge=0, le=10_000)
+    alternative_dags: int = Field(8, ge=0, le=10_000)
     rewired_full: int = Field(0, ge=0, le=10_000)
     seed: int = Field(42, ge=0)
     top: int = Field(10, ge=1)

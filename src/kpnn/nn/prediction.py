@@ -38,6 +38,16 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> cells = pd.DataFrame({"ACTB": [9.0, 8.0], "CD69": [0.0, 2.5]}, index=["cell1", "cell2"])
+        >>> predict(model, cells).shape  # genes of no input are not looked at
+        (2, 1)
     """
     if is_ensemble(model):
         table, missing = _ensemble_probabilities(model, cells, missing_genes)
@@ -72,7 +82,7 @@ def node_activations(
         Activations, cells x nodes. Under a softmax an output's activation is its logit.
 
     Raises:
-        ModelError: as `predict`, a node is no neuron of the model, or the model is an ensemble.
+        ModelError: as `predict`, a node is not a neuron of the model, or the model is an ensemble.
     """
     wanted = sparse_dag(model).dag.neurons if nodes is None else nodes
     return _values(model, cells, wanted, missing_genes)[0]
@@ -124,7 +134,7 @@ def _values(
     neurons = pd.Index(sparse_dag(model).dag.neurons).get_indexer(columns)
     stray = [name for name, place in zip(columns, neurons, strict=True) if place < 0]
     if stray:
-        raise ModelError(f"{some_names(stray)} is no neuron of this model")
+        raise ModelError(f"{some_names(stray)} is not a neuron of this model")
     rows, names, missing = as_rows(model, cells, missing_genes)
     network = CompiledModel.of(model).predictor
     values = np.zeros((len(names), len(columns)), dtype=network.state.kernel.dtype)

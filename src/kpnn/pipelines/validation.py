@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from kpnn.addresses import without_credentials
 from kpnn.errors import SettingsError, near_names
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_LONGEST = 100  # characters of a value in a message
 
 
 def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, where: str) -> Model:
@@ -19,7 +22,7 @@ def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, 
 
     Args:
         model: the settings' class.
-        parameters: what the YAML files and `--params` say of the group; None: nothing.
+        parameters: what the YAML files and `--params` say about the group; None: nothing.
         where: the group's name, for errors.
 
     Raises:
@@ -44,12 +47,18 @@ def _words(problem: ErrorDetails, model: type[BaseModel]) -> str:
         name, beside = str(problem["loc"][-1]), _names_beside(problem, model)
         return "no such parameter" + (f"; {near_names(name, beside)}" if beside else "")
     if problem["type"] == "model_type":
-        return f"must be a group of parameters, found {problem['input']!r}"
-    return f"{problem['msg']} (found {problem['input']!r})"
+        return f"must be a group of parameters, found {_shown(problem['input'])}"
+    message = problem["msg"]
+    return message if isinstance(problem["input"], Mapping) else f"{message} (found {_shown(problem['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = without_credentials(repr(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _names_beside(problem: ErrorDetails, model: type[BaseModel]) -> list[str]:
-    """The parameters that there are where an unknown one was found; none where that is below a choice of kinds."""
+    """The known parameters beside an unknown one; none where that is below a choice of kinds."""
     for part in problem["loc"][:-1]:
         field = model.model_fields.get(str(part))
         if field is None or not isclass(field.annotation) or not issubclass(field.annotation, BaseModel):

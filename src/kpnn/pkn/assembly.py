@@ -85,10 +85,14 @@ def with_genes_named(edges: pd.DataFrame, suffix: str) -> pd.DataFrame:
 
 
 def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str = "edges") -> pd.DataFrame:
-    """Makes a root for each output that is no node of the network: the parent of all of the network's own roots.
+    """Makes a root for each output that is not a node of the network: the parent of all of the network's own roots.
+
+    Where several are made and the network has one root, they take its place: below it, each would be computed from the
+    same one number, which cannot tell classes apart.
 
     Args:
-        edges: columns `parent`, `child`, optionally `sign` and `cost`; new edges have an unknown sign and cost 1.
+        edges: columns `parent`, `child`, optionally `sign` and `cost`; new edges have an unknown sign and cost 1, or
+            those of the root's own.
         outputs: nodes that predict the classes.
         source: what to call the edges in errors.
 
@@ -102,12 +106,19 @@ def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str =
     roots = sorted({*edges["parent"]} - {*edges["child"]} - {*outputs})
     if not roots:
         raise PknError(f"{source}: there is no root to put {some_names(absent)} above: every node has a parent")
-    _log.info("%s: %s made as a root above %s", source, some_names(absent), some_names(roots))
-    more = pd.DataFrame([(output, root) for output in absent for root in roots], columns=["parent", "child"])
-    for column, value in (("sign", 0), ("cost", 1.0)):
-        if column in edges:
-            more[column] = value
-    grown = pd.concat([edges, more], ignore_index=True)
+    if len(roots) == 1 and len(absent) > 1:
+        of_root = edges["parent"] == roots[0]
+        more = pd.concat([edges[of_root].assign(parent=output) for output in absent], ignore_index=True)
+        below = edges[~of_root]
+        _log.info("%s: %s made as roots in the place of %s", source, some_names(absent), roots[0])
+    else:
+        more = pd.DataFrame([(output, root) for output in absent for root in roots], columns=["parent", "child"])
+        for column, value in (("sign", 0), ("cost", 1.0)):
+            if column in edges:
+                more[column] = value
+        below = edges
+        _log.info("%s: %s made as a root above %s", source, some_names(absent), some_names(roots))
+    grown = pd.concat([below, more], ignore_index=True)
     grown.attrs = dict(edges.attrs)
     return grown
 

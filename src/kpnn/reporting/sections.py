@@ -50,7 +50,7 @@ def comparison_section(study: Study, comparison: pd.DataFrame, test: Comparison 
             "comparison",
             "Scores by arm: mean and standard deviation over folds, and the 95 % interval of the mean over cells and "
             "training."
-            + (" Of several outputs it is the mean; each by itself stands below." if len(of_all) < len(shown) else ""),
+            + (" Of several outputs it is the mean; each output is listed below." if len(of_all) < len(shown) else ""),
             len(of_all),
         ),
         *table_of(
@@ -167,6 +167,7 @@ def record_section(study: Study) -> Blocks:
     rows = [{"what": name, "value": str(value)} for name, value in study.versions.items()]
     for source, digest in (study.data_summary.get("files") or {}).items():
         rows.append({"what": f"SHA-256 of {source}", "value": digest or "ships with a package"})
+    rows += [{"what": f"SHA-256 of {name}", "value": digest} for name, digest in study.made_from.items()]
     for name, dag in (("full", study.full_dag), ("pruned", study.pruned_dag)):
         if dag is not None:
             rows.append({"what": f"fingerprint of the {name} DAG", "value": dag.fingerprint})

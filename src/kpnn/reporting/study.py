@@ -1,4 +1,4 @@
-"""What a report is made from: the arms' tables, their networks, and what is known of their nodes."""
+"""What a report is made from: the arms' tables, their networks, and what is known about their nodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ArmTables:
         learning_curves: `repeat`, `fold`, `epoch`, `loss`, `val_loss`.
         trials: `repeat`, `fold`, `trial`, `state`, `value` and the searched hyperparameters; empty if untuned.
         dag: the arm's network, where it is known.
-        members: what each member of a fold's ensemble says of the same cells, where it is known: as `predictions`,
+        members: what each member of a fold's ensemble says about the same cells, where it is known: as `predictions`,
             without `label` and with `member`.
     """
 
@@ -53,13 +53,22 @@ class ArmTables:
         return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
     def size(self, name: str) -> int | None:
-        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
+        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one.
+
+        Args:
+            name: which of the three.
+        """
         if name not in self.fold_metrics or not len(self.fold_metrics):
             return None
         return int(self.fold_metrics[name].iloc[0])
 
     def cells_of(self, repeat: int, fold: int) -> frozenset[str]:
-        """Barcodes that a fold held out."""
+        """Barcodes that a fold held out.
+
+        Args:
+            repeat: number of the repeat, from 0.
+            fold: number of the fold, from 0.
+        """
         rows = (self.predictions["repeat"] == repeat) & (self.predictions["fold"] == fold)
         return frozenset(self.predictions.loc[rows, "barcode"])
 
@@ -113,13 +122,17 @@ class Interpretation:
         return list(dict.fromkeys(self.nodes["output"]))
 
     def of_output(self, output: str) -> pd.DataFrame:
-        """The nodes' table for one output."""
+        """The nodes' table for one output.
+
+        Args:
+            output: its name.
+        """
         return self.nodes[self.nodes["output"] == output]
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What is known of a study; what is missing from it is said in words.
+    """What is known about a study; what is missing from it is said in words.
 
     Attributes:
         arms: results by arm; `full` first.
@@ -134,10 +147,11 @@ class Study:
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
-        missing: what is not there, in sentences.
+        made_from: SHA-256 of the results that the answer rests on, from the cells to the models, by dataset.
+        missing: what does not exist, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
-        columns: what else is known of each cell, the groups among it, as text, index the barcodes.
-        coordinates: where each cell stands, two columns named for the axes, index the barcodes; empty if not known.
+        columns: what else is known about each cell, the groups among it, as text, index the barcodes.
+        coordinates: place of each cell, two columns named for the axes, index the barcodes; empty if not known.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -151,6 +165,7 @@ class Study:
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -161,9 +176,17 @@ class Study:
         return self
 
     def arm(self, name: str) -> ArmTables | None:
-        """The arm of that name, or None where it is not there."""
+        """The arm of that name, or None where it does not exist.
+
+        Args:
+            name: `full`, `pruned` or a control.
+        """
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def interpretation(self, name: str) -> Interpretation | None:
-        """What is known of the nodes of an arm, or None."""
+        """What is known about the nodes of an arm, or None.
+
+        Args:
+            name: the arm.
+        """
         return next((found for found in self.interpretations if found.arm == name), None)

@@ -24,7 +24,7 @@ class LabelledCells:
     """Cells with their classes.
 
     Attributes:
-        store: transformed expression, shape (n_cells, n_genes), in memory or on disk; a matrix given in its place is
+        store: transformed expression, shape (n_cells, n_genes), in memory or on disk; a matrix given instead is
             taken as float32 CSR in memory.
         labels: 0/1, shape (n_cells, n_outputs), float32.
         barcodes: names of the rows, shape (n_cells,).
@@ -120,6 +120,9 @@ class LabelledCells:
     def columns_of(self, inputs: Sequence[str]) -> np.ndarray:
         """Positions of a DAG's inputs among the genes, shape (n_inputs,).
 
+        Args:
+            inputs: names of input nodes.
+
         Raises:
             CellsError: an input is not among the genes.
         """
@@ -131,6 +134,9 @@ class LabelledCells:
 
     def restricted_to(self, inputs: Sequence[str]) -> LabelledCells:
         """The same cells with the genes of a DAG's inputs, in their order.
+
+        Args:
+            inputs: names of input nodes.
 
         Raises:
             CellsError: an input is not among the genes.
@@ -181,6 +187,9 @@ class LabelledCells:
     def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
         """Positions of barcodes among the cells, ascending, shape (n,).
 
+        Args:
+            barcodes: names of cells, n of them.
+
         Raises:
             CellsError: a barcode is not among the cells.
         """
@@ -188,7 +197,7 @@ class LabelledCells:
         missing = [name for name, position in zip(barcodes, positions, strict=True) if position < 0]
         if missing:
             raise CellsError(
-                f"the folds name cells that are not there: {some_names(missing)}; run data_engineering again"
+                f"the folds name cells that the matched cells lack: {some_names(missing)}; run data_engineering again"
             )
         return np.sort(positions)
 

@@ -131,7 +131,7 @@ def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Seque
 def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str], pd.Index]:
     """The reverse of `predictions_table`: labels, probabilities (n_cells, n_outputs), outputs and barcodes.
 
-    A cell that was held out in several repeats stands with the mean of its probabilities.
+    A cell that was held out in several repeats gets the mean of its probabilities.
     """
     outputs = list(dict.fromkeys(predictions["output"]))
     mean = predictions.groupby(["barcode", "output"], sort=True)[["label", "probability"]].mean().unstack("output")
@@ -222,11 +222,20 @@ class FoldStore:
     root: Path
 
     def of_arm(self, arm: str) -> FoldStore:
-        """A store of its own for one of several arms kept here."""
+        """A store of its own for one of several arms kept here.
+
+        Args:
+            arm: its name, which becomes that of a folder.
+        """
         return FoldStore(self.root / arm)
 
     def model_path(self, repeat: int, fold: int) -> Path:
-        """Where a fold's `.keras` file lies."""
+        """Where a fold's `.keras` file lies.
+
+        Args:
+            repeat: number of the repeat, from 0.
+            fold: number of the fold, from 0.
+        """
         return self.root / fold_name(repeat, fold) / "model.keras"
 
     def save(self, result: FoldResult, fingerprint: str) -> None:
@@ -272,7 +281,11 @@ class FoldStore:
         )
 
     def forget_others(self, kept: Sequence[str]) -> None:
-        """Removes folds that are not part of the present cross-validation, such as those of more splits."""
+        """Removes folds that are not part of the present cross-validation, such as those of more splits.
+
+        Args:
+            kept: names of the folds that are part of it, as `fold_name` gives them.
+        """
         for name in kept:
             settled(self.root / name)
         if self.root.is_dir():

@@ -112,7 +112,7 @@ def make_knowledge(
 
     Raises:
         PknError: no receptor of an output is known; near names are in the message.
-        SettingsError: receptors are named for an output that there is not.
+        SettingsError: receptors are named for an output that does not exist.
     """
     parameters: dict[str, Any] = {}
     notes: list[str] = []
@@ -157,16 +157,18 @@ def _output_nodes(labels: ClassLabels, network: pd.DataFrame) -> tuple[dict[str,
     roots = roots_of(network)
     if len(node_of) == 1 and len(roots) == 1:
         return {"output_nodes": {absent[0]: roots[0]}}, [f"class {absent[0]}: the network's one root, {roots[0]}"]
-    above = f"above the one root, {roots[0]}" if len(roots) == 1 else f"above all {len(roots):,} roots"
-    examples = f" ({some_names(roots, 3)})" if len(roots) > 1 else ""
+    if len(roots) == 1 and len(absent) > 1:
+        where = f"in the place of the network's one root, {roots[0]}"
+    elif len(roots) == 1:
+        where = f"above the one root, {roots[0]}"
+    else:
+        where = f"above all {len(roots):,} roots ({some_names(roots, 3)})"
     told.append(
-        f"class {absent[0]}: no node has that name, so a root is made {above}{examples}"
+        f"class {absent[0]}: no node has that name, so a root is made {where}"
         if len(absent) == 1
         else f"{len(absent)} classes ({some_names(absent, 3)}): no nodes have these names, so a root is made for each "
-        f"{above}{examples}"
+        f"{where}"
     )
-    if len(roots) == 1 and len(node_of) > 1:
-        told.append(f"all classes are computed from {roots[0]}: give each class a root of its own if you can")
     return {"new_roots": True}, told
 
 

@@ -96,11 +96,11 @@ def plan_study(name: str, files: Files, asked: Asked) -> StudyPlan:
 
     Args:
         name: of the study.
-        files: what there is.
-        asked: what the user says of the labels.
+        files: the user's files.
+        asked: what the user says about the labels.
 
     Raises:
-        KpnnError: a file, a column, a value or a receptor is not there or cannot be used.
+        KpnnError: a file, a column, a value or a receptor does not exist or cannot be used.
     """
     entries = read_files(files.network)
     handle = open_cells(files.cells, dict(files.options))
@@ -144,7 +144,7 @@ def _globals(plan: StudyPlan) -> Iterator[str]:
 
 def _catalog(plan: StudyPlan, project: Path) -> Iterator[str]:
     yield f"# What `kpnn init` found in your files; `kpnn check {plan.name}` says what a run makes of them."
-    yield "# Options of every entry: docs/data.md; all other entries are those of conf/base/catalog.yml."
+    yield "# Options of every entry: `pydoc kpnn.datasets.raw`; all other entries are those of conf/base/catalog.yml."
     yield ""
     yield from _remark(f"{plan.cells.handle.n_cells:,} cells")
     for note in (*plan.matrices, plan.gene_names):

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError, some_names
-from kpnn.files import sha256_of
+from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
 from kpnn.reporting.versions import versions
@@ -80,6 +80,12 @@ def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> 
         path = arm.store.root / model["file"]
         if sha256_of(path) != model["sha256"]:
             raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
+        damage = broken_seal(path.parent)
+        if damage is not None:
+            raise ModelError(
+                f"{path.parent} is not what {name} of `{settings.arm}` left ({damage}): run `kedro run --pipeline "
+                "modelling`, which trains this fold again and keeps the others"
+            )
         paths.append(path)
     return paths
 
@@ -121,13 +127,13 @@ def predict_new_cells(
 def annotate_new_cells(
     probabilities: pd.DataFrame, activations: pd.DataFrame, summary: dict[str, Any], folds: pd.DataFrame
 ) -> AnnData:
-    """Puts what the networks say of new cells into an AnnData; cells of the study itself are marked, with a warning."""
+    """Puts the predictions for new cells into an AnnData; cells of the study itself are marked, with a warning."""
     wide = out_of_fold_probabilities(probabilities)
     known = wide.index.isin(folds["barcode"].unique())
     if known.any():
         logger.warning(
-            "%s of %s new cells bear names of cells that the networks were trained on (%s): what is predicted of them "
-            "is no test of anything; their out-of-fold predictions are in cells_with_results",
+            "%s of %s new cells bear names of cells that the networks were trained on (%s): predictions for "
+            "these test nothing; their out-of-fold predictions are in cells_with_results",
             f"{known.sum():,}",
             f"{len(known):,}",
             some_names(wide.index[known], 3),

@@ -1,4 +1,4 @@
-"""Settings of DAG selection: what the DAG must satisfy, and how it is searched for. All defaults stand here."""
+"""Settings of DAG selection: what the DAG must satisfy, and how it is searched for. All defaults are here."""
 
 from __future__ import annotations
 
@@ -82,11 +82,18 @@ class SelectionRules(Settings):
     reach: Annotated[Reach, _one_of(Reach)] = "every"
 
     def demands_every_output(self, pkn: Pkn) -> bool:
-        """Whether an input may have to reach more than one output."""
+        """Whether an input may have to reach more than one output.
+
+        Args:
+            pkn: the PKN that a DAG is selected from.
+        """
         return self.reach == "every" and len(pkn.outputs) > 1
 
     def check(self, pkn: Pkn) -> None:
         """Checks the rules against a PKN and each other.
+
+        Args:
+            pkn: the PKN that a DAG is selected from.
 
         Raises:
             SelectionError: a node or edge is unknown, an output or input is listed as a hidden node, or
