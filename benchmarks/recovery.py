@@ -220,6 +220,29 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def of_docs(results: pd.DataFrame) -> pd.DataFrame:
+    """The table of docs/interpretation.md: a row per condition, shares as percent, studies as numbers."""
+    rows, order = [], [name for name in CONDITIONS if name in set(results["condition"])]
+    for condition in order:
+        part = results[results["condition"] == condition]
+        n_studies, whole = len(part), part.assign(called=part["called"].astype(float))
+        row = {"condition": condition, "planted called": _percent(whole["called"].mean())}
+        for name in ("z", "weight", "contribution", "enrichment"):
+            row[f"first by `{name}`"] = _percent(part[f"first by {name}"].astype(float).mean())
+        row["with a false call"] = f"{(part['false_calls'] > 0).sum()} of {n_studies}"
+        sharing = f"{(part['sharing_calls'] > 0).sum()} of {n_studies}"
+        row["with a call that shares planted genes"] = "–" if part["called"].isna().all() else sharing
+        for level in (5, 1):
+            share = np.average(part[f"p_below_{level}_percent"], weights=part["unpredictive"])
+            row[f"p < 0.0{level}"] = f"{100 * share:.1f} %"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _percent(share: float) -> str:
+    return "–" if share != share else f"{100 * share:.0f} %"
+
+
 def show(table: pd.DataFrame) -> None:
     """Prints a table as Markdown."""
     columns = list(table)
@@ -246,7 +269,11 @@ def main() -> None:
         choices=list(KNOWN),
         help="the known nodes of one study in two runs of other seeds: kang (real cells) or demo",
     )
+    parser.add_argument("--show", type=Path, help="print the documentation's table of figures that --json wrote")
     given = parser.parse_args()
+    if given.show:
+        show(of_docs(pd.DataFrame(json.loads(given.show.read_text(encoding="utf-8"))["studies"])))
+        return
     seeds = range(given.first_seed, given.first_seed + given.studies)
     sizes = Sizes(given.cells, given.folds, given.members, given.full_size, given.replicates)
     if given.known:

@@ -133,6 +133,9 @@ def test_networks_are_counted_as_they_are_trained():
     assert work.of_controls == 3 * 5 * 3  # logistic regression is none
     assert work.of_weights == 2 * (5 * 1 + 2) + 4  # further starts and other DAGs on the first fold's cells
     assert work.networks == work.of_arms + work.of_controls + work.of_weights
+    asked = SMALL | {"interpretation": {**SMALL["interpretation"], "replicates": 7, "rewired_full": 2}}
+    more = estimate_work(all_settings(asked), n_cells=100, n_edges=50, n_folds=5)
+    assert more.of_weights == work.of_weights + 2 * 5 * 7 + 2 * 5 * 3  # both arms; folds and networks of `full`
     larger = estimate_work(all_settings(SMALL), n_cells=10_000, n_edges=50_000, n_folds=5)
     assert larger.seconds > 10 * work.seconds
 

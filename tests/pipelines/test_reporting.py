@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,12 @@ from kpnn.cells import Transform
 from kpnn.datasets.tables import TableDataset
 from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.annotating import annotate_cells
 from kpnn.pipelines.reporting.nodes import gather_arm, gather_controls, gather_networks, gather_study, write_report
+from kpnn.pipelines.reporting.rewiring import rewire_full
 from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import Dag, Pkn
@@ -88,6 +91,28 @@ def test_nodes_are_set_beside_the_controls_on_rewired_pkns_that_were_trained(stu
     nodes = weigh(study, rivals=rivals, control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)[0]
     np.testing.assert_allclose(nodes["rewired_z"], nodes["z"])
     assert load_rivals(trained, table, FoldStore(tmp_path), None).rewired == []
+
+
+def test_nodes_of_the_full_arm_are_set_beside_full_dags_of_rewired_pkns_where_that_is_asked_for(study):
+    dag, cells, folds, store, models = study
+    pkn = Pkn(dag.edges, dag.inputs, dag.outputs)
+    evaluation = Evaluation(cells, folds, EvaluationSettings(fit={"max_epochs": 20, "ensemble": 2}), None)
+    trained = load_networks(dag, evaluation, store, models)
+    settings = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
+    assert rewire_full(trained, pkn, settings, DataEngineeringSettings()).rewired == ()
+    settings = settings.model_copy(update={"rewired_full": 2})
+    rivals = rewire_full(trained, pkn, settings, DataEngineeringSettings())
+    assert len(rivals.rewired) == 2 and rivals.notes == []
+    for of_pkn in rivals.rewired:
+        (other,) = {one.dag.fingerprint: one.dag for one in of_pkn}.values()
+        assert other.fingerprint != dag.fingerprint
+        assert other.edges.groupby("parent").size().to_dict() == dag.edges.groupby("parent").size().to_dict()
+        for one, own in zip(of_pkn, trained.folds, strict=True):
+            assert (one.held_out == own.held_out).all() and len(one.members) == len(own.members)
+    nodes = weigh_nodes(trained, settings, rivals)[0]
+    assert (nodes["n_rewired"] == 2).all() and nodes["beyond_rewired"].notna().all()
+    chosen = replace(trained, dag=rivals.rewired[0][0].dag)
+    assert "top_genes" in rewire_full(chosen, pkn, settings, DataEngineeringSettings()).notes[0]
 
 
 def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):

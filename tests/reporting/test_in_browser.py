@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fabricated import make_study
 from matplotlib.image import imread
@@ -38,6 +39,9 @@ def browse(folder: Path, *options: str) -> str:
 @pytest.fixture(scope="module")
 def report_file(tmp_path_factory):
     study = make_study(n_hidden=300, n_genes=3000)
+    place = np.random.default_rng(0).normal(size=(200, 2))
+    names = [f"cell{number}" for number in range(200)]
+    study = replace(study, coordinates=pd.DataFrame(place, names, ["umap 1", "umap 2"]))
     page = write_report(study).page
     # What goes wrong in the page is written into it, where the test can read it.
     spy = "<script>window.onerror = (m) => { document.documentElement.dataset.error = m; };</script>"

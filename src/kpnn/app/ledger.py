@@ -27,6 +27,7 @@ _NOT_DECISIVE: dict[str, set[str]] = {
 _ALL_THAT_COUNTS = {
     ("find_alternatives", "controls"): {"alternative"},
     ("find_alternatives", "interpretation"): {"alternative_dags"},
+    ("rewire_full", "data_engineering"): {"full_dag"},
     ("find_rivals", "controls"): {"alternative", "rewired", "size_curve", "seed"},
 }
 """Of a node that takes a group for a few of its settings: which."""

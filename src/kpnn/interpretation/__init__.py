@@ -1,6 +1,7 @@
 """What a trained network's nodes, edges and genes contribute, how sure that is, and how stable."""
 
 from kpnn.interpretation.arm import ArmWeights, weigh_arm
+from kpnn.interpretation.rewired import train_rewired
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.significance import ActivityTest, HeldOutEvidence, activity_test
 from kpnn.interpretation.stability import Agreement, agreement
@@ -24,5 +25,6 @@ __all__ = [
     "summarise_nodes",
     "summarise_runs",
     "summarise_stability",
+    "train_rewired",
     "weigh_arm",
 ]

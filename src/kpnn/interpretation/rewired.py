@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,13 @@ from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, activity_test, together
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import gradient_weights
+from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
+from kpnn.training.refitting import Refit, refit
+from kpnn.training.settings import EvaluationSettings
+
+if TYPE_CHECKING:
+    import keras
 
 _KEYS = ["output", "node"]
 
@@ -43,6 +51,52 @@ def nodes_in_rewired(replicates: Sequence[Sequence[TrainedFold]], cells: Labelle
             tables.append(table[table["node"].isin(hidden & reach[output])])
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
+def train_rewired(
+    dags: Sequence[Dag],
+    folds: Sequence[TrainedFold],
+    cells: LabelledCells,
+    training: EvaluationSettings,
+    seed: int,
+) -> list[list[TrainedFold]]:
+    """Trains networks on rewired PKNs' DAGs as an arm's were: the same folds, hyperparameters and number of networks.
+
+    The networks of a DAG are trained together.
+
+    Args:
+        dags: one of each rewired PKN.
+        folds: of the arm.
+        cells: with the genes of all DAGs.
+        training: how the arm's networks were trained.
+        seed: of everything drawn.
+
+    Returns:
+        For each DAG its folds.
+    """
+    return [
+        [
+            replace(one, model=model)
+            for one, model in zip(folds, _trained_on(dag, number, folds, cells, training, seed), strict=True)
+        ]
+        for number, dag in enumerate(dags)
+    ]
+
+
+def _trained_on(
+    dag: Dag,
+    number: int,
+    folds: Sequence[TrainedFold],
+    cells: LabelledCells,
+    training: EvaluationSettings,
+    seed: int,
+) -> list[keras.Model]:
+    seeds = np.random.SeedSequence([seed, number]).generate_state(len(folds)) >> 1  # fits int32
+    refits = [
+        Refit(dag, one.hyperparameters, one.training, int(own), len(one.members))
+        for one, own in zip(folds, seeds, strict=True)
+    ]
+    return refit(refits, cells, training)
 
 
 def _evidence(fold: TrainedFold, cells: LabelledCells) -> list[HeldOutEvidence]:

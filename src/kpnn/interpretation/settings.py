@@ -16,6 +16,8 @@ class InterpretationSettings(Settings):
         replicates: further networks per fold, from other seeds, beside those of the fold's model: only to weigh nodes.
         seeds: further networks on the first fold's cells, from other starts.
         alternative_dags: networks on the first fold's cells, each on another optimal DAG.
+        rewired_full: rewired PKNs whose full DAG is trained in every fold beside the arm `full`, a network for each of
+            its own; `pruned` is set beside the controls on rewired PKNs, which are there anyway.
         seed: of everything drawn.
         top: how many nodes make the top.
     """
@@ -25,5 +27,6 @@ class InterpretationSettings(Settings):
     replicates: int = Field(0, ge=0, le=10_000)
     seeds: int = Field(4, ge=0, le=10_000)
     alternative_dags: int = Field(8, ge=0, le=10_000)
+    rewired_full: int = Field(0, ge=0, le=10_000)
     seed: int = Field(42, ge=0)
     top: int = Field(10, ge=1)

@@ -77,8 +77,9 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
     # Those of other sizes search always.
     n_searching = controls.dense + _SIZES * controls.size_curve + (n_controls if controls.search else 0)
     of_controls = n_folds * (n_searching * searched + (0 if controls.search else n_controls) * members)
-    per_fold = weights.control_inputs + weights.permuted_labels
+    per_fold = weights.control_inputs + weights.permuted_labels + weights.replicates
     of_weights = 2 * (n_folds * per_fold + weights.seeds) + weights.alternative_dags
+    of_weights += n_folds * members * weights.rewired_full
     networks = of_arms + of_controls + of_weights
     # Of the cells of a training part, an inner fold of them is for early stopping.
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))

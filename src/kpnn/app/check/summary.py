@@ -103,10 +103,13 @@ def _work(run: DryRun) -> Iterator[str]:
         f"{modelling.fit.ensemble} networks",
     )
     yield from _said("controls", some_names(_controls(controls), 12) or "none")
+    further = f"{weights.replicates} further networks, " if weights.replicates else ""
+    rewired = f"; `full` on {weights.rewired_full} rewired PKNs" if weights.rewired_full else ""
     yield from _said(
         "weights",
-        f"in each fold {weights.permuted_labels} network with permuted labels and {weights.control_inputs} on control "
-        f"inputs; once {weights.seeds} further starts and up to {weights.alternative_dags} other optimal DAGs",
+        f"in each fold {further}{weights.permuted_labels} network with permuted labels and {weights.control_inputs} on "
+        f"control inputs; once {weights.seeds} further starts and up to {weights.alternative_dags} other optimal DAGs"
+        f"{rewired}",
     )
     work = estimate_work(run.settings, n_cells=n_cells, n_edges=len(run.full_dag.edges), n_folds=n_folds)
     yield from _said("in all", f"about {work.networks:,} networks; estimated time {work.spoken} on two free cores")

@@ -6,7 +6,7 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from kpnn.pipelines.evaluation import create_evaluation
 from kpnn.pipelines.handing_on import for_arm
-from kpnn.pipelines.reporting import annotating, arm_runs, logging_report, nodes, weighing
+from kpnn.pipelines.reporting import annotating, arm_runs, logging_report, nodes, rewiring, weighing
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
@@ -23,15 +23,19 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         dag: dataset of its DAG.
     """
     inputs = {"dag": dag, "evaluation": "evaluation"}
-    weighed = ["trained", "params:interpretation"]
-    rivals = []
+    parameters = {"params:interpretation": "params:interpretation"}
+    weighed = ["trained", "params:interpretation", "rivals"]
     if arm == "pruned":  # rivals are those of the selected DAG
         beside = ("rival_dags", "controls.fold_store", "controls.summary")
-        rivals.append(node(weighing.load_rivals, ["trained", *beside], "rivals", name="load_rivals"))
+        rivals = node(weighing.load_rivals, ["trained", *beside], "rivals", name="load_rivals")
         inputs |= {name: name for name in beside}
-        weighed.append("rivals")
+    else:
+        needed = ["trained", "pkn", "params:interpretation", "params:data_engineering"]
+        rivals = node(rewiring.rewire_full, needed, "rivals", name="rewire_full")
+        inputs["pkn"] = "pkn"
+        parameters["params:data_engineering"] = "params:data_engineering"
     template = [
-        *rivals,
+        rivals,
         node(
             weighing.load_networks,
             ["dag", "evaluation", "fold_store", "models"],
@@ -63,7 +67,6 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             name="log_arm",
         ),
     ]
-    parameters = {"params:interpretation": "params:interpretation"}
     return pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
 
 

@@ -72,15 +72,17 @@ class TrainedArm(HandedOn):
 
 @dataclass(frozen=True, eq=False)
 class RivalNetworks(HandedOn):
-    """What the nodes of the selected DAG are weighed beside.
+    """What the nodes of an arm are weighed beside.
 
     Attributes:
         alternative: other optimal DAGs.
-        rewired: for each rewired PKN the folds of the control that was trained on its smallest DAG.
+        rewired: for each rewired PKN the folds that were trained on its DAG.
+        notes: what is not there, in sentences.
     """
 
     alternative: Sequence[Dag] = ()
     rewired: Sequence[Sequence[TrainedFold]] = ()
+    notes: Sequence[str] = ()
 
 
 def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: dict[str, Any] | None) -> TrainedArm:
@@ -140,7 +142,7 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
             [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
             ignore_index=True,
         ),
-        {"notes": [*arm.notes, *weights.notes], "n_folds": len(arm.folds)},
+        {"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
 
 

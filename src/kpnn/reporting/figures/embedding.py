@@ -1,4 +1,4 @@
-"""Figures of the cells on coordinates such as a UMAP: by class, and by the activity of each called node."""
+"""Figure of the cells on coordinates such as a UMAP, by the activity of a called node or by class."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FURTHEST = 2.5
 """Standard deviations from the mean beyond which colours no longer change."""
 
 
-def embedding_figures(
+def embedding_figure(
     weighed: Interpretation, dag: Dag, output: str, labels: pd.Series, coordinates: pd.DataFrame
-) -> list[Figure]:
-    """The cells by class, and by the activity of a called node that is chosen in the figure; none without such nodes.
+) -> Figure | None:
+    """The cells by the activity of a called node, or by class, whichever is chosen in the figure.
 
     Args:
         weighed: what the arm's networks say.
@@ -29,23 +29,32 @@ def embedding_figures(
         output: the output.
         labels: 0/1 by barcode.
         coordinates: two columns named for the axes, index the barcodes.
+
+    Returns:
+        None where no node is called, or no cell has coordinates.
     """
     tree = called_tree(weighed, dag, output)
     called = weighed.of_output(output).set_index("node").loc[tree.loc[tree["is_called"], "node"], "rank"]
     nodes = [node for node in called.sort_values(kind="stable").index if node in weighed.activations]
     if not nodes:
-        return []
+        return None
     # A cell is held out once per repeat.
     active = standardized(weighed, nodes).groupby("barcode", sort=False)[nodes].mean()
     shown = _drawn(active.index, coordinates)
     if shown.empty:
-        return []
-    active, is_positive = active.loc[shown.index], labels.reindex(shown.index).to_numpy() > 0
+        return None
+    colours = {as_text(node): active.loc[shown.index, node].to_numpy() for node in nodes}
+    is_positive = labels.reindex(shown.index).to_numpy() > 0
+    colours["class: red 1, blue 0"] = np.where(is_positive, _FURTHEST, -_FURTHEST)
     how_many = "" if len(shown) == len(coordinates) else f" {len(shown):,} of {len(coordinates):,} cells are drawn."
-    return [
-        _by_class(weighed.arm, output, shown, is_positive, how_many),
-        _by_activity(weighed.arm, output, shown, active, how_many),
-    ]
+    return Figure(
+        f"cells_{weighed.arm}_{output}",
+        f"Cells by the activity of a called node: {output}",
+        f"Activity of a called node of `{weighed.arm}` in cells that the networks had not seen, in standard deviations "
+        f"from the mean of their fold: red speaks for {output}, blue against it. The menu chooses the node, or the "
+        f"class that the cells are labelled with.{how_many}",
+        _plot(shown, colours),
+    )
 
 
 def _drawn(barcodes: pd.Index, coordinates: pd.DataFrame) -> pd.DataFrame:
@@ -57,30 +66,20 @@ def _drawn(barcodes: pd.Index, coordinates: pd.DataFrame) -> pd.DataFrame:
     return known.iloc[np.sort(chosen)]
 
 
-def _by_class(arm: str, output: str, shown: pd.DataFrame, is_positive: np.ndarray, how_many: str) -> Figure:
-    plot = _plot(shown)
-    for chosen, colour, value in ((~is_positive, BLUE, 0), (is_positive, VERMILLION, 1)):
-        plot.add_scattergl(
-            **_points(shown[chosen]),
-            name=f"{as_text(output)} = {value}",
-            marker={"color": colour, "size": _size(shown), "opacity": 0.7},
-        )
-    return Figure(
-        f"cells_by_class_{arm}_{output}",
-        f"Cells by class: {output}",
-        f"The cells by the class that they are labelled with, for comparison with the activities.{how_many}",
-        plot,
-    )
-
-
-def _by_activity(arm: str, output: str, shown: pd.DataFrame, active: pd.DataFrame, how_many: str) -> Figure:
-    plot = _plot(shown)
-    colours = {node: active[node].clip(-_FURTHEST, _FURTHEST).round(1).tolist() for node in active}
+def _plot(shown: pd.DataFrame, colours: dict[str, np.ndarray]) -> go.Figure:
+    x, y = shown.columns
+    plot = new_plot(as_text(x), as_text(y), height=460, margin={"l": 40, "r": 8, "t": 48, "b": 40})
+    for update in (plot.update_xaxes, plot.update_yaxes):
+        update(showgrid=False, zeroline=False, showticklabels=False, ticks="")
+    values = {name: by.clip(-_FURTHEST, _FURTHEST).round(1).tolist() for name, by in colours.items()}
     plot.add_scattergl(
-        **_points(shown),
+        x=shown[x].to_numpy().round(2),
+        y=shown[y].to_numpy().round(2),
+        mode="markers",
+        hoverinfo="skip",
         showlegend=False,
         marker={
-            "color": next(iter(colours.values())),
+            "color": next(iter(values.values())),
             "size": _size(shown),
             "opacity": 0.8,
             "cmin": -_FURTHEST,
@@ -89,33 +88,13 @@ def _by_activity(arm: str, output: str, shown: pd.DataFrame, active: pd.DataFram
             "colorbar": {"title": {"text": "sd", "side": "top"}, "thickness": 10, "len": 0.8},
         },
     )
-    # Only the colours change from one node to the next: positions stand in the page once.
+    # Only the colours change from one choice to the next: positions stand in the page once.
     buttons = [
-        {"label": as_text(node), "method": "restyle", "args": [{"marker.color": [of_node]}, [0]]}
-        for node, of_node in colours.items()
+        {"label": name, "method": "restyle", "args": [{"marker.color": [by]}, [0]]} for name, by in values.items()
     ]
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "showactive": True}
     plot.update_layout(updatemenus=[menu])
-    return Figure(
-        f"cells_by_activity_{arm}_{output}",
-        f"Cells by the activity of a called node: {output}",
-        f"Activity of a called node of `{arm}` in cells that the networks had not seen, in standard deviations from "
-        f"the mean of their fold: red speaks for {output}, blue against it. The menu chooses the node.{how_many}",
-        plot,
-    )
-
-
-def _plot(shown: pd.DataFrame) -> go.Figure:
-    x, y = shown.columns
-    plot = new_plot(as_text(x), as_text(y), height=460, margin={"l": 40, "r": 8, "t": 48, "b": 40})
-    plot.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, ticks="")
-    plot.update_yaxes(showgrid=False, zeroline=False, showticklabels=False, ticks="")
     return plot
-
-
-def _points(shown: pd.DataFrame) -> dict[str, object]:
-    x, y = (values.to_numpy().round(2) for _, values in shown.items())
-    return {"x": x, "y": y, "mode": "markers", "hoverinfo": "skip"}
 
 
 def _size(shown: pd.DataFrame) -> int:

@@ -14,12 +14,16 @@
     return JSON.parse(json);
   }
   const plots = [...document.querySelectorAll("figure.plot")];
+  // Browsers hold few WebGL drawings at a time, some none, and paper none: then the points are drawn one by one.
+  const many = plots.filter((figure) => figure.querySelector("script").textContent.includes('"scattergl"')).length > 4;
+  const hasGl = !many && !!document.createElement("canvas").getContext("webgl");
   function draw(figure) {
     const canvas = figure.querySelector(".canvas");
     const spec = themed(figure.querySelector("script").textContent);
     const narrow = canvas.clientWidth < 480 && !printing && !spec.layout.meta;
     if (narrow) { spec.layout.font.size = 11; spec.layout.margin.l = 46; spec.layout.margin.r = 8; }
     if (printing) spec.layout.width ??= parseFloat(getComputedStyle(canvas).width);
+    if (!hasGl || printing) for (const trace of spec.data) if (trace.type === "scattergl") trace.type = "scatter";
     spec.layout.dragmode = narrow ? false : spec.layout.dragmode;
     const config = { responsive: !spec.layout.width, displaylogo: false, scrollZoom: false, displayModeBar: false };
     figure.dataset.drawn = "yes";
