@@ -25,5 +25,5 @@ def project(tmp_path: Path) -> Project:
 def shared_data() -> Path:
     """Real data beside the repository."""
     if not SHARED.is_dir():
-        pytest.skip("no real data: ../shared/data is not there")
+        pytest.skip("no real data: ../shared/data does not exist")
     return SHARED

@@ -228,7 +228,7 @@ BAD_INPUT = {
         ),
         ["gene", "NOT"],
     ),
-    "a label column that is no output": (
+    "a label column that is not an output": (
         lambda raw: rewrite(raw / "ClassLabels.csv", lambda t: t.set_axis(["barcode", "LIVER"], axis=1)),
         ["LIVER", "Edgelist.csv"],
     ),

@@ -121,7 +121,7 @@ def test_groups_stay_together_when_networks_are_stopped(two):
     [
         ({"network": EDGES.assign(child=EDGES["child"].str.upper())}, r"none of the 12 columns .* is a leaf"),
         ({"genes": ["a", "b"]}, "2 genes are named, but X has 12 columns"),
-        ({"genes": ["g0"] * 12}, "gene g0 stands more than once"),
+        ({"genes": ["g0"] * 12}, "gene g0 occurs more than once"),
     ],
 )
 def test_what_does_not_fit_is_said(two, change, message):

@@ -57,7 +57,7 @@ def _problems(path: Path, page: _Page, pages: dict[Path, _Page]) -> Iterator[str
         if urlsplit(address).scheme in ("http", "https") or address.startswith("//"):
             yield f"fetches {address}"
         elif not _target(path, address).is_file():
-            yield f"{address} is not there"
+            yield f"{address} does not exist"
     for link in page.links:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
@@ -66,7 +66,7 @@ def _problems(path: Path, page: _Page, pages: dict[Path, _Page]) -> Iterator[str
         if not target.is_file():
             yield f"{link} leads nowhere"
         elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
-            yield f"{link} names an anchor that is not there"
+            yield f"{link} names an anchor that does not exist"
 
 
 def _target(path: Path, address: str) -> Path:

@@ -47,11 +47,11 @@ def some_names(names: Iterable[object], most: int = 5) -> str:
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
-    """Advice to whoever misspelt a name: the nearest one that there is, else some of them.
+    """Advice to whoever misspelt a name: the nearest existing one, else some of them.
 
     Args:
         name: as it was written.
-        known: the names that there are.
+        known: the existing names.
     """
     names = [str(one) for one in known]
     by_lower = {one.lower(): one for one in reversed(names)}

@@ -63,7 +63,7 @@ def broken_seal(folder: Path) -> str | None:
     for name, (size, digest) in expected.items():
         part = folder / name
         if not part.is_file():
-            return f"{name} is not there"
+            return f"{name} does not exist"
         if part.stat().st_size != size:
             return f"{name} has {part.stat().st_size} bytes, not {size}"
         if sha256_of(part) != digest:
@@ -79,7 +79,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     renamed over the old one. A folder cannot be renamed over another: see `settled`.
 
     Args:
-        path: where the file or folder shall lie; the folder around it is made.
+        path: where the file or folder belongs; its parent folder is made.
 
     Raises:
         DiskFullError: the disk is full; what was there before is there still.
@@ -115,7 +115,7 @@ def held_alone(folder: Path) -> Iterator[None]:
     """Within the block no other process is in a block of the same folder; another waits. A process's end ends its own.
 
     Args:
-        folder: made where it is not there.
+        folder: made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Which process is at work: told apart from an earlier one with the same number."""
+"""Which process is at work, told apart from an earlier one with the same number; and the cores that it may use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SAME_SECONDS = 3.0  # the clock may be set while a process runs
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which a scheduler or a container may have made fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

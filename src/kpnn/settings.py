@@ -13,7 +13,7 @@ from kpnn.studies import StudyConfigLoader
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'", category=UserWarning)
 # Controls stand between an arm's training and its weighing; that matters only where namespaces are run by themselves.
 warnings.filterwarnings("ignore", message=r"Namespace '\w+' is interrupted by nodes", category=UserWarning)
-# Genes that stand twice in a file are expected here, and joined by data_engineering.
+# Genes that occur twice in a file are expected here, and joined by data_engineering.
 warnings.filterwarnings("ignore", message="Variable names are not unique", category=UserWarning)
 
 _mlflow = ForgivingMlflowHook()

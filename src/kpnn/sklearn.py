@@ -228,7 +228,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{len(names)} genes are named, but X has {n_features} columns")
         twice = pd.Index(names)[pd.Index(names).duplicated()].unique()
         if len(twice):
-            raise ValueError(f"gene {some_names(twice)} stands more than once; join its columns first")
+            raise ValueError(f"gene {some_names(twice)} occurs more than once; merge its columns first")
         return [str(name) for name in names]
 
     def _knowledge(self, genes: list[str]) -> Pkn:

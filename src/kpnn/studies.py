@@ -28,7 +28,7 @@ class StudyConfigLoader(OmegaConfigLoader):
             **options: of Kedro's loader.
 
         Raises:
-            SettingsError: an environment is not there.
+            SettingsError: an environment does not exist.
         """
         self._additions: tuple[str, ...] = ()  # Kedro reads the globals before this can be known
         first, *additions = [name.strip() for name in env.split(",")] if env else [""]
@@ -45,7 +45,7 @@ class StudyConfigLoader(OmegaConfigLoader):
         """Reads one kind of configuration, such as `catalog`, from all environments.
 
         Raises:
-            SettingsError: a file is no YAML, or two files of one environment say the same.
+            SettingsError: a file is not YAML, or two files of one environment say the same.
         """
         try:
             config = super().__getitem__(key)

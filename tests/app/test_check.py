@@ -98,7 +98,7 @@ def test_what_the_run_will_warn_of_stands_in_it(study):
     ("name", "change", "message"),
     [
         ("class_labels", lambda table: table.assign(out=2), "must be 0 or 1"),
-        ("edges", lambda table: table.replace("out", "top"), "class label out is no node of the network"),
+        ("edges", lambda table: table.replace("out", "top"), "class label out is not a node of the network"),
         ("raw_expression", lambda table: table.assign(G0=-1), "negative or non-finite values"),
     ],
     ids=["labels", "edges", "expression"],

@@ -46,7 +46,7 @@ def test_memory_that_is_too_small_is_said_and_reading_from_disk_offered(tmp_path
     for name in ("class_labels", "edges"):
         given.raw[name].write_text("a,b\n" * 40_000)
     [problem] = problems(given)
-    assert "2.0 GB are to be had" in problem and "data_engineering.in_memory_cells=10000" in problem
+    assert "2.0 GB are available" in problem and "data_engineering.in_memory_cells=10000" in problem
 
 
 def test_a_file_in_the_place_of_a_folder_and_a_folder_that_is_read_only_are_named(tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ def test_outside_a_project_one_message_says_so(run, tmp_path, monkeypatch) -> No
     monkeypatch.chdir(tmp_path)
     code, output = run()
     assert code == 2
-    assert output.startswith(f"Error: no configuration: {tmp_path / 'conf'} is not there")
+    assert output.startswith(f"Error: no configuration: {tmp_path / 'conf'} does not exist")
 
 
 @pytest.mark.slow

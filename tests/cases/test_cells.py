@@ -222,7 +222,7 @@ def test_what_is_not_read_is_told_by_its_name_with_advice(tmp_path, name, messag
 def test_a_10x_file_that_is_called_anndata_is_called_what_it_is(tmp_path):
     names = (pd.Index(BARCODES), pd.Index(GENES), pd.Index(IDS))
     write_tenx_h5(tmp_path / "a.h5ad", sp.csr_matrix(COUNTS), *names)
-    with pytest.raises(CellsError, match="no AnnData file, but a 10x file: say `format: tenx_h5`"):
+    with pytest.raises(CellsError, match="not an AnnData file, but a 10x file: say `format: tenx_h5`"):
         open_expression(tmp_path / "a.h5ad")
     np.testing.assert_array_equal(read_all(tmp_path / "a.h5ad", format="tenx_h5"), COUNTS)
 
@@ -268,7 +268,7 @@ def anndata(file):
         (molecule_info, "a list of molecules and no count matrix; take filtered_feature_bc_matrix.h5"),
         (loom, "is a loom file"),
         (anndata, "is AnnData, not 10x; say `format: h5ad`"),
-        (other_groups, r"this is no 10x file \(groups: assays, images\)"),
+        (other_groups, r"this is not a 10x file \(groups: assays, images\)"),
     ],
 )
 def test_another_kind_of_hdf5_is_called_what_it_is(tmp_path, content, message):
@@ -406,7 +406,7 @@ def test_text_among_the_labels_says_where_labels_are_named():
     ("values", "uns", "log1p", "warned"),
     [
         (COUNTS, {}, True, ""),
-        (np.log1p(COUNTS), {}, True, "its values are no whole numbers and none is above"),
+        (np.log1p(COUNTS), {}, True, "its values are not whole numbers and none is above"),
         (np.log1p(COUNTS), {}, False, ""),
         (COUNTS, {"log1p": {"base": None}}, True, "its `uns` says that log1p was taken already"),
         (COUNTS, {"log1p": {"base": None}}, False, ""),
@@ -434,7 +434,7 @@ def test_losing_many_labelled_cells_is_a_warning_with_examples_and_the_cause(tmp
     if is_said:
         assert f"{n_lost} of {N} labelled cells are not in" in caplog.text
         assert f"s1_{BARCODES[0]}, s1_{BARCODES[1]}" in caplog.text
-        assert f"{n_lost} of them differ from a cell of the file only in what stands before or after" in caplog.text
+        assert f"{n_lost} of them differ from a cell of the file only in what comes before or after" in caplog.text
 
 
 def test_losing_all_labelled_cells_names_the_cause_too(tmp_path):

@@ -80,7 +80,7 @@ def test_costs_by_rows_names_and_sizes_act_in_every_format(tmp_path, name):
         ({"costs": {"rule": "rows", "column": "n"}}, "rule rows takes no column"),
         ({"costs": {"column": "n", "rule": "levels"}}, "`levels` belongs to the rule levels"),
         ({"costs": "level"}, "costs: must be a group of options"),
-        ({"rename": {"filepath": "x.csv", "from": "a"}}, "say which columns the names stand in"),
+        ({"rename": {"filepath": "x.csv", "from": "a"}}, "say which columns hold the names"),
         ({"rename": {"filepath": "x.csv", "from": "a", "to": 2}}, "either both names, or both numbers"),
         ({"sizes": {}}, "sizes: needs at_least, at_most or both"),
         ({"sizes": {"at_least": 5, "at_most": 2}}, "at_least 5 is above at_most 2"),

@@ -100,7 +100,7 @@ def test_a_weight_is_a_sign_only_where_the_user_says_so(tmp_path, ending):
 @pytest.mark.parametrize("ending", ["csv", "graphml", "json"])
 def test_a_confidence_is_not_taken_for_a_sign(tmp_path, ending):
     path = write(tmp_path / f"a.{ending}", [("T", "LCK", 900), ("LCK", "FOS", 150)], attribute="score")
-    with pytest.raises(PknError, match="900, 150 is no sign"):
+    with pytest.raises(PknError, match="900, 150 is not a sign"):
         read_edges(path, columns={"sign": "score"})
 
 

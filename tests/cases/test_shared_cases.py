@@ -73,7 +73,7 @@ def test_losing_most_labelled_cells_is_a_warning_with_examples_and_the_cause(cap
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "78 of 90 labelled cells are not in" in record.getMessage()
     assert "s1_" in record.getMessage()
-    assert "78 of them differ from a cell of the file only in what stands before or after" in record.getMessage()
+    assert "78 of them differ from a cell of the file only in what comes before or after" in record.getMessage()
 
 
 def test_identifiers_of_the_old_layout_are_identifiers_and_not_codes():

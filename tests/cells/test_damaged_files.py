@@ -45,7 +45,7 @@ def h5ad(path: Path, values=None) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.h5ad"])
-@pytest.mark.parametrize("content", [b"", b"this is no HDF5", b"\x89HDF\r\n\x1a\n" + b"\0" * 40])
+@pytest.mark.parametrize("content", [b"", b"this is not HDF5", b"\x89HDF\r\n\x1a\n" + b"\0" * 40])
 def test_a_file_that_is_no_hdf5_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CellsError, match=rf"{name}"):
@@ -114,7 +114,7 @@ def test_a_barcode_that_stands_twice_is_an_error_only_when_it_is_asked_for(tmp_p
         file["matrix/barcodes"][:] = names
     handle = open_expression(path)
     assert handle.read([BARCODES[4]]).n_obs == 1
-    with pytest.raises(CellsError, match=f"barcode {BARCODES[2]} stands more than once"):
+    with pytest.raises(CellsError, match=f"barcode {BARCODES[2]} occurs more than once"):
         handle.read([BARCODES[4], BARCODES[2]])
 
 
@@ -126,9 +126,9 @@ def test_a_barcode_that_stands_twice_is_an_error_only_when_it_is_asked_for(tmp_p
         (b",c1,c2\n", "no rows"),
         (b",c1,c2\ng1,1\n", "columns"),
         (b",c1,c2\ng1,1,2\ng2,1\n", "line 3: 2 columns where there should be 3"),
-        (b",c1,c2\ng1,1,x\n", "line 2, column c2: 'x' is no number"),
-        (b",c1,c2\ng1,1,\n", "line 2, column c2: '' is no number"),
-        (b",c1,c2\ng1,1,NA\n", "line 2, column c2: 'NA' is no number"),
+        (b",c1,c2\ng1,1,x\n", "line 2, column c2: 'x' is not a number"),
+        (b",c1,c2\ng1,1,\n", "line 2, column c2: '' is not a number"),
+        (b",c1,c2\ng1,1,NA\n", "line 2, column c2: 'NA' is not a number"),
         (b",c1,c2\ng1,1,-2\n", "negative"),
         (b",c1,c2\ng1,1,nan\n", "non-finite"),
         (b",c1,c2\ng1,1,1e300\n", "non-finite"),
@@ -138,7 +138,7 @@ def test_a_barcode_that_stands_twice_is_an_error_only_when_it_is_asked_for(tmp_p
         (b',c1,c2\n"g1,1,2\n', "line 2: a quoted name that does not end"),
         (b",c1,c2\n\0\0,1,2\n", "line 2: holds a NUL byte"),
         (b",c1,\ng1,1,2\n", "line 1: column 3 has no name"),
-        (b",c1,c1\ng1,1,2\n", "barcode c1 stands more than once"),
+        (b",c1,c1\ng1,1,2\n", "barcode c1 occurs more than once"),
     ],
 )
 def test_a_text_matrix_with_a_fault_says_the_line(tmp_path, text, message):
@@ -188,7 +188,7 @@ def test_a_header_of_a_million_columns_reads_in_seconds(tmp_path):
     [
         ("matrix.mtx", "integer", "complex", "line 1: must be"),
         ("matrix.mtx", "general", "symmetric", "line 1: must be"),
-        ("matrix.mtx", "%%MatrixMarket", "Hello", "line 1: is no Matrix Market"),
+        ("matrix.mtx", "%%MatrixMarket", "Hello", "line 1: is not a Matrix Market"),
         ("matrix.mtx", "3 2 4\n", "3 3 4\n", "3 x 3, but there are 3 features and 2 barcodes"),
         ("matrix.mtx", "3 2 4\n", "3 2 5\n", "4 entries where line 3 says 5"),
         ("matrix.mtx", "3 2 4\n", "3 x 4\n", "must be three sizes"),
@@ -224,9 +224,9 @@ def test_an_mtx_folder_with_a_fault_says_file_and_line(tmp_path, file, old, new,
         (b"barcode\nc1\n", "no column but the barcodes"),
         (b"barcode,T\nc1,2\n", "label T must be 0 or 1, found 2 in row 1"),
         (b"barcode,T\nc1,\n", "label T must be 0 or 1"),
-        (b"barcode,T\nc1,1\nc1,0\n", "barcode c1 stands more than once"),
+        (b"barcode,T\nc1,1\nc1,0\n", "barcode c1 occurs more than once"),
         (b"barcode,T\n,1\n", "empty barcode in row 1"),
-        (b"barcode,T,T\nc1,1,1\n", "column T stands more than once"),
+        (b"barcode,T,T\nc1,1,1\n", "column T occurs more than once"),
         (b"barcode,T\nc1,1,1\n", "line 2: 3 columns where the header has 2"),
         (b"barcode,T\nc\xe9,1\n", "line 2: byte 0xe9 is not UTF-8"),
         ("barcode,T\nc1,1\n".encode("utf-16"), "is UTF-16"),
@@ -360,7 +360,7 @@ def test_hundreds_of_damaged_hdf5_files_never_crash_hang_or_raise_anything_else(
         [sys.executable, str(tmp_path / "fuzz.py"), str(source), str(target), "0", "250"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # it takes four seconds; this only ends what hangs, however busy the machine is
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

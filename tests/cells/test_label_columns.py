@@ -97,7 +97,7 @@ def test_two_classes_are_one_output_and_it_is_said_which_is_1(source, caplog):
     found = labelled(source, label="type", classes=["T", "B"])
     assert found.outputs == ["B"]
     assert not found.one_of_k
-    assert "B is 1 and T is 0; data_engineering.positive: T turns it round" in caplog.text
+    assert "B is 1 and T is 0; data_engineering.positive: T swaps them" in caplog.text
     assert "left out: NK (6)" in caplog.text
     assert labelled(source, label="type", classes=["B", "T"]).outputs == ["T"]
     assert labelled(source, label="type", classes=["B", "T"], positive="B").outputs == ["B"]
@@ -157,7 +157,7 @@ def test_a_name_that_is_not_there_is_told_with_near_ones(source, settings, messa
         (["T cell", "T  cell", "B"], "differ only by case or blanks"),
         (["", "nan", "NA"], "is blank in all 24 cells"),
         (["T"], "all 24 cells are of one class, T"),
-        ([f"{number / 7}" for number in range(N)], "24 values in 24 cells .* are no classes"),
+        ([f"{number / 7}" for number in range(N)], "24 values in 24 cells .* are not classes"),
     ],
 )
 def test_a_column_that_cannot_be_meant_is_refused_before_anything_else(values, message):
@@ -173,8 +173,8 @@ def test_a_column_that_cannot_be_meant_is_refused_before_anything_else(values, m
         ({"label": "x", "outputs": ["A"]}, "set one of them to null"),
         ({"label": "x", "rest": "other"}, "rest: other needs `classes`"),
         ({"label": "x", "positive": "A", "one_of_k": True}, "positive makes one output"),
-        ({"label": "x", "classes": ["A", "A"]}, "A stands more than once"),
-        ({"label": "x", "classes": {"P": ["A"], "Q": ["A"]}}, "A stands more than once"),
+        ({"label": "x", "classes": ["A", "A"]}, "A occurs more than once"),
+        ({"label": "x", "classes": {"P": ["A"], "Q": ["A"]}}, "A occurs more than once"),
         ({"label": "x", "classes": []}, "classes is empty"),
     ],
 )

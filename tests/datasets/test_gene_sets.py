@@ -36,7 +36,7 @@ def test_gmt_puts_a_set_above_its_genes_and_says_what_is_empty_or_repeated(tmp_p
     assert pairs(edges) == {("IFN", "IRF1"), ("IFN", "STAT1"), ("IFN", "MX1"), ("TNF", "IRF1"), ("TNF", "NFKB1")}
     said = account_of(edges)
     assert "6 edges read as GMT, 5 kept, from 2 parents to 4 children" in said
-    assert "left out: 1 that stand there already" in said
+    assert "left out: 1 repeated" in said
     assert "1 sets hold no gene: EMPTY" in said
 
 
@@ -59,7 +59,7 @@ def test_gmt_with_weights_as_enrichr_has_them(tmp_path):
         ("a.gmt", "\tx\tIRF1\n", "line 1: the set has no name"),
         ("a.gmt", "IFN\tx\n", "no edges"),
         ("a.gaf", "!gaf-version: 2.2\nUniProtKB\tP1\tIRF1\n", "line 2: 3 columns where there should be 15 or 16 or 17"),
-        ("a.obo", "format-version: 1.2\n", r"holds no \[Term\]; this is no OBO"),
+        ("a.obo", "format-version: 1.2\n", r"holds no \[Term\]; this is not an OBO"),
         ("Ensembl2Reactome.txt", "ENSG1\tR-HSA-2\n", "line 1: 2 columns where there should be 6 or 8"),
         ("ReactomePathwaysRelation.txt", "a\tb\na\n", "line 2: 1 columns where there should be 2"),
     ],
@@ -163,7 +163,7 @@ def test_omnipath_is_read_as_it_comes_but_for_what_only_the_user_can_decide(tmp_
     assert list(edges["sign"]) == [1, -1, 1, -1, 1, 1]
     said = account_of(edges)
     assert "7 edges read as a table, 4 kept" in said
-    assert "1 undirected (JAK1 -> TYK2), 1 of a node to itself (STAT1), 1 that stand there already" in said
+    assert "1 undirected (JAK1 -> TYK2), 1 of a node to itself (STAT1), 1 repeated" in said
     assert "1 pairs with both signs have an unknown one" in said
     assert "`source_genesymbol` is taken for the parent and `target_genesymbol` for the child" in said
     chosen = read_edges(path, undirected="drop", only={"consensus_direction": True, "curation_effort": {"at_least": 2}})
@@ -173,7 +173,7 @@ def test_omnipath_is_read_as_it_comes_but_for_what_only_the_user_can_decide(tmp_
 def test_complexes_are_told_from_names_that_hold_underscores(tmp_path):
     path = file(tmp_path, "omnipath.tsv", OMNIPATH.replace("COMPLEX:P2_P3", "X"))
     edges = read_edges(path, undirected="drop", complexes="members")
-    # STAT2 is no node of its own, so STAT1_STAT2 may be a name; HLA_B is a complex by its identifier, HLA_A is not.
+    # STAT2 is not a node of its own, so STAT1_STAT2 may be a name; HLA_B is a complex by its identifier, HLA_A is not.
     assert pairs(edges) >= {("STAT1_STAT2", "IRF1"), ("HLA", "IRF1"), ("B", "IRF1"), ("JAK1", "HLA_A")}
     assert "1 complexes (HLA_B) are taken apart" in account_of(edges)
     plain = file(tmp_path, "p.csv", "parent,child\nJAK1,STAT1\nJAK1,STAT2\nSTAT1_STAT2,IRF1\nCOMPLEX:A_B,COMPLEX:B_C\n")

@@ -78,7 +78,7 @@ def test_the_page_of_errors_has_every_class_and_its_messages(root: Path) -> None
         if issubclass(kind, errors.KpnnError):
             assert f"## {name}\n" in page
     raised_in_folds = {one.message for one in messages if one.room == "kpnn.cells"}
-    assert "barcode … stands more than once in the class labels" in raised_in_folds
+    assert "barcode … occurs more than once in the class labels" in raised_in_folds
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -118,9 +118,9 @@ def test_weights_of_another_dag_are_refused(tmp_path):
     build_kpnn(dag("B_gene"), seed=9).load_weights(tmp_path / "one.weights.h5")
     with pytest.raises(Exception, match="these weights belong to another DAG"):
         other.load_weights(tmp_path / "one.weights.h5")
-    with pytest.raises(ModelError, match=r"\('O', 'B_gene'\) is no edge of this model's DAG"):
+    with pytest.raises(ModelError, match=r"\('O', 'B_gene'\) is not among the edges of this model's DAG"):
         set_edge_weights(other, edge_weights(one))
-    with pytest.raises(ModelError, match="X is no neuron"):
+    with pytest.raises(ModelError, match="X is not among the neurons"):
         set_edge_weights(other, {}, {"X": 1.0})
     with pytest.raises(ModelError, match="is not finite"):
         set_edge_weights(other, {("O", "A_gene"): np.nan})
@@ -166,7 +166,7 @@ def test_repeated_genes_are_an_error_only_where_they_matter(trained):
     _, model, cells = trained
     table = cells.to_df()
     gene = table.columns[3]
-    with pytest.raises(ModelError, match=f"gene {gene} stands more than once"):
+    with pytest.raises(ModelError, match=f"gene {gene} occurs more than once"):
         predict(model, pd.concat([table, table[[gene]]], axis=1))
     harmless = table.assign(Other=1.0)
     harmless = pd.concat([harmless, harmless[["Other"]]], axis=1)
@@ -179,7 +179,7 @@ def test_hidden_activations_come_by_name_without_a_new_model(trained):
     assert list(activations.columns) == list(dag.neurons)
     pd.testing.assert_frame_equal(activations[list(dag.outputs)], predict(model, cells))
     pd.testing.assert_frame_equal(node_activations(model, cells, ["H3", "H0"]), activations[["H3", "H0"]])
-    with pytest.raises(ModelError, match="Nobody is no neuron"):
+    with pytest.raises(ModelError, match="Nobody is not a neuron"):
         node_activations(model, cells, ["Nobody"])
     weights, offsets = edge_weights(model)["H2"], biases(model)["H2"]
     genes = [child for child in weights.index if child in set(dag.inputs)]

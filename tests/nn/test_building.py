@@ -94,7 +94,7 @@ def test_another_suffix_of_genes_can_be_named():
         ({"kernel_l1": -1.0}, "kernel_l1 must be 0 or more"),
         ({"bias_l2": float("nan")}, "bias_l2 must be 0 or more"),
         ({"hidden_activation": "sine"}, "no activation named 'sine'"),
-        ({"activations": {"X": "relu"}}, "X, which is no neuron"),
+        ({"activations": {"X": "relu"}}, "X, which is not a neuron"),
         ({"initializer": "ones"}, "no initializer named 'ones'"),
     ],
 )

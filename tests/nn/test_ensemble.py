@@ -167,7 +167,7 @@ def test_networks_that_do_not_fit_together_are_refused(trained, random_dag):
     peer = keras.Sequential([keras.Input((14,)), keras.layers.Dense(1)])
     for given, message in (
         ([], "at least one network"),
-        ([members[0], members[0]], "stands twice"),
+        ([members[0], members[0]], "holds the same network twice"),
         ([members[0], build_kpnn(random_dag(51, n_genes=14))], "networks on one DAG"),
         ([members[0], build_kpnn(dag, gene_suffix="")], "differ in gene_suffix"),
         ([members[0], build_kpnn(dag, dtype="float64")], "differ in dtype"),

@@ -96,7 +96,7 @@ class Browser:
             if found is not None:
                 return found
             time.sleep(0.2)
-        raise TimeoutError(f"{what} is not there after {seconds:.0f} s")
+        raise TimeoutError(f"{what} does not exist after {seconds:.0f} s")
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number = getattr(self, "_number", 0) + 1

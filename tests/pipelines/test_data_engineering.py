@@ -219,13 +219,13 @@ BAD = {
         lambda demo: (demo / "Edgelist.csv").write_text("parent,child\nRECEPTOR,KIN\nKIN,FOO\n"),
         "Edgelist.csv: no leaf ends in '_gene'",
     ),
-    "a label that is no output": (
+    "a label that is not an output": (
         lambda demo: change_labels(demo, lambda table: table.rename(columns={"RECEPTOR": "OTHER"})),
-        "class label OTHER is no node of the network.*roots: RECEPTOR",
+        "class label OTHER is not a node of the network.*roots: RECEPTOR",
     ),
-    "a label that is no root": (
+    "a label that is not a root": (
         lambda demo: change_labels(demo, lambda table: table.rename(columns={"RECEPTOR": "KIN01"})),
-        "class label KIN01 is no root",
+        "class label KIN01 is not a root",
     ),
     "labels that are not 0 or 1": (
         lambda demo: change_labels(demo, lambda table: table.assign(RECEPTOR=7)),
@@ -322,7 +322,7 @@ def test_the_summary_says_what_was_read_of_the_network_and_how_much_of_the_data_
     assert f"{common:,} of the network's {len(genes):,} genes are measured" in caplog.text
     [read] = summary["network_files"]
     assert (read["read"], read["kept"]) == (len(edges), len(edges) - 1)
-    assert "1 that stand there already" in read["said"]
+    assert "1 repeated" in read["said"]
 
 
 def test_sets_of_genes_are_a_network_below_new_roots(demo, folder):

@@ -158,7 +158,7 @@ def test_an_address_that_is_none_is_a_clear_error(parameters, address):
     [
         (b"<html>moved</html>", "Edges.csv: is not what it should be"),
         (EDGES[: len(EDGES) // 2 // 18 * 18 + 5], "Edges.csv: (holds something else|is not what it should be)"),
-        (EDGES + b"TCR2,ZAP70\n", r"Edges.csv: holds something else than the study says: edges 8002 instead of 8001"),
+        (EDGES + b"TCR2,ZAP70\n", r"Edges.csv: does not hold what the study says: edges 8002 instead of 8001"),
         (b"", "Edges.csv: is not what it should be"),
         (b"\x89HDF\r\n\x1a\n", "Edges.csv: is not what it should be"),
     ],
@@ -243,5 +243,5 @@ def test_without_a_study_the_pipeline_says_how_to_choose_one():
 @pytest.mark.parametrize("name", ["../evil.csv", "a/b.csv", ".hidden", ""])
 def test_a_file_name_cannot_leave_the_folder(parameters, name):
     parameters["files"][name] = {"kind": "edges"}
-    with pytest.raises(SettingsError, match="no plain file name"):
+    with pytest.raises(SettingsError, match="not a plain file name"):
         download_study(parameters)

@@ -107,10 +107,10 @@ def test_a_root_is_made_above_the_networks_roots(folder, caplog):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"label": "type"}, r"class label CD4\+/CD25 T Reg, T cell is no node.*output_nodes.*new_roots: true"),
+        ({"label": "type"}, r"class label CD4\+/CD25 T Reg, T cell is not a node.*output_nodes.*new_roots: true"),
         ({"label": "type", "output_nodes": {"t cell": "T"}}, "no class t cell; did you mean T cell"),
         ({"label": "type", "output_nodes": {**NODES, "B cell": "T"}}, "node T is to predict two classes"),
-        ({"label": "type", "output_nodes": {**NODES, "T cell": "K1"}}, "K1 is no root of the network"),
+        ({"label": "type", "output_nodes": {**NODES, "T cell": "K1"}}, "K1 is not a root of the network"),
         ({"label": "state", "positive": "ill"}, "positive: ill is none of the classes"),
         ({}, "no class labels: .*data_engineering.label; they have donor, state, type"),
     ],

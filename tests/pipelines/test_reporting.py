@@ -20,7 +20,7 @@ from kpnn.nn import build_kpnn, fit_kpnn
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.annotating import annotate_cells
-from kpnn.pipelines.reporting.nodes import gather_controls, gather_networks, gather_study, gathering_of, write_report
+from kpnn.pipelines.reporting.nodes import gather_arm, gather_controls, gather_networks, gather_study, write_report
 from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import Dag, Pkn
@@ -136,9 +136,9 @@ def test_a_missing_arm_is_said_in_the_report(study):
         "fold_metrics": metrics,
         **dict.fromkeys(("member_predictions", "learning_curves", "trials")),
     }
-    full = gathering_of("full")(dag=dag, interpretation=account, **of_full, **weights)
+    full = gather_arm("full", dag=dag, interpretation=account, **of_full, **weights)
     of_pruned = dict.fromkeys((*of_full, "trials")) | weights
-    pruned = gathering_of("pruned")(dag=dag, interpretation=account, **of_pruned)
+    pruned = gather_arm("pruned", dag=dag, interpretation=account, **of_pruned)
     assert pruned.tables is None and pruned.weighed is not None
     networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
     gathered = gather_study(networks, full, pruned, (), None, {})

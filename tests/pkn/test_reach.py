@@ -15,10 +15,12 @@ from test_known_instances import needs_data, pbmc68k
 
 from kpnn.errors import PknError, SelectionError
 from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
+from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import without_barred_columns
 from kpnn.pkn.selection.model.hub_form import hub_form_applies
+from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.model.two_hubs import formulate_two_hubs
 from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
@@ -289,3 +291,17 @@ def test_a_path_may_lead_through_another_output_however_dear_the_direct_edge_is(
         ("o0", "g0"),
         ("o1", "h2"),
     }
+
+
+def test_the_search_for_cuts_of_many_outputs_ends_when_its_time_is_over():
+    asked = []
+
+    class Separator:
+        def cuts(self, x):
+            asked.append(len(x))
+            return LinearRows()
+
+    assert len(violated_cuts([Separator()] * 300, np.zeros(4), seconds=-1.0)) == 0
+    assert asked == []
+    violated_cuts([Separator()] * 300, np.zeros(4))
+    assert len(asked) == 300

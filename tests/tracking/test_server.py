@@ -51,8 +51,8 @@ def serving(status: int, body: bytes):
         (401, b"", r"refuses these credentials \(401\)"),
         (403, b"", r"refuses these credentials \(403\)"),
         (503, b"", r"the server fails \(503\)"),
-        (200, b"<html>", "it is no MLflow server"),
-        (404, b"{}", "it is no MLflow server"),
+        (200, b"<html>", "it is not an MLflow server"),
+        (404, b"{}", "it is not an MLflow server"),
     ],
 )
 def test_what_a_server_answers_is_said_in_words_without_credentials(status, body, words):
@@ -131,7 +131,7 @@ def test_a_database_of_another_version_with_runs_is_left_alone_and_explained(dat
 
 def test_a_file_that_is_no_database_is_left_alone_and_named(tmp_path):
     (tmp_path / "mlflow.db").write_text("something else, and much of it" * 99)
-    with pytest.raises(SettingsError, match="is no SQLite database"):
+    with pytest.raises(SettingsError, match="is not an SQLite database"):
         prepare_database(tmp_path / "mlflow.db")
 
 

@@ -113,5 +113,5 @@ def test_results_join_an_anndata_of_ones_own_by_name(cells, folds):
     assert pd.isna(own.obs["kpnn_prediction"].iloc[N])
     with pytest.raises(CellsError, match="no cell has a result: adata names x0"):
         join_results(ad.AnnData(np.ones((1, 1)), pd.DataFrame(index=["x0"])), results)
-    with pytest.raises(CellsError, match="cell c0 stands more than once in adata"):
+    with pytest.raises(CellsError, match="cell c0 occurs more than once in adata"):
         join_results(ad.AnnData(np.ones((2, 1)), pd.DataFrame(index=["c0", "c0"])), results)

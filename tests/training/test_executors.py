@@ -97,7 +97,7 @@ def test_workers_times_threads_is_the_number_of_cores():
 
 
 def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
-    monkeypatch.setattr("kpnn.training.executors._n_cores", lambda: 4)
+    monkeypatch.setattr("kpnn.training.executors.usable_cores", lambda: 4)
     assert threads_by_task(5, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 4]
     assert threads_by_task(6, ExecutionSettings(executor="processes", n_workers=4)) == [1, 1, 1, 1, 2, 2]
     assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5
@@ -119,7 +119,7 @@ def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept
             never = client.submit(time.sleep, 1)
             monkeypatch.setattr(executors, "_LOOK_SECONDS", 0.2)
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 0.4)
-            with pytest.raises(KpnnError, match=r"dask there: no worker has been there for 0\.4 s" + kept):
+            with pytest.raises(KpnnError, match=r"dask there: there has been no worker for 0\.4 s" + kept):
                 list(executors._as_they_end(client, [never], "dask there"))
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 600)
             threading.Timer(0.5, scheduler.kill).start()

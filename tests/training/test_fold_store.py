@@ -64,7 +64,7 @@ def test_a_killed_save_leaves_the_old_fold_or_the_new_one_whole(at, tmp_path, ca
 
 
 DAMAGE = {
-    "a table that is gone": (lambda folder: (folder / "history.parquet").unlink(), "history.parquet is not there"),
+    "a table that is gone": (lambda folder: (folder / "history.parquet").unlink(), "history.parquet does not exist"),
     "half a table": (lambda folder: (folder / "trials.parquet").write_bytes(b"PAR1"), r"trials.parquet has 4 bytes"),
     "another network": (lambda folder: (folder / "model.keras").write_bytes(b"A network"), "model.keras is not what"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest.json"),

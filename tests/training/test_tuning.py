@@ -207,7 +207,7 @@ def test_a_storage_that_cannot_be_reached_is_named_without_its_password():
     with pytest.raises(SettingsError, match=r"tuning\.storage") as error:
         open_storage("postgresql+psycopg://user:secret@127.0.0.1:9/optuna")
     assert "secret" not in str(error.value)
-    with pytest.raises(SettingsError, match="no database URL"):
+    with pytest.raises(SettingsError, match="not a database URL"):
         open_storage("not a url")
 
 

@@ -70,12 +70,12 @@ def _trains(pipeline: Pipeline) -> bool:
 
 
 def _check_environment(options: dict[str, Any]) -> None:
-    """Raises SettingsError where the environment, or all configuration, is not there."""
+    """Raises SettingsError where the environment, or all configuration, does not exist."""
     source = Path(options["conf_source"] or settings.CONF_SOURCE)
     if options["conf_source"] and not source.is_dir():
         return  # an archive, or on a server: Kedro looks into it
     if not source.is_dir():
-        raise SettingsError(f"no configuration: {source.absolute()} is not there; run this in a project of kpnn")
+        raise SettingsError(f"no configuration: {source.absolute()} does not exist; run this in a project of kpnn")
     asked = options["env"] or os.environ.get("KEDRO_ENV") or ""
     known = sorted(path.name for path in source.iterdir() if path.is_dir())
     for name in (part.strip() for part in asked.split(",") if part.strip()):
@@ -84,7 +84,7 @@ def _check_environment(options: dict[str, Any]) -> None:
 
 
 def _check_names(options: dict[str, Any]) -> None:
-    """Raises SettingsError where pipelines, nodes or data sets are asked for that are not there; all are named."""
+    """Raises SettingsError where pipelines, nodes or data sets are asked for that are missing; all are named."""
     asked_pipelines = _pipelines_of(options)
     problems = _unknown("--pipeline", asked_pipelines, pipelines)
     if not problems:

@@ -50,7 +50,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
 
 
 def interrupted(end: KeyboardInterrupt) -> click.ClickException:
-    """Clears up after a run that was interrupted; returns what is to be said of it.
+    """Clears up after a run that was interrupted; returns what to tell the user.
 
     Args:
         end: how it was interrupted.
@@ -65,7 +65,7 @@ def interrupted(end: KeyboardInterrupt) -> click.ClickException:
 
 
 def full_disk(error: BaseException) -> DiskFullError | None:
-    """What to say of an error that comes from a full disk, whichever library met it; None for every other error.
+    """What to say about an error that comes from a full disk, whichever library met it; None for every other error.
 
     Args:
         error: that ended the run.

@@ -76,7 +76,7 @@ class BeforeRunHook:
         """Hands nodes their settings, and looks at everything that could end the run later.
 
         Raises:
-            KpnnError: a file that the run reads is not there, or another run is at work on the same study.
+            KpnnError: a file that the run reads does not exist, or another run is at work on the same study.
             SettingsError: naming everything else that would end the run.
         """
         self._hand_on_settings(catalog)

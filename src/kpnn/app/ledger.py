@@ -105,7 +105,7 @@ class Ledger:
             self.records = {key: _as_record(one) for key, one in kept["records"].items()}
             found = {key: (str(one[0]), str(one[1])) for key, one in kept["fingerprints"].items()}
         except (OSError, ValueError, KeyError, TypeError):
-            return  # of no run yet, or of another version: nothing is known of what is there
+            return  # of no run yet, or of another version: nothing is known about what is there
         self._fingerprints = found | self._fingerprints
 
 

@@ -62,7 +62,7 @@ class StudyLock:
         """Names the place of the claims on one study.
 
         Args:
-            folder: made where it is not there.
+            folder: made where it does not exist.
         """
         self._folder = folder
         self._held: tuple[Path, IO[str]] | None = None

@@ -118,7 +118,7 @@ def _memory(plan: Plan) -> list[str]:
     advice = "free some, or raise the limit"
     if needed > 2 * _LEAST_MEMORY:
         advice = f"read cells from disk instead: data_engineering.in_memory_cells={cells // 4}"
-    return [f"memory: the study needs about {_size(needed)}, and {_size(available)} are to be had; {advice}"]
+    return [f"memory: the study needs about {_size(needed)}, and {_size(available)} are available; {advice}"]
 
 
 def available_memory() -> int | None:
@@ -179,7 +179,7 @@ def _storage(url: str) -> list[str]:
     try:
         backend, database = make_url(url).get_backend_name(), make_url(url).database
     except ArgumentError:
-        return ["tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"]
+        return ["tuning.storage is not a database URL; give one such as sqlite:///data/06_models/demo/optuna.db"]
     if backend == "sqlite":  # made when the first search begins
         return _folders([Path(database)]) if database and database != ":memory:" else []
     from kpnn.training.trial_storage import open_storage

@@ -1,4 +1,4 @@
-"""`kpnn status`: what there is of a study, whether it is current, and what a run would do again."""
+"""`kpnn status`: which results of a study exist, whether they are current, and what a run would do again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
         elif found:
             state = "not current"
         elif len(records) < len(there):
-            state, unknown = "there; not known what made it", True
+            state, unknown = "there, but it is not known what made it", True
         else:
             state = f"current, of {time.strftime('%Y-%m-%d %H:%M', time.localtime(max(r.written for r in records)))}"
         lines.append(f"  {stage:<17}{len(there):>3} of {len(results)} results   {state}")
@@ -103,7 +103,7 @@ def _folds(catalog: CatalogProtocol, pipeline: Pipeline) -> list[str]:
 
 def _advice(redo: list[str], seconds: float, study: str | None) -> str:
     if not redo:
-        return "All is there and current: a run would only look, and log again."
+        return "Everything is there and current: a run would only check, and log again."
     environment = f" --env {study}" if study else ""
     took = f"; they took {_duration(seconds)} before" if seconds else ""
     return (

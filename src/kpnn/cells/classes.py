@@ -17,7 +17,7 @@ from kpnn.settings_base import Settings
 _log = logging.getLogger(__name__)
 
 _BLANK = frozenset({"", "nan", "na", "n/a", "<na>", "null"})
-"""What stands where nobody knows the class, in small letters."""
+"""Values that say that nobody knows the class, in lower case."""
 
 _TRUTH_WORDS = {"True": ("true", "yes", "on", "1"), "False": ("false", "no", "off", "0")}
 """YAML takes `yes` and `no` for truth values; how they may be spelt in the data."""
@@ -74,14 +74,14 @@ class LabelSettings(Settings):
         if self.rest == "other" and self.classes is None:
             raise ValueError("rest: other needs `classes`: without them there is no other value")
         if self.classes is not None and not self.classes:
-            raise ValueError("classes is empty; null takes all values of `label`")
+            raise ValueError("classes is empty; null means all values of `label`")
         if self.positive is not None and self.one_of_k:
             raise ValueError("positive makes one output, one_of_k one for each class: set one of them to null")
         classes = self.classes or ()
         listed = [one for values in classes.values() for one in values] if isinstance(classes, dict) else list(classes)
         twice = sorted({value for value in listed if listed.count(value) > 1})
         if twice:
-            raise ValueError(f"classes: {some_names(twice)} stands more than once")
+            raise ValueError(f"classes: {some_names(twice)} occurs more than once")
         return self
 
     @property
@@ -170,7 +170,7 @@ def _positive(names: list[str], settings: LabelSettings, where: str) -> str | No
     # One class that is named beside all the rest is what is asked for; else the later of two, as 1 comes after 0.
     is_beside_rest = settings.rest == "other" and len(settings.values_of_class) == 1
     positive, other = names if is_beside_rest else reversed(names)
-    _log.info("%s: %s is 1 and %s is 0; data_engineering.positive: %s turns it round", where, positive, other, other)
+    _log.info("%s: %s is 1 and %s is 0; data_engineering.positive: %s swaps them", where, positive, other, other)
     return positive
 
 
@@ -230,13 +230,13 @@ def _refuse_spellings(sizes: pd.Series, where: str) -> None:
 def _refuse_numbers(sizes: pd.Series, n_cells: int, where: str) -> None:
     if len(sizes) > max(_FEW_CLASSES, n_cells / 10):
         raise CellsError(
-            f"{where}: {len(sizes):,} values in {n_cells:,} cells ({some_names(sizes.index, 3)}) are no classes; name "
+            f"{where}: {len(sizes):,} values in {n_cells:,} cells ({some_names(sizes.index, 3)}) are not classes; name "
             "another column, or those that count in data_engineering.classes"
         )
 
 
 def _text(value: Any) -> str:
-    """A value of YAML as it would stand in a table."""
+    """A value of YAML as a table would spell it."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

@@ -64,7 +64,7 @@ def depth_by_class(cells: Matched | StreamedMatch) -> tuple[DepthByClass, ...]:
     """Measures how well counts and detected genes tell the classes of each output.
 
     Args:
-        cells: before anything is done to their counts. Sums are left out where the values are no counts, detected genes
+        cells: before anything is done to their counts. Sums are left out where values are not counts, detected genes
             where the cells stay on disk.
 
     Returns:

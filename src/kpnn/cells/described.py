@@ -1,4 +1,4 @@
-"""What else a file knows of its cells: cell type, batch, donor, and where they stand in a UMAP."""
+"""What else a file knows about its cells: cell type, batch, donor, and their places in a UMAP."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ GeneNames = Literal["symbol", "id"]
 
 @dataclass(frozen=True)
 class Repair:
-    """What values that are no counts are taken for; they are an error where nothing is said.
+    """What values that are not counts are taken for; they are an error where nothing is said.
 
     Attributes:
         fill: what a missing value (NaN) is taken for.
@@ -52,14 +52,18 @@ class Repair:
 class Expression(ABC):
     """A matrix of cells by genes somewhere on disk or in memory.
 
-    A subclass says which cells and genes there are and how to select from them; what is common to all
+    A subclass fills in the names of cells and genes, and says how to select from them; what is common to all
     formats (matching names, joining repeated genes, refusing impossible values) is here.
 
     Attributes:
         source: what to call the matrix in errors: the file's path.
         gene_names: whether genes are named by `symbol` or by `id` (Ensembl).
-        repair: what is done to values that are no counts.
+        repair: what is done to values that are not counts.
     """
+
+    _barcodes: pd.Index
+    _symbols: pd.Index
+    _ids: pd.Index | None = None
 
     def __init__(self, source: str, gene_names: GeneNames = "symbol"):
         self.source = source
@@ -67,19 +71,22 @@ class Expression(ABC):
         self.repair = Repair()
 
     @property
-    @abstractmethod
     def barcodes(self) -> pd.Index:
         """Names of the cells, in the order of the file, shape (n_cells,)."""
+        return self._barcodes
 
     @property
-    @abstractmethod
     def symbols(self) -> pd.Index:
         """Gene symbols in the order of the file, shape (n_genes,); they may repeat."""
+        return self._symbols
 
     @property
     def gene_ids(self) -> pd.Index | None:
-        """Gene identifiers such as Ensembl's in the order of the file, shape (n_genes,), where the file has them."""
-        return None
+        """Gene identifiers such as Ensembl's in the order of the file, shape (n_genes,), where the file has them.
+
+        A gene without one has the empty name.
+        """
+        return self._ids
 
     @property
     def is_by_cell(self) -> bool:
@@ -98,11 +105,11 @@ class Expression(ABC):
 
     @property
     def cell_columns(self) -> tuple[str, ...]:
-        """Names of what else is known of each cell (AnnData's `obs`), where the format can hold that."""
+        """Names of what else is known about each cell (AnnData's `obs`), where the format can hold that."""
         return ()
 
     def cell_column(self, name: str) -> pd.Index:
-        """What a column says of each cell, as text, in the order of the file, shape (n_cells,); missing is empty.
+        """What a column says about each cell, as text, in the order of the file, shape (n_cells,); missing is empty.
 
         Args:
             name: one of `cell_columns`.
@@ -190,7 +197,7 @@ class Expression(ABC):
             barcodes: names of cells, n of them.
 
         Raises:
-            CellsError: a barcode that is asked for stands more than once in the file.
+            CellsError: a barcode that is asked for occurs more than once in the file.
         """
         wanted = pd.Index(list(barcodes))
         positions = np.full(len(wanted), -1)
@@ -198,7 +205,7 @@ class Expression(ABC):
         index = self.barcodes[found]
         if index.has_duplicates:
             raise CellsError(
-                f"{self.source}: barcode {some_names(index[index.duplicated()].unique())} stands more than once"
+                f"{self.source}: barcode {some_names(index[index.duplicated()].unique())} occurs more than once"
             )
         at = index.get_indexer(wanted)
         positions[at >= 0] = found[at[at >= 0]]
@@ -215,7 +222,7 @@ class Expression(ABC):
             join: how columns with the same gene name become one: their `max`imum or their `sum`, in each cell.
 
         Returns:
-            AnnData, cells x genes, float32 CSR as it stands in the file; `obs["total_counts"]` is each cell's
+            AnnData, cells x genes, float32 CSR, values as in the file; `obs["total_counts"]` is each cell's
             sum over all genes of the file.
 
         Raises:

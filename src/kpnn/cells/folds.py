@@ -61,7 +61,7 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
 
     Raises:
         CellsError: a class has fewer cells than there are folds or fewer groups than three, a fold would miss a class,
-            training cells have a class in one group only, or a barcode stands twice.
+            training cells have a class in one group only, or a barcode occurs twice.
 
     Examples:
         >>> labels = pd.DataFrame({"TCR": [0, 1] * 6}, index=[f"cell_{i}" for i in range(12)])
@@ -70,7 +70,7 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
     """
     if labels.index.has_duplicates:
         repeated = labels.index[labels.index.duplicated()].unique()
-        raise CellsError(f"barcode {some_names(repeated)} stands more than once in the class labels")
+        raise CellsError(f"barcode {some_names(repeated)} occurs more than once in the class labels")
     if settings.group_by is not None and groups is None:
         raise CellsError(f"cross_validation.group_by: the cells have no column `{settings.group_by}`")
     if groups is not None:
@@ -112,7 +112,7 @@ def _with_enough_groups(labels: pd.DataFrame, groups: np.ndarray, settings: Fold
         raise CellsError(
             f"class {value} of `{output}` is in {found} group{'' if found == 1 else 's'} of `{settings.group_by}` "
             "only; cross-validation that keeps groups together needs three: one to hold out and two for an inner split "
-            "(early stopping, tuning). Without cross_validation.group_by, cells of one group would stand on both sides "
+            "(early stopping, tuning). Without cross_validation.group_by, cells of one group would be on both sides "
             "of a split, and scores would be too good"
         )
     if found >= settings.n_splits:

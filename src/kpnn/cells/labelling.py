@@ -78,7 +78,7 @@ def label_cells(
         The labels, which rule made them, and the groups.
 
     Raises:
-        CellsError: a column is not there, or what it holds cannot be used; see `classes_of`, `check_class_labels`.
+        CellsError: a column does not exist, or what it holds cannot be used; see `classes_of`, `check_class_labels`.
         SettingsError: parameters contradict each other or the data.
     """
     roles = {} if table is None else dict(table.attrs.get("columns", {}))

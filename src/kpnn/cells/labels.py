@@ -71,7 +71,7 @@ def read_class_labels(
     Args:
         path: CSV or TSV, plain or gzipped: one row per cell, a column of barcodes, every other column an output node's
             label: 1 where the cell is of that class, else 0.
-        group_by: a column that is no label but says which cells belong together (donor, sample).
+        group_by: a column that is not a label but says which cells belong together (donor, sample).
         columns: as in `read_label_table`.
 
     Returns:
@@ -97,7 +97,7 @@ def check_class_labels(
     Args:
         table: `barcode` and one column per output.
         source: what to call it in errors.
-        group_by: a column that is no label but says which cells belong together.
+        group_by: a column that is not a label but says which cells belong together.
         outputs: the columns that are labels, in this order; by default all.
 
     Returns:
@@ -148,20 +148,20 @@ def checked_barcodes(barcodes: pd.Series, source: str) -> pd.Series:
     """The names of cells as text.
 
     Raises:
-        CellsError: a barcode is empty or stands more than once.
+        CellsError: a barcode is empty or occurs more than once.
     """
     names = barcodes.astype(str).astype(object)
     if (names == "").any():
         raise CellsError(f"{source}: empty barcode in row {some_names(_rows(names == ''))} below the header")
     repeated = names[names.duplicated()].unique()
     if len(repeated):
-        raise CellsError(f"{source}: barcode {some_names(repeated)} stands more than once")
+        raise CellsError(f"{source}: barcode {some_names(repeated)} occurs more than once")
     return names
 
 
 def _where_no_label(name: str, column: pd.Series) -> str:
     """What to do about a column that holds something else than 0 and 1."""
-    advice = f"where {name} is no label, name the labels in data_engineering.outputs"
+    advice = f"where {name} is not a label, name the labels in data_engineering.outputs"
     repeats = column.nunique() <= len(column) / 2
     return f"{advice}; where it holds the classes as text, set data_engineering.label: {name}" if repeats else advice
 

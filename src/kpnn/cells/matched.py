@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import h5py
 import numpy as np
@@ -31,6 +31,8 @@ DEPTH = "total_counts"
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
 _CHUNK = (1 << 18,)
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Origin:
         if self.is_logged:
             why = "its `uns` says that log1p was taken already"
         elif not self.has_counts and 0 < self.largest < LARGEST_LOGARITHM:
-            why = f"its values are no whole numbers and none is above {self.largest:.3g}, as after a logarithm"
+            why = f"its values are not whole numbers and none is above {self.largest:.3g}, as after a logarithm"
         else:
             return
         _log.warning(
@@ -77,7 +79,7 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class _MatchedCells(ABC):
+class _MatchedCells(ABC, Generic[Made]):
     """Cells by genes, before anything is done to their counts.
 
     Attributes:
@@ -85,7 +87,7 @@ class _MatchedCells(ABC):
         labels: int8, index the barcodes, one column per output.
         genes: gene names, shape (genes,).
         steps: what was done, in order.
-        origin: where the counts were read, and what the file says of them.
+        origin: where the counts were read, and what the file says about them.
     """
 
     totals: np.ndarray
@@ -112,7 +114,6 @@ class _MatchedCells(ABC):
             step: what to call this in the account.
         """
 
-    @abstractmethod
     def to_anndata(
         self,
         transform: Transform,
@@ -120,8 +121,8 @@ class _MatchedCells(ABC):
         more_obs: pd.DataFrame | None = None,
         *,
         one_of_k: bool = False,
-    ) -> AnnData | PendingCells:
-        """The cells as training wants them.
+    ) -> Made:
+        """The cells as training wants them; of cells on disk, what writes them so.
 
         Args:
             transform: what to do to the counts.
@@ -134,6 +135,13 @@ class _MatchedCells(ABC):
             `total_counts`, `var["node"]` the input nodes; `uns["transform"]` says what was done,
             `uns["kpnn"]["one_of_k"]` whether classes exclude each other.
         """
+        self.origin.warn_of_second_logarithm(transform)
+        var = pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
+        return self._made(transform, self._obs(more_obs), var, one_of_k)
+
+    @abstractmethod
+    def _made(self, transform: Transform, obs: pd.DataFrame, var: pd.DataFrame, one_of_k: bool) -> Made:
+        """`to_anndata`, where the tables of cells and genes are made."""
 
     def _fewer_cells(self, kept: np.ndarray, step: str) -> dict[str, Any]:
         """The fields that change where some cells are kept."""
@@ -151,12 +159,9 @@ class _MatchedCells(ABC):
             obs[DEPTH] = self.totals
         return obs
 
-    def _var(self, nodes: Sequence[str]) -> pd.DataFrame:
-        return pd.DataFrame({"node": list(nodes)}, index=self.genes.astype(str))
-
 
 @dataclass(frozen=True, eq=False)
-class Matched(_MatchedCells):
+class Matched(_MatchedCells["AnnData"]):
     """Matched cells in memory, in the order of the labels.
 
     Attributes:
@@ -175,26 +180,17 @@ class Matched(_MatchedCells):
         counts = self.counts if kept.equals(self.genes) else _columns(self.counts, self.genes.get_indexer(kept))
         return replace(self, counts=counts, **self._fewer_genes(kept, step))
 
-    def to_anndata(
-        self,
-        transform: Transform,
-        nodes: Sequence[str],
-        more_obs: pd.DataFrame | None = None,
-        *,
-        one_of_k: bool = False,
-    ) -> AnnData:
-        """The cells as training wants them."""
+    def _made(self, transform: Transform, obs: pd.DataFrame, var: pd.DataFrame, one_of_k: bool) -> AnnData:
         from anndata import AnnData
 
-        self.origin.warn_of_second_logarithm(transform)
-        adata = AnnData(transform.apply(self.counts, self.totals), obs=self._obs(more_obs), var=self._var(nodes))
+        adata = AnnData(transform.apply(self.counts, self.totals), obs=obs, var=var)
         adata.layers["counts"] = self.counts
         adata.uns.update(_uns(transform, one_of_k))
         return adata
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedMatch(_MatchedCells):
+class StreamedMatch(_MatchedCells["PendingCells"]):
     """Matched cells that stay on disk, in the order of the file, until they are written in their final form.
 
     Attributes:
@@ -221,17 +217,8 @@ class StreamedMatch(_MatchedCells):
         """Keeps some of the genes, in the order given."""
         return replace(self, **self._fewer_genes(pd.Index(list(genes)), step))
 
-    def to_anndata(
-        self,
-        transform: Transform,
-        nodes: Sequence[str],
-        more_obs: pd.DataFrame | None = None,
-        *,
-        one_of_k: bool = False,
-    ) -> PendingCells:
-        """What `write_h5ad` writes."""
-        self.origin.warn_of_second_logarithm(transform)
-        return PendingCells(self, transform, self._obs(more_obs), self._var(nodes), one_of_k)
+    def _made(self, transform: Transform, obs: pd.DataFrame, var: pd.DataFrame, one_of_k: bool) -> PendingCells:
+        return PendingCells(self, transform, obs, var, one_of_k)
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,7 +152,7 @@ def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:
     if not n_there:
         return ""
     return (
-        f"; {n_there:,} of them differ from a cell of the file only in what stands before or after the sequence: give "
+        f"; {n_there:,} of them differ from a cell of the file only in what comes before or after the sequence: give "
         "the cells the same names in both files"
     )
 

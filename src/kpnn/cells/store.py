@@ -146,7 +146,7 @@ class CellsOnDisk(CellStore):
     Attributes:
         path: the file; its `X` is CSR.
         indptr: row pointers of the file.
-        cells: where each cell of the store stands in the file, shape (n_cells,).
+        cells: position in the file of each cell of the store, shape (n_cells,).
         n_columns: number of columns of the store.
         places: for each column of the file its place in the store or -1; None: as in the file.
         runs_per_buffer: runs that are read together; more mix better and need more memory.

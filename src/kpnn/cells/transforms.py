@@ -35,7 +35,7 @@ class Transform:
             raise SettingsError(f"library_size must be a finite number above 0, or empty; found {self.library_size}")
 
     def as_dict(self) -> dict[str, float | bool]:
-        """The fields as `AnnData.uns` keeps them; a library size of 0 stands for none."""
+        """The fields as `AnnData.uns` keeps them; a library size of 0 means none."""
         return {"library_size": float(self.library_size or 0.0), "log1p": self.log1p}
 
     @classmethod
@@ -88,7 +88,7 @@ def settled_library_size(asked: LibrarySize, totals: np.ndarray, *, has_counts: 
         raise SettingsError(f"library_size must be a number, median or empty; found {asked!r}")
     if not has_counts:
         _log.info(
-            "%s: its values are no counts but normalized already; library_size: median does not scale them again",
+            "%s: the values are normalized already, not counts; library_size: median does not scale them again",
             source,
         )
         return None

@@ -22,7 +22,7 @@ def kind_of(values: np.ndarray) -> Kind:
     """Tells what kind of numbers these are.
 
     Args:
-        values: some values of a matrix, of any shape; zeros and values that are not finite say nothing.
+        values: some values of a matrix, of any shape; zeros and values that are not finite are ignored.
     """
     flat = np.asarray(values).ravel()
     told = flat[np.isfinite(flat) & (flat != 0)]

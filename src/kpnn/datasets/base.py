@@ -33,7 +33,7 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
     A subclass says how to `_read` and `_write` one local path.
 
     Attributes:
-        optional: loading gives None where there is nothing, for pipelines that tell of what is there.
+        optional: loading gives None where there is nothing, for pipelines that report whatever exists.
     """
 
     _if_missing: ClassVar[str] = "run the pipeline that writes it first, or the whole study with `kedro run`"
@@ -72,7 +72,7 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
 
     @abstractmethod
     def _write(self, path: Path, data: _In) -> None:
-        """Writes the file or folder, which is not there yet."""
+        """Writes the file or folder, which does not exist yet."""
 
     def load(self) -> _Out:
         """Reads what was saved; None where there is nothing and that is allowed."""

@@ -14,7 +14,7 @@ from kpnn.datasets.base import FileDataset
 
 
 class JSONDataset(FileDataset[Any, Any]):
-    """Keeps whatever JSON can say."""
+    """Keeps whatever JSON can express."""
 
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -26,7 +26,9 @@ class _NetworkDataset(FileDataset[Any, Any]):
         table = pq.read_table(path)
         metadata = (table.schema.metadata or {}).get(_ROLES)
         if metadata is None:
-            raise DatasetError(f"{self._address}: written by something else: it does not say its inputs and outputs")
+            raise DatasetError(
+                f"{self._address}: does not say which nodes are inputs and outputs; something else wrote it"
+            )
         roles = json.loads(metadata)
         return self._kind(table.to_pandas(), tuple(roles["inputs"]), tuple(roles["outputs"]))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError, Version
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from kpnn.cells import Expression, open_expression, read_label_table
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 logger = logging.getLogger(__name__)
+
+_OF_EVERY_FILE = ("version", "credentials", "fs_args", "metadata")
 
 
 class RawDataError(KpnnError, DatasetError):
@@ -50,6 +52,12 @@ class _RawDataset(FileDataset[Any, Any]):
         return RawDataError(message)
 
 
+def _of_file_and_reader(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits a catalog entry's options into those of every `FileDataset` and those of the file's reader."""
+    of_file = {name: value for name, value in options.items() if name in _OF_EVERY_FILE}
+    return of_file, {name: value for name, value in options.items() if name not in of_file}
+
+
 class ExpressionDataset(_RawDataset):
     """An expression matrix of any format that `kpnn.cells.open_expression` reads; loads a handle, not the values.
 
@@ -64,30 +72,16 @@ class ExpressionDataset(_RawDataset):
 
     _read_later = True
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ):
+    def __init__(self, *, filepath: str, **options: Any):
         """Names the file.
 
         Args:
-            filepath: the file or folder, as in every `FileDataset`.
-            version: as in every `FileDataset`.
-            credentials: as in every `FileDataset`.
-            fs_args: as in every `FileDataset`.
-            metadata: as in every `FileDataset`.
-            **options: what `kpnn.cells.open_expression` takes: `format`, `genome`, `values`, `gene_names`...
+            filepath: the file or folder.
+            **options: of every `FileDataset`, and what `kpnn.cells.open_expression` takes: `format`, `genome`,
+                `values`, `gene_names`...
         """
-        super().__init__(
-            filepath=filepath, version=version, credentials=credentials, fs_args=fs_args, metadata=metadata
-        )
-        self._options = options
+        of_file, self._options = _of_file_and_reader(options)
+        super().__init__(filepath=filepath, **of_file)
 
     def _read(self, path: Path) -> Expression:
         with _as_raw_data_error():
@@ -187,7 +181,7 @@ class _TextTableDataset(_RawDataset):
 class ClassLabelsDataset(_TextTableDataset):
     """Class labels: CSV or TSV, plain or gzipped; none at all if the file's path is null.
 
-    Beside the barcodes stand columns of 0 and 1, one per output, or a column that names each cell's class
+    Beside the barcodes there are columns of 0 and 1, one per output, or a column that names each cell's class
     (`data_engineering.label`). All stays the text that it is; what the labels say is checked where they are used.
 
     Examples:
@@ -229,36 +223,22 @@ class EdgeListDataset(_TextTableDataset):
         ```
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str | None,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ):
+    def __init__(self, *, filepath: str | None, **options: Any):
         """Names the file.
 
         Args:
             filepath: the file; null for a table that is not used.
-            version: as in every `FileDataset`.
-            credentials: as in every `FileDataset`.
-            fs_args: as in every `FileDataset`.
-            metadata: as in every `FileDataset`.
-            **options: what `kpnn.pkn.readers.read_edges` takes: `format`, `columns`, `direction`, `only`...
+            **options: of every `FileDataset`, and what `kpnn.pkn.readers.read_edges` takes: `format`, `columns`,
+                `direction`, `only`...
         """
-        super().__init__(
-            filepath=filepath, version=version, credentials=credentials, fs_args=fs_args, metadata=metadata
-        )
+        of_file, self._options = _of_file_and_reader(options)
+        super().__init__(filepath=filepath, **of_file)
         known = [name for name in inspect.signature(read_edges).parameters if name != "path"]
-        strange = [name for name in options if name not in known]
+        strange = [name for name in self._options if name not in known]
         if strange:
             raise RawDataError(
                 f"{filepath}: an edge list has no option {some_names(strange)}; {near_names(strange[0], known)}"
             )
-        self._options = options
 
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():

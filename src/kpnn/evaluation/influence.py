@@ -88,6 +88,7 @@ def _average_precision(y: np.ndarray, p: np.ndarray) -> tuple[float, np.ndarray]
     """Mean over positive cells of the precision among the cells called no later than them, and its derivative."""
     order = np.argsort(-p, kind="stable")
     truth, ranked = y[order], p[order]
+    # Cells of equal probability are called together, so a tie has one precision: that at its end.
     starts = np.flatnonzero(np.r_[True, np.diff(ranked) != 0])
     ends = np.r_[starts[1:], len(ranked)] - 1
     tie = np.repeat(np.arange(len(starts)), ends - starts + 1)

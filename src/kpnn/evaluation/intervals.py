@@ -249,6 +249,7 @@ def _interval(
             cells = Part(1.0, 1.0)
     if of_ranks:
         cells = Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
+    # n_test / n_train of C as it is observed, networks' noise included: training parts overlap (Nadeau & Bengio 2003).
     noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
     overlap = (cells.variance + noise) / max(1, contrast.n_splits - 1)
     cells = Part(cells.variance + overlap, cells.degrees_of_freedom)
@@ -283,6 +284,7 @@ def _cells_part(contrast: _Contrast) -> Part:
     """C of independent cells; its degrees of freedom follow from how unevenly the cells carry it."""
     squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
     total = float(squares.sum())
+    # By moments, as Satterthwaite: twice the squared mean of an estimate over its variance.
     scatter = float((squares**2).sum() - total**2 / len(squares))
     freedom = max(1.0, 2 * total**2 / scatter) if scatter > 0 else float(len(squares))
     return Part(max(0.0, total - _noise_of_influence(contrast, contrast.barcode_of_row)), freedom)
@@ -299,6 +301,7 @@ def _groups_part(contrast: _Contrast, codes: np.ndarray) -> Part:
         share -= (float((by_repeat**2).sum()) / len(by_repeat) - share) / (len(by_repeat) - 1)
     if share < 1e-9 * of_all:
         return Part(0.0, 0.0)
+    # Influences show `share` of what the groups' effects put into the score, which is `of_all`.
     total = float((contrast.summed(contrast.influence, codes).mean(axis=0) ** 2).sum())
     pure = max(0.0, total - _noise_of_influence(contrast, codes))
     return Part(pure * of_all / share, float(np.trace(found)) ** 2 / float((found**2).sum()))
@@ -381,7 +384,7 @@ def _unseen_variance(contrast: _Contrast, confidence: float) -> float:
 
     Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if a share q of a
     class were, none of its n cells would be with probability (1 - q)^n < exp(-q n), so q < log(2 / alpha) / n at level
-    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound stands for the
+    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound is used as the
     half-width of an interval, for either class; both are added as variances. They fade as exp(-k), the probability to
     see none where k are expected, where k cells (the participation number of the influences) speak for themselves.
     """

@@ -82,7 +82,7 @@ def score(
         outputs: names of the columns.
         one_of_k: whether the outputs are classes that exclude each other: a cell is then called by its most probable
             class; `accuracy` and `log_loss` are over all classes, and `balanced_accuracy`, the mean over the classes of
-            the share of their cells that is called so, stands beside them.
+            the share of their cells that is called so, is given beside them.
 
     Returns:
         Every name of `METRICS` (the macro average over outputs) and, with several outputs, `<metric>_<output>`: the

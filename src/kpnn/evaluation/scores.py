@@ -94,16 +94,16 @@ class ArmScores:
 
         Args:
             arm: name of the arm.
-            predictions: what is deployed says of held-out cells: `repeat`, `fold`, `barcode`, `output`, `label`,
+            predictions: of held-out cells, by the deployed models: `repeat`, `fold`, `barcode`, `output`, `label`,
                 `probability`; every cell once per repeat and output.
             metric: one of `METRICS`; or `balanced_accuracy` of classes that exclude each other. Whether they do is seen
                 from the predictions (`are_exclusive`); scores then mean what `score` says.
-            members: what each member of a fold's ensemble says of the same cells: `repeat`, `fold`, `member`,
+            members: what each member of a fold's ensemble says about the same cells: `repeat`, `fold`, `member`,
                 `barcode`, `output`, `probability`. The ensemble's prediction is the mean of their logits.
 
         Raises:
             SettingsError: `metric` is unknown, or needs classes that exclude each other.
-            CellsError: a cell stands twice or lacks an output, or the members' table holds other cells.
+            CellsError: a cell occurs twice or lacks an output, or the members' table holds other cells.
         """
         if metric not in metrics_of(one_of_k=True):
             raise SettingsError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
@@ -116,7 +116,7 @@ class ArmScores:
         bounds = np.searchsorted(fold_of_row, np.arange(len(folds) + 1))
         one_of_k = are_exclusive(labels, probabilities)
         if metric not in metrics_of(one_of_k):
-            raise SettingsError(f"metric {metric!r} is of classes that exclude each other, and these outputs do not")
+            raise SettingsError(f"metric {metric!r} needs classes that exclude each other, and these outputs do not")
         rule = _Rule(metric, one_of_k)
         values, influence = _score_folds(rule, labels, probabilities, bounds)
         without = None if members is None else _leave_one_out(rule, members, (outputs, keys, labels, bounds))
@@ -197,7 +197,7 @@ def _wide(
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).all(axis=0))
     if len(twice):
         names = pd.unique(table["barcode"].to_numpy()[order][twice])
-        raise CellsError(f"{what}: {some_names(names)} stands more than once in a fold")
+        raise CellsError(f"{what}: {some_names(names)} occurs more than once in a fold")
     sizes = [len(categories) for categories in axes.values()]
     n_rows = len(table) // int(np.prod(sizes))
     expected = np.indices([n_rows, *sizes]).reshape(len(sizes) + 1, -1)[1:]

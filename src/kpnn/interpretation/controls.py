@@ -30,7 +30,7 @@ DrawCells = Callable[[int], LabelledCells]
 _CONTROL_INPUTS, _PERMUTED_LABELS, _STARTS, _DAGS, _REPLICATES = 1, 2, 3, 4, 5
 """First numbers of the seeds, so that no two kinds of network share one."""
 _WEIGHED = ("member", "node", "output", "gradient", "conductance")
-"""What is told of every network's nodes."""
+"""What is told about every network's nodes."""
 
 
 def on_control_inputs(

@@ -42,7 +42,7 @@ class FrozenNetwork:
     """A trained network that answers questions.
 
     Attributes:
-        dag: its DAG; neurons stand in the order of `dag.neurons`, genes in the order of `dag.inputs`.
+        dag: its DAG; neurons are in the order of `dag.neurons`, genes in the order of `dag.inputs`.
         from_genes: weights from genes after input normalization, shape (n_neurons, n_inputs).
         offset: bias of each neuron less what the normalization subtracts, shape (n_neurons,).
         between: weights from neurons to neurons, row = parent, shape (n_neurons, n_neurons).

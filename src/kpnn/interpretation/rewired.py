@@ -46,7 +46,7 @@ def nodes_in_rewired(replicates: Sequence[Sequence[TrainedFold]], cells: Labelle
 
 
 def _evidence(fold: TrainedFold, cells: LabelledCells) -> list[HeldOutEvidence]:
-    """What a fold's networks together say of the cells that they never saw, for each output."""
+    """What a fold's networks together say about the cells that they never saw, for each output."""
     rows = fold.held_out
     expression, labels = expression_for(fold.dag, cells, rows), cells.labels[rows]
     groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))

@@ -110,7 +110,7 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     class 1 is standardized by its exact mean and variance over all permutations of the labels (Wilcoxon 1945; within
     groups: van Elteren 1960). Where every group is of one class, groups exchange it as wholes and are the observations.
 
-    Where the cells' depth is known, what it tells of the activity is taken off first and cells exchange their classes
+    Where the cells' depth is known, what it explains of the activity is taken off first; cells exchange their classes
     only with cells of about their depth (Hodges & Lehmann 1962: aligned ranks). However counts are scaled, detection
     and variance go with depth, and where one class is sequenced deeper every node would seem to differ.
 

@@ -3,7 +3,7 @@
 Who computes with them:
 
 - Keras (`in_keras`), by the name;
-- the compiled kernels, by the code; their formulas stand in `kpnn.nn.engine.kernels`, because compiled code is kept by
+- the compiled kernels, by the code; their formulas are in `kpnn.nn.engine.kernels`, because compiled code is cached by
   that file's date;
 - float64 arithmetic outside of training, such as `kpnn.interpretation`, by `function` and `derivative`.
 
@@ -105,12 +105,12 @@ def activations_of(dag: Dag, hidden: str, output: str, by_node: Mapping[str, str
         by_node: activations of single neurons, before the two above.
 
     Raises:
-        SettingsError: an activation is unknown, a node is no neuron, or the softmax is asked of one output, or of
+        SettingsError: an activation is unknown, a node is not a neuron, or the softmax is asked of one output, or of
             outputs that have activations of their own.
     """
     stray = [name for name in by_node if name not in set(dag.neurons)]
     if stray:
-        raise SettingsError(f"activation given for {some_names(stray)}, which is no neuron of the DAG")
+        raise SettingsError(f"activation given for {some_names(stray)}, which is not a neuron of the DAG")
     outputs = set(dag.outputs)
     if output == SOFTMAX:
         own = [name for name in by_node if name in outputs]

@@ -114,7 +114,7 @@ def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
     layers = [sparse_dag(member) for member in members]
     first = layers[0]
     if len({id(member) for member in members}) < len(members):
-        raise ModelError("the same network stands twice in the ensemble")
+        raise ModelError("the ensemble holds the same network twice")
     for member, layer in zip(members, layers, strict=True):
         if (layer.dag.fingerprint, layer.dag.inputs) != (first.dag.fingerprint, first.dag.inputs):
             raise ModelError("the members of an ensemble must be networks on one DAG; these differ in edges or outputs")

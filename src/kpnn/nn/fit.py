@@ -7,7 +7,6 @@ alone, bit for bit.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from kpnn.nn.inputs import as_rows
 from kpnn.nn.labels import class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
+from kpnn.processes import usable_cores
 
 
 def fit_kpnn(
@@ -173,7 +173,7 @@ def fit_kpnns(
         rows = watched[place]
         validation = None if rows is None else part_of(cells, rows, f"validation_rows[{place}]")
         fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
-    return _run(fits, callback, n_threads or _usable_cores())
+    return _run(fits, callback, n_threads or usable_cores())
 
 
 def adapt_normalization(model: keras.Model, X: Any) -> None:
@@ -289,7 +289,7 @@ class _Fit:
         self._adjust_learning_rate(number)
 
     def _adjust_learning_rate(self, number: int) -> None:
-        """Halves the rate where the validation loss has stood still for long enough under it."""
+        """Halves the rate once the validation loss has not improved for long enough at the present one."""
         halve_after = self.settings.epochs_to_halving
         since = max(self.best_epoch, self.settings.min_epochs, self.rate_since)
         if halve_after is not None and number - since >= halve_after:
@@ -326,10 +326,6 @@ class _Fit:
 def _share(block: LabelledRows, of: FitData) -> float:
     """Of all cells, the share that a block holds; exactly 1 where it holds all, so that no bit of a loss changes."""
     return len(block.which) / of.n_cells
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:

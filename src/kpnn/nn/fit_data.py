@@ -14,7 +14,7 @@ import pandas as pd
 from kpnn.cells.store import CellStore
 from kpnn.errors import ModelError, SettingsError
 from kpnn.nn.compiled_model import CompiledModel
-from kpnn.nn.engine.kernels import LabelledRows, Rows
+from kpnn.nn.engine.kernels import LabelledRows
 from kpnn.nn.inputs import as_rows
 from kpnn.nn.labels import as_labels, class_weights
 from kpnn.nn.layer import sparse_dag
@@ -46,7 +46,7 @@ class FitData(ABC):
         """Every cell once, in blocks that are in memory.
 
         Args:
-            generator: shuffles the cells; None: they keep an order of their own.
+            generator: shuffles the cells; None: they come in a fixed order.
         """
 
     @abstractmethod
@@ -161,7 +161,7 @@ class _OnDisk(FitData):
             n_cells = len(places)
             which = np.arange(n_cells) if generator is None else generator.permutation(n_cells)
             labels = np.ascontiguousarray(self.own_labels[places])
-            yield LabelledRows(self._rows(expression), which, labels, self.label_weights)
+            yield LabelledRows(as_rows(self.model, expression)[0], which, labels, self.label_weights)
 
     def adapt(self, compiled: CompiledModel) -> None:
         layer = compiled.normalization
@@ -172,6 +172,3 @@ class _OnDisk(FitData):
         variances[variances <= 1e-12 * means**2] = 0.0
         layer.set_moments(means, variances, self.n_cells)
         compiled.use_stored_moments()
-
-    def _rows(self, expression: Any) -> Rows:
-        return as_rows(self.model, expression)[0]

@@ -96,7 +96,7 @@ def _sums_over_genes(genes: Any, weights: Any, layout: Layout, dropping: Droppin
     kept = dropping.kept.edges[edges]
     if np.all(kept == 1):
         return gene_product(genes, ops.take(weights, edges), children, parents, layout.n_neurons)
-    # Dropped edges differ from cell to cell, so this is no product of two matrices.
+    # Dropped edges differ from cell to cell, so this is not a product of two matrices.
     terms = ops.take(genes, children, axis=0) * ops.take(weights, edges)[:, None]
     return segment_sum(dropping.drop(terms, kept), parents, layout.n_neurons)
 

@@ -69,7 +69,7 @@ def start_of(
     Args:
         layout: the DAG's arrays.
         initializer: one of `INITIALIZERS`.
-        seed: of a generator of its own; the same seed gives the same weights.
+        seed: of the random numbers; the same seed gives the same weights.
         activations: of every neuron; `conducting` alone looks at them.
         signs: known sign of each edge of a signed network, 0 where unknown, shape (n_edges,); None: it is not signed.
         one_of_k: whether the outputs are classes that exclude each other.

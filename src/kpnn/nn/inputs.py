@@ -32,7 +32,7 @@ def as_rows(model: keras.Model, cells: Any, missing_genes: str = "error") -> tup
         Cells x input nodes, canonical, of the model's dtype; the cells' names; the genes taken as zeros.
 
     Raises:
-        ModelError: genes are missing or stand twice, the matrix has another number of columns, or a value is not
+        ModelError: genes are missing or occur twice, the matrix has another number of columns, or a value is not
             finite.
     """
     layer = sparse_dag(model)
@@ -70,7 +70,7 @@ def _places(
     wanted = columns[columns.isin(genes) | columns.isin(inputs)]
     repeated = wanted[wanted.duplicated()].unique()
     if len(repeated):
-        raise ModelError(f"gene {some_names(repeated)} stands more than once in the cells; join its columns first")
+        raise ModelError(f"gene {some_names(repeated)} occurs more than once in the cells; merge its columns first")
     unique = columns.where(~columns.duplicated(), None) if columns.has_duplicates else columns
     places = _indexer(unique, genes)
     places = np.where(places < 0, _indexer(unique, inputs), places)

@@ -247,7 +247,7 @@ class SparseDag(keras.layers.Layer):
         """
         config = dict(config)
         dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
-        # Files from before there was a prior do not name it.
+        # Files saved before the prior existed do not name it.
         penalty = Penalty(**{each.name: config.pop(each.name, each.default) for each in fields(Penalty)})
         n_training_cells = config.pop("n_training_cells", 0)
         layer = cls(dag, dropout=dropout, penalty=penalty, **config)

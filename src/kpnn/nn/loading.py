@@ -13,7 +13,7 @@ from kpnn.nn.ensemble import dag_of
 
 _MOST_BYTES = 2 * 1024**3
 _MOST_TIMES = 50
-"""What a file may unpack to: so many bytes, or so many times its own size. Keras itself does not compress."""
+"""Most that a file may unpack to: bytes, and multiples of its own size. Keras itself does not compress."""
 
 
 def load_kpnn(path: str | Path) -> keras.Model:
@@ -42,7 +42,7 @@ def load_kpnn(path: str | Path) -> keras.Model:
 
 
 def _check_archive(path: Path) -> None:
-    """Raises ModelError where a file is no archive, or would fill memory and disk when it is unpacked."""
+    """Raises ModelError where a file is not an archive, or would fill memory and disk when it is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())

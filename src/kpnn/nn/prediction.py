@@ -82,7 +82,7 @@ def node_activations(
         Activations, cells x nodes. Under a softmax an output's activation is its logit.
 
     Raises:
-        ModelError: as `predict`, a node is no neuron of the model, or the model is an ensemble.
+        ModelError: as `predict`, a node is not a neuron of the model, or the model is an ensemble.
     """
     wanted = sparse_dag(model).dag.neurons if nodes is None else nodes
     return _values(model, cells, wanted, missing_genes)[0]
@@ -134,7 +134,7 @@ def _values(
     neurons = pd.Index(sparse_dag(model).dag.neurons).get_indexer(columns)
     stray = [name for name, place in zip(columns, neurons, strict=True) if place < 0]
     if stray:
-        raise ModelError(f"{some_names(stray)} is no neuron of this model")
+        raise ModelError(f"{some_names(stray)} is not a neuron of this model")
     rows, names, missing = as_rows(model, cells, missing_genes)
     network = CompiledModel.of(model).predictor
     values = np.zeros((len(names), len(columns)), dtype=network.state.kernel.dtype)

@@ -18,7 +18,7 @@ class TrainingSettings:
     Attributes:
         max_epochs: most passes over the training cells.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
-        min_epochs: epochs before which patience does not begin to count: with a small learning rate, networks of many
+        min_epochs: epochs before which patience does not start counting: with a small learning rate, networks of many
             levels stay on a plateau at first, and go on to learn.
         min_delta: how much lower a validation loss must be to count as an improvement.
         batch_size: cells per step; the last step of an epoch takes what is left.

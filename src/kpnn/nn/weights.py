@@ -131,7 +131,7 @@ def _found(index: pd.Index, given: Mapping[Any, float], what: str) -> tuple[np.n
     places = index.get_indexer(pd.Index(names))
     stray = [name for name, place in zip(names, places, strict=True) if place < 0]
     if stray:
-        raise ModelError(f"{some_names(stray)} is no {what} of this model's DAG")
+        raise ModelError(f"{some_names(stray)} is not among the {what}s of this model's DAG")
     values = np.array([given[name] for name in names], dtype=np.float64)
     bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value)]
     if bad:

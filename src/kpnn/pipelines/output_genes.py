@@ -58,8 +58,8 @@ def warn_of_funnel(network: str, dag: Dag, lanes: int = 1) -> None:
     if funnel is None or len(funnel.outputs) < 2 or funnel.share < _NARROW:
         return
     _log.warning(
-        "%.0f %% of what %d of the %d outputs of the %s DAG can learn from passes through %s: one number a cell, which "
-        "tells few classes apart; %s",
+        "%.0f %% of what %d of the %d outputs of the %s DAG can learn from passes through %s: one number per cell, "
+        "which tells few classes apart; %s",
         100 * funnel.share,
         len(funnel.outputs),
         len(dag.outputs),

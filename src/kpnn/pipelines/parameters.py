@@ -39,14 +39,14 @@ GROUPS: dict[str, type[BaseModel]] = {
 """Every group that `conf/<env>/parameters*.yml` may hold, and what it is."""
 
 ALLOW_STALE = "allow_stale"
-"""The one parameter that is no group: show results although they were not made by what is configured now."""
+"""The one parameter that is not a group: show results although they were not made by what is configured now."""
 
 
 def all_settings(parameters: Mapping[str, Any]) -> dict[str, BaseModel]:
     """Turns all parameters into typed settings, whichever pipeline is to run.
 
     Args:
-        parameters: group -> what the YAML files and `--params` say of it; what they leave out is at its default.
+        parameters: group -> what the YAML files and `--params` say about it; what they leave out is at its default.
 
     Returns:
         Group -> settings, for all of `GROUPS`. Those of `modelling` know how input nodes are named.

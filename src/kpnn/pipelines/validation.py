@@ -22,7 +22,7 @@ def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, 
 
     Args:
         model: the settings' class.
-        parameters: what the YAML files and `--params` say of the group; None: nothing.
+        parameters: what the YAML files and `--params` say about the group; None: nothing.
         where: the group's name, for errors.
 
     Raises:
@@ -58,7 +58,7 @@ def _shown(value: Any) -> str:
 
 
 def _names_beside(problem: ErrorDetails, model: type[BaseModel]) -> list[str]:
-    """The parameters that there are where an unknown one was found; none where that is below a choice of kinds."""
+    """The known parameters beside an unknown one; none where that is below a choice of kinds."""
     for part in problem["loc"][:-1]:
         field = model.model_fields.get(str(part))
         if field is None or not isclass(field.annotation) or not issubclass(field.annotation, BaseModel):

@@ -68,7 +68,7 @@ class ReadAccount:
 
 
 def examples_of(pairs: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """The first few edges, as they stand in messages.
+    """The first few edges, as messages show them.
 
     Args:
         pairs: parent and child of each edge.

@@ -85,7 +85,7 @@ def with_genes_named(edges: pd.DataFrame, suffix: str) -> pd.DataFrame:
 
 
 def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str = "edges") -> pd.DataFrame:
-    """Makes a root for each output that is no node of the network: the parent of all of the network's own roots.
+    """Makes a root for each output that is not a node of the network: the parent of all of the network's own roots.
 
     Where several are made and the network has one root, they take its place: below it, each would be computed from the
     same one number, which cannot tell classes apart.

@@ -86,7 +86,7 @@ def from_networkx(
 def to_corneto(pkn: Pkn) -> Any:
     """A `corneto.Graph` in computing direction, child -> parent.
 
-    Each input has an edge from nowhere and each output one to nowhere, so that flow can pass; these stand last, inputs
+    Each input has an edge from nowhere and each output one to nowhere, so that flow can pass; these come last, inputs
     first, after the edges in the order of `pkn.edges`. The sign is the attribute `interaction`, the cost `cost`.
 
     Args:

@@ -12,7 +12,7 @@ class Coverage:
 
     Attributes:
         network_genes: genes that the network has input nodes for.
-        measured_genes: genes of the assay; a name that stands there several times counts once.
+        measured_genes: genes of the assay; a repeated name counts once.
         common: genes of both.
     """
 

@@ -50,7 +50,7 @@ class Dag:
             The DAG, its edges sorted, each pair once.
 
         Raises:
-            PknError: the table is malformed, holds a cycle, or a root is no output.
+            PknError: the table is malformed, holds a cycle, or a root is not an output.
         """
         table, _ = clean_edges(edges, source)
         parents, children = set(table["parent"]), set(table["child"])

@@ -111,7 +111,7 @@ class Rename(Settings):
         if is_obo and (self.source is not None or self.target is not None):
             raise ValueError("an ontology has no columns: leave `from` and `to` out")
         if not is_obo and (self.source is None or self.target is None):
-            raise ValueError("say which columns the names stand in: `from` and `to`")
+            raise ValueError("say which columns hold the names: `from` and `to`")
         if isinstance(self.source, int) != isinstance(self.target, int):
             raise ValueError("`from` and `to`: either both names, or both numbers (of a table without a header)")
         return self
@@ -193,7 +193,7 @@ def _beyond(options: EdgeOptions) -> list[tuple[bool, str]]:
         (bool(options.only) and not kind.has_columns, f"only: {kind.called} has no columns to choose edges by"),
         (
             costs is not None and costs.column is not None and not kind.has_columns,
-            f"costs: {kind.called} has no columns of evidence; `rule: rows` counts how often a pair stands there",
+            f"costs: {kind.called} has no columns of evidence; `rule: rows` counts how often a pair is stated",
         ),
         ("cost" in columns and costs is not None, "say what edges cost once: by `costs`, or by `columns: {cost: ...}`"),
     ]

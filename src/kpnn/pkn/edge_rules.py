@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ class _Edges:
         self.columns = self.columns[kept].reset_index(drop=True)
 
     def repeat(self, table: pd.DataFrame) -> None:
-        """Replaces the edges by some that were made of them, whose index says of which."""
+        """Replaces the edges by some that were made of them, whose index says from which."""
         self.columns = self.columns.loc[table.index].reset_index(drop=True)
         self.table = table.reset_index(drop=True)
 
@@ -107,8 +106,9 @@ def understood(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame
 
 def _check_names(edges: _Edges) -> None:
     for field in ("parent", "child"):
-        empty = [row + 1 for row, name in enumerate(edges.table[field]) if not name]
-        if empty:
+        names = edges.table[field].to_numpy()
+        if not names.all():
+            empty = np.flatnonzero(names == "") + 1
             called = edges.stated.names.get(field, field)
             raise PknError(f"{edges.path}: empty `{called}` in row {some_names(empty)} (rows count below the header)")
 
@@ -267,19 +267,18 @@ def _keep_sizes(edges: _Edges, sizes: Limits) -> None:
 
 
 def _with_account(edges: _Edges) -> pd.DataFrame:
-    table, path = edges.table, edges.path
-    edges.table = table = table.astype({"sign": "int8"})
+    path = edges.path
+    edges.table = table = edges.table.astype({"sign": "int8"})
     once, conflicts = each_pair_once(table)
-    loops = table[table["parent"] == table["child"]]
     left_out = list(edges.dropped)
-    if len(loops):
-        left_out.append(Dropped("of a node to itself", len(loops), tuple(sorted(set(loops["parent"]))[:3])))
-    n_repeated = len(table) - len(loops) - len(once)
-    if n_repeated:
-        left_out.append(Dropped("that stand there already", n_repeated))
+    if len(once) < len(table):
+        loops = table["parent"][table["parent"] == table["child"]]
+        if len(loops):
+            left_out.append(Dropped("of a node to itself", len(loops), tuple(sorted(set(loops))[:3])))
+        if len(loops) + len(once) < len(table):
+            left_out.append(Dropped("repeated", len(table) - len(loops) - len(once)))
     if conflicts:
         edges.notes.append(f"{len(conflicts):,} pairs with both signs have an unknown one")
-    signs = Counter(once["sign"])
     account = ReadAccount(
         str(path),
         FORMATS[edges.options.format].called,
@@ -287,8 +286,8 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
         len(once),
         once["parent"].nunique(),
         once["child"].nunique(),
-        signs.get(1, 0),
-        signs.get(-1, 0),
+        int((once["sign"] == 1).sum()),
+        int((once["sign"] == -1).sum()),
         tuple(left_out),
         tuple(edges.notes),
     )
@@ -303,7 +302,7 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series, where: str) -> pd.Series:
-    """Numbers of a column of text, NaN where nothing stands."""
+    """Numbers of a column of text, NaN where it is empty."""
     is_missing = column.str.lower().isin(_MISSING)
     numbers = pd.to_numeric(column.where(~is_missing), errors="coerce")
     wrong = numbers.isna() & ~is_missing
@@ -313,8 +312,8 @@ def _numbers(column: pd.Series, where: str) -> pd.Series:
 
 
 def _yes_or_no(column: pd.Series, where: str) -> pd.Series:
-    texts = column.astype(str).str.strip().str.lower()
-    known = texts.isin([*_YES, *_NO])
-    if not known.all():
-        raise PknError(f"{where} must be yes or no (1 or 0), found {some_names(column[~known].unique())}")
-    return texts.isin(_YES)
+    said = {value: str(value).strip().lower() for value in column.unique()}
+    strange = [value for value, text in said.items() if text not in (*_YES, *_NO)]
+    if strange:
+        raise PknError(f"{where} must be yes or no (1 or 0), found {some_names(strange)}")
+    return column.map({value: text in _YES for value, text in said.items()})

@@ -50,7 +50,7 @@ class Funnel:
 def narrowest_funnel(dag: Dag) -> Funnel | None:
     """The hidden neuron that joins most pairs of an output and an input which nothing else joins.
 
-    What it tells its parents is one number a cell, whatever the number of inputs below it and of outputs above.
+    It tells its parents one number per cell, however many inputs are below it and outputs above.
 
     Args:
         dag: a DAG with hidden neurons; None is returned where it has none, or where no pair hangs on one of them.

@@ -1,6 +1,6 @@
 """Edge lists and gene sets as people have them.
 
-`formats` only says what stands in a file, as text. What a sign, a cost, an undirected edge or a direction means is
+`formats` only says what a file holds, as text. What a sign, a cost, an undirected edge or a direction means is
 decided once, for all of them, in `edge_rules`; what can be asked of which format, in `edge_options`.
 """
 
@@ -59,8 +59,8 @@ def read_edges(
         sizes: how many children (genes of a set, targets of a regulator) a parent must have, `{at_least:, at_most:}`.
 
     Returns:
-        `parent`, `child`, `sign` (1, -1, 0 = unknown), and `cost` where there is one; as the file orders them, edges
-        that stand there twice or join a node to itself included. `attrs["account"]` is a `ReadAccount`.
+        `parent`, `child`, `sign` (1, -1, 0 = unknown), and `cost` where there is one; in the file's order, repeated
+        edges and those from a node to itself included. `attrs["account"]` is a `ReadAccount`.
 
     Raises:
         PknError: the file is unusable; file, line and what was found are in the message.

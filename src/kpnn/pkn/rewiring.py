@@ -117,7 +117,7 @@ class _Swaps:
 
         Args:
             first: positions of edges, shape (n_pairs,).
-            second: those of their partners; no edge stands twice.
+            second: those of their partners; no edge occurs twice.
         """
         a, b, c, d = self.parents[first], self.parents[second], self.children[first], self.children[second]
         there = np.sort(self._keys(self.parents, self.children))

@@ -21,12 +21,13 @@ def signs_of(column: pd.Series, where: str) -> pd.Series:
     Raises:
         PknError: a spelling is none of them.
     """
-    texts = column.astype(str).str.strip().str.lower()
+    said = pd.Series(column.unique(), dtype=object)
+    texts = said.astype(str).str.strip().str.lower()
     numbers = pd.to_numeric(texts.where(~texts.isin(_SIGNS)), errors="coerce")
     signs = texts.map(_SIGNS).fillna(np.sign(numbers.where(numbers.abs() <= 1)))
     if signs.isna().any():
         raise PknError(
-            f"{where}: {some_names(column[signs.isna()].unique())} is no sign (1, -1, empty, activation..., or a "
-            "number between -1 and 1)"
+            f"{where}: {some_names(said[signs.isna()])} is not a sign (1, -1, empty, activation..., or a number "
+            "between -1 and 1)"
         )
-    return signs.astype("int8")
+    return column.map(dict(zip(said, signs, strict=True))).astype("int8")

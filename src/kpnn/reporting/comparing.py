@@ -29,7 +29,7 @@ class Answer:
         metrics: `parameter_compression_percent`, `edge_compression_percent`, `roc_auc_degradation_percent`,
             `roc_auc_difference`, its `_lower`, `_upper` and `_p_value`, as far as they are known; with several outputs
             those of each, such as `roc_auc_difference_lower_<output>`, p-values after Holm's correction.
-        notes: what is not there or does not fit together, in sentences.
+        notes: what does not exist or does not fit together, in sentences.
         controls: every control beside every arm; see `kpnn.reporting.standing.controls_table`.
         size_curve: ROC-AUC against size; see `kpnn.reporting.standing.size_curve`.
         of_outputs: the output that each arm predicts worst, and which classes are confused, in sentences.
@@ -108,7 +108,7 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
         there = [f"`{arm.name}`" for arm in study.arms]
         absent = [f"`{name}`" for name in (REFERENCE, CANDIDATE) if study.arm(name) is None]
         sentence = (
-            f"There is no comparison: the results of {' and '.join(absent)} are not there"
+            f"There is no comparison: the results of {' and '.join(absent)} are missing"
             + (f" (found: {some_names(there)})" if there else "")
             + ". Run `kedro run --pipeline modelling`."
         )

@@ -1,4 +1,4 @@
-"""What is told of sequencing depth: before biology, whether depth alone tells the classes or the donors apart."""
+"""What is told about sequencing depth: before biology, whether depth alone tells the classes or the donors apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of the nodes: which are named, how firmly they stand, and what could not be told."""
+"""What is said about the nodes: which are named, how firmly they stand, and what could not be told."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FAR = 2.0
 
 @dataclass(frozen=True)
 class Told:
-    """What is said of an arm's nodes for one output.
+    """What is said about an arm's nodes for one output.
 
     Attributes:
         sentences: in order.
@@ -131,7 +131,7 @@ def _beside_rewired(weighed: Interpretation, called: pd.DataFrame) -> str:
         more = f" and {int((~far).sum()) - _NAMED} more" if (~far).sum() > _NAMED else ""
         sentence += (
             f" Randomized networks do as well for {', '.join(alike)}{more}: that these are called does not depend on "
-            "what the knowledge says of them."
+            "what the knowledge says about them."
         )
     return sentence
 

@@ -30,7 +30,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Lead:
-    """What stands above the sections.
+    """What comes before the sections.
 
     Attributes:
         answer: the study's answer, in words.
@@ -48,7 +48,7 @@ def render_page(title: str, lead: Lead, sections: Sequence[Section], version: st
 
     Args:
         title: of the page.
-        lead: what stands above the sections.
+        lead: what comes before the sections.
         sections: in order; one without blocks is left out.
         version: of kpnn.
     """

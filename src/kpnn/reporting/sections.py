@@ -50,7 +50,7 @@ def comparison_section(study: Study, comparison: pd.DataFrame, test: Comparison 
             "comparison",
             "Scores by arm: mean and standard deviation over folds, and the 95 % interval of the mean over cells and "
             "training."
-            + (" Of several outputs it is the mean; each by itself stands below." if len(of_all) < len(shown) else ""),
+            + (" Of several outputs it is the mean; each output is listed below." if len(of_all) < len(shown) else ""),
             len(of_all),
         ),
         *table_of(

@@ -13,7 +13,7 @@ from kpnn.reporting.paired import compare_arms, scores_of
 from kpnn.reporting.study import ArmTables, Study
 
 SIZE_PATH = "size_path"
-"""The kind of the networks of the size curve; they are no controls to stand among."""
+"""The kind of the networks of the size curve; they are not controls to stand among."""
 
 _NAMES = {
     "rewired": ("network from a rewired PKN", "networks from rewired PKNs"),

@@ -1,4 +1,4 @@
-"""What a report is made from: the arms' tables, their networks, and what is known of their nodes."""
+"""What a report is made from: the arms' tables, their networks, and what is known about their nodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ArmTables:
         learning_curves: `repeat`, `fold`, `epoch`, `loss`, `val_loss`.
         trials: `repeat`, `fold`, `trial`, `state`, `value` and the searched hyperparameters; empty if untuned.
         dag: the arm's network, where it is known.
-        members: what each member of a fold's ensemble says of the same cells, where it is known: as `predictions`,
+        members: what each member of a fold's ensemble says about the same cells, where it is known: as `predictions`,
             without `label` and with `member`.
     """
 
@@ -132,7 +132,7 @@ class Interpretation:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What is known of a study; what is missing from it is said in words.
+    """What is known about a study; what is missing from it is said in words.
 
     Attributes:
         arms: results by arm; `full` first.
@@ -148,10 +148,10 @@ class Study:
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
         made_from: SHA-256 of the results that the answer rests on, from the cells to the models, by dataset.
-        missing: what is not there, in sentences.
+        missing: what does not exist, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
-        columns: what else is known of each cell, the groups among it, as text, index the barcodes.
-        coordinates: where each cell stands, two columns named for the axes, index the barcodes; empty if not known.
+        columns: what else is known about each cell, the groups among it, as text, index the barcodes.
+        coordinates: place of each cell, two columns named for the axes, index the barcodes; empty if not known.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -176,7 +176,7 @@ class Study:
         return self
 
     def arm(self, name: str) -> ArmTables | None:
-        """The arm of that name, or None where it is not there.
+        """The arm of that name, or None where it does not exist.
 
         Args:
             name: `full`, `pruned` or a control.
@@ -184,7 +184,7 @@ class Study:
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def interpretation(self, name: str) -> Interpretation | None:
-        """What is known of the nodes of an arm, or None.
+        """What is known about the nodes of an arm, or None.
 
         Args:
             name: the arm.

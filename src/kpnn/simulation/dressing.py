@@ -14,7 +14,7 @@ class Dressing:
 
     Attributes:
         n_foreign: genes in the file that the network does not know.
-        n_repeated: genes whose name stands twice in the file; the second column holds a part of the counts.
+        n_repeated: genes whose name occurs twice in the file; the second column holds a part of the counts.
         n_unmeasured: genes of the network, none of them predictive, that the file does not have.
     """
 

@@ -47,4 +47,4 @@ def log_data(files: Mapping[str, str | None]) -> None:
         for run in (active, *_children(client, active, level="arm")):
             client.log_inputs(run.info.run_id, data)
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not take the names of the data (%s)", failure(error))
+        _log.warning("MLflow did not accept the names of the data (%s)", failure(error))

@@ -41,7 +41,7 @@ def prepare_database(path: Path) -> None:
         path: of the SQLite file.
 
     Raises:
-        SettingsError: the database holds runs and is of another version of MLflow, or is no database.
+        SettingsError: the database holds runs and is of another version of MLflow, or is not a database.
     """
     with held_alone(path.parent):
         if path.exists():
@@ -78,7 +78,7 @@ def _problem(path: Path) -> str | None:
         found = None
     except sqlite3.DatabaseError:
         raise SettingsError(
-            f"{path}: is no SQLite database; move it away, or name another in MLFLOW_TRACKING_URI"
+            f"{path}: is not an SQLite database; move it away, or name another in MLFLOW_TRACKING_URI"
         ) from None
     if found is None:
         return "MLflow's tables are not complete"

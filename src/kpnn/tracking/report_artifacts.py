@@ -67,7 +67,7 @@ def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
         for name, table in artifacts.tables.items():
             client.log_table(run_id, table, f"tables/{name}.json")
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not take the figures of `%s` (%s)", arm, failure(error))
+        _log.warning("MLflow did not accept the figures of `%s` (%s)", arm, failure(error))
         return None
     return run_id
 
@@ -92,4 +92,4 @@ def log_study_table(name: str, table: pd.DataFrame) -> None:
     try:
         MlflowClient().log_table(active.info.run_id, table, f"tables/{name}.json")
     except SERVER_ERRORS as error:
-        _log.warning("MLflow does not take the table %s (%s)", name, failure(error))
+        _log.warning("MLflow did not accept the table %s (%s)", name, failure(error))

@@ -164,7 +164,7 @@ class ArmTracker:
         except SERVER_ERRORS as error:
             self._run_id = None
             _log.warning(
-                "MLflow does not take the results of `%s` (%s). They are on disk; log them again with "
+                "MLflow did not accept the results of `%s` (%s). They are on disk; log them again with "
                 "`kedro run --pipeline reporting`",
                 self._arm,
                 failure(error),
@@ -227,7 +227,7 @@ def log_study(
                 client.log_artifact(run_id, str(path))
     except SERVER_ERRORS as error:
         _log.warning(
-            "MLflow does not take the study's results (%s). They are on disk; log them again with "
+            "MLflow did not accept the study's results (%s). They are on disk; log them again with "
             "`kedro run --pipeline reporting`",
             failure(error),
         )

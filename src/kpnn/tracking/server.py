@@ -22,7 +22,7 @@ def limit_requests(seconds: int) -> None:
     """Makes MLflow give up on a server that hangs in mid-run after seconds instead of a quarter of an hour.
 
     Args:
-        seconds: that one answer may take. What the user's environment says of it stands.
+        seconds: that one answer may take. The user's environment variables take precedence.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -32,7 +32,7 @@ def server_problem(address: str, seconds: float) -> str | None:
     """Says why MLflow's server cannot be used, in one sentence without credentials; None where it can.
 
     Args:
-        address: MLflow's tracking URI; the project's own database is made where it is not there.
+        address: MLflow's tracking URI; the project's own database is made where it does not exist.
         seconds: after which a server that has not answered counts as away.
 
     Raises:
@@ -86,8 +86,8 @@ def _status_in_words(answer: Any) -> str:
     try:
         answer.json()
     except ValueError:
-        return f"something answers ({code}), but it is no MLflow server"
-    return "" if code == 200 else f"something answers ({code}), but it is no MLflow server"
+        return f"something answers ({code}), but it is not an MLflow server"
+    return "" if code == 200 else f"something answers ({code}), but it is not an MLflow server"
 
 
 def _ask_directly(address: str, seconds: float) -> str:  # noqa: ARG001 - the thread keeps the time

@@ -11,7 +11,7 @@ class ServerSettings(Settings):
     """What a run asks of MLflow's server.
 
     Attributes:
-        required: a server that is not there ends the run before its first node; false: the run goes on without it.
+        required: a server that cannot be reached ends the run before its first node; false: the run goes on without it.
         connect_seconds: how long the server may take to answer, before the first node.
         request_seconds: how long it may take for any one answer afterwards.
     """

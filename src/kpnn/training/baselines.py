@@ -43,7 +43,7 @@ class BaselineFit:
         n_parameters: coefficients and intercepts (logistic regression) or leaves (boosting; the mean over inner folds)
             of one classifier, over all outputs.
         trials: one row per candidate and output: `trial`, `output`, the candidate, `value` (mean inner log loss),
-            `state`. One classifier of all classes stands as the output `all classes`.
+            `state`. A single classifier of all classes is listed as the output `all classes`.
     """
 
     probabilities: np.ndarray
@@ -77,7 +77,7 @@ class _Question:
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A hyperparameter's classifiers, one per inner fold, for one question."""
+    """The classifiers of one hyperparameter value, one per inner fold, for one question."""
 
     value: float
     loss: float

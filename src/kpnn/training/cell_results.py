@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 OUT_OF_FOLD, IN_TRAINING, NEW = "out of fold", "in training", "new"
-"""Whether the networks that predicted a cell have seen it: no, it was held out; yes; no, it is no cell of the study."""
+"""Whether the networks that predicted a cell have seen it: no, it was held out; yes; no, it is not of the study."""
 
 REPRESENTATION = "X_kpnn"
 PREDICTED = "kpnn_prediction"
@@ -29,15 +29,15 @@ _OF_NODES = ("node", "output", "rank", "weight", "z", "q_value", "called")
 
 @dataclass(frozen=True, eq=False)
 class CellResults:
-    """What the networks of an arm say of cells.
+    """What the networks of an arm say about cells.
 
     Attributes:
         probabilities: cells x outputs; the index holds the barcodes.
         activations: cells x neurons, oriented: a higher activation speaks for the output.
         predicted: for each cell one of `OUT_OF_FOLD`, `IN_TRAINING`, `NEW`; index the barcodes.
         arm: name of the arm.
-        node_weights: a row per node and output; what there is of `node`, `output`, `rank`, `weight`, `z`, `q_value` and
-            `called` is kept.
+        node_weights: a row per node and output; `node`, `output`, `rank`, `weight`, `z`, `q_value` and `called`
+            are kept where they exist.
         versions: of what made them.
     """
 
@@ -153,12 +153,12 @@ def join_results(adata: AnnData, results: AnnData) -> None:
         results: as `CellResults.to_anndata` makes them and `cells_with_results.h5ad` holds them.
 
     Raises:
-        CellsError: no cell is in both, or a name stands more than once.
+        CellsError: no cell is in both, or a name occurs more than once.
     """
     for whose, names in (("adata", adata.obs_names), ("results", results.obs_names)):
         if names.has_duplicates:
             raise CellsError(
-                f"cell {some_names(names[names.duplicated()].unique())} stands more than once in {whose}; names must "
+                f"cell {some_names(names[names.duplicated()].unique())} occurs more than once in {whose}; names must "
                 "be unique (`obs_names_make_unique` gives the cells of a study new ones)"
             )
     at = results.obs_names.get_indexer(adata.obs_names)

@@ -24,7 +24,7 @@ class LabelledCells:
     """Cells with their classes.
 
     Attributes:
-        store: transformed expression, shape (n_cells, n_genes), in memory or on disk; a matrix given in its place is
+        store: transformed expression, shape (n_cells, n_genes), in memory or on disk; a matrix given instead is
             taken as float32 CSR in memory.
         labels: 0/1, shape (n_cells, n_outputs), float32.
         barcodes: names of the rows, shape (n_cells,).
@@ -197,7 +197,7 @@ class LabelledCells:
         missing = [name for name, position in zip(barcodes, positions, strict=True) if position < 0]
         if missing:
             raise CellsError(
-                f"the folds name cells that are not there: {some_names(missing)}; run data_engineering again"
+                f"the folds name cells that the matched cells lack: {some_names(missing)}; run data_engineering again"
             )
         return np.sort(positions)
 

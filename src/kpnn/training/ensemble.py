@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class EnsemblePrediction:
-    """What the networks say of new cells.
+    """What the networks say about new cells.
 
     Attributes:
         probabilities: `barcode`, `output`, `probability` (mean over networks) and `sd` (over networks).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kpnn.addresses import first_line
 from kpnn.errors import KpnnError, SettingsError
+from kpnn.processes import usable_cores
 
 if TYPE_CHECKING:
     from kpnn.training.settings import ExecutionSettings
@@ -61,25 +61,21 @@ def threads_by_task(n_tasks: int, settings: ExecutionSettings) -> list[int]:
 
     Args:
         n_tasks: number of tasks, in the order in which they start.
-        settings: which executor and how many workers; an explicit number of threads stands.
+        settings: which executor and how many workers; an explicit number of threads is taken as it is.
     """
     if settings.threads_per_fit is not None:
         return [settings.threads_per_fit] * n_tasks
     if settings.executor == "sequential":
-        return [_n_cores()] * n_tasks
+        return [usable_cores()] * n_tasks
     if settings.scheduler is not None:
         return [1] * n_tasks
     workers = _n_workers(settings)
     last = n_tasks % workers
-    return [max(1, _n_cores() // workers)] * (n_tasks - last) + [max(1, _n_cores() // max(last, 1))] * last
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return [max(1, usable_cores() // workers)] * (n_tasks - last) + [max(1, usable_cores() // max(last, 1))] * last
 
 
 def _n_workers(settings: ExecutionSettings) -> int:
-    return max(1, _n_cores() // (settings.threads_per_fit or 1)) if settings.n_workers == -1 else settings.n_workers
+    return max(1, usable_cores() // (settings.threads_per_fit or 1)) if settings.n_workers == -1 else settings.n_workers
 
 
 def _attempt(function: Callable[[Any, Any], Any], shared: Any, task: Any, position: int) -> tuple[int, Any]:
@@ -219,7 +215,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
     """Yields futures as they end.
 
     Raises:
-        KpnnError: the scheduler is gone, or no worker has been there for a while: nothing would ever end.
+        KpnnError: the scheduler is gone, or there has been no worker for a while: nothing would ever end.
     """
     from distributed import wait
     from distributed.client import CancelledError
@@ -242,7 +238,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
         workers = client.scheduler_info(n_workers=1)["workers"]
         alone_since = None if workers else alone_since or time.monotonic()
         if alone_since is not None and time.monotonic() - alone_since > _ALONE_SECONDS:
-            raise KpnnError(_lost(place, f"no worker has been there for {_ALONE_SECONDS:g} s"))
+            raise KpnnError(_lost(place, f"there has been no worker for {_ALONE_SECONDS:g} s"))
 
 
 def _lost(place: str, why: str) -> str:

@@ -77,7 +77,7 @@ class _Fold:
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """A fold's model and what it, and each of its members, says of the held-out cells."""
+    """A fold's model and what it, and each of its members, says about the held-out cells."""
 
     probabilities: np.ndarray
     of_members: list[np.ndarray]

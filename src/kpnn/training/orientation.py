@@ -39,7 +39,7 @@ def common_signs(gradients: np.ndarray, differences: np.ndarray | None = None) -
     """One sign per neuron for what belongs to no single output: edges, and activations that all outputs read.
 
     The outputs are weighted 1, 1/2, 1/3 ... in their order: with equal weights, a neuron between two classes that
-    exclude each other would stand for both alike, and chance would orient it.
+    exclude each other would speak for both equally, and chance would orient it.
 
     Args:
         gradients: mean gradient of each output by each neuron, shape (n_outputs, n_neurons).

@@ -1,4 +1,4 @@
-"""A race of configurations: each earns its next inner folds by the ones before.
+"""A race of configurations: each earns its next inner folds by its losses on the earlier ones.
 
 A configuration's value is the mean over the inner folds of its validation loss. All start on the first inner fold;
 those that are not worse than the leader go on to the second, and of these those that are still not to the rest. Worse
@@ -23,10 +23,10 @@ class Member:
     """A configuration's network of one inner fold.
 
     Attributes:
-        network: the trained network, which the race only hands on.
+        network: the trained network, which the race only passes on.
         loss: its lowest validation loss; not finite if it diverged.
         cell_losses: cross-entropy of each validation cell, in the same order for all configurations.
-        history: its learning curve, which the race only hands on.
+        history: its learning curve, which the race only passes on.
     """
 
     network: Any
@@ -108,7 +108,7 @@ def _rungs(n_folds: int) -> list[int]:
 
 
 def _drop(running: Sequence[Contender], leader: Contender | None, n_folds: int) -> None:
-    """Drops who is worse than the best over the inner folds so far; the best of them never is."""
+    """Drops configurations that are worse than the best over the inner folds so far; the best stays."""
     best = min([*running] if leader is None else [leader, *running], key=lambda one: one.loss(n_folds))
     for one in running:
         one.dropped = one is not best and _is_worse(one, best, n_folds)

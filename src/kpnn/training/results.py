@@ -131,7 +131,7 @@ def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Seque
 def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str], pd.Index]:
     """The reverse of `predictions_table`: labels, probabilities (n_cells, n_outputs), outputs and barcodes.
 
-    A cell that was held out in several repeats stands with the mean of its probabilities.
+    A cell that was held out in several repeats gets the mean of its probabilities.
     """
     outputs = list(dict.fromkeys(predictions["output"]))
     mean = predictions.groupby(["barcode", "output"], sort=True)[["label", "probability"]].mean().unstack("output")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, PositiveInt, Tag, ValidationError, field_validator, model_validator
 
 from kpnn.errors import near_names
 from kpnn.settings_base import Settings
@@ -164,7 +164,7 @@ class FitSettings(Settings):
     Attributes:
         ensemble: networks of a fold's model, one per inner fold of its training cells: each is stopped on an inner fold
             of its own, and their mean logit is the prediction. 1: a single network, stopped on `validation_fraction`.
-        max_epochs: at most so many passes over the training cells.
+        max_epochs: most passes over the training cells.
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.
@@ -256,7 +256,7 @@ class ExecutionSettings(Settings):
     """
 
     executor: Literal["sequential", "processes", "dask"] = "sequential"
-    n_workers: Literal[-1] | Annotated[int, Field(ge=1, le=10_000)] = -1
+    n_workers: Literal[-1] | PositiveInt = Field(-1, le=10_000)
     threads_per_fit: int | None = Field(None, ge=1, le=10_000)
     scheduler: str | None = Field(None, min_length=1)
 

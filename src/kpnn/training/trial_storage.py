@@ -23,7 +23,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         parsed = make_url(url)
     except SQLAlchemyError:
         raise SettingsError(
-            "tuning.storage is no database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
+            "tuning.storage is not a database URL; give one such as sqlite:///data/06_models/demo/optuna.db"
         ) from None
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database not in (None, "", ":memory:"):

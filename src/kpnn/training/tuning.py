@@ -84,7 +84,7 @@ class Search:
         begun, limit = time.monotonic(), self.settings.timeout_seconds
         while (done := len(stored.trials)) < self.settings.n_trials:
             if done and limit is not None and time.monotonic() - begun > limit:
-                _log.info("%s: %.0f s are over after %d trials", study_name, limit, done)
+                _log.info("%s: the time limit of %.0f s was reached after %d trials", study_name, limit, done)
                 break
             proposed = self._proposals(stored.trials)
             started = time.monotonic()
@@ -103,7 +103,7 @@ class Search:
         return SearchResult(leader, _table(stored.trials, self.settings))
 
     def _report_progress(self, study_name: str, done: int, leader: Contender | None, seconds: float) -> None:
-        """Says where a search stands, if its batches take long enough to wonder."""
+        """Logs the progress of a search whose batches take long."""
         if seconds > _SILENT_SECONDS and done < self.settings.n_trials:
             lowest = "" if leader is None else f", lowest validation loss {leader.loss():.4f}"
             of_what = study_name.rsplit(" ", 1)[0]  # without the fingerprint
@@ -163,7 +163,7 @@ class Search:
 
 
 def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.Study:
-    """The study so far, less a last batch that was cut off while it was written."""
+    """The study so far, without a last batch that was cut off while being written."""
     storage = open_storage(settings.storage)
     study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction="minimize")
     trials = study.trials if resume else []

@@ -24,7 +24,7 @@ def check(study: str) -> None:
         project = project_around(Path.cwd())
         if project is None:
             raise SettingsError(
-                f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` lays one down"
+                f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` creates one"
             )
         os.chdir(project)  # paths in the catalog are relative to it
         say_check(study)

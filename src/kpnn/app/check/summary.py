@@ -19,7 +19,7 @@ from kpnn.training.settings import EvaluationSettings
 WIDTH = 80
 _LABEL = 12
 _NO_CONTROLS = ("dense_hidden", "search", "seed")
-"""Settings of controls that are no controls."""
+"""Settings of controls that are not controls."""
 
 
 def summary_lines(run: DryRun) -> list[str]:
@@ -93,7 +93,9 @@ def _work(run: DryRun) -> Iterator[str]:
     n_cells = run.folds["barcode"].nunique()
     together = f", cells of one {folds.group_by} together" if folds.group_by else ""
     repeats = f" ({folds.n_repeats} repeats)" if folds.n_repeats > 1 else ""
-    yield from _said("DAG", f"the smallest one, by {selection.solver}, in at most {selection.time_limit:g} s")
+    lanes = selection.lanes_for(len(run.pkn.outputs), one_of_k=bool(run.summary["labels"]["one_of_k"]))
+    paths = f", and paths for {lanes} lanes" if lanes > 1 else ""
+    yield from _said("DAG", f"the smallest one, by {selection.solver}, in at most {selection.time_limit:g} s{paths}")
     yield from _said("folds", f"{n_folds}{repeats}{together}")
     yield from _said(
         "arms",

@@ -44,7 +44,7 @@ def _options(command: _Command) -> _Command:
             ),
             click.option("--values", help="X, raw or a layer; else the best there is."),
             click.option("--genome", help="Of a 10x file with several."),
-            click.option("--force", is_flag=True, help="Write over the study's configuration."),
+            click.option("--force", is_flag=True, help="Overwrite the study's configuration."),
             click.option("--interactive", is_flag=True, help="Ask for what is not said."),
         )
     ):
@@ -114,7 +114,7 @@ def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
     if not _NAME.fullmatch(study) or study in _NO_STUDY:
         raise SettingsError(f"{study}: a study is named by letters, digits, - and _, and is neither base nor local")
     if folder.exists() and any(folder.iterdir()) and not force:
-        raise SettingsError(f"{folder} is there already: choose another name, or write over it with --force")
+        raise SettingsError(f"{folder} exists already: choose another name, or overwrite it with --force")
 
 
 def _network_files(options: dict[str, Any]) -> Any:

@@ -36,7 +36,7 @@ class CellsLook:
 
     Attributes:
         path: the file or folder.
-        options: what the catalog says of it beside the path.
+        options: what the catalog says about it beside the path.
         handle: the file, opened by these options.
         values: the matrix that is taken.
         matrices: all that were looked at.
@@ -56,7 +56,7 @@ def open_cells(path: Path, options: dict[str, Any]) -> Expression:
 
     Args:
         path: the file or folder.
-        options: what the user said of it.
+        options: what the user said about it.
 
     Raises:
         CellsError: it cannot be opened.
@@ -77,7 +77,7 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     Args:
         handle: the file, by `open_cells`; it knows which of its sides holds the cells.
         path: the file or folder.
-        options: what the user said of it.
+        options: what the user said about it.
         wanted: genes of the network.
 
     Raises:

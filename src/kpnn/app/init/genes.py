@@ -57,7 +57,7 @@ class GeneLook:
             return ""
         if self.n_otherwise >= _FEW * self.n_wanted:
             return (
-                f"{self.n_otherwise:,} would be found if upper and lower case were one: the cells and the network are "
+                f"{self.n_otherwise:,} would be found if case were ignored: the cells and the network are "
                 "of two species; bring one to the other's names by a table of orthologues"
             )
         return (

@@ -112,7 +112,7 @@ def make_knowledge(
 
     Raises:
         PknError: no receptor of an output is known; near names are in the message.
-        SettingsError: receptors are named for an output that there is not.
+        SettingsError: receptors are named for an output that does not exist.
     """
     parameters: dict[str, Any] = {}
     notes: list[str] = []

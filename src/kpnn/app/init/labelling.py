@@ -21,7 +21,7 @@ _BLANK = ("", "nan", "na", "none", "<na>")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user said of the labels.
+    """What the user said about the labels.
 
     Attributes:
         label: the column that names each cell's class; None: the 0/1 columns of the table.
@@ -79,8 +79,8 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
         asked: by the user.
 
     Raises:
-        CellsError: a column is not there, or holds no classes; near names are in the message.
-        SettingsError: a value is not there.
+        CellsError: a column does not exist, or holds no classes; near names are in the message.
+        SettingsError: a value does not exist.
     """
     there = [*(() if table is None else table.columns.drop("barcode")), *cells.cell_columns]
     where = cells.source if table is None else table.attrs.get("source", "the class labels")
@@ -98,7 +98,7 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
 
 
 def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
-    """What data engineering must be told of a column of classes; two classes are made explicit."""
+    """What data engineering must be told about a column of classes; two classes are made explicit."""
     classes = list(asked.classes) or sorted(values.unique())
     positive = asked.positive
     if positive is None and len(classes) == 2:

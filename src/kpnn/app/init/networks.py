@@ -26,7 +26,7 @@ class NetworkFile:
 
     Attributes:
         path: the file.
-        options: what the catalog says of it beside the path.
+        options: what the catalog says about it beside the path.
         edges: what is read so: `parent`, `child`, `sign`.
         notes: what was seen and decided, for a person.
     """

@@ -96,11 +96,11 @@ def plan_study(name: str, files: Files, asked: Asked) -> StudyPlan:
 
     Args:
         name: of the study.
-        files: what there is.
-        asked: what the user says of the labels.
+        files: the user's files.
+        asked: what the user says about the labels.
 
     Raises:
-        KpnnError: a file, a column, a value or a receptor is not there or cannot be used.
+        KpnnError: a file, a column, a value or a receptor does not exist or cannot be used.
     """
     entries = read_files(files.network)
     handle = open_cells(files.cells, dict(files.options))

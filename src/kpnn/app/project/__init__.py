@@ -20,7 +20,7 @@ OWN = ("base", "cluster", "pbmc68k", "sim1", "sim2", "tcr", "tutorial", "logging
 _EMPTY_FOLDERS = ("conf/local", "data/01_raw", "mlruns")
 
 _PYPROJECT = """\
-# What Kedro must know of this project. The pipelines are kpnn's, which is installed: pip install 'kpnn[project]'
+# What Kedro must know about this project. The pipelines are kpnn's, which is installed: pip install 'kpnn[project]'
 [tool.kedro]
 package_name = "kpnn"
 project_name = "{name}"
@@ -47,8 +47,8 @@ def lay_down_project(root: Path) -> list[str]:
     taken = [name for name in laid if (root / name).exists() and name != ".gitignore"]
     if taken:
         raise SettingsError(
-            f"{root} is no project of kpnn (no pyproject.toml with [tool.kedro]), and {some_names(taken)} in it would "
-            "be in the way of one: run this in another folder, or in the project's own"
+            f"{root} is not a project of kpnn (no pyproject.toml with [tool.kedro]), and {some_names(taken)} in it "
+            "would be in the way of one: run this in another folder, or in the project's own"
         )
     root.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:

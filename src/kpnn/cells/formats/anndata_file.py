@@ -69,16 +69,16 @@ class AnnDataFile(Expression):
                 values = self.values = self._told(root)
             matrix_key, var_key = self._places(root)
             self._matrix_key = matrix_key
-            self._obs_names = _index(root, "obs", self.source)
-            self._var_names = _index(root, var_key, self.source)
+            self._barcodes = _index(root, "obs", self.source)
+            self._symbols = _index(root, var_key, self.source)
             self._var_key, self._id_column = var_key, id_column
             self._is_logged = values == "X" and "uns" in root and "log1p" in root["uns"]
             self._others = _other_values(root, values)
             self.layout, shape, self.indptr = self._structure(root[matrix_key])
-            if shape != (len(self._obs_names), len(self._var_names)):
+            if shape != (len(self._barcodes), len(self._symbols)):
                 raise CellsError(
-                    f"{path}: {values} has shape {shape}, but there are {len(self._obs_names):,} cells "
-                    f"and {len(self._var_names):,} genes"
+                    f"{path}: {values} has shape {shape}, but there are {len(self._barcodes):,} cells "
+                    f"and {len(self._symbols):,} genes"
                 )
 
     @contextmanager
@@ -119,7 +119,7 @@ class AnnDataFile(Expression):
         if "obs" not in root or "var" not in root:
             is_tenx = any("barcodes" in node for node in root.values() if hasattr(node, "keys"))
             advice = ", but a 10x file: say `format: tenx_h5` in the catalog" if is_tenx else ""
-            raise CellsError(f"{self.source}: has no obs and var; this is no AnnData file{advice}")
+            raise CellsError(f"{self.source}: has no obs and var; this is not an AnnData file{advice}")
         if matrix not in root:
             there = some_names(_other_values(root, self.values)) or "nothing"
             raise CellsError(f"{self.source}: has no {self.values} (found: {there})")
@@ -147,16 +147,6 @@ class AnnDataFile(Expression):
         pointers = checked_indptr(np.asarray(node["indptr"][:]), rows, int(node["data"].shape[0]), self.source)
         return layout, (int(shape[0]), int(shape[1])), pointers  # type: ignore[return-value]
 
-    @property
-    def barcodes(self) -> pd.Index:
-        """Names of the cells."""
-        return self._obs_names
-
-    @property
-    def symbols(self) -> pd.Index:
-        """Gene symbols: the index of `var`."""
-        return self._var_names
-
     @cached_property
     def gene_ids(self) -> pd.Index | None:
         """Gene identifiers, if `var` has them; read only when asked for. A gene without one has the empty name."""
@@ -175,7 +165,7 @@ class AnnDataFile(Expression):
             found = _column(root, "obs", name, self.source) if name in self.cell_columns else None
         if found is None:
             return super().cell_column(name)
-        if len(found) != len(self._obs_names):
+        if len(found) != len(self._barcodes):
             raise CellsError(
                 f"{self.source}: obs/{name} has {len(found):,} entries for {self.n_cells:,} cells; damaged"
             )
@@ -220,13 +210,13 @@ class AnnDataFile(Expression):
             node = root[self._matrix_key]
             if self.layout == "dense":
                 return select_dense_rows(node, cells, columns, self.source, self.repair)
-            lookup = np.full(len(self._var_names), -1, dtype=np.int32)
+            lookup = np.full(len(self._symbols), -1, dtype=np.int32)
             lookup[columns] = np.arange(len(columns), dtype=np.int32)
             assert self.indptr is not None
             matrix = CompressedMatrix(node["data"], node["indices"], self.indptr, self.source, self.repair)
             if self.layout == "csr":
                 return select_rows(matrix, cells, lookup, len(columns))
-            return select_columns(matrix, cells, lookup, len(self._obs_names))
+            return select_columns(matrix, cells, lookup, len(self._barcodes))
 
 
 def _key_of(root: Any, values: str) -> str:
@@ -259,7 +249,7 @@ def _index(root: Any, table: str, source: str) -> pd.Index:
         names = node.dtype.names or ()
         field = "index" if "index" in names else names[0] if names else None
         if field is None:
-            raise CellsError(f"{source}: {table} is no table")
+            raise CellsError(f"{source}: {table} is not a table")
         return _texts(_compound(node)[field], f"{source}: {table}")
     key = text_attribute(node, "_index") or "_index"
     if key not in node:
@@ -286,7 +276,7 @@ def _column(root: Any, table: str, name: str, source: str) -> pd.Index | None:
     """A column of `obs` or `var` as text, in any of the layouts that anndata ever wrote; missing entries are empty."""
     node, where = root[table], f"{source}: {table}/{name}"
     categories: Any = None
-    if hasattr(node, "dtype"):  # the oldest layout; the categories of a column stand in `uns`
+    if hasattr(node, "dtype"):  # the oldest layout; the categories of a column are in `uns`
         if name not in (node.dtype.names or ()):
             return None
         values = _compound(node)[name]

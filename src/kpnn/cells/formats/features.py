@@ -17,7 +17,7 @@ def are_of_type(types: pd.Index, feature_type: str, source: str) -> np.ndarray:
         source: what to call the file in errors.
 
     Raises:
-        CellsError: no feature is; the types that there are are in the message.
+        CellsError: no feature is; the message lists the file's types.
     """
     found = np.asarray((types == feature_type) | (types == ""))
     if len(types) and not found.any():

@@ -40,27 +40,12 @@ class InMemory(Expression):
             _log.info("%s: %s", source, choice_in_words(kinds, values))
         matrix, var = values_of(adata, values, source)
         self._matrix = sp.csr_matrix(matrix).astype(np.float32)
-        self._var = var
+        self._barcodes, self._symbols = adata.obs.index, var.index
+        if "gene_ids" in var:
+            ids = var["gene_ids"].astype(object)
+            self._ids = pd.Index(ids.where(ids.notna(), ""))
         self._is_logged = values == "X" and "log1p" in adata.uns
         self._others = tuple(name for name in there if name != values)
-
-    @property
-    def barcodes(self) -> pd.Index:
-        """Names of the cells."""
-        return self._obs.index
-
-    @property
-    def symbols(self) -> pd.Index:
-        """Gene symbols."""
-        return self._var.index
-
-    @property
-    def gene_ids(self) -> pd.Index | None:
-        """Gene identifiers, if `var` has a column `gene_ids`. A gene without one has the empty name."""
-        if "gene_ids" not in self._var:
-            return None
-        ids = self._var["gene_ids"].astype(object)
-        return pd.Index(ids.where(ids.notna(), ""))
 
     @property
     def cell_columns(self) -> tuple[str, ...]:

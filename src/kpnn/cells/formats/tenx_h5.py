@@ -77,7 +77,7 @@ class TenxH5(Expression):
     def _shape(self, group: Any) -> tuple[int, int]:
         shape = dataset(group, "shape", self.path, kinds="iu")[:]
         if len(shape) != 2 or (shape < 0).any():
-            raise CellsError(f"{self.source}: shape {shape.tolist()} is no pair of genes and cells; damaged")
+            raise CellsError(f"{self.source}: shape {shape.tolist()} is not a pair of genes and cells; damaged")
         return int(shape[0]), int(shape[1])
 
     def _read_features(self, group: Any, n_genes: int, genome: str | None, feature_type: str) -> None:
@@ -85,7 +85,7 @@ class TenxH5(Expression):
         if self._newer:
             features = group.get("features")
             if not isinstance(features, h5py.Group):
-                raise CellsError(f"{self.source}: matrix has no group `features`; this is no 10x file")
+                raise CellsError(f"{self.source}: matrix has no group `features`; this is not a 10x file")
             symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
             ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
             if "feature_type" in features:
@@ -135,7 +135,7 @@ class TenxH5(Expression):
         """Positions of cells in the file, without making a million names into Python's strings.
 
         Raises:
-            CellsError: a barcode that is asked for stands more than once in the file.
+            CellsError: a barcode that is asked for occurs more than once in the file.
         """
         wanted = pd.Index(list(barcodes))
         with open_hdf5(self.path) as file:
@@ -145,18 +145,8 @@ class TenxH5(Expression):
             found = find_names(node, [str(name).encode() for name in wanted])
         names = [name for name, positions in zip(wanted, found, strict=True) if len(positions) > 1]
         if names:
-            raise CellsError(f"{self.source}: barcode {some_names(dict.fromkeys(names))} stands more than once")
+            raise CellsError(f"{self.source}: barcode {some_names(dict.fromkeys(names))} occurs more than once")
         return np.array([positions[0] if positions else -1 for positions in found], dtype=np.int64)
-
-    @property
-    def symbols(self) -> pd.Index:
-        """Gene symbols."""
-        return self._symbols
-
-    @property
-    def gene_ids(self) -> pd.Index:
-        """Gene identifiers."""
-        return self._ids
 
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
         """Reads some cells and columns; totals are over all genes of the chosen genome and feature type."""
@@ -187,7 +177,7 @@ def _what_it_is(file: h5py.File) -> str:
         return "is a loom file, not 10x; save it as .h5ad (`anndata.io.read_loom`)"
     found = {name: node for name, node in file.items() if isinstance(node, h5py.Group)}
     if not found:
-        return f"holds no group (found: {some_names(sorted(names)) or 'nothing'}); this is no 10x file"
+        return f"holds no group (found: {some_names(sorted(names)) or 'nothing'}); this is not a 10x file"
     group = min(found, key=lambda name: sum(part not in found[name] for part in _OLD_LAYOUT))
     missing = [part for part in _OLD_LAYOUT if part not in found[group]]
-    return f"group {group} has no {some_names(missing)}; this is no 10x file (groups: {some_names(sorted(found))})"
+    return f"group {group} has no {some_names(missing)}; this is not a 10x file (groups: {some_names(sorted(found))})"

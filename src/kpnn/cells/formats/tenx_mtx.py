@@ -42,7 +42,7 @@ class TenxMtx(Expression):
         super().__init__(str(path), gene_names)
         self.path = Path(path)
         if not self.path.is_dir():
-            raise CellsError(f"{path}: is no folder; a 10x .mtx matrix is a folder with three files")
+            raise CellsError(f"{path}: is not a folder; a 10x .mtx matrix is a folder with three files")
         self._matrix = self._find("matrix.mtx")
         barcodes = self._rows(self._find("barcodes.tsv"))
         self._barcodes = pd.Index([row[0] for row in barcodes], dtype=object)
@@ -65,21 +65,6 @@ class TenxMtx(Expression):
     def is_by_cell(self) -> bool:
         """Text has no index: every read passes over all of it."""
         return False
-
-    @property
-    def barcodes(self) -> pd.Index:
-        """Names of the cells."""
-        return self._barcodes
-
-    @property
-    def symbols(self) -> pd.Index:
-        """Gene symbols."""
-        return self._symbols
-
-    @property
-    def gene_ids(self) -> pd.Index:
-        """Gene identifiers."""
-        return self._ids
 
     def select(self, cells: np.ndarray, columns: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
         """Reads the whole matrix once and keeps what is asked for; see `Expression.select`."""
@@ -134,7 +119,7 @@ class TenxMtx(Expression):
     def _read_header(self, stream: io.BufferedReader) -> tuple[int, int]:
         first = stream.readline(1000).decode("latin-1").lower().split()
         if first[:1] != ["%%matrixmarket"]:
-            raise CellsError(f"{self._matrix}, line 1: is no Matrix Market file")
+            raise CellsError(f"{self._matrix}, line 1: is not a Matrix Market file")
         self._is_dense, self._has_values = first[2:3] == ["array"], first[3:4] != ["pattern"]
         is_known = first[1:3] in (["matrix", "coordinate"], ["matrix", "array"]) and first[4:] == ["general"]
         if not is_known or first[3] not in (*_NUMBERS, *(() if self._is_dense else ("pattern",))):
@@ -195,12 +180,15 @@ class TenxMtx(Expression):
     def _chunks(self, stream: io.BufferedReader) -> Iterator[pd.DataFrame]:
         places = {} if self._is_dense else {"gene": np.int64, "cell": np.int64}
         kinds = {**places, **({"value": np.float32} if self._has_values else {})}
+        # Single blanks are parsed a quarter faster than any white space, and nearly all files have them.
+        start = stream.peek(1 << 16)
+        single = not any(other in start for other in (b"\t", b"  ", b" \n", b"\n ", b"\r"))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 reader = pd.read_csv(
                     stream,
-                    sep=r"\s+",
+                    sep=" " if single else r"\s+",
                     header=None,
                     names=list(kinds),
                     dtype=kinds,

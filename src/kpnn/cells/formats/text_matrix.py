@@ -32,7 +32,7 @@ class TextMatrix(Expression):
     """A CSV or TSV of expression: one header line, then one line per gene (or per cell) that begins with its name.
 
     Opening reads the names of all lines; values are read line by line, so memory holds only what is asked for. Lines
-    that begin with `##` may stand above the header.
+    that begin with `##` may come before the header.
 
     Args:
         path: the file, plain or gzipped.
@@ -193,7 +193,7 @@ class TextMatrix(Expression):
                 f"{self.source}, line {number}: byte {raw[cause.start]:#04x} is not UTF-8 text; save it as UTF-8"
             ) from None
         if "\x00" in text:
-            raise CellsError(f"{self.source}, line {number}: holds a NUL byte; this is no text table")
+            raise CellsError(f"{self.source}, line {number}: holds a NUL byte; this is not a text table")
         return text.strip()
 
     def _fields(self, line: str, number: int) -> list[str]:
@@ -305,9 +305,9 @@ class TextMatrix(Expression):
                     float(plain)
                 except ValueError:
                     return CellsError(
-                        f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is no number"
+                        f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is not a number"
                         + ("; `fill: 0` takes missing values for 0" if plain.lower() in _MISSING else "")
                     )
         return CellsError(
-            f"{self.source}: values that are no numbers, around line {numbers[0] + self._header_line + 1}"
+            f"{self.source}: values that are not numbers, around line {numbers[0] + self._header_line + 1}"
         )

@@ -26,7 +26,7 @@ LANES: dict[str, Any] = {**FLAGS, "fastmath": {"reassoc", "contract", "nsz"}}
 # Kinds of normalization.
 NOT_NORMALIZED, BY_STORED_MOMENTS, BY_BATCH = 0, 1, 2
 
-# Activations. Their formulas stand in `activate` and `back_through_activation` below: numba decides by this file alone
+# Activations. Their formulas are in `activate` and `back_through_activation` below: numba decides by this file alone
 # whether kept code is still good, so kernels that read the table of `kpnn.nn.activations` would go stale unnoticed.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID = range(11)
 
@@ -367,6 +367,7 @@ def neuron_values(topology: Topology, n: int, drops: Drops, space: Space) -> Non
     """From z with the genes' part in it: z, a and seen of every neuron, in computing order."""
     on_edges, on_neurons = drops.of_neurons and drops.on_edges, drops.of_neurons and not drops.on_edges
     seen = space.seen if on_neurons else space.a
+    # In computing order, so that every child is done before its parents read it.
     for place in range(len(topology.order)):
         v = topology.order[place]
         z = space.z[v]
@@ -501,8 +502,6 @@ def cross_entropy(network: Network, cells: LabelledRows, first: int, n: int, of:
     space, outputs, label_weights = network.space, network.topology.outputs, cells.label_weights
     total = 0.0
     n_outputs = len(outputs)
-    if with_gradient:
-        zero_dz(n, space)
     for o in range(n_outputs):
         v = outputs[o]
         for b in range(n):
@@ -519,6 +518,19 @@ def cross_entropy(network: Network, cells: LabelledRows, first: int, n: int, of:
 
 
 @njit(**FLAGS)
+def log_of_summed_exponentials(outputs: np.ndarray, b: int, space: Space) -> float:
+    """log(sum over outputs of exp(logit)) of one cell, float64: what the softmax takes off every logit."""
+    largest = -np.inf
+    for v in outputs:
+        largest = max(largest, np.float64(space.z[v, b]))
+    # By exponentials that are at most 1, one of them 1: nothing overflows and the sum is never 0.
+    total = 0.0
+    for v in outputs:
+        total += np.exp(np.float64(space.z[v, b]) - largest)
+    return largest + np.log(total)
+
+
+@njit(**FLAGS)
 def class_cross_entropy(
     network: Network, cells: LabelledRows, first: int, n: int, of: int, with_gradient: bool
 ) -> float:
@@ -529,18 +541,9 @@ def class_cross_entropy(
     space, outputs, label_weights = network.space, network.topology.outputs, cells.label_weights
     total = 0.0
     n_outputs = len(outputs)
-    if with_gradient:
-        zero_dz(n, space)
     for b in range(n):
         cell = cells.which[first + b]
-        largest = -np.inf
-        for o in range(n_outputs):
-            largest = max(largest, np.float64(space.z[outputs[o], b]))
-        # By exponentials that are at most 1, one of them 1: nothing overflows and the sum is never 0.
-        sum_of_all = 0.0
-        for o in range(n_outputs):
-            sum_of_all += np.exp(np.float64(space.z[outputs[o], b]) - largest)
-        log_sum = largest + np.log(sum_of_all)
+        log_sum = log_of_summed_exponentials(outputs, b, space)
         mass = 0.0
         for o in range(n_outputs):
             weight = np.float64(cells.labels[cell, o]) * label_weights[o, 1]
@@ -557,6 +560,8 @@ def class_cross_entropy(
 @njit(**FLAGS)
 def label_loss(network: Network, cells: LabelledRows, first: int, n: int, of: int, with_gradient: bool) -> float:
     """The cross-entropy that the network's outputs ask for: each with its own label, or one over all classes."""
+    if with_gradient:  # of all neurons but the outputs it starts at 0
+        zero_dz(n, network.space)
     if network.rule.one_of_k:
         return class_cross_entropy(network, cells, first, n, of, with_gradient)
     return cross_entropy(network, cells, first, n, of, with_gradient)
@@ -722,6 +727,7 @@ def values_of(network: Network, rows: Rows, which: np.ndarray, neurons: np.ndarr
     for first in range(0, len(which), most):
         n = min(most, len(which) - first)
         forward(network, rows, which, first, n)
+        # Neurons x cells inside, cells x neurons for everyone else.
         for b in range(n):
             for place in range(len(neurons)):
                 values[first + b, place] = space.a[neurons[place], b]
@@ -744,15 +750,10 @@ def logits_of(network: Network, rows: Rows, which: np.ndarray, logits: np.ndarra
 def softmax_gradient(outputs: np.ndarray, o: int, n: int, space: Space) -> None:
     """Writes d probability of output `o` / d logit, p_o * (1 - p_o) or -p_o * p_other, to dz of all outputs."""
     for b in range(n):
-        largest = -np.inf
-        for other in outputs:
-            largest = max(largest, np.float64(space.z[other, b]))
-        sum_of_all = 0.0
-        for other in outputs:
-            sum_of_all += np.exp(np.float64(space.z[other, b]) - largest)
-        p = np.exp(np.float64(space.z[outputs[o], b]) - largest) / sum_of_all
+        log_sum = log_of_summed_exponentials(outputs, b, space)
+        p = np.exp(np.float64(space.z[outputs[o], b]) - log_sum)
         for place in range(len(outputs)):
-            q = np.exp(np.float64(space.z[outputs[place], b]) - largest) / sum_of_all
+            q = np.exp(np.float64(space.z[outputs[place], b]) - log_sum)
             space.dz[outputs[place], b] = p * (1.0 - p) if place == o else -p * q
 
 

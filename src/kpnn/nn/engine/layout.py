@@ -33,7 +33,7 @@ class Level(NamedTuple):
 class Layout:
     """Where every edge of a DAG starts and ends, in the orders in which a KPNN computes.
 
-    Weights stand in the order of `dag.edges`, biases in the order of `dag.neurons`. A *gene edge* has an input node as
+    Weights are in the order of `dag.edges`, biases in the order of `dag.neurons`. A *gene edge* has an input node as
     its child, a *neuron edge* a neuron.
 
     Attributes:

@@ -103,7 +103,7 @@ def find_alternatives(
             **_time_for_alternatives(selection, settings),
         )
     except SelectionError as error:
-        # The DAG to train is there; what else would be as good is an extra that must not end the study.
+        # The DAG to train is found; other optimal DAGs are an extra whose failure must not end the study.
         _log.warning("other optimal DAGs are not looked for: %s", error)
         return Alternatives((), False, unknown)
 
@@ -182,7 +182,7 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
     if few_moved:
         _log.warning(
             "controls.rewired: %d of %d rewired PKNs hold more than half of the PKN's own edges; hardly any other "
-            "network has its degrees, so they say little of what the knowledge is worth",
+            "network has its degrees, so they say little about what the knowledge is worth",
             few_moved,
             controls.rewired,
         )

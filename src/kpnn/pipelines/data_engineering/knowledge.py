@@ -16,7 +16,7 @@ def joined_knowledge(
     regulon: pd.DataFrame | None,
     settings: DataEngineeringSettings,
 ) -> pd.DataFrame:
-    """Takes the edge list, or makes one from a regulon, what stands above it, and the receptors of each output.
+    """Takes the edge list, or builds one from a regulon, the signalling above it, and the receptors of each output.
 
     Args:
         edges: a whole network, or sets of genes; None where there is none.

@@ -35,7 +35,7 @@ def name_outputs(
         Label column -> node. A node that the network lacks is `state_pkn`'s to refuse.
 
     Raises:
-        SettingsError: `output_nodes` names a class that there is not, or two outputs have one node.
+        SettingsError: `output_nodes` names a class that does not exist, or two outputs share one node.
     """
     nodes = {*edges["parent"], *edges["child"]}
     known = {name: [name] for name in labels.outputs}
@@ -81,14 +81,14 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
     if absent:
         near = f" {near_names(absent[0], sorted(roots))}" if roots else ""
         raise PknError(
-            f"{source}: class label {some_names(absent)} is no node of the network; an output must be a root that "
+            f"{source}: class label {some_names(absent)} is not a node of the network; an output must be a root that "
             f"is also a class of the labels (roots: {some_names(sorted(roots)) or 'none'}).{near} Say which node "
             f"predicts it with data_engineering.output_nodes: {{{absent[0]}: NODE}}, or set "
             "data_engineering.new_roots: true to make a root for it"
         )
     below = [name for name in outputs if name not in roots]
     if below:
-        raise PknError(f"{source}: class label {some_names(below)} is no root of the network: it has parents")
+        raise PknError(f"{source}: class label {some_names(below)} is not a root of the network: it has parents")
     leaves = sorted(children - parents)
     inputs = [name for name in leaves if name.endswith(suffix) and name != suffix]
     if not inputs:

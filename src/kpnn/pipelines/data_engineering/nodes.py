@@ -106,7 +106,7 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
 
 
 def _columns(cells: Matched | StreamedMatch, labels: CheckedLabels, settings: DataEngineeringSettings) -> pd.DataFrame:
-    """The groups of the cells and the columns that are to describe them, but for those that stand there already."""
+    """The cells' groups and the columns that are to describe them, unless the matched cells have these already."""
     groups, taken = labels.of_cells.groups, {*cells.labels, DEPTH}
     if groups is not None:
         taken |= {*groups}
@@ -145,7 +145,7 @@ def finish(
     say_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
-    origin = matched.cells.origin  # values that are no counts any more were scaled by somebody else
+    origin = matched.cells.origin  # values that are not counts any more were scaled by somebody else
     scaled = transform.library_size is not None or origin.is_logged or not origin.has_counts
     warn_of_depth(depth_by_class(matched.cells), scaled=scaled, grouped=groups is not None)
     cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)

@@ -53,8 +53,8 @@ class MatchedStudy(HandedOn):
         stated_pkn: the network as the files have it.
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
-        columns: what else is to be known of each cell, the groups among it, index the barcodes.
-        embedding: where each cell stands in two dimensions, if the file says it.
+        columns: what else is to be known about each cell, the groups among it, index the barcodes.
+        embedding: place of each cell in two dimensions, if the file says it.
         coverage: how the network's genes and those of the expression file meet.
         accounts: as in `StatedNetwork`.
     """

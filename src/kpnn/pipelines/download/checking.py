@@ -35,7 +35,7 @@ def check_content(path: Path, name: str, file: RemoteFile) -> dict[str, Any]:
     expected = {key: value for key, value in file.expect.model_dump().items() if value is not None}
     wrong = [f"{key} {found.get(key)!r} instead of {value!r}" for key, value in expected.items() if found[key] != value]
     if wrong:
-        raise DownloadError(f"{name}: holds something else than the study says: {some_names(wrong)}")
+        raise DownloadError(f"{name}: does not hold what the study says: {some_names(wrong)}")
     return found
 
 

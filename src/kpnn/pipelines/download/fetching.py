@@ -85,7 +85,7 @@ def fetch(url: str, path: Path, patience: Patience) -> Path:
 
     Args:
         url: what to fetch.
-        path: where it shall lie in the end.
+        path: where it belongs in the end.
         patience: how long to try.
 
     Returns:
@@ -130,7 +130,7 @@ def _ask(session: requests.Session, url: str, headers: dict[str, str], patience:
         cause = getattr(error.args[0] if error.args else error, "reason", error)
         raise DownloadError(f"{url}: no connection ({cause}); gave up after {patience.attempts} attempts") from error
     except requests.RequestException as error:
-        raise DownloadError(f"{url}: is no address ({error})") from error
+        raise DownloadError(f"{url}: is not an address ({error})") from error
     if response.ok or response.status_code == _RANGE_NOT_THERE:
         return response
     response.close()
@@ -203,7 +203,7 @@ def _extent(response: requests.Response, have: int) -> tuple[int, int | None]:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
         if found and int(found[1]) == have:
             return have, None if found[3] == "*" else int(found[3])
-        raise DownloadError(f"{response.url}: answers with another part than was asked for")
+        raise DownloadError(f"{response.url}: the server sent another part than was asked for")
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 

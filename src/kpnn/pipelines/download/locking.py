@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to be had.
+    """A file to fetch.
 
     Attributes:
-        url: gives its address; asked only if the file is not there yet.
-        check: reads a file (and the name that it shall have) and says what it holds; raises DownloadError if that is
+        url: gives its address; asked only if the file does not exist yet.
+        check: reads a file (and the name that it will get) and says what it holds; raises DownloadError if that is
             something else.
         sha256: its fingerprint, where it is known beforehand.
     """
@@ -39,7 +39,7 @@ def fetch_locked(files: Mapping[str, Wanted], folder: Path, lock_name: str, pati
 
     Args:
         files: name -> what is wanted.
-        folder: where they shall lie, and the lock beside them.
+        folder: where they belong, and the lock beside them.
         lock_name: the lock's name.
         patience: how long to try.
 
@@ -110,9 +110,9 @@ class _Lock:
         try:
             self.known = json.loads(path.read_text())
         except ValueError as error:
-            raise DownloadError(f"{path}: is no JSON ({error}); remove it to lock the files anew") from None
+            raise DownloadError(f"{path}: is not JSON ({error}); remove it to lock the files anew") from None
         if not isinstance(self.known, dict) or not all(isinstance(value, str) for value in self.known.values()):
-            raise DownloadError(f"{path}: is no table of file names and SHA-256; remove it to lock the files anew")
+            raise DownloadError(f"{path}: is not a table of file names and SHA-256; remove it to lock the files anew")
 
     def add(self, fingerprints: Mapping[str, str]) -> None:
         with written_whole(self._path) as place:

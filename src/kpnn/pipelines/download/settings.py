@@ -58,7 +58,7 @@ class RemoteFile(Settings):
 
 
 class FetchSettings(Settings):
-    """Where fetched files shall lie, and how long to try.
+    """Where fetched files belong, and how long to try.
 
     Attributes:
         folder: where the files are written.
@@ -77,7 +77,7 @@ class FetchSettings(Settings):
     def _plain_names(cls, files: dict[str, Any]) -> dict[str, Any]:
         for name in files:
             if not name or "/" in name or "\\" in name or name.startswith("."):
-                raise ValueError(f"{name!r} is no plain file name")
+                raise ValueError(f"{name!r} is not a plain file name")
         return files
 
     @property

@@ -127,13 +127,13 @@ def predict_new_cells(
 def annotate_new_cells(
     probabilities: pd.DataFrame, activations: pd.DataFrame, summary: dict[str, Any], folds: pd.DataFrame
 ) -> AnnData:
-    """Puts what the networks say of new cells into an AnnData; cells of the study itself are marked, with a warning."""
+    """Puts the predictions for new cells into an AnnData; cells of the study itself are marked, with a warning."""
     wide = out_of_fold_probabilities(probabilities)
     known = wide.index.isin(folds["barcode"].unique())
     if known.any():
         logger.warning(
-            "%s of %s new cells bear names of cells that the networks were trained on (%s): what is predicted of them "
-            "is no test of anything; their out-of-fold predictions are in cells_with_results",
+            "%s of %s new cells bear names of cells that the networks were trained on (%s): predictions for "
+            "these test nothing; their out-of-fold predictions are in cells_with_results",
             f"{known.sum():,}",
             f"{len(known):,}",
             some_names(wide.index[known], 3),

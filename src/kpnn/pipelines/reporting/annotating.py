@@ -20,7 +20,7 @@ def annotate_cells(
 ) -> AnnData:
     """Puts out-of-fold probabilities and node activations of the study's cells beside their labels.
 
-    Cells of a fold whose network is not there are left out.
+    Cells of a fold whose network does not exist are left out.
     """
     cells = trained.evaluation.cells
     if predictions is None or not len(predictions) or not trained.folds:

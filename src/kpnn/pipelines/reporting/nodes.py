@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from kpnn.reporting.versions import versions
 
 logger = logging.getLogger(__name__)
 
-_NODE_TABLES = {
+NODE_TABLES = {
     "nodes": "node_weights",
     "per_fold": "node_weights_by_fold",
     "biases": "biases",
@@ -38,7 +37,7 @@ _NODE_TABLES = {
 
 @dataclass(frozen=True, eq=False)
 class ArmParts(HandedOn):
-    """What there is of an arm.
+    """The results of an arm that exist.
 
     Attributes:
         tables: its results; None where it was not trained.
@@ -61,7 +60,7 @@ def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **t
         **tables: by dataset: `predictions`, `member_predictions`, `fold_metrics`, `learning_curves`, `trials` and the
             tables of node weights.
     """
-    of_nodes = {field: _or_empty(tables.get(dataset)) for field, dataset in _NODE_TABLES.items()}
+    of_nodes = {field: _or_empty(tables.get(dataset)) for field, dataset in NODE_TABLES.items()}
     notes = tuple(interpretation["notes"])
     weighed = Interpretation(arm, **of_nodes, notes=notes) if len(of_nodes["nodes"]) else None
     predictions, fold_metrics = tables["predictions"], tables["fold_metrics"]
@@ -78,7 +77,7 @@ def gather_controls(
     fold_metrics: pd.DataFrame | None,
     summary: pd.DataFrame | None,
 ) -> tuple[Control, ...]:
-    """Brings the controls' tables together, each control by itself."""
+    """Splits the controls' tables into those of each control."""
     if predictions is None or fold_metrics is None or summary is None:
         return ()
     return tuple(
@@ -95,13 +94,6 @@ def _tables_of(
     members = None if member_predictions is None else member_predictions[member_predictions["arm"] == arm]
     own, folds = (table[table["arm"] == arm] for table in (predictions, fold_metrics))
     return ArmTables(arm, own, folds, pd.DataFrame(), pd.DataFrame(), members=_or_none(members))
-
-
-def gathering_of(arm: str) -> Callable[..., ArmParts]:
-    """`gather_arm` for one arm; unlike a closure it can be sent to another process."""
-    gather: Any = partial(gather_arm, arm)
-    gather.__name__ = f"gather_{arm}"
-    return gather
 
 
 def gather_networks(
@@ -126,7 +118,7 @@ def gather_networks(
 
 
 def _columns(evaluation: Evaluation, outputs: Sequence[str]) -> pd.DataFrame:
-    """What is known of the cells beside their classes and depth, as text."""
+    """What is known about the cells beside their classes and depth, as text."""
     return evaluation.cells.obs.drop(columns=[*outputs, DEPTH], errors="ignore").astype(str)
 
 

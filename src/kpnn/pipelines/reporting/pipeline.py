@@ -10,15 +10,7 @@ from kpnn.pipelines.reporting import annotating, arm_runs, logging_report, nodes
 
 _ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
 _RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
-_WEIGHTS = (
-    "node_weights",
-    "node_weights_by_fold",
-    "biases",
-    "gene_weights",
-    "edge_weights",
-    "stability",
-    "node_activations",
-)
+_WEIGHTS = tuple(nodes.NODE_TABLES.values())
 _OF_CONTROLS = ("predictions", "member_predictions", "fold_metrics", "summary")
 _NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
@@ -53,7 +45,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             name="weigh_nodes",
         ),
         node(
-            nodes.gathering_of(arm),
+            for_arm(nodes.gather_arm, arm),
             {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
             "results",
             name="gather",

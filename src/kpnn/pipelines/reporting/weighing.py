@@ -84,7 +84,7 @@ class RivalNetworks(HandedOn):
 
 
 def load_networks(dag: Dag, evaluation: Evaluation, store: FoldStore, models: dict[str, Any] | None) -> TrainedArm:
-    """Loads an arm's networks from disk, and says which are not there."""
+    """Loads an arm's networks from disk, and says which are missing."""
     if evaluation.cells.isbacked:  # ablation and control inputs look at all cells again and again
         evaluation = replace(evaluation, cells=evaluation.cells.to_memory())
     folds, notes = _trained_folds(evaluation, store, models or {})

@@ -16,7 +16,7 @@ class FileSettings(Settings):
 
     Attributes:
         n_foreign: genes of the file that the network does not know.
-        n_repeated: genes whose name stands twice.
+        n_repeated: genes whose name occurs twice in the file.
         n_unmeasured: genes of the network that the file lacks.
     """
 

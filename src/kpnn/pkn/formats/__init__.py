@@ -1,4 +1,4 @@
-"""Files of edges, one kind a module; each reader only says, as text, what stands in its file."""
+"""Files of edges, one module per kind; each reader only says, as text, what its file holds."""
 
 from kpnn.pkn.formats.catalogue import FORMATS, EdgeFormat, FileFormat, format_of_name
 

@@ -1,4 +1,4 @@
-"""Sets of genes: GMT, GO's annotations (GAF) and Reactome's files. A set stands above its genes."""
+"""Sets of genes: GMT, GO's annotations (GAF) and Reactome's files. A set is the parent of its genes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
 
 
 def read_gaf(path: Path, columns: Mapping[str, str | int]) -> Stated:
-    """Reads GO's annotations: a term stands above the genes that are annotated with it.
+    """Reads GO's annotations: a term is the parent of the genes that are annotated with it.
 
     Args:
         path: a GAF file, version 2.
@@ -103,7 +103,7 @@ def read_reactome_genes(path: Path, columns: Mapping[str, str | int]) -> Stated:
 
 
 def read_reactome_pathways(path: Path, _columns: Mapping[str, str | int]) -> Stated:
-    """Reads `ReactomePathwaysRelation.txt`: which pathway stands above which.
+    """Reads `ReactomePathwaysRelation.txt`: which pathway is the parent of which.
 
     The column `species` is that of the child's identifier: HSA, MMU...
 

@@ -25,7 +25,7 @@ def read_graphml(path: Path, columns: Mapping[str, str | int]) -> Stated:
     """Reads GraphML; `label` or `name` of a node is its name.
 
     Raises:
-        PknError: it is no GraphML, declares entities, or an edge or attribute is missing.
+        PknError: it is not GraphML, declares entities, or an edge or attribute is missing.
     """
     tree, is_directed = _graphml_tree(path)
     try:
@@ -49,13 +49,13 @@ def _graphml_tree(path: Path) -> tuple[ElementTree.Element, list[tuple[str, str]
     try:
         tree = ElementTree.fromstring(text)
     except ElementTree.ParseError as cause:
-        raise PknError(f"{path}, line {cause.position[0]}: is no XML ({cause})") from None
+        raise PknError(f"{path}, line {cause.position[0]}: is not XML ({cause})") from None
     for element in tree.iter():
         if isinstance(element.tag, str) and "}" not in element.tag:
             element.tag = f"{{{_GRAPHML}}}{element.tag}"
     graph = tree.find(f"{{{_GRAPHML}}}graph")
     if graph is None:
-        raise PknError(f"{path}: holds no graph; this is no GraphML")
+        raise PknError(f"{path}: holds no graph; this is not GraphML")
     usual = graph.get("edgedefault", "directed")
     graph.set("edgedefault", "directed")
     undirected = []
@@ -79,9 +79,9 @@ def read_corneto(path: Path, columns: Mapping[str, str | int]) -> Stated:
     try:
         graph = json.loads(read_text(path, PknError))
     except (ValueError, RecursionError) as cause:
-        raise PknError(f"{path}: is no JSON ({cause})") from None
+        raise PknError(f"{path}: is not JSON ({cause})") from None
     if not isinstance(graph, dict) or not isinstance(graph.get("edges"), list):
-        raise PknError(f"{path}: holds no list of edges; this is no corneto graph")
+        raise PknError(f"{path}: holds no list of edges; this is not a corneto graph")
     rows: list[tuple[str, str, str, dict[str, Any]]] = []
     for number, edge in enumerate(graph["edges"], 1):
         source, target = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]

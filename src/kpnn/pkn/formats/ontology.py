@@ -1,4 +1,4 @@
-"""Ontologies in OBO, such as GO: the broader term stands above the narrower one."""
+"""Ontologies in OBO, such as GO: the broader term is the parent of the narrower one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_obo(path: Path, _columns: Mapping[str, str | int]) -> Stated:
             else:
                 others.append(f"{name} {kind} {broader}")
     if not n_terms:
-        raise PknError(f"{path}: holds no [Term]; this is no OBO")
+        raise PknError(f"{path}: holds no [Term]; this is not an OBO")
     table = pd.DataFrame(rows, columns=["parent", "child", "relation", "namespace"], dtype=object)
     dropped = (Dropped("relations but is_a and part_of", len(others), tuple(others[:3])),) if others else ()
     notes = (f"{n_obsolete:,} terms are obsolete",) if n_obsolete else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
@@ -16,30 +17,38 @@ _UNDIRECTED_RELATIONS = ("undirected", "--")
 
 
 def read_sif(path: Path, _columns: Mapping[str, str | int]) -> Stated:
-    """Reads a SIF file; a line with a node alone is no edge.
+    """Reads a SIF file; a line with a node alone is not an edge.
 
     Raises:
-        PknError: a line has no relation or target, or a relation is no sign.
+        PknError: a line has no relation or target, or a relation is not a sign.
     """
-    rows: list[tuple[str, str, str, int]] = []
+    sources, targets, relations = list[str](), list[str](), list[str]()
+    first_line: dict[str, int] = {}  # where a relation is first used
     for number, line in enumerate(read_text(path, PknError).splitlines(), 1):
-        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
-        if not line.strip() or line.startswith("#"):
+        fields = list(map(str.strip, line.split("\t"))) if "\t" in line else line.split()
+        # A comment, a blank line, or a node without edges.
+        if len(fields) < 2 or line.startswith("#") or not any(fields):
             continue
-        if len(fields) == 1:
-            continue  # a node without edges
         if len(fields) == 2 or not all(fields):
             raise PknError(f"{path}, line {number}: needs source, relation and target; found {some_names(fields)}")
-        rows += [(fields[0], target, fields[1], number) for target in fields[2:]]
-    edges = pd.DataFrame(rows, columns=["parent", "child", "sign", "line"])
-    is_undirected = edges["sign"].str.lower().isin(_UNDIRECTED_RELATIONS)
-    edges["directed"] = [("no" if undirected else "yes") for undirected in is_undirected]
-    edges.loc[is_undirected, "sign"] = ""
-    for relation, line in edges.drop_duplicates("sign")[["sign", "line"]].itertuples(index=False):
+        source, relation, *its_targets = fields
+        for target in its_targets:
+            sources.append(source)
+            relations.append(relation)
+            targets.append(target)
+        first_line.setdefault(relation, number)
+    edges = pd.DataFrame({"parent": sources, "child": targets, "sign": relations}, dtype=object)
+    undirected = [relation for relation in first_line if relation.lower() in _UNDIRECTED_RELATIONS]
+    if undirected:
+        is_undirected = edges["sign"].isin(undirected)
+        edges["directed"] = np.where(is_undirected, "no", "yes")
+        edges.loc[is_undirected, "sign"] = ""
+    for relation in (relation for relation in first_line if relation not in undirected):
         try:
             signs_of(pd.Series([relation]), "")
         except PknError:
             raise PknError(
-                f"{path}, line {line}: {relation!r} is no sign (1, -1, activation, inhibition, unknown...)"
+                f"{path}, line {first_line[relation]}: {relation!r} is not a sign (1, -1, activation, inhibition, "
+                "unknown...)"
             ) from None
-    return Stated(edges.drop(columns="line"), pd.DataFrame(index=edges.index))
+    return Stated(edges, pd.DataFrame(index=edges.index))

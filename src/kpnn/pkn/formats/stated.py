@@ -1,4 +1,4 @@
-"""What a file says of its edges, before anything is made of it."""
+"""What a file says about its edges, before anything is made of it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Stated:
 
     Attributes:
         edges: `parent`, `child`, and where the file has them other `FIELDS`; one row an edge.
-        columns: whatever else the file says of each edge, by the file's own names; the same rows.
+        columns: whatever else the file says about each edge, by the file's own names; the same rows.
         names: field -> what the file calls it.
         complexes: names that the file marks as complexes of several proteins.
-        passed_over: what the format itself says is no edge, such as annotations with NOT.
+        passed_over: what the format itself says is not an edge, such as annotations with NOT.
         notes: what else was made of the file.
     """
 

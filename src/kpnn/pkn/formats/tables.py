@@ -78,9 +78,9 @@ def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
 
 
 def _complexes(table: pd.DataFrame, column: str) -> set[str]:
-    """Names of a column that are complexes by themselves, or by the identifier that stands beside them."""
-    marked = table[column].str.startswith(COMPLEX)
+    """Names of a column that are complexes by themselves, or by the identifier beside them."""
+    marked = {name for name in table[column].tolist() if name.startswith(COMPLEX)}
     beside = _IDENTIFIERS.get(column)
     if beside in table:
-        marked |= table[beside].str.startswith(COMPLEX)
-    return set(table.loc[marked, column])
+        marked |= set(table.loc[table[beside].str.startswith(COMPLEX), column])
+    return marked

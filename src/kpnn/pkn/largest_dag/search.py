@@ -1,4 +1,4 @@
-"""The search for the largest acyclic part of a PKN, and what is known of how large it can be."""
+"""The search for the largest acyclic part of a PKN, and what is known about how large it can be."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ReducedPkn:
         cost: their costs, shape (n_usable,).
         is_input, is_output: roles, shape (n_nodes,), bool.
         is_forced: hidden nodes that every feasible DAG keeps, shape (n_nodes,), bool.
-        is_core: usable edges whose child is no input, shape (n_usable,), bool.
+        is_core: usable edges whose child is not an input, shape (n_usable,), bool.
         is_on_cycle: usable edges inside a strongly connected component, shape (n_usable,), bool.
         coverage: parents that each input keeps, shape (n_nodes,), int (0 for other nodes).
         classes: inputs by class; only those whose edges all cost the same and of which none must be kept.

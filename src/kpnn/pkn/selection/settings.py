@@ -1,4 +1,4 @@
-"""Settings of DAG selection: what the DAG must satisfy, and how it is searched for. All defaults stand here."""
+"""Settings of DAG selection: what the DAG must satisfy, and how it is searched for. All defaults are here."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
         weighed: what the arm's networks say.
         dag: the arm's network.
         output: the output.
-        stands: what is told of each called node, by node.
+        stands: what is told about each called node, by node.
     """
     tree = called_tree(weighed, dag, output)
     if tree.empty:

@@ -311,7 +311,7 @@ def _add_edges(
 
 
 def _hover(layout: NetworkLayout) -> list[str]:
-    """What is told of each node."""
+    """What is told about each node."""
     nodes, edges = layout.nodes, layout.edges
     names = nodes["node"].map(as_text).to_numpy()
     links = edges[edges["kept"]] if nodes["kept"].all() else edges

@@ -64,7 +64,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
 
 
 def _refuse_other_kinds(path: Path) -> None:
-    """Says what a file is that is no HDF5 but begins like something well known."""
+    """Says what a file is that is not HDF5 but begins like something well known."""
     with path.open("rb") as file:
         begin = file.read(512)
     for magic, kind, advice in _OTHER_KINDS:
@@ -114,12 +114,12 @@ def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO", n
         ndim: number of dimensions.
 
     Raises:
-        CellsError: it is not there or not of this shape and type.
+        CellsError: it does not exist, or is not of this shape and type.
     """
     node = group.get(name)
     where = f"{path}: {group.name.rstrip('/')}/{name}"
     if not isinstance(node, h5py.Dataset):
-        raise CellsError(f"{where}: no such dataset" if node is None else f"{where}: is no dataset")
+        raise CellsError(f"{where}: no such dataset" if node is None else f"{where}: is not a dataset")
     if node.ndim != ndim or node.dtype.kind not in kinds:
         raise CellsError(f"{where}: has type {node.dtype} and {node.ndim} dimensions; damaged or another format")
     if node.size * node.dtype.itemsize > _MOST_COMPRESSION * Path(path).stat().st_size + 2**16:
@@ -143,7 +143,7 @@ def texts(node: h5py.Dataset, path: str | Path) -> pd.Index:
 
 
 def find_names(node: h5py.Dataset, wanted: list[bytes], *, at_once: int = 1 << 16) -> list[list[int]]:
-    """Where names stand in a dataset of fixed-width text, read in bounded pieces.
+    """The positions of names in a dataset of fixed-width text, read in bounded pieces.
 
     Args:
         node: fixed-width text, shape (n,).
@@ -151,7 +151,7 @@ def find_names(node: h5py.Dataset, wanted: list[bytes], *, at_once: int = 1 << 1
         at_once: names read in one piece.
 
     Returns:
-        For each wanted name its positions, ascending; none if it is not there.
+        For each wanted name its positions, ascending; none if it does not exist.
     """
     width = -(-node.dtype.itemsize // 8) * 8
     positions: dict[bytes, list[int]] = {name: [] for name in wanted if len(name) <= node.dtype.itemsize}
@@ -189,7 +189,7 @@ def text_attribute(node: Any, name: str) -> str | None:
     if isinstance(node, h5py.HLObject):
         stored = h5py.h5a.open(node.id, name.encode())
         if not isinstance(stored.get_type(), h5py.h5t.TypeStringID) or stored.shape not in ((), (1,)):
-            raise ValueError(f"attribute {name} is no text")
+            raise ValueError(f"attribute {name} is not text")
     return str(np.asarray(node.attrs[name]).ravel()[0])
 
 
@@ -200,5 +200,5 @@ def integers_attribute(node: Any, name: str) -> list[int] | None:
     if isinstance(node, h5py.HLObject):
         stored = h5py.h5a.open(node.id, name.encode())
         if not isinstance(stored.get_type(), h5py.h5t.TypeIntegerID) or int(np.prod(stored.shape)) > 8:
-            raise ValueError(f"attribute {name} is no short list of whole numbers")
+            raise ValueError(f"attribute {name} is not a short list of whole numbers")
     return [int(number) for number in np.asarray(node.attrs[name]).ravel()]

@@ -73,6 +73,7 @@ def select_rows(
         CellsError: a column index is out of range.
     """
     data, indices, indptr, source = matrix.data, matrix.indices, matrix.indptr, matrix.source
+    # In the file's order, so that neighbours are one read; put back into the order asked for at the end.
     order = np.argsort(rows, kind="stable")
     starts, stops = indptr[rows[order]].astype(np.int64), indptr[rows[order] + 1].astype(np.int64)
     totals = np.zeros(len(rows))
@@ -85,7 +86,7 @@ def select_rows(
         columns = np.asarray(indices[begin:end])
         if len(values) != end - begin or len(columns) != end - begin:
             raise CellsError(f"{source}: values or indices end at entry {begin + len(values):,}; cut short")
-        if lengths.sum() < end - begin:
+        if lengths.sum() < end - begin:  # rows that nobody asked for lie between
             inside = _ranges(starts[first:last] - begin, lengths)
             values, columns = values[inside], columns[inside]
         if len(columns) and not (columns.min() >= 0 and columns.max() < len(lookup)):

@@ -151,9 +151,11 @@ def cycle_cuts(formulation: Formulation, x: np.ndarray) -> LinearRows:
     return rows
 
 
-def violated_cuts(separators: Sequence[Separator], x: np.ndarray) -> LinearRows:
-    """Cuts of all flow networks that x violates."""
-    cuts = LinearRows()
+def violated_cuts(separators: Sequence[Separator], x: np.ndarray, *, seconds: float = np.inf) -> LinearRows:
+    """Cuts of all flow networks that x violates; after `seconds`, of those that were looked at by then."""
+    cuts, started = LinearRows(), time.monotonic()
     for separator in separators:
+        if time.monotonic() - started > seconds:
+            break
         cuts.extend(separator.cuts(x))
     return cuts

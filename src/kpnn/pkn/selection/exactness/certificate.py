@@ -29,7 +29,7 @@ def check_selection(pkn: Pkn, rules: SelectionRules, dag: Dag, objective: float,
         for parent, child, cost in zip(pkn.edges["parent"], pkn.edges["child"], pkn.edges["cost"], strict=True)
     }
     sign_of = dict(zip(zip(pkn.edges["parent"], pkn.edges["child"], strict=True), pkn.edges["sign"], strict=True))
-    _refuse([arrow(edge) for edge, n in Counter(pairs).items() if n > 1], "edge {} stands more than once")
+    _refuse([arrow(edge) for edge, n in Counter(pairs).items() if n > 1], "edge {} occurs more than once")
     _refuse([arrow(edge) for edge in pairs if edge not in cost_of], "edge {} is not in the PKN")
     _refuse(
         [arrow(edge) for edge, sign in zip(pairs, dag.edges["sign"], strict=True) if sign != sign_of[edge]],

@@ -76,7 +76,7 @@ def cut_relaxation(problem: SearchProblem, state: SearchState) -> None:
         build_from(problem, state, outcome.x)
         state.relaxed = outcome
         state.fix_columns()
-        cuts = violated_cuts(problem.separators, outcome.x)
+        cuts = violated_cuts(problem.separators, outcome.x, seconds=problem.seconds_left)
         _log.debug("round %d: best %g, bound %.4f, %d cuts", state.rounds, state.objective, bounds[-1], len(cuts))
         has_stalled = _has_stalled(bounds, state.objective, time.monotonic() - clock)
         if not len(cuts) or has_stalled or problem.seconds_left < 0.5 * limits.time_limit:
