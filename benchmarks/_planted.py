@@ -71,12 +71,15 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a study is: cells, folds, networks a fold, and whether networks have the scenarios' own sizes."""
+    """How large a study is: cells, folds, networks a fold, further ones only to weigh nodes, and whether networks have
+    the scenarios' own sizes.
+    """
 
     cells: int
     folds: int
     members: int
     full: bool
+    replicates: int = 0
 
     @property
     def training(self) -> EvaluationSettings:
@@ -87,13 +90,24 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One study: cells, networks, truth, and hyperparameters other than the common ones."""
+    """One study: cells, networks, truth, and hyperparameters other than the common ones.
+
+    Attributes:
+        counts: of the cells, before they were transformed.
+        cells: what networks are trained on.
+        dags: by arm.
+        predictive: the planted nodes, or those known from biology.
+        path: nodes between them and the output, in the network before any edge was made wrong.
+        predictive_genes: input nodes whose genes answer to the class, wherever the network has them.
+        training: hyperparameters other than the common ones.
+    """
 
     counts: csr_matrix
     cells: LabelledCells
     dags: dict[str, Dag]
     predictive: tuple[str, ...]
     path: tuple[str, ...]
+    predictive_genes: frozenset[str] = frozenset()
     training: dict[str, Any] = field(default_factory=dict)
 
     def draw_control(self, seed: int) -> LabelledCells:
@@ -141,8 +155,10 @@ def draw(condition: Condition, seed: int, sizes: Sizes) -> Study:
     )
     truth = simulation.truth
     planted = not condition.unplanted
-    predictive, path = (truth.predictive_nodes, truth.path_nodes) if planted else ((), ())
-    return Study(counts, cells, dags, predictive, path, condition.training)
+    predictive, path, genes = (
+        (truth.predictive_nodes, truth.path_nodes, frozenset(truth.fold_changes)) if planted else ((), (), frozenset())
+    )
+    return Study(counts, cells, dags, predictive, path, genes, condition.training)
 
 
 def _kept(y: np.ndarray, condition: Condition, sizes: Sizes, rng: np.random.Generator) -> np.ndarray:

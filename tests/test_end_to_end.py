@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kedro_project import Project, make_project
+from kedro_project import SMALL, Project, make_project
 from kpnn.datasets.networks import DagDataset
 from kpnn.evaluation import METRICS
 
-NO_TUNING = "modelling.tuning.n_trials=0,controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
+NO_CONTROLS = "controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
+NO_TUNING = f"modelling.tuning.n_trials=0,{NO_CONTROLS}"
+UP_TO_THE_ARMS = ("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,14 @@ print(worst)
     assert float(done.stdout.split()[-1]) < 1e-6
 
 
+def test_the_report_states_the_fingerprints_of_what_it_was_made_from(demo):
+    report = (demo.root / "data" / "08_reporting" / "demo" / "report.html").read_text(encoding="utf-8")
+    kept = json.loads((demo.root / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
+    contents = {record["dataset"]: record["content"] for record in kept.values()}
+    for name in ("matched_cells", "folds", "pkn", "full_dag", "pruned_dag", "full.models", "pruned.models"):
+        assert f"SHA-256 of {name}" in report and contents[name] in report
+
+
 def test_the_report_is_one_file_that_needs_no_network(demo):
     report = (demo.root / "data" / "08_reporting" / "demo" / "report.html").read_text(encoding="utf-8")
     assert "ROC-AUC" in report
@@ -137,25 +147,35 @@ def test_the_terminal_shows_what_was_selected_and_no_warning_of_others(demo):
     assert "Warning" not in shown
 
 
-def test_any_pipeline_runs_alone_from_what_is_on_disk(demo):
-    before = fold_metrics(demo, "pruned")
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Project:
+    project = make_project(tmp_path_factory.mktemp("small") / "project")
+    project.kedro("run", "--pipeline", "simulate", "--params", SMALL)
+    project.kedro("run", "--params", SMALL)
+    return project
+
+
+def test_any_pipeline_runs_alone_from_what_is_on_disk(small):
+    before = fold_metrics(small, "pruned")
     for pipeline in ("data_engineering", "dag_pruning", "modelling", "reporting"):
-        demo.kedro("run", "--pipeline", pipeline)
-    pd.testing.assert_frame_equal(before, fold_metrics(demo, "pruned"))
+        small.kedro("run", "--pipeline", pipeline, "--params", SMALL)
+    pd.testing.assert_frame_equal(before, fold_metrics(small, "pruned"))
 
 
-def test_the_same_run_gives_the_same_metrics_and_other_folds_can_be_asked_for(demo, tmp_path):
+def test_other_folds_can_be_asked_for(small):
+    assert len(fold_metrics(small, "full")) == 2
+    small.kedro(*UP_TO_THE_ARMS, SMALL.replace("n_splits=2", "n_splits=3"))
+    assert len(fold_metrics(small, "full")) == 3
+    assert len(list((small.root / "data" / "06_models" / "demo" / "full").glob("repeat_*"))) == 3
+
+
+def test_the_same_run_gives_the_same_metrics(demo, tmp_path):
     again = make_project(tmp_path / "again")
     shutil.copytree(demo.root / "data" / "01_raw", again.root / "data" / "01_raw", dirs_exist_ok=True)
-    arms_alone = ["run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params"]
-    no_controls = "controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
-    again.kedro(*arms_alone, no_controls)  # which the arms do not depend on
+    again.kedro(*UP_TO_THE_ARMS, NO_CONTROLS)  # which the arms do not depend on
     for arm in ("full", "pruned"):
         same = [column for column in fold_metrics(demo, arm) if column != "seconds"]
         pd.testing.assert_frame_equal(fold_metrics(demo, arm)[same], fold_metrics(again, arm)[same])
-    again.kedro(*arms_alone, f"cross_validation.n_splits=3,{NO_TUNING}")
-    assert len(fold_metrics(again, "full")) == 3
-    assert len(list((again.root / "data" / "06_models" / "demo" / "full").glob("repeat_*"))) == 3
 
 
 def test_shuffled_labels_are_not_predicted(demo, tmp_path):
@@ -167,14 +187,14 @@ def test_shuffled_labels_are_not_predicted(demo, tmp_path):
     output = labels.columns[1]
     labels[output] = labels[output].sample(frac=1, random_state=0).to_numpy()
     labels.to_csv(path, index=False)
-    shuffled.kedro("run", "--params", NO_TUNING)
+    shuffled.kedro(*UP_TO_THE_ARMS, NO_TUNING)
     for arm in ("full", "pruned"):
         assert 0.40 <= fold_metrics(shuffled, arm)["roc_auc"].mean() <= 0.60
 
 
 def test_real_cells_with_a_cyclic_network(project, shared_data):
     shutil.copytree(shared_data / "pbmc68k", project.root / "data" / "01_raw" / "pbmc68k")
-    project.kedro("run", "--env", "pbmc68k", "--params", NO_TUNING)
+    project.kedro(*UP_TO_THE_ARMS, NO_TUNING, "--env", "pbmc68k")
     selected = DagDataset(filepath=str(project.root / "data" / "04_feature" / "pbmc68k" / "pruned_dag.parquet")).load()
     assert len(selected.neurons) == 71
     assert len(selected.edges) == 223

@@ -8,6 +8,7 @@ import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -73,6 +74,16 @@ def test_three_classes_exclude_each_other():
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
     assert set(fitted.dag_.outputs) == {"ctrl", "other", "stim"}
     assert fitted.score(X, y) > 0.8
+
+
+def test_the_selected_dag_of_three_classes_does_not_lead_all_of_them_through_one_neuron():
+    X, y = draw(3)
+    tops = [(root, top) for root in ("ctrl", "other", "stim") for top in "AB"]
+    edges = pd.concat([pd.DataFrame(tops, columns=["parent", "child"]), EDGES[EDGES["parent"] != "class"]])
+    fitted = KPNNClassifier(edges, **{**QUICK, "max_epochs": 1}).fit(X, y)
+    assert fitted.selection_.dag.hidden == ("B", "TF1", "TF2")
+    assert fitted.dag_.hidden == ("A", "B", "TF1", "TF2")
+    assert len(fitted.dag_.edges) == len(fitted.selection_.dag.edges) + 5
 
 
 def test_a_pickle_predicts_the_same(two, fitted):
@@ -205,3 +216,11 @@ def test_counts_are_warned_of(adata, caplog):
     adata.X = csr_matrix(np.expm1(adata.X.toarray()).round())
     kpnn.tl.fit(adata, EDGES, label="condition", **QUICK)
     assert "look like counts" in caplog.text
+
+
+def test_a_classifier_that_is_not_fitted_is_said_to_be_so(adata):
+    for face in (kpnn.tl.predict, kpnn.tl.activations, kpnn.tl.node_weights):
+        with pytest.raises(NotFittedError):
+            face(adata, KPNNClassifier(EDGES))
+    with pytest.raises(NotFittedError):
+        kpnn.pl.network(KPNNClassifier(EDGES))

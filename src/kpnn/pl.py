@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from kpnn.errors import CellsError, near_names
 from kpnn.pkn import Dag
@@ -32,6 +33,11 @@ def nodes(weights: pd.DataFrame, *, n: int = 20, output: str | None = None) -> g
 
     Raises:
         CellsError: there is no such output.
+
+    Examples:
+        >>> table = pd.DataFrame({"node": ["STAT1", "IRF9"], "output": "IFN", "weight": [0.4, 0.2]})
+        >>> list(nodes(table).data[0].y)
+        ['STAT1', 'IRF9']
     """
     known = list(dict.fromkeys(weights["output"]))
     chosen = known[0] if output is None else output
@@ -60,7 +66,17 @@ def network(model: KPNNClassifier | Dag, *, title: str = "") -> go.Figure:
 
     Returns:
         A plotly figure.
+
+    Raises:
+        NotFittedError: the classifier is not fitted.
+
+    Examples:
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> network(Dag.from_edges(edges), title="smallest DAG").layout.title.text
+        'smallest DAG'
     """
+    if not isinstance(model, Dag):
+        check_is_fitted(model, "dag_")
     return draw_hidden_part(model if isinstance(model, Dag) else model.dag_, title=title)
 
 
@@ -77,6 +93,12 @@ def confusion(adata: AnnData, label: str, *, key: str = "kpnn") -> go.Figure:
 
     Raises:
         CellsError: there is no such column.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> obs = pd.DataFrame({"condition": ["a", "a", "b"], "kpnn": ["a", "b", "b"]}, index=["c1", "c2", "c3"])
+        >>> confusion(AnnData(obs=obs), "condition").data[0].z.tolist()
+        [[0.5, 0.5], [0.0, 1.0]]
     """
     for name in (label, key):
         if name not in adata.obs:

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
@@ -16,6 +17,10 @@ from kpnn.errors import KpnnError, some_names
 
 MOST_COLUMNS = 10_000
 """A table of names and labels with more columns than this is some other file."""
+
+_MOST_UNPACKED = 200 * 2**20
+_MOST_TIMES = 200
+"""What a packed table may unpack to: so many bytes, or so many times its size. Tables of names pack to a tenth."""
 
 
 def read_text(path: str | Path, error: type[KpnnError]) -> str:
@@ -35,7 +40,7 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     try:
         raw = place.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            raw = _unpacked(gzip.GzipFile(fileobj=io.BytesIO(raw)), len(raw), path, error)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error) as cause:
@@ -57,14 +62,29 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     return text
 
 
+def _unpacked(packed: IO[bytes] | gzip.GzipFile, size: int, path: str | Path, error: type[KpnnError]) -> bytes:
+    """What a packed file holds; one that would fill memory is not unpacked to its end."""
+    most = max(_MOST_UNPACKED, _MOST_TIMES * size)
+    raw = packed.read(most + 1)
+    if len(raw) > most:
+        raise error(
+            f"{path}: unpacks to more than {most / 1e6:,.0f} MB, {_MOST_TIMES} times its size, and is not read; unpack "
+            "it yourself if it is what it should be"
+        )
+    return raw
+
+
 def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> bytes:
     """What a zip archive holds, if that is one file: some databases pack their tables so."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             files = [part for part in archive.infolist() if not part.is_dir()]
             if len(files) == 1:
-                return archive.read(files[0])
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as cause:
+                with archive.open(files[0]) as packed:
+                    return _unpacked(packed, len(raw), path, error)
+    except KpnnError:
+        raise
+    except Exception as cause:  # a damaged archive can be wrong in any way
         raise error(
             f"{path}: is an Excel workbook or another zip archive that cannot be unpacked ({cause}); save it as CSV"
         ) from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
 
 from kpnn.errors import CellsError, near_names, some_names
 from kpnn.interpretation import node_weights as weigh
@@ -52,8 +53,18 @@ def fit(
         The fitted classifier; `adata` stays as it is.
 
     Raises:
-        CellsError: there is no such column, class or layer, or the values are no expression on a log scale.
-        ValueError: the network or classes cannot be used.
+        CellsError: there is no such column or class, or no such layer.
+        ValueError: the network, the classes or the values cannot be used.
+
+    Examples:
+        >>> from kpnn.simulation import simulate
+        >>> drawn = simulate("single", n_cells=120, seed=1)
+        >>> adata = drawn.to_anndata()
+        >>> adata.obs["condition"] = drawn.labels.set_index("barcode").iloc[:, 0].map({0: "ctrl", 1: "stim"})
+        >>> adata.X = np.log1p(adata.X)
+        >>> classifier = fit(adata, drawn.edges, label="condition", ensemble=2, max_epochs=5, recipes=False)
+        >>> [str(name) for name in classifier.classes_]
+        ['ctrl', 'stim']
     """
     values = _column(adata, label).astype("string").str.strip()
     wanted = values.notna() & (values != "")
@@ -94,10 +105,22 @@ def predict(
             the later one alone); `|` stands for a slash in a class, which HDF5 takes for a folder.
 
     Raises:
+        CellsError: there is no such layer.
         ModelError: genes are missing, or a value is not finite.
+        NotFittedError: the classifier is not fitted.
+
+    Examples:
+        With the cells and the classifier of `fit`:
+
+        >>> predict(adata, classifier)
+        >>> adata.obs["kpnn"].cat.categories.tolist()
+        ['ctrl', 'stim']
+        >>> bool(adata.obs["kpnn_stim"].between(0, 1).all())
+        True
     """
     from kpnn.nn import predict as probabilities_of
 
+    check_is_fitted(classifier, "model_")
     found = probabilities_of(classifier.model_, _as_read(adata, layer), missing_genes=missing_genes).to_numpy()
     names = [str(name).strip() for name in classifier.classes_]
     if found.shape[1] == 1:
@@ -127,10 +150,19 @@ def activations(
         key_added: `obsm[f"X_{key_added}"]` gets cells x neurons, `uns[key_added]["nodes"]` their names.
 
     Raises:
+        CellsError: there is no such layer.
         ModelError: as `predict`.
+
+    Examples:
+        With the cells and the classifier of `fit`:
+
+        >>> activations(adata, classifier)
+        >>> adata.obsm["X_kpnn"].shape == (adata.n_obs, len(adata.uns["kpnn"]["nodes"]))
+        True
     """
     from kpnn.nn import members_of
 
+    check_is_fitted(classifier, "model_")
     cells = _as_read(adata, layer)
     found = [
         oriented_activations(member, cells, signs, missing_genes=missing_genes)
@@ -154,7 +186,20 @@ def node_weights(
 
     Returns:
         `node`, `output`, `weight`.
+
+    Raises:
+        CellsError: there is no such layer.
+        ModelError: as `predict`.
+        SettingsError: there is no such method.
+
+    Examples:
+        With the cells and the classifier of `fit`:
+
+        >>> weights = node_weights(adata, classifier)
+        >>> list(weights.columns)
+        ['node', 'output', 'weight']
     """
+    check_is_fitted(classifier, "model_")
     weights = weigh(classifier.model_, _as_read(adata, layer), method=method)
     order = weights["weight"].abs().sort_values(ascending=False, kind="stable").index
     return weights.loc[order].reset_index(drop=True)

@@ -105,3 +105,48 @@ def test_the_report_is_marked_where_it_shows_what_is_not_current():
     nothing = ArmParts(None, None, ())
     study = gather_study(networks, nothing, nothing, (), None, {"not_current": ["full.models: made otherwise"]})
     assert "Not current: full.models: made otherwise." in study.missing
+
+
+def test_the_report_states_the_fingerprints_of_what_it_was_made_from():
+    from kpnn.pipelines.reporting.nodes import ArmParts, gather_study
+    from kpnn.reporting import Study
+    from kpnn.reporting.blocks import Table
+    from kpnn.reporting.sections import record_section
+
+    networks = Study(pkn=None, full_dag=None, pruned_dag=None)  # not looked at here
+    nothing = ArmParts(None, None, ())
+    parameters = {"reporting": {"top": 3}, "made_from": {"folds": "ab" * 32, "pruned.models": "cd" * 32}}
+    study = gather_study(networks, nothing, nothing, (), None, parameters)
+    assert study.settings == {"reporting": {"top": 3}}
+    table = next(block for block in record_section(study) if isinstance(block, Table))
+    assert {"what": "SHA-256 of folds", "value": "ab" * 32} in table.data.to_dict("records")
+    assert {"what": "SHA-256 of pruned.models", "value": "cd" * 32} in table.data.to_dict("records")
+
+
+def test_the_report_is_told_of_what_was_read_and_of_what_this_run_made_before_it(tmp_path, monkeypatch):
+    from kedro.framework.hooks.manager import _create_hook_manager
+    from kedro.io import DataCatalog, MemoryDataset
+    from kedro.pipeline import Pipeline, node
+    from kedro.runner import SequentialRunner
+
+    from kpnn.app.hooks import BeforeRunHook
+    from kpnn.app.ledger import Ledger
+    from kpnn.app.result_keeper import ResultKeeper
+    from kpnn.datasets.documents import JSONDataset
+
+    monkeypatch.chdir(tmp_path)
+    files = {name: JSONDataset(filepath=str(tmp_path / f"{name}.json")) for name in ("folds", "pkn")}
+    catalog = DataCatalog({"parameters": MemoryDataset({"seed": 1}), "raw": MemoryDataset(3), **files})
+    shown = []
+    nodes = [
+        node(lambda raw: {"n": raw}, "raw", "folds", name="make"),
+        node(lambda folds, parameters: shown.append(parameters) or folds, ["folds", "parameters"], "pkn", name="show"),
+    ]
+    pipeline, hook = Pipeline(nodes), BeforeRunHook(None)
+    hook._keeper = ResultKeeper(pipeline, catalog, Ledger(tmp_path, tmp_path / "results.json"), {})
+    hook._hand_on_chain()
+    assert catalog.load("parameters") == {"seed": 1, "made_from": {}}
+    hooks = _create_hook_manager()
+    hooks.register(hook)
+    SequentialRunner().run(pipeline, catalog, hook_manager=hooks)
+    assert shown == [{"seed": 1, "made_from": {"folds": sha256_of(tmp_path / "folds.json")}}]

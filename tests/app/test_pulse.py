@@ -49,15 +49,6 @@ def test_who_speaks_is_not_interrupted(caplog):
     assert not any(record.name == "kpnn.app.pulse" for record in caplog.records)
 
 
-def test_the_longer_a_node_is_at_work_the_longer_the_silence_may_be():
-    hook = PulseHook(seconds=5.0)
-    silences = []
-    for at in (0.0, 5.0, 40.0, 3600.0):
-        hook._begun, hook._word.at = 100.0, 100.0 + at
-        silences.append(hook._silence())
-    assert silences == [5.0, 5.0, 20.0, 60.0]
-
-
 def test_a_copy_in_another_process_is_silent():
     hook = PulseHook(seconds=3.0)
     hook.before_pipeline_run()

@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import anndata as ad
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpnn.cells import open_expression, read_class_labels
+from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
 
@@ -155,6 +157,20 @@ def test_a_gzip_that_breaks_off_is_named(tmp_path):
         open_expression(tmp_path / "a.csv.gz", orientation="genes_by_cells").read()
 
 
+@pytest.mark.parametrize("packed", ["gzip", "zip"])
+def test_a_table_that_would_fill_memory_is_not_unpacked(tmp_path, monkeypatch, packed):
+    monkeypatch.setattr("kpnn.text_tables._MOST_UNPACKED", 2**20)
+    text = b"barcode,T\n" + b"c1,1\n" * 1_000_000
+    path = tmp_path / f"l.csv.{packed}"
+    if packed == "gzip":
+        path.write_bytes(gzip.compress(text))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("l.csv", text)
+    with pytest.raises(CellsError, match=r"l\.csv\.\w+: unpacks to more than [\d.]+ MB, 200 times its size"):
+        read_class_labels(path)
+
+
 def test_a_header_of_a_million_columns_reads_in_seconds(tmp_path):
     n = 1_000_000
     with (tmp_path / "a.csv").open("w") as file:
@@ -263,9 +279,8 @@ def test_any_bytes_in_the_place_of_a_text_matrix_give_values_or_a_clear_error(tm
         assert np.isfinite(cells.X.data).all()
 
 
-@pytest.mark.parametrize("where", ["its free space", "beyond its free space"])
-def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, where):
-    raw = bytearray(h5ad(tmp_path / "a.h5ad").read_bytes())
+def with_endless_heap(good: Path, bad: Path, where: str) -> Path:
+    raw = bytearray(good.read_bytes())
     start = raw.find(b"GCOL")
     at = start + 16
     while raw[at : at + 2] != b"\0\0":  # up to the free space
@@ -276,9 +291,24 @@ def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, wh
         raw[start + 8 : start + 16] = (1 << 20).to_bytes(8, "little")
         raw[at + 8 : at + 16] = (16).to_bytes(8, "little")
         raw[at + 16 : at + 40] = bytes(24)
-    (tmp_path / "b.h5ad").write_bytes(raw)
+    bad.write_bytes(raw)
+    return bad
+
+
+@pytest.mark.parametrize("where", ["its free space", "beyond its free space"])
+def test_a_heap_that_libhdf5_would_read_for_ever_is_refused_at_once(tmp_path, where):
+    bad = with_endless_heap(h5ad(tmp_path / "a.h5ad"), tmp_path / "b.h5ad", where)
     with pytest.raises(CellsError, match=r"b.h5ad: damaged HDF5: a heap of names does not end"):
-        open_expression(tmp_path / "b.h5ad")
+        open_expression(bad)
+
+
+def test_a_file_that_would_keep_its_reader_for_ever_only_keeps_a_process_of_its_own(tmp_path):
+    good = h5ad(tmp_path / "a.h5ad")
+    bad = with_endless_heap(good, tmp_path / "b.h5ad", "its free space")
+    (tmp_path / "c.h5").write_bytes(b"no HDF5 at all")
+    assert damage_of(good) is None
+    assert damage_of(tmp_path / "c.h5") is None  # its reader says so, in words
+    assert "b.h5ad: damaged HDF5: reading its names does not end" in damage_of(bad, cpu_seconds=2)
 
 
 FUZZER = textwrap.dedent("""

@@ -63,7 +63,7 @@ def columns_of(found):
 
 
 @pytest.mark.parametrize("label", ["type", "text"])
-def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, label):
+def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, label, caplog):
     found = labelled(source, label=label, group_by="donor")
     table, expected = columns_of(found), pd.Series(TYPES, BARCODES)[TYPES != ""]
     assert list(table.columns) == ["B", "NK", "T"]
@@ -76,6 +76,7 @@ def test_three_classes_of_a_column_are_outputs_that_exclude_each_other(source, l
         name: d for name, d in zip(BARCODES, DONORS, strict=True) if name in table.index
     }
     assert not labelled(source, label=label, one_of_k=False).one_of_k
+    assert "leave one_of_k at null for one softmax" in caplog.text
 
 
 def test_a_column_whose_name_holds_a_slash_is_one_column(tmp_path):
@@ -204,7 +205,9 @@ def test_three_columns_of_which_each_cell_has_exactly_one_are_one_of_k(caplog):
     caplog.set_level(logging.INFO)
     assert settled(exclusive()).one_of_k
     assert "each cell is of exactly one of the classes T, B, M: one of k" in caplog.text
+    assert "may learn nothing" not in caplog.text
     assert not settled(exclusive(), one_of_k=False).one_of_k
+    assert "neurons that all of them share may learn nothing" in caplog.text
     two = exclusive()[["barcode", "T", "B"]].query("T + B == 1")
     assert not settled(two).one_of_k
     assert settled(two, one_of_k=True).one_of_k

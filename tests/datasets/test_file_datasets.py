@@ -282,6 +282,20 @@ def test_the_parallel_runner_reads_and_writes_them(tmp_path):
     assert catalog["edges"].load() == {"edges": 3}
 
 
+@pytest.mark.parametrize("kind", ["tables.TableDataset", "networks.DagDataset", "documents.JSONDataset"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1 and half of", b'{"a": ', b"\xff\xfe\x00"], ids=["no", "half", "open", "bytes"]
+)
+def test_a_file_that_is_damaged_is_one_message_that_names_it(tmp_path, kind, content):
+    path = tmp_path / ("a.json" if "JSON" in kind else "a.parquet")
+    path.write_bytes(content)
+    dataset = AbstractDataset.from_config("a", {"type": f"kpnn.datasets.{kind}", "filepath": str(path)})
+    with pytest.raises(DatasetError) as refused:
+        dataset.load()
+    assert str(refused.value).startswith(f"{path}: cannot be read; it is damaged, or something else (")
+    assert "run the pipeline that writes it first" in str(refused.value)
+
+
 def test_cells_that_pass_from_file_to_file_have_the_same_names_as_those_in_memory(tmp_path):
     raw = some_cells()
     raw.obs = pd.DataFrame(index=raw.obs_names)

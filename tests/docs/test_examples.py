@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import importlib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -22,17 +24,34 @@ MODULES = (
     "kpnn.pkn.selection.near_optimal.size_path",
     "kpnn.cells.folds",
     "kpnn.nn.build",
+    "kpnn.nn.fit",
+    "kpnn.nn.prediction",
     "kpnn.nn.weights",
     "kpnn.evaluation.comparison",
     "kpnn.interpretation.stability",
     "kpnn.interpretation.weights",
     "kpnn.simulation.scenarios",
+    "kpnn.sklearn",
+    "kpnn.tl",
+    "kpnn.pl",
 )
+RUNNING_EXAMPLE = {"kpnn.tl": "fit"}
+"""Modules whose examples go on with the names of one function's example."""
+
+
+def names_left_by(module: ModuleType, function: str) -> dict[str, Any]:
+    """The names that an example defines."""
+    names = dict(vars(module))
+    for example in doctest.DocTestParser().get_examples(getattr(module, function).__doc__):
+        exec(example.source, names)
+    return names
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_docstrings_hold(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(name))
+    module = importlib.import_module(name)
+    more = names_left_by(module, RUNNING_EXAMPLE[name]) if name in RUNNING_EXAMPLE else {}
+    result = doctest.testmod(module, extraglobs=more)
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -46,7 +46,7 @@ def test_the_page_of_parameters_shows_type_range_and_what_a_study_gets_that_stat
     assert "| `solver` | `HIGHS` or `SCIP` or `GUROBI` | `HIGHS` |" in page
     base = yaml.safe_load((root / "conf" / "base" / "parameters_modelling.yml").read_text(encoding="utf-8"))
     prior = base["modelling"]["hyperparameters"]["weight_prior"]
-    assert f"| `weight_prior` | number, at least 0 | `{prior}` |" in page
+    assert f"| `weight_prior` | number, at least 0 and at most 1e+06 | `{prior}` |" in page
 
 
 def test_the_page_of_files_names_every_entry_of_the_catalog_and_says_what_it_is(root: Path) -> None:
@@ -133,3 +133,86 @@ def test_docstrings_of_public_functions_say_what_goes_in_and_what_comes_out(room
             if f"    {one}:" not in arguments and f"    **{one}:" not in arguments and f"    *{one}:" not in arguments
         ]
     assert silent == []
+
+
+FACE = {
+    "kpnn.pkn": ("Pkn", "Dag", "DagSelection", "select_dag"),
+    "kpnn.nn": ("build_kpnn", "fit_kpnn", "predict", "set_edge_weights", "edge_weights", "biases"),
+    "kpnn.interpretation": ("node_weights",),
+    "kpnn.sklearn": ("KPNNClassifier",),
+    "kpnn.tl": ("fit", "predict", "activations", "node_weights"),
+    "kpnn.pl": ("nodes", "network", "confusion"),
+}
+"""What notebooks call: here nothing is left to be guessed."""
+FACE_NAMES = [f"{module}.{name}" for module, names in FACE.items() for name in names]
+
+
+def gaps_of(name: str, function: Callable[..., Any], sections: tuple[str, ...]) -> list[str]:
+    """What the docstring of a function does not say: arguments, and sections of those asked for that apply."""
+    signature, text = inspect.signature(function), inspect.getdoc(function) or ""
+    arguments = [one for one in signature.parameters if one not in ("self", "cls")]
+    applies = {"Args": bool(arguments), "Returns": signature.return_annotation not in (None, "None")}
+    gaps = [one for one in sections if applies.get(one, True) and f"\n{one}:\n" not in text]
+    told = text.partition("\nArgs:\n")[2]
+    gaps += [one for one in arguments if not any(f"    {stars}{one}:" in told for stars in ("", "*", "**"))]
+    return [f"{name}: {one}" for one in gaps]
+
+
+@pytest.mark.parametrize("dotted", FACE_NAMES)
+def test_what_notebooks_call_says_what_goes_in_what_comes_out_what_may_fail_and_shows_it(dotted: str) -> None:
+    module, _, name = dotted.rpartition(".")
+    owner = getattr(importlib.import_module(module), name)
+    if inspect.isfunction(owner):
+        gaps = gaps_of(name, owner, ("Args", "Returns", "Raises", "Examples"))
+    else:
+        gaps = [] if "\nExamples:\n" in inspect.cleandoc(owner.__doc__ or "") else [f"{name}: Examples"]
+        for method, function in documented(owner):
+            of_class = inspect.getattr_static(owner, method.partition(".")[2])
+            if not hasattr(of_class, "fget") and not hasattr(of_class, "func"):  # a property says what it is
+                gaps += gaps_of(method, function, ("Args", "Returns"))
+    assert gaps == []
+
+
+def told_by(owner: type, method: str) -> list[Callable[..., Any]]:
+    """What may describe a method's arguments: itself, or what it overrides in a class of kpnn's."""
+    return [vars(one)[method] for one in owner.__mro__ if method in vars(one) and one.__module__.startswith("kpnn")]
+
+
+def overrides_a_frameworks(owner: type, method: str) -> bool:
+    """Whether a method is one that Keras, pydantic or scikit-learn calls, and documents."""
+    return any(method in vars(one) for one in owner.__mro__ if not one.__module__.startswith("kpnn"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_method_says_what_its_arguments_are(room: str) -> None:
+    silent = []
+    for name in public_names(room):
+        module, _, attribute = name.rpartition(".")
+        owner = getattr(importlib.import_module(module), attribute)
+        if not inspect.isclass(owner):
+            continue
+        for method, _ in documented(owner):
+            short = method.partition(".")[2]
+            if inspect.isdatadescriptor(vars(owner)[short]) or overrides_a_frameworks(owner, short):
+                continue
+            tellers = [getattr(one, "__func__", one) for one in told_by(owner, short)]
+            gaps = [gaps_of(method, one, ("Args",)) for one in tellers if inspect.isfunction(one)]
+            silent += min(gaps, key=len, default=[])
+    assert silent == []
+
+
+def test_a_docstring_that_leaves_something_out_is_found() -> None:
+    def silent(X: int, *more: int, seed: int = 0) -> int:
+        """Adds.
+
+        Args:
+            X: a number.
+        """
+        return X
+
+    assert gaps_of("silent", silent, ("Args", "Returns", "Raises")) == [
+        "silent: Returns",
+        "silent: Raises",
+        "silent: more",
+        "silent: seed",
+    ]

@@ -12,9 +12,9 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.held_out import lowest_correlations
+from kpnn.interpretation.held_out import lowest_correlations, weigh_held_out
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
-from kpnn.nn import set_edge_weights
+from kpnn.nn import build_ensemble, set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
@@ -113,6 +113,31 @@ def test_what_cannot_be_trained_again_is_said_and_the_rest_stands(arm):
     weights = weigh_arm(folds, cells, SETTINGS, TRAINING, draw_control=fails)
     assert weights.notes == ("No networks on control inputs: the cells hold -1",)
     assert len(weights.control) == 0 and len(weights.permuted) and len(weights.by_seed)
+
+
+def test_further_networks_of_a_fold_only_weigh_its_nodes(arm, weights):
+    folds, cells = arm
+    none = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
+    more = weigh_arm(folds, cells, none.model_copy(update={"replicates": 2}), TRAINING, draw_control=draw_cells)
+    of_fold = more.per_fold.groupby(["repeat", "fold", "node"])
+    assert (of_fold["member"].agg(list).map(tuple) == (0, 1, 2)).all()
+    assert not more.per_fold["gradient"].duplicated().any()
+    own = more.per_fold[more.per_fold["member"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, weights.per_fold)
+    table = summarise_nodes(more, DAG, none).set_index("node")
+    assert table.loc["A", "called"] and table["n_networks"].tolist() == [12] * 3
+
+
+def test_the_agreement_of_networks_does_not_fall_because_more_are_asked(arm):
+    (fold, other, *_), cells = arm
+    pair = [fold.model, other.model]
+    both = replace(fold, model=build_ensemble(pair))
+    alone = weigh_held_out([both], cells, 1).agreement
+    assert alone["A"].iloc[0] > 0.5 and alone[["B", "C"]].min(axis=None) < 0.5
+    again = weigh_held_out([both], cells, 1, [pair[::-1] * 3]).agreement
+    np.testing.assert_allclose(again, alone)
+    assert weigh_held_out([fold], cells, 1).agreement.isna().all(axis=None)
+    assert np.isfinite(weigh_held_out([fold], cells, 1, [[other.model]]).agreement).all(axis=None)
 
 
 def test_q_values_are_benjamini_and_hochbergs(weights):

@@ -31,6 +31,10 @@ how = {"output_activation": "softmax", "input_normalization": "common", "initial
 classes = kpnn.nn.build_kpnn(dag, **how)
 kpnn.nn.adapt_normalization(classes, cells)
 found["classes"] = keras.ops.convert_to_numpy(classes(X))
+one_of_two = np.stack([X[:, 0] > 1, X[:, 0] <= 1], axis=1).astype("float32")
+classes.compile(optimizer=keras.optimizers.Adam(1e-2), loss="categorical_crossentropy")
+found["class_losses"] = classes.fit(X, one_of_two, epochs=15, verbose=0).history["loss"]
+found["trained_classes"], found["compiled_classes"] = classes.predict(X, verbose=0), kpnn.nn.predict(classes, cells)
 np.savez(sys.argv[3], **found)
 print(keras.backend.backend())
 """
@@ -63,3 +67,7 @@ def test_keras_on_jax_computes_the_same_and_trains(random_dag, random_cells, tmp
                             initializer="lecun_uniform")  # fmt: skip
     adapt_normalization(of_classes, cells)
     np.testing.assert_allclose(found["classes"], predict(of_classes, cells), atol=1e-6)
+    assert found["class_losses"][-1] < found["class_losses"][0]
+    np.testing.assert_allclose(found["trained_classes"].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(found["trained_classes"], found["compiled_classes"], atol=1e-5)
+    assert np.abs(found["trained_classes"] - found["classes"]).max() > 1e-3

@@ -90,6 +90,18 @@ def test_the_loss_and_its_gradients_are_those_of_torchs_cross_entropy(random_dag
     np.testing.assert_allclose(predict(model, X), torch.softmax(logits, 1).detach(), rtol=1e-10)
 
 
+def test_weights_of_classes_by_name_weigh_the_loss_as_torch_does(random_dag, random_cells):
+    dag = random_dag(6, n_outputs=3)
+    X, y = random_cells(dag, 20, 6)[0], exclusive(20, 3, 2)
+    model = network(dag, seed=2, dtype="float64")
+    logits = sparse_dag(model).logits(ops.convert_to_tensor(X.toarray(), dtype="float64"))
+    given = {"OUT2": 3.0, "OUT1": 0.25}
+    weights = torch.tensor([given.get(name, 1.0) for name in dag.outputs], dtype=torch.float64)
+    each = torch.nn.functional.cross_entropy(logits, torch.tensor(y.argmax(axis=1)), weights, reduction="none")
+    loss, *_ = one_step(model, X, y, class_weight=given)
+    assert loss == pytest.approx(float(each.mean().detach()), rel=1e-10)
+
+
 def test_output_gradients_are_changes_of_a_classs_probability_by_change_of_one_activation(random_dag, random_cells):
     dag = random_dag(21, n_outputs=3)
     X, _ = random_cells(dag, 4, 21)
@@ -177,8 +189,11 @@ def test_what_makes_no_sense_of_classes_that_exclude_each_other_is_said(random_d
     for labels, cell in ((twice, "cell2"), (none, "cell5")):
         with pytest.raises(ModelError, match=f"must add up to 1.*{cell}"):
             fit_kpnn(network(dag), genes, labels)
-    with pytest.raises(SettingsError, match="None or 'balanced'"):
-        fit_kpnn(network(dag), X, y, class_weight={0: 1.0, 1: 2.0})
+    for weights, said in (({0: 1.0, 1: 2.0}, "give weights to OUT"), ({"OUT7": 2.0}, "names OUT7; the")):
+        with pytest.raises(SettingsError, match=said):
+            fit_kpnn(network(dag), X, y, class_weight=weights)
+    with pytest.raises(SettingsError, match="each output is a question of its own"):
+        fit_kpnn(build_kpnn(dag), X, y, class_weight={"OUT0": 2.0})
 
 
 def test_balanced_classes_that_share_all_hidden_nodes_are_told_apart_from_the_start():

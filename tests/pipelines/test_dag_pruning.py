@@ -23,7 +23,7 @@ from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.modelling.controls import list_controls
 from kpnn.pipelines.parameters import all_settings
 from kpnn.pipelines.rivals import rivals_of_kind
-from kpnn.pkn import Dag, DagSelection, Pkn, induced_dag, select_dag, shortest_path_dag
+from kpnn.pkn import Dag, DagSelection, Pkn, induced_dag, select_dag, shortest_path_dag, widened_dag
 from kpnn.reporting.figures.network import draw_hidden_part
 from kpnn.training.controls import ControlSettings
 
@@ -43,7 +43,7 @@ class Kept(MemoryDataset):
         pass
 
 
-def run(pkn: Pkn, folder: Path, **groups: dict[str, Any]) -> DataCatalog:
+def run(pkn: Pkn, folder: Path, *, one_of_k: bool = False, **groups: dict[str, Any]) -> DataCatalog:
     settings = all_settings(groups)
     names = ("pruned_dag", "hidden_node_membership", "rival_dags")
     catalog = DataCatalog(
@@ -51,6 +51,7 @@ def run(pkn: Pkn, folder: Path, **groups: dict[str, Any]) -> DataCatalog:
             **{name: Kept() for name in names},
             **{f"params:{name}": Kept(settings[name]) for name in ("dag_selection", "controls", "interpretation")},
             "pkn": Kept(pkn),
+            "data_summary": Kept({"labels": {"one_of_k": one_of_k}}),
             "full_dag": Kept(shortest_path_dag(pkn)),
             "dag_selection": JSONDataset(filepath=str(folder / "dag_selection.json")),
             "compression": JSONDataset(filepath=str(folder / "compression.json")),
@@ -200,6 +201,44 @@ def test_rivals_are_induced_where_the_selected_dag_is(pkn: Pkn, tmp_path: Path) 
     assert rivals
     for rival in rivals:
         assert rival.fingerprint == induced_dag(pkn, rival).fingerprint
+
+
+@pytest.fixture
+def three() -> Pkn:
+    """Three outputs above three nodes above four genes; the smallest DAG leads all of it through one of them."""
+    pairs = [(output, top) for output in "OPQ" for top in "ABC"] + [(top, f"g{i}") for top in "ABC" for i in range(4)]
+    return Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]))
+
+
+def test_of_classes_that_exclude_each_other_no_neuron_need_pass_on_everything(
+    three: Pkn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    catalog = run(three, tmp_path, one_of_k=True, controls={"rewired": 1}, interpretation={"alternative_dags": 2})
+    dag, report, smallest = catalog.load("pruned_dag"), catalog.load("dag_selection"), select_dag(three).dag
+    assert dag.fingerprint == widened_dag(three, smallest, 2).fingerprint
+    assert (report["lanes"], report["objective"]) == (2, len(smallest.edges))
+    assert len(dag.edges) > len(smallest.edges)
+    assert f"lanes: {len(dag.edges) - len(smallest.edges)} edges and 1 neurons added" in caplog.text
+    assert catalog.load("compression")["pruned"]["n_edges"] == len(dag.edges)
+    rivals = rivals_of_kind(catalog.load("rival_dags"), "alternative", three.outputs)
+    assert rivals and all(len(rival.hidden) == 2 for rival in rivals)
+    assert "WARNING" not in {record.levelname for record in caplog.records if "passes through" in record.getMessage()}
+
+
+def test_nothing_is_added_where_nobody_asks_or_outputs_are_questions_of_their_own(three: Pkn, tmp_path: Path) -> None:
+    smallest = select_dag(three).dag.fingerprint
+    few: dict[str, Any] = {"controls": {"rewired": 0}, "interpretation": {"alternative_dags": 0}}
+    asked: list[tuple[bool, dict[str, Any]]] = [(False, {}), (True, {"lanes": 1}), (True, {"max_depth": 9})]
+    for one_of_k, selection in asked:
+        catalog = run(three, tmp_path, one_of_k=one_of_k, dag_selection=selection, **few)
+        assert catalog.load("pruned_dag").fingerprint == smallest
+    assert run(three, tmp_path, dag_selection={"lanes": 3}, **few).load("dag_selection")["lanes"] == 3
+
+
+def test_lanes_and_a_limit_on_depth_are_refused_together() -> None:
+    with pytest.raises(ValueError, match="lanes adds paths, which max_depth may forbid"):
+        DagSelectionSettings(lanes=2, max_depth=4)
 
 
 def test_no_rivals_are_a_table_without_rows(pkn: Pkn, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ N = 60
 GENES = [f"G{number}" for number in range(6)]
 TYPES = np.array(["T cell", "B cell", "CD4+/CD25 T Reg"], dtype=object)[np.arange(N) % 3]
 NODES = {"T cell": "T", "CD4+/CD25 T Reg": "Treg"}
+COORDINATES = np.random.default_rng(1).normal(size=(N, 2))
 EXPRESSION = "kpnn.datasets.raw.ExpressionDataset"
 LABELS = "kpnn.datasets.raw.ClassLabelsDataset"
 
@@ -36,7 +37,8 @@ def folder(tmp_path_factory):
         index=[f"c{number}" for number in range(N)],
     )
     counts = np.random.default_rng(0).poisson(3.0, (N, len(GENES))).astype(np.float32)
-    ad.AnnData(counts, obs, pd.DataFrame(index=GENES)).write_h5ad(raw / "cells.h5ad")
+    obsm = {"X_umap": COORDINATES, "X_pca": np.c_[COORDINATES, COORDINATES] * 2, "one": COORDINATES[:, :1]}
+    ad.AnnData(counts, obs, pd.DataFrame(index=GENES), obsm=obsm).write_h5ad(raw / "cells.h5ad")
     obs.rename_axis("cell_id").to_csv(raw / "clusters.csv")
     edges = [(root_, f"K{n}") for root_ in ("T", "B cell", "Treg") for n in range(3)]
     edges += [(f"K{n % 3}", f"{gene}_gene") for n, gene in enumerate(GENES)]
@@ -142,3 +144,50 @@ def test_columns_of_the_cells_that_describe_them_come_along_and_are_looked_at_be
     assert {(one["column"], one["n_values"]) for one in beside} == {("donor", 7), ("state", 3)}
     with pytest.raises(KpnnError, match=r"the cells have no column stat; .*state"):
         engineered(label="type", output_nodes=NODES, describe_by=["stat"])
+
+
+@pytest.mark.parametrize("in_memory_cells", [1000, 5])
+def test_coordinates_of_the_cells_come_along(folder, in_memory_cells):
+    def coordinates(**settings):
+        data = engineered(label="type", output_nodes=NODES, in_memory_cells=in_memory_cells, **settings)
+        cells = data["matched_cells"]
+        return {name: pd.DataFrame(values, cells.obs_names) for name, values in cells.obsm.items()}
+
+    (found,) = coordinates().items()
+    assert found[0] == "X_umap"
+    np.testing.assert_allclose(found[1].loc[[f"c{number}" for number in range(N)]], COORDINATES)
+    (found,) = coordinates(embedding="X_pca").items()
+    assert found[0] == "X_pca"
+    np.testing.assert_allclose(found[1].loc[[f"c{number}" for number in range(N)]], COORDINATES * 2)
+    assert coordinates(embedding=None) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"embedding": "X_tsne"}, r"no coordinates X_tsne in obsm; .*X_pca"),
+        ({"embedding": "one"}, r"obsm/one has shape \(60, 1\)"),
+        ({"embedding": "compute", "in_memory_cells": 5}, "embedding: compute needs the cells in memory"),
+    ],
+)
+def test_coordinates_that_are_not_to_be_had_are_one_message(folder, settings, message):
+    with pytest.raises(KpnnError, match=message):
+        engineered(label="type", output_nodes=NODES, **settings)
+
+
+def test_a_umap_is_computed_where_it_is_asked_for(folder, monkeypatch):
+    scanpy, used = pytest.importorskip("scanpy"), []
+
+    def neighbors(cells, **how):  # compiling umap-learn takes longer than all other tests of this file
+        used.append(how)
+
+    def umap(cells, random_state):
+        cells.obsm["X_umap"] = cells.obsm["X_pca"][:, :2]
+
+    monkeypatch.setattr(scanpy.pp, "neighbors", neighbors)
+    monkeypatch.setattr(scanpy.tl, "umap", umap)
+    cells = engineered(label="type", output_nodes=NODES, embedding="compute")["matched_cells"]
+    assert list(cells.obsm) == ["X_umap"] and used == [{"n_neighbors": 15, "use_rep": "X_pca", "random_state": 0}]
+    centred = cells.X.toarray() - cells.X.toarray().mean(axis=0)
+    spread = np.linalg.svd(centred, compute_uv=False)[:2]  # of the transformed expression of the network's genes
+    np.testing.assert_allclose(np.linalg.norm(cells.obsm["X_umap"], axis=0), spread, rtol=1e-4)

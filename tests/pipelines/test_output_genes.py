@@ -52,6 +52,10 @@ def test_a_neuron_that_all_outputs_read_everything_through_is_a_warning(edges, n
     warn_of_funnel("pruned", dag)
     assert bool(caplog.records) is bool(named)
     assert not named or (named in caplog.text and "passes through HUB" in caplog.text)
+    assert not named or "dag_selection.lanes: 2 adds paths" in caplog.text
+    caplog.clear()
+    warn_of_funnel("pruned", dag, lanes=2)
+    assert not named or "no way around it: give each output roots of its own" in caplog.text
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,16 +8,18 @@ import pandas as pd
 import pytest
 from anndata import read_h5ad
 
-from kedro_project import make_project
-
-FEW = "simulate.n_cells=120,modelling.tuning.n_trials=0,modelling.fit.max_epochs=5,cross_validation.n_splits=2"
+from kedro_project import SMALL, make_project
+from kpnn.errors import ModelError
+from kpnn.files import seal, sha256_of
+from kpnn.pipelines.predict.nodes import SavedArm, find_networks
+from kpnn.training.results import FoldStore
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     project = make_project(tmp_path_factory.mktemp("predict") / "project")
-    project.kedro("run", "--pipeline", "simulate", "--params", FEW)
-    project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", FEW)
+    project.kedro("run", "--pipeline", "simulate", "--params", SMALL)
+    project.kedro("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params", SMALL)
     raw = project.root / "data" / "01_raw"
     shutil.copy(raw / "demo" / "Data.h5", raw / "demo" / "new_cells.h5")
     return project
@@ -77,3 +79,21 @@ def test_networks_that_are_not_there_or_not_what_modelling_left_are_named(traine
     (models / "models.json").unlink()
     done = trained.kedro(*full, check=False)
     assert "no networks of `full`" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("harm", ["another file of the fold", "no manifest", "the network"])
+def test_a_fold_that_is_not_what_modelling_left_is_not_used(tmp_path, harm):
+    fold = tmp_path / "repeat_0_fold_0"
+    fold.mkdir()
+    for name in ("model.keras", "predictions.parquet"):
+        (fold / name).write_bytes(name.encode())
+    seal(fold)
+    models = {fold.name: {"file": f"{fold.name}/model.keras", "sha256": sha256_of(fold / "model.keras")}}
+    arm, other = SavedArm(FoldStore(tmp_path), models), SavedArm(FoldStore(tmp_path / "full"), None)
+    assert find_networks(other, arm, {"arm": "pruned"}) == [fold / "model.keras"]
+    if harm == "no manifest":
+        (fold / "manifest.json").unlink()
+    else:
+        (fold / ("model.keras" if harm == "the network" else "predictions.parquet")).write_bytes(b"something else")
+    with pytest.raises(ModelError, match=r"repeat_0_fold_0.* is not .*modelling"):
+        find_networks(other, arm, {"arm": "pruned"})

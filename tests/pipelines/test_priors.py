@@ -156,7 +156,6 @@ def test_settings_that_make_no_sense_are_named(parameters, change, message):
 def test_the_project_knows_the_usual_sources_with_their_licences():
     config = OmegaConfigLoader(str(REPOSITORY / "conf"), base_env="base", default_run_env="base")
     settings = PriorsSettings(**config["parameters"]["priors"])
-    nodes._check_options(settings.files)
     assert create_pipeline().inputs() == {"params:priors"}
     assert create_pipeline().outputs() <= set(config["catalog"])
     assert {"omnipath.tsv", "collectri.tsv", "hallmark.gmt", "ReactomePathwaysRelation.txt"} <= set(settings.files)

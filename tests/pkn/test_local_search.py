@@ -14,12 +14,15 @@ from pkn_strategies import cases, pkn_of
 
 from kpnn.pkn import Pkn, SelectionRules, select_dag
 from kpnn.pkn.selection import compact
+from kpnn.pkn.selection.bounds import cuts
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search import phases
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
 from kpnn.pkn.selection.search.local_search import LocalSearch, is_cover
+from kpnn.pkn.selection.settings import SolveLimits
+from kpnn.pkn.selection.solvers.highs import solve_with_highs
 
 
 @st.composite
@@ -132,15 +135,17 @@ def test_with_local_search_the_optimum_is_the_same(case: Case) -> None:
     assert selection.objective == pytest.approx(AllSubsets(case).optimum)
 
 
-def test_local_search_finds_smaller_dags_than_repairs_alone() -> None:
-    pkn = random_cover(n_hidden=800, n_factors=240, n_genes=1_600)
-    with pytest.MonkeyPatch.context() as patch:
-        up_to_swaps = ("relaxation", "repair", "local_search")
-        patch.setattr(compact, "PHASES", {name: compact.PHASES[name] for name in up_to_swaps})
-        swapped = select_dag(pkn, time_limit=60)
-        patch.setattr(phases, "_WORTH_SWAPPING", np.inf)
-        repaired = select_dag(pkn, time_limit=60)
-    swapped.verify()
+def test_local_search_finds_smaller_dags_than_repairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All phases here end after steps in vain, far from the time limit, however slow the machine is."""
+    monkeypatch.setattr(phases, "_LONG_ROUND", np.inf)
+    monkeypatch.setattr(cuts, "_MOST_SECONDS", np.inf)
+    formulation = formulate(presolve(random_cover(n_hidden=520, n_factors=156, n_genes=1_040)))
+    how = (solve_with_highs, SolveLimits(time_limit=1e6, gap=0.0, threads=1, seed=0))
+    repaired = compact.solve_compact(formulation, *how, phases=["relaxation", "repair"])
+    # From where repairs end, as the search does.
+    swapped = compact.solve_compact(
+        formulation, *how, phases=["local_search"], start=repaired.best, least=repaired.bound
+    )
     assert swapped.bound == repaired.bound
     assert swapped.objective < repaired.objective
 

@@ -10,7 +10,7 @@ from fabricated import make_dag, make_study
 from matplotlib.image import imread
 
 from kpnn.reporting.figures.network import LETTER_PIXELS, draw_network, lay_out, lay_out_study
-from kpnn.reporting.figures.paper import as_files, draw_roc, file_name, paper_figures
+from kpnn.reporting.figures.paper import as_files, draw_roc, draw_roc_of_outputs, file_name, paper_figures
 from kpnn.reporting.figures.style import place_labels
 
 
@@ -99,6 +99,22 @@ def test_the_roc_figure_draws_sklearns_mean_curve_and_the_arms_score(study):
     assert f"{arm.fold_metrics['roc_auc'].mean():.3f}" in line.get_label()
     area = np.trapezoid(line.get_ydata(), line.get_xdata())
     assert area == pytest.approx(arm.fold_metrics["roc_auc"].mean(), abs=0.01)
+
+
+def test_the_roc_figure_of_several_outputs_draws_each_and_names_those_predicted_worst():
+    outputs = tuple(f"OUT{number}" for number in range(10))
+    arm = make_study(n_hidden=12, n_genes=20, outputs=outputs, n_cells=60).arms[0]
+    axes = draw_roc_of_outputs(arm).axes[0]
+    means = arm.fold_metrics[[f"roc_auc_{name}" for name in outputs]].mean()
+    assert len(axes.lines) == 1 + len(outputs)
+    areas = [np.trapezoid(line.get_ydata(), line.get_xdata()) for line in axes.lines[1:]]
+    np.testing.assert_allclose(areas, means, atol=0.03)
+    named = {text.get_text() for text in axes.get_legend().get_texts()} - {"guessing"}
+    worst = means.sort_values().index[:8].str.removeprefix("roc_auc_")
+    assert named == {f"{name} {means[f'roc_auc_{name}']:.3f}" for name in worst}
+    assert f"{arm.fold_metrics['roc_auc'].mean():.3f}" in axes.get_title()
+    looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines[1:]}
+    assert len(looks) == len(outputs)
 
 
 def test_a_name_between_dollar_signs_is_drawn_as_it_is(study):

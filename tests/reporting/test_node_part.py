@@ -16,8 +16,10 @@ from kpnn.pkn import Dag
 from kpnn.reporting import write_report
 from kpnn.reporting.blocks import Row, leaves
 from kpnn.reporting.depth import depth_metrics, depth_notes
+from kpnn.reporting.figures import embedding
 from kpnn.reporting.figures.activity import activity_figure, groups_figure, standardized
 from kpnn.reporting.figures.called import called_tree, strongest_paths, tree_figure
+from kpnn.reporting.figures.embedding import embedding_figures
 from kpnn.reporting.node_sections import nodes_section
 from kpnn.reporting.node_words import told_of_nodes
 
@@ -158,6 +160,39 @@ def test_activities_are_shown_by_class_and_by_donor_in_standard_deviations_of_th
     assert [name for name in figures_of(described) if "activity_by" in name and "pruned" in name] == [
         "activity_by_donor_pruned_OUT"
     ]
+
+
+def test_cells_are_drawn_on_their_coordinates_by_class_and_by_the_activity_of_a_node(study, monkeypatch):
+    weighed = study.interpretation("pruned")
+    first, second = weighed.nodes.nsmallest(2, "rank")["node"]
+    names = [f"cell{number}" for number in range(200)]
+    weighed = replace(
+        weighed,
+        nodes=weighed.nodes.assign(called=weighed.nodes["node"].isin([first, second])),
+        activations=weighed.activations.assign(**{second: np.arange(200.0)}),
+    )
+    labels = pd.Series(np.arange(200) % 2, index=names)
+    place = pd.DataFrame({"umap 1": np.arange(200.0), "umap 2": 0.0}, index=names)
+    place.iloc[7] = np.nan  # a cell without coordinates is not drawn
+    by_class, by_activity = embedding_figures(weighed, study.pruned_dag, "OUT", labels, place)
+    drawn = {trace.name: list(trace.x) for trace in by_class.plot.data}
+    assert drawn == {"OUT = 0": list(range(0, 200, 2)), "OUT = 1": [x for x in range(1, 200, 2) if x != 7]}
+    (points,) = by_activity.plot.data
+    (menu,) = by_activity.plot.layout.updatemenus
+    assert [button.label for button in menu.buttons] == [first, second]
+    values = standardized(weighed, [second]).set_index("barcode")[second]
+    (change,) = (button.args for button in menu.buttons if button.label == second)
+    expected = values[[f"cell{x:.0f}" for x in points.x]].clip(-2.5, 2.5)
+    np.testing.assert_allclose(change[0]["marker.color"][0], expected, atol=0.051)
+    assert list(points.marker.color) == list(menu.buttons[0].args[0]["marker.color"][0])
+    monkeypatch.setattr(embedding, "_DRAWN_CELLS", 20)
+    fewer, again = (embedding_figures(weighed, study.pruned_dag, "OUT", labels, place)[1] for _ in range(2))
+    assert len(fewer.plot.data[0].x) == 20 and fewer.plot == again.plot
+    assert "20 of 200 cells are drawn" in fewer.caption
+    named = [name for name in figures_of(replace(study, coordinates=place)) if name.startswith("cells_by")]
+    assert named == [f"cells_by_{what}_{arm}_OUT" for arm in ("pruned", "full") for what in ("class", "activity")]
+    uncalled = replace(weighed, nodes=weighed.nodes.assign(called=False))
+    assert embedding_figures(uncalled, study.pruned_dag, "OUT", labels, place) == []
 
 
 def test_depth_that_tells_the_classes_is_told_before_the_nodes(study):

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from kpnn.errors import KpnnError, SettingsError
@@ -34,11 +33,6 @@ def die_once(shared, task):
     return task
 
 
-def slowly(shared, task):
-    time.sleep(0.6)
-    return os.getpid()
-
-
 @pytest.mark.parametrize("executor", ["sequential", "processes", "dask"])
 def test_every_task_is_done_once_and_errors_come_back(executor):
     settings = ExecutionSettings(executor=executor, n_workers=2)
@@ -55,7 +49,7 @@ def test_a_process_that_dies_has_its_task_done_again(tmp_path):
     assert results == {0: 0, 1: 1, 2: 2}
 
 
-def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path):
+def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path, monkeypatch):
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
@@ -69,13 +63,11 @@ def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path):
     try:
         started += [subprocess.Popen([*worker, "--no-nanny", "--host", "127.0.0.1"], **options) for _ in range(2)]
         _wait_for_workers(address, 2)
+        monkeypatch.setattr(executors, "_CONNECT_SECONDS", 120)
         settings = ExecutionSettings(executor="dask", scheduler=address)
-        victim = started[-1]
-        threading.Timer(1.5, lambda: psutil.Process(victim.pid).kill()).start()
-        results = dict(run_tasks(slowly, None, list(range(8)), settings))
-        assert sorted(results) == list(range(8))
-        assert all(isinstance(pid, int) for pid in results.values())
-        assert victim.wait(timeout=10) != 0
+        results = dict(run_tasks(die_once, str(tmp_path / "marker"), list(range(4)), settings))
+        assert results == {task: task for task in range(4)}
+        assert sorted(worker.poll() is None for worker in started) == [False, True, True]
     finally:
         for process in started:
             process.kill()
@@ -85,8 +77,8 @@ def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path):
 def _wait_for_workers(address, n):
     from distributed import Client
 
-    with Client(address, timeout=60) as client:
-        client.wait_for_workers(n, timeout=60)
+    with Client(address, timeout=300) as client:
+        client.wait_for_workers(n, timeout=300)
 
 
 def test_a_scheduler_that_does_not_answer_is_named():

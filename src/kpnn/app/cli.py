@@ -22,6 +22,7 @@ from kpnn.app.endings import terminable
 from kpnn.app.init.command import init
 from kpnn.app.messages import as_messages
 from kpnn.app.status import status
+from kpnn.compiling import compile_beside
 from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
@@ -38,6 +39,8 @@ def _run(**options: Any) -> Any:
     with as_messages():
         _check_environment(options)
         _check_names(options)
+        if any(_trains(pipelines[name]) for name in _pipelines_of(options)):
+            compile_beside()
         begun = time.time()
         with terminable():
             result = kedro_run.callback(**options)  # type: ignore[misc] # click types it as optional
@@ -63,6 +66,10 @@ def say_report(options: dict[str, Any], begun: float) -> None:
 
 def _pipelines_of(options: dict[str, Any]) -> list[str]:
     return list(options["pipelines"] or ["__default__"])
+
+
+def _trains(pipeline: Pipeline) -> bool:
+    return any(node.name.endswith("cross_validate") for node in pipeline.nodes)
 
 
 def _check_environment(options: dict[str, Any]) -> None:

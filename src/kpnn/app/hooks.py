@@ -22,7 +22,7 @@ from kpnn.app.ledger import Ledger
 from kpnn.app.lock import Claim, StudyLock
 from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.app.preflight import Plan, problems
-from kpnn.app.result_keeper import ResultKeeper
+from kpnn.app.result_keeper import CHAIN, ResultKeeper
 from kpnn.errors import KpnnError, SettingsError, some_names
 
 _log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class BeforeRunHook:
             ledger = Ledger(self._root, self._root / "data" / ".studies" / self._study / "results.json")
             self._keeper = ResultKeeper(pipeline, catalog, ledger, self._settings)
             self._require_current(names)
+            self._hand_on_chain()
         except BaseException:
             self.release()
             raise
@@ -128,6 +129,13 @@ class BeforeRunHook:
             "they are with `--params allow_stale=true`"
         )
 
+    def _hand_on_chain(self) -> None:
+        """Tells the report, by the parameters that it shows, what the study was made from so far."""
+        assert self._keeper is not None
+        shown_ones = self._keeper.catalog.get("parameters")  # not by the catalog, which logs every time
+        if shown_ones is not None:
+            shown_ones.save({**shown_ones.load(), "made_from": self._keeper.contents()})
+
     def _take_study(self, claim: Claim) -> None:
         lock = StudyLock(self._root / "data" / ".studies" / self._study)
         try:
@@ -149,6 +157,8 @@ class BeforeRunHook:
         """Writes down what a result was made from."""
         if self._keeper is not None:
             self._keeper.keep(dataset_name, node)
+            if dataset_name in CHAIN:
+                self._hand_on_chain()
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self) -> None:

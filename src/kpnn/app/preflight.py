@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kpnn.addresses import first_line, without_credentials
+from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.errors import KpnnError
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pkn.selection.solvers.by_name import find_solver
@@ -57,7 +58,7 @@ def problems(plan: Plan) -> list[str]:
     Args:
         plan: what the run is about to do.
     """
-    found = [*_folders(plan.writes), *_disk(plan), *_memory(plan)]
+    found = [*_folders(plan.writes), *_disk(plan), *_memory(plan), *_raw_files(plan.raw.values())]
     if plan.trains:
         found += _keras()
     if plan.selects:
@@ -138,6 +139,12 @@ def _cached(stat: Path) -> int:
     if not stat.is_file():
         return 0
     return sum(int(line.split()[1]) for line in stat.read_text().splitlines() if line.startswith("inactive_file "))
+
+
+def _raw_files(paths: Iterable[Path]) -> list[str]:
+    """Files from elsewhere that end or block whatever process reads them."""
+    hdf5 = [path for path in paths if path.suffix in (".h5", ".h5ad", ".hdf5") and path.is_file()]
+    return [damage for path in hdf5 if (damage := damage_of(path)) is not None]
 
 
 def _keras() -> list[str]:

@@ -12,10 +12,6 @@ from kedro.pipeline.node import Node
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_SILENCE = 60.0
-_SHARE = 0.5
-"""Of a node's time so far that may pass in silence, so that an hour of work is not a thousand lines."""
-
 
 class _LastWord(logging.Handler):
     """Remembers when something was last said."""
@@ -35,7 +31,7 @@ class PulseHook:
         """Does nothing until a pipeline runs.
 
         Args:
-            seconds: of silence before a line is logged, in a node that has just begun.
+            seconds: of silence before a line is logged.
         """
         self._seconds = seconds
         self._node, self._begun = "", time.monotonic()
@@ -69,13 +65,9 @@ class PulseHook:
         self._ended.set()
         logging.getLogger().removeHandler(self._word)
 
-    def _silence(self) -> float:
-        """Seconds that may pass in silence: the longer a node has been at work, the more."""
-        return max(self._seconds, min(_LONGEST_SILENCE, _SHARE * (self._word.at - self._begun)))
-
     def _watch(self, ended: threading.Event) -> None:
-        while not ended.wait(max(0.01, self._word.at + self._silence() - time.monotonic())):
-            if self._node and time.monotonic() - self._word.at >= self._silence():
+        while not ended.wait(max(0.01, self._word.at + self._seconds - time.monotonic())):
+            if self._node and time.monotonic() - self._word.at >= self._seconds:
                 _log.info("%s: at work for %.0f s", self._node, time.monotonic() - self._begun)
             elif not self._node:
                 self._word.at = time.monotonic()

@@ -68,7 +68,7 @@ class ResultKeeper:
                     self.keep(name, node)
 
     def contents(self) -> dict[str, str]:
-        """SHA-256 of the results in the chain that the pipeline reads or writes, by dataset."""
-        named = self._pipeline.datasets()
+        """SHA-256 of the results in the chain that the pipeline reads or has written so far, by dataset."""
+        named = self._pipeline.inputs() | self._kept
         records = {record.dataset: record.content for record in self._ledger.records.values()}
         return {name: digest for name in CHAIN if name in named and (digest := records.get(name))}

@@ -3,7 +3,7 @@
 from kpnn.cells.account import Step
 from kpnn.cells.classes import LabelSettings
 from kpnn.cells.depth import DepthByClass, depth_by_class, depth_by_column, depth_warnings, warn_of_depth
-from kpnn.cells.described import described_cells
+from kpnn.cells.described import UMAP, Embedding, described_cells, embedding_of
 from kpnn.cells.expression import Expression
 from kpnn.cells.formats import open_expression
 from kpnn.cells.formats.in_memory import InMemory
@@ -16,12 +16,14 @@ from kpnn.cells.transforms import LibrarySize, Transform, settled_library_size
 
 __all__ = [
     "DEPTH",
+    "UMAP",
     "CellStore",
     "CellsInMemory",
     "CellsOnDisk",
     "ClassLabels",
     "CountLimits",
     "DepthByClass",
+    "Embedding",
     "Expression",
     "InMemory",
     "LabelSettings",
@@ -36,6 +38,7 @@ __all__ = [
     "depth_by_column",
     "depth_warnings",
     "described_cells",
+    "embedding_of",
     "label_cells",
     "match",
     "open_expression",

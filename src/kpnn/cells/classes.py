@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import pandas as pd
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from kpnn.cells.labels import spelt_alike
+from kpnn.cells.labels import spelt_alike, warn_of_independence
 from kpnn.errors import CellsError, SettingsError, near_names, some_names
 from kpnn.settings_base import Settings
 
@@ -41,7 +41,7 @@ class LabelSettings(Settings):
     """
 
     outputs: tuple[str, ...] | None = None
-    label: str | None = None
+    label: str | None = Field(None, min_length=1)
     classes: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     positive: str | None = None
     rest: Literal["drop", "other"] = "drop"
@@ -144,6 +144,8 @@ def classes_of(values: pd.Series, settings: LabelSettings, *, label: str, source
     if positive is None:
         labels = pd.DataFrame({name: (of_cell == name).astype("int8") for name in names})
         exclusive = settings.one_of_k is not False
+        if not exclusive:
+            warn_of_independence(where, names)
         _log.info("%s: %d classes%s", where, len(names), ", of which each cell has one" if exclusive else "")
         kind = "which exclude each other" if exclusive else "each by itself"
         rule = f"label {label}: {len(names)} classes, {kind}: {some_names(names, 12)}"

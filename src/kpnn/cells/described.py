@@ -1,13 +1,34 @@
-"""What else a file knows of its cells: cell type, batch, donor."""
+"""What else a file knows of its cells: cell type, batch, donor, and where they stand in a UMAP."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from kpnn.cells.expression import Expression
+from kpnn.errors import CellsError
+
+UMAP = "X_umap"
+"""Where scanpy puts a UMAP in `obsm`."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Where cells stand in two dimensions.
+
+    Attributes:
+        name: in `obsm`.
+        coordinates: shape (n_cells, 2).
+    """
+
+    name: str
+    coordinates: np.ndarray
 
 
 def described_cells(expression: Expression, columns: Sequence[str], barcodes: pd.Index) -> pd.DataFrame:
@@ -26,3 +47,28 @@ def described_cells(expression: Expression, columns: Sequence[str], barcodes: pd
     """
     rows = expression.locate(barcodes) if len(columns) else np.zeros(0, dtype=int)
     return pd.DataFrame({name: expression.cell_column(name)[rows].to_numpy() for name in columns}, index=barcodes)
+
+
+def embedding_of(expression: Expression, name: str, barcodes: pd.Index) -> Embedding | None:
+    """Reads coordinates of the cells.
+
+    Args:
+        expression: an opened file that holds them, as AnnData does in `obsm`.
+        name: in `obsm`; `auto`: a UMAP where the file has one that can be read.
+        barcodes: of which cells.
+
+    Returns:
+        Coordinates in the order of the barcodes; None where `auto` finds none.
+
+    Raises:
+        CellsError: there are no such coordinates, or no such cell.
+    """
+    if name != "auto":
+        return Embedding(name, expression.embedding(name)[expression.locate(barcodes)])
+    if UMAP not in expression.embeddings:
+        return None
+    try:
+        return Embedding(UMAP, expression.embedding(UMAP)[expression.locate(barcodes)])
+    except CellsError as error:
+        _log.warning("%s; the report is without it", error)
+        return None

@@ -104,6 +104,9 @@ class Expression(ABC):
     def cell_column(self, name: str) -> pd.Index:
         """What a column says of each cell, as text, in the order of the file, shape (n_cells,); missing is empty.
 
+        Args:
+            name: one of `cell_columns`.
+
         Raises:
             CellsError: there is no such column.
         """
@@ -111,8 +114,43 @@ class Expression(ABC):
         near = f"; {near_names(name, columns)}" if columns else ""
         raise CellsError(f"{self.source}: the cells have no column {name}{near}")
 
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """Names of the coordinates of the cells (AnnData's `obsm`), where the format can hold such."""
+        return ()
+
+    def embedding(self, name: str) -> np.ndarray:
+        """The first two coordinates of each cell.
+
+        Args:
+            name: of the coordinates, in `obsm`.
+
+        Returns:
+            In the order of the file, float64, shape (n_cells, 2).
+
+        Raises:
+            CellsError: there are no such coordinates, or fewer than two of each cell.
+        """
+        there = self.embeddings
+        near = f"; {near_names(name, there)}" if there else ""
+        raise CellsError(f"{self.source}: the cells have no coordinates {name} in obsm{near}")
+
+    def _first_two(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Two coordinates of each cell, or says why what was stored is no such thing."""
+        if values.ndim != 2 or values.shape[0] != self.n_cells or values.shape[1] < 2 or values.dtype.kind not in "iuf":
+            raise CellsError(
+                f"{self.source}: obsm/{name} has shape {values.shape} and type {values.dtype}: no two coordinates of "
+                f"each of {self.n_cells:,} cells"
+            )
+        return values[:, :2].astype(np.float64)
+
     def settle(self, barcodes: Iterable[str], genes: Iterable[str]) -> None:  # noqa: B027
-        """Takes note of names that are to be looked for, where the file alone does not say which side holds cells."""
+        """Takes note of names that are to be looked for, where the file alone does not say which side holds cells.
+
+        Args:
+            barcodes: names of cells that will be asked for.
+            genes: names of genes that will be asked for.
+        """
 
     @property
     def n_cells(self) -> int:
@@ -147,6 +185,9 @@ class Expression(ABC):
 
     def locate(self, barcodes: Iterable[str]) -> np.ndarray:
         """Positions of cells in the file, -1 where the file does not have them, shape (n,).
+
+        Args:
+            barcodes: names of cells, n of them.
 
         Raises:
             CellsError: a barcode that is asked for stands more than once in the file.
@@ -196,7 +237,13 @@ class Expression(ABC):
         return AnnData(counts, obs=obs, var=pd.DataFrame(index=wanted.astype(str)))
 
     def counts(self, cells: np.ndarray, genes: pd.Index, *, join: Join = "max") -> tuple[sp.csr_matrix, np.ndarray]:
-        """Reads cells by position and genes by name, repeated genes joined; see `select` for what is returned."""
+        """Reads cells by position and genes by name, repeated genes joined; see `select` for what is returned.
+
+        Args:
+            cells: positions in the file, in any order, shape (n,).
+            genes: names, each once, shape (m,).
+            join: what becomes of columns of one gene: `max`, or `sum`.
+        """
         columns = np.flatnonzero(self.genes.isin(genes))
         target = genes.get_indexer(self.genes[columns])
         order = np.argsort(cells, kind="stable")

@@ -26,8 +26,8 @@ class FoldSettings(Settings):
     """
 
     n_splits: int = Field(5, ge=2)
-    n_repeats: int = Field(1, ge=1)
-    group_by: str | None = None
+    n_repeats: int = Field(1, ge=1, le=1000)
+    group_by: str | None = Field(None, min_length=1)
     seed: int = Field(42, ge=0)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kpnn.cells.classes import LabelSettings, are_blank, classes_of
 from kpnn.cells.expression import Expression
-from kpnn.cells.labels import check_class_labels, checked_barcodes
+from kpnn.cells.labels import check_class_labels, checked_barcodes, warn_of_independence
 from kpnn.errors import CellsError, SettingsError, near_names, some_names
 
 _log = logging.getLogger(__name__)
@@ -147,13 +147,15 @@ def _exclude_each_other(labels: pd.DataFrame, asked: bool | None, source: str) -
         source: what to call the table in messages.
     """
     columns = labels.drop(columns="barcode")
+    in_how_many = columns.sum(axis=1).to_numpy()
     if asked is False:
+        if len(columns.columns) > 2 and (in_how_many == 1).all():
+            warn_of_independence(source, list(columns.columns))
         return False
     if len(columns.columns) == 1:
         if asked:
             raise SettingsError("data_engineering.one_of_k needs two classes or more; the labels are one 0/1 column")
         return False
-    in_how_many = columns.sum(axis=1).to_numpy()
     if (in_how_many == 1).all():
         if asked is None and len(columns.columns) == 2:
             return False

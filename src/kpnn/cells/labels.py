@@ -179,3 +179,21 @@ def spelt_alike(names: Sequence[str]) -> list[str]:
 
 def _rows(mask: pd.Series) -> list[int]:
     return [int(position) + 1 for position, wrong in zip(mask.index, mask, strict=True) if wrong]
+
+
+def warn_of_independence(source: str, classes: Sequence[str]) -> None:
+    """Warns that classes of which each cell has exactly one are to be trained each by itself.
+
+    Where all classes read one neuron, what they ask of it adds up to nothing in every cell, so that it learns nothing.
+
+    Args:
+        source: what to call the labels.
+        classes: their names.
+    """
+    _log.warning(
+        "%s: each cell is of exactly one of the classes %s, but data_engineering.one_of_k: false trains each by "
+        "itself: neurons that all of them share may learn nothing, as what one class asks of them others take back; "
+        "leave one_of_k at null for one softmax",
+        source,
+        some_names(classes),
+    )

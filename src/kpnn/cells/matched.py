@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -244,6 +244,7 @@ class PendingCells:
         obs: as the file's `obs`.
         var: as the file's `var`.
         one_of_k: whether exactly one of several outputs is 1 in every cell.
+        obsm: as the file's `obsm`.
     """
 
     matched: StreamedMatch
@@ -251,6 +252,7 @@ class PendingCells:
     obs: pd.DataFrame
     var: pd.DataFrame
     one_of_k: bool = False
+    obsm: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -261,6 +263,9 @@ class PendingCells:
         """Writes the cells as `Matched.to_anndata(...).write_h5ad` would, some at a time.
 
         In the file, transformed values and counts share the arrays of their structure, as they do in memory.
+
+        Args:
+            path: the file, which is replaced if it is there.
         """
         from anndata.io import write_elem
 
@@ -269,7 +274,8 @@ class PendingCells:
             write_elem(file, "obs", self.obs)
             write_elem(file, "var", self.var)
             write_elem(file, "uns", _uns(self.transform, self.one_of_k))
-            for empty in ("obsm", "varm", "obsp", "varp", "layers"):
+            write_elem(file, "obsm", self.obsm)
+            for empty in ("varm", "obsp", "varp", "layers"):
                 write_elem(file, empty, {})
             transformed, counted = (self._csr(file, name) for name in ("X", "layers/counts"))
             indices = transformed.create_dataset("indices", (0,), np.int32, maxshape=(None,), chunks=_CHUNK)

@@ -40,7 +40,11 @@ class Transform:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Transform:
-        """The inverse of `as_dict`."""
+        """The inverse of `as_dict`.
+
+        Args:
+            fields: what `as_dict` gave.
+        """
         return cls(float(fields["library_size"]) or None, bool(fields["log1p"]))
 
     def apply(self, counts: sp.csr_matrix, totals: np.ndarray) -> sp.csr_matrix:

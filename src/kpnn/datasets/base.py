@@ -15,6 +15,8 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 
+from kpnn.addresses import first_line
+from kpnn.errors import KpnnError
 from kpnn.files import settled, written_whole
 
 _In = TypeVar("_In")
@@ -79,7 +81,15 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
                 return None  # type: ignore[return-value] # stated by `optional`
             raise self._error(f"{self._address}: no such file; {self._if_missing}")
         with self._local(self._place(self._get_load_path())) as path:
-            return self._read(path)
+            try:
+                return self._read(path)
+            except (KpnnError, DatasetError, MemoryError):
+                raise
+            except Exception as error:  # of whatever library reads such files
+                raise self._error(
+                    f"{self._address}: cannot be read; it is damaged, or something else ({first_line(error)}): "
+                    f"{self._if_missing}"
+                ) from error
 
     def save(self, data: _In) -> None:
         """Writes beside what is there, and puts it in its place when it is whole."""

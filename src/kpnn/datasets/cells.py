@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,10 @@ class MatchedCellsDataset(FileDataset[Any, Any]):
         return adata
 
     def _write(self, path: Path, data: AnnData | PendingCells) -> None:
+        from kpnn.cells.matched import PendingCells
+
         named, in_file = data.obs, data.obs.rename(columns=_without_slashes)
-        if is_dataclass(data):
+        if isinstance(data, PendingCells):
             replace(data, obs=in_file).write_h5ad(path)
             return
         data.obs = in_file  # a copy would hold the cells twice

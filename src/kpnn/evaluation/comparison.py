@@ -38,7 +38,12 @@ class Verdict(StrEnum):
 
     @classmethod
     def of(cls, interval: Interval, margin: float) -> Verdict:
-        """The verdict of an interval of candidate minus reference."""
+        """The verdict of an interval of candidate minus reference.
+
+        Args:
+            interval: of candidate minus reference.
+            margin: differences within +-margin do not matter; above 0.
+        """
         if interval.upper < 0:
             return cls.WORSE
         if -margin < interval.lower and interval.upper < margin:
@@ -49,7 +54,12 @@ class Verdict(StrEnum):
 
     @classmethod
     def of_control(cls, interval: Interval, margin: float) -> Verdict:
-        """The verdict of an arm against a control, where a difference below the margin is one: it is not chance."""
+        """The verdict of an arm against a control, where a difference below the margin is one: it is not chance.
+
+        Args:
+            interval: of arm minus control.
+            margin: as for `of`.
+        """
         return cls.BETTER if interval.lower > 0 else cls.of(interval, margin)
 
 

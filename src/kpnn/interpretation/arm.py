@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from kpnn.errors import KpnnError
 from kpnn.interpretation.controls import (
     DrawCells,
     from_other_starts,
+    further_networks,
     no_replicates,
     no_runs,
     on_control_inputs,
@@ -26,7 +28,11 @@ from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.settings import EvaluationSettings
 
+if TYPE_CHECKING:
+    import keras
+
 _log = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +81,9 @@ def weigh_arm(
         Weights by fold and network, of the controls, and what could not be weighed.
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
-    own = weigh_held_out(folds, cells, seed)
     notes: list[str] = []
 
-    def tried(what: str, train: Callable[[], pd.DataFrame], otherwise: pd.DataFrame) -> pd.DataFrame:
+    def tried(what: str, train: Callable[[], _Found], otherwise: _Found) -> _Found:
         _log.info("Training again: %s", what)
         try:
             return train()
@@ -86,6 +91,14 @@ def weigh_arm(
             notes.append(f"No networks {what}: {error}")
             return otherwise
 
+    further: Sequence[tuple[keras.Model, ...]] = ()
+    if settings.replicates:
+        further = tried(
+            "from further seeds",
+            lambda: further_networks(folds, cells, settings.replicates, training, seed),
+            further,
+        )
+    own = weigh_held_out(folds, cells, seed, further)
     return ArmWeights(
         **vars(own),
         control=tried(

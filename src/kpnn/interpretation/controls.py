@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DrawCells = Callable[[int], LabelledCells]
 """Draws cells from a seed: those of the study, in their order, with other expression."""
 
-_CONTROL_INPUTS, _PERMUTED_LABELS, _STARTS, _DAGS = 1, 2, 3, 4
+_CONTROL_INPUTS, _PERMUTED_LABELS, _STARTS, _DAGS, _REPLICATES = 1, 2, 3, 4, 5
 """First numbers of the seeds, so that no two kinds of network share one."""
 _WEIGHED = ("member", "node", "output", "gradient", "conductance")
 """What is told of every network's nodes."""
@@ -79,6 +79,30 @@ def on_permuted_labels(
         return cells.with_labels(permuted_labels(cells.labels, within, np.random.default_rng(drawn_from)))
 
     return _replicates(folds, permuted, range(times), training, [seed, _PERMUTED_LABELS])
+
+
+def further_networks(
+    folds: Sequence[TrainedFold], cells: LabelledCells, times: int, training: EvaluationSettings, seed: int
+) -> list[tuple[keras.Model, ...]]:
+    """More networks of every fold, which differ from its model's by their random numbers and inner splits alone.
+
+    Args:
+        folds: the networks to train again, all together.
+        cells: all cells.
+        times: networks per fold.
+        training: how all networks of the study are trained.
+        seed: of everything drawn.
+
+    Returns:
+        For each fold as many networks.
+    """
+    refits = [
+        Refit(one.dag, one.hyperparameters, one.training, _seed(seed, _REPLICATES, one.repeat, one.fold, number))
+        for one in folds
+        for number in range(times)
+    ]
+    models = iter(refit(refits, cells, training))
+    return [tuple(next(models) for _ in range(times)) for _ in folds]
 
 
 def from_other_starts(

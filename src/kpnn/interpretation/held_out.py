@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutWeights:
-    """What the folds' own networks weigh, on the cells that each of them never saw.
+    """What the folds' networks weigh, on the cells that each of them never saw.
 
-    Every table has a row per fold and member, `repeat`, `fold`, `member`: a single network is member 0.
+    Every table has a row per fold and network, `repeat`, `fold`, `member`: first the members of the fold's model (a
+    single network is member 0), then what was trained for the weights alone.
 
     Attributes:
         per_fold: `node`, `output`, `gradient`, `conductance`, `ablation`, `contribution`.
@@ -37,9 +38,10 @@ class HeldOutWeights:
         genes: `gene`, `node`, `output`, `weight`.
         edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
         activations: `repeat`, `fold` and `barcode` as index, a column per neuron: its oriented activation in cells
-            that the fold held out, mean over members.
+            that the fold held out, mean over networks.
         agreement: `repeat`, `fold` as index, a column per neuron: the lowest correlation, over the cells that the fold
-            held out, of its oriented activations in two members; NaN where there is one member only.
+            held out, of its oriented activations in two networks of as many as the fold's model has; mean over such
+            sets of networks where there are further ones; NaN where there is one network only.
         enrichment: `node`, `output`, `enrichment`, `enrichment_p`, which no network is asked for.
     """
 
@@ -74,24 +76,30 @@ class _OfMember:
     activations: np.ndarray
 
 
-def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int) -> HeldOutWeights:
+def weigh_held_out(
+    folds: Sequence[TrainedFold],
+    cells: LabelledCells,
+    seed: int,
+    further: Sequence[Sequence[keras.Model]] = (),
+) -> HeldOutWeights:
     """Weighs the nodes, genes and edges of each fold's networks on the cells that they never saw.
 
     Args:
         folds: at least one.
         cells: all cells, in memory.
         seed: of the random gene sets that enrichment is compared with.
+        further: for each fold more single networks on its training cells; none by default.
     """
     neurons = _shared_neurons(folds)
     evidence: dict[str, list[HeldOutEvidence]] = {output: [] for output in folds[0].dag.outputs}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
     activations, agreement = [], []
-    for trained in folds:
+    for trained, more in zip(folds, further or [()] * len(folds), strict=True):
         rows = trained.held_out
         groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
         expression = expression_for(trained.dag, cells, rows)
         held_out = _HeldOutCells(expression, cells.labels[rows], groups, depth, trained.repeat)
-        found = [_weigh_member(member, held_out, neurons) for member in trained.members]
+        found = [_weigh_member(member, held_out, neurons) for member in (*trained.members, *more)]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))
         for name, parts in tables.items():
@@ -101,7 +109,7 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int
         )
         of_members = np.stack([one.activations for one in found])
         activations.append(pd.DataFrame(of_members.mean(axis=0), index=index, columns=list(neurons)))
-        agreement.append(lowest_correlations(of_members))
+        agreement.append(_agreement(of_members, len(trained.members)))
     whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     return HeldOutWeights(
         evidence=evidence,
@@ -115,6 +123,15 @@ def weigh_held_out(folds: Sequence[TrainedFold], cells: LabelledCells, seed: int
         enrichment=enrichment(folds[0].dag, cells, seed),
         **whole,
     )
+
+
+def _agreement(activations: np.ndarray, n_members: int) -> np.ndarray:
+    """Lowest correlation of two networks in a set of as many as a model has, mean over sets: of more networks the
+    lowest would be lower, however much they agree.
+    """
+    n_together = max(2, n_members)
+    starts = range(0, max(1, len(activations) - n_together + 1), n_together)
+    return np.mean([lowest_correlations(activations[start : start + n_together]) for start in starts], axis=0)
 
 
 def lowest_correlations(activations: np.ndarray) -> np.ndarray:

@@ -13,15 +13,17 @@ class InterpretationSettings(Settings):
     Attributes:
         control_inputs: networks per fold on control inputs (every gene equally predictive).
         permuted_labels: networks per fold on permuted labels.
+        replicates: further networks per fold, from other seeds, beside those of the fold's model: only to weigh nodes.
         seeds: further networks on the first fold's cells, from other starts.
         alternative_dags: networks on the first fold's cells, each on another optimal DAG.
         seed: of everything drawn.
         top: how many nodes make the top.
     """
 
-    control_inputs: int = Field(1, ge=0)
-    permuted_labels: int = Field(1, ge=0)
-    seeds: int = Field(4, ge=0)
-    alternative_dags: int = Field(8, ge=0)
+    control_inputs: int = Field(1, ge=0, le=10_000)
+    permuted_labels: int = Field(1, ge=0, le=10_000)
+    replicates: int = Field(0, ge=0, le=10_000)
+    seeds: int = Field(4, ge=0, le=10_000)
+    alternative_dags: int = Field(8, ge=0, le=10_000)
     seed: int = Field(42, ge=0)
     top: int = Field(10, ge=1)

@@ -1,8 +1,8 @@
 """Training one network, or several at once.
 
 A step of one network is small (a few megabytes of numbers), so a fit runs on one core; several fits are one program in
-which every free core takes the next network's epoch. A network's arithmetic and random numbers are the same in a batch
-as alone, bit for bit.
+which every free core takes the next network. A network's arithmetic and random numbers are the same in a batch as
+alone, bit for bit.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import keras
 import numpy as np
 
+from kpnn.compiling import wait_until_compiled
 from kpnn.errors import ModelError, SettingsError, some_names
 from kpnn.nn.compiled_model import CompiledModel
 from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
@@ -40,7 +42,7 @@ def fit_kpnn(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
-    class_weight: str | Mapping[int, float] | None = None,
+    class_weight: str | Mapping[int, float] | Mapping[str, float] | None = None,
     seed: int = 42,
     min_epochs: int = 0,
     learning_rate_schedule: str = "constant",
@@ -64,7 +66,8 @@ def fit_kpnn(
         batch_size: cells per step.
         learning_rate: step size.
         optimizer: `adam` or `sgd`.
-        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights (not of a softmax).
+        class_weight: None, `balanced`, or a mapping of the labels 0 and 1 to weights (of a softmax: of outputs' names;
+            those that are not named weigh 1).
         seed: order of the cells and dropout; the same seed gives the same weights bit for bit on one machine. No other
             random state is read or changed.
         min_epochs: epochs before which patience does not begin to count.
@@ -78,6 +81,19 @@ def fit_kpnn(
     Raises:
         ModelError: cells or labels do not fit the model, or the loss is not finite.
         SettingsError: an argument makes no sense.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, predict
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]), initializer="conducting")
+        >>> cells = pd.DataFrame({"CD69": [0.0, 0.2, 2.5, 3.0]})
+        >>> history = fit_kpnn(model, cells, [0, 0, 1, 1], max_epochs=300, learning_rate=0.1)
+        >>> history.n_epochs
+        300
+        >>> (predict(model, cells)["TCR"] > 0.5).tolist()
+        [False, False, True, True]
     """
     settings = TrainingSettings(
         max_epochs=max_epochs,
@@ -112,8 +128,8 @@ def fit_kpnns(
     """Trains several networks on one DAG in one program: the trials and folds of a search.
 
     They may differ in dropout, penalty, normalization, start, settings and cells. Each ends with the same weights, bit
-    for bit, as `fit_kpnn` with the same cells would give it. All make an epoch before any makes the next; one that
-    stops leaves.
+    for bit, as `fit_kpnn` with the same cells would give it. With a callback all make an epoch before any makes the
+    next, and one that stops leaves.
 
     Args:
         models: models on the same DAG.
@@ -213,7 +229,8 @@ class _Fit:
         if self.validation is None and settings.learning_rate_schedule != "constant":
             raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
         self.training.adapt(self.compiled)
-        weights = class_weights(settings.class_weight, self.training.labels, one_of_k=layer.one_of_k)
+        classes = layer.dag.outputs if layer.one_of_k else None
+        weights = class_weights(settings.class_weight, self.training.labels, classes)
         self.training = self.training.weighted(weights)
         self.steps = 0
         self.best = self.compiled.snapshot()
@@ -239,8 +256,19 @@ class _Fit:
         self.penalties.append(penalty)
         self.val_losses.append(val_loss)
 
+    def to_the_end(self, all_stop: Event) -> None:
+        """Makes one epoch after the other until this network stops, or all do because one failed; on any thread."""
+        try:
+            while not self.stopped_by and not all_stop.is_set():
+                start = time.perf_counter()
+                self.epoch()
+                self.judge(None, time.perf_counter() - start)
+        except BaseException:
+            all_stop.set()
+            raise
+
     def judge(self, callback: Callable[[int, int, float], bool | None] | None, seconds: float) -> None:
-        """Keeps the best weights and decides whether to go on; runs on the calling thread."""
+        """Keeps the best weights and decides whether to go on; runs on the calling thread where there is a callback."""
         number, loss, val_loss = len(self.losses), self.losses[-1], self.val_losses[-1]
         self.seconds.append(seconds)
         if not np.isfinite(loss) or (self.validation is not None and not np.isfinite(val_loss)):
@@ -305,11 +333,20 @@ def _usable_cores() -> int:
 
 
 def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
-    going = list(fits)
+    wait_until_compiled()
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
+        if callback is None:
+            # Nobody watches from outside: a thread that ends a network takes the next, and no core waits for another.
+            all_stop = Event()
+            try:
+                list(threads.map(lambda fit: fit.to_the_end(all_stop), fits))
+            except BaseException:  # Ctrl-C among them: within an epoch all networks stop
+                all_stop.set()
+                raise
+        going = [fit for fit in fits if not fit.stopped_by]
         while going:
             start = time.perf_counter()
-            list(threads.map(lambda fit: fit.epoch(), going))
+            list(threads.map(_Fit.epoch, going))
             seconds = time.perf_counter() - start
             for fit in going:
                 fit.judge(callback, seconds)

@@ -54,7 +54,9 @@ def as_labels(
 
 
 def class_weights(
-    class_weight: str | Mapping[int, float] | None, labels: np.ndarray, *, one_of_k: bool = False
+    class_weight: str | Mapping[int, float] | Mapping[str, float] | None,
+    labels: np.ndarray,
+    classes: tuple[str, ...] | None = None,
 ) -> np.ndarray:
     """Weight of the labels 0 and 1 of each output, shape (n_outputs, 2), float64.
 
@@ -62,22 +64,43 @@ def class_weights(
     that exclude each other n_cells / (k * cells of the class). A class without cells weighs 1. Of classes that exclude
     each other only the weight of label 1 counts.
 
+    Args:
+        class_weight: None, `balanced`, or weights: of the labels 0 and 1, or of classes by name.
+        labels: shape (n_cells, n_outputs).
+        classes: names of the outputs where they are classes that exclude each other, else None.
+
     Raises:
-        SettingsError: the classes exclude each other, and weights are given for the labels 0 and 1.
+        SettingsError: weights are given for classes and the outputs are no classes that exclude each other or of other
+            names, or for the labels 0 and 1 and they are.
     """
     n_outputs = labels.shape[1]
-    if one_of_k and isinstance(class_weight, Mapping):
-        raise SettingsError(
-            "class_weight gives weights to the labels 0 and 1, but the classes exclude each other (softmax): give None "
-            "or 'balanced'"
-        )
+    if isinstance(class_weight, Mapping):
+        return _given_weights(class_weight, n_outputs, classes)
     if class_weight is None:
         return np.ones((n_outputs, 2))
-    if isinstance(class_weight, Mapping):
-        return np.tile([float(class_weight[0]), float(class_weight[1])], (n_outputs, 1))
     ones = labels.sum(axis=0, dtype=np.float64)
-    if one_of_k:
+    if classes is not None:
         of_class = np.where(ones > 0, len(labels) / (n_outputs * np.maximum(ones, 1e-300)), 1.0)
         return np.stack([np.ones(n_outputs), of_class], axis=1)
     counts = np.stack([len(labels) - ones, ones], axis=1)
     return np.where(counts > 0, len(labels) / (2.0 * np.maximum(counts, 1e-300)), 1.0)
+
+
+def _given_weights(weights: Mapping[Any, float], n_outputs: int, classes: tuple[str, ...] | None) -> np.ndarray:
+    by_label = set(weights) == {0, 1}
+    if classes is None:
+        if not by_label:
+            raise SettingsError(
+                f"class_weight names {some_names(weights)}, but each output is a question of its own: give weights to "
+                "the labels 0 and 1"
+            )
+        return np.tile([float(weights[0]), float(weights[1])], (n_outputs, 1))
+    if by_label:
+        raise SettingsError(
+            "class_weight gives weights to the labels 0 and 1, but the classes exclude each other (softmax): give "
+            f"weights to {some_names(classes)}, or 'balanced'"
+        )
+    unknown = [name for name in weights if name not in classes]
+    if unknown:
+        raise SettingsError(f"class_weight names {some_names(unknown)}; the classes are {some_names(classes, 20)}")
+    return np.array([[1.0, float(weights.get(name, 1.0))] for name in classes])

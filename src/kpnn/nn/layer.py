@@ -136,14 +136,23 @@ class SparseDag(keras.layers.Layer):
         return self.penalty.bias_l1 * ops.sum(ops.abs(bias)) + self.penalty.bias_l2 * ops.sum(ops.square(bias))
 
     def weights_of(self, kernel: Any) -> Any:
-        """Weight of each edge from its variable, shape (n_edges,): the same unless `signed`."""
+        """Weight of each edge from its variable, shape (n_edges,): the same unless `signed`.
+
+        Args:
+            kernel: the variable, shape (n_edges,).
+        """
         if self.edge_signs is None:
             return kernel
         signs = ops.convert_to_tensor(self.edge_signs, dtype=self.variable_dtype)
         return ops.where(signs == 0, kernel, signs * ops.softplus(kernel))
 
     def logits(self, inputs: Any, *, training: bool = False) -> Any:
-        """Returns the outputs' pre-activations, cells x outputs; arguments as for `call`."""
+        """Returns the outputs' pre-activations, cells x outputs; arguments as for `call`.
+
+        Args:
+            inputs: as for `call`.
+            training: as for `call`.
+        """
         before, _ = self.node_values(inputs, training=training)
         return ops.take(before, self.layout.outputs, axis=1)
 
@@ -230,7 +239,12 @@ class SparseDag(keras.layers.Layer):
 
     @classmethod
     def on(cls, dag: Dag, config: dict[str, Any]) -> SparseDag:
-        """Rebuilds the layer on a DAG, from the rest of its config."""
+        """Rebuilds the layer on a DAG, from the rest of its config.
+
+        Args:
+            dag: the DAG.
+            config: as `dag_from` leaves it.
+        """
         config = dict(config)
         dropout = Dropout(config.pop("dropout_genes"), config.pop("dropout_nodes"), config.pop("dropout_on"))
         # Files from before there was a prior do not name it.
@@ -243,6 +257,9 @@ class SparseDag(keras.layers.Layer):
     @staticmethod
     def dag_from(config: dict[str, Any]) -> tuple[Dag, dict[str, Any]]:
         """Takes the DAG out of a config; `gene_suffix` stays, because the layer holds it.
+
+        Args:
+            config: as `get_config` gives it.
 
         Raises:
             ModelError: the edges do not have the fingerprint that the config gives.

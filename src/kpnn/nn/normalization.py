@@ -97,7 +97,13 @@ class InputNormalization(keras.layers.Layer):
         return self.kind != "batch" and int(ops.convert_to_numpy(self.n_cells)) == 0
 
     def set_moments(self, mean: np.ndarray, variance: np.ndarray, n_cells: int) -> None:
-        """Stores mean and variance of each gene, and how many cells they come from."""
+        """Stores mean and variance of each gene, and how many cells they come from.
+
+        Args:
+            mean: shape (n_genes,).
+            variance: likewise.
+            n_cells: number of training cells.
+        """
         self.mean.assign(mean.astype(self.variable_dtype))
         self.variance.assign(variance.astype(self.variable_dtype))
         self.n_cells.assign(n_cells)

@@ -38,6 +38,16 @@ def predict(model: keras.Model, cells: Any, *, missing_genes: str = "error") -> 
 
     Raises:
         ModelError: genes are missing or repeated, a matrix has another number of columns, or a value is not finite.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> cells = pd.DataFrame({"ACTB": [9.0, 8.0], "CD69": [0.0, 2.5]}, index=["cell1", "cell2"])
+        >>> predict(model, cells).shape  # genes of no input are not looked at
+        (2, 1)
     """
     if is_ensemble(model):
         table, missing = _ensemble_probabilities(model, cells, missing_genes)

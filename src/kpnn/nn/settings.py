@@ -27,7 +27,8 @@ class TrainingSettings:
             one) without improvement of the validation loss.
         optimizer: `adam` (beta 0.9 and 0.999, epsilon 1e-7, as Keras) or `sgd` (no momentum).
         class_weight: None, `balanced` (each class of an output weighs as much as the other in the training cells; of a
-            softmax each class as much as any other), or a mapping of the labels 0 and 1 to weights.
+            softmax each class as much as any other), or a mapping of the labels 0 and 1 to weights; of a softmax, of
+            the outputs' names, and those that are not named weigh 1.
         seed: order of the cells and dropout; the same seed repeats a run bit for bit on one machine.
     """
 
@@ -37,7 +38,7 @@ class TrainingSettings:
     batch_size: int = 64
     learning_rate: float = 1e-3
     optimizer: str = "adam"
-    class_weight: str | Mapping[int, float] | None = None
+    class_weight: str | Mapping[int, float] | Mapping[str, float] | None = None
     seed: int = 42
     min_epochs: int = 0
     learning_rate_schedule: str = "constant"
@@ -65,8 +66,11 @@ class TrainingSettings:
         if isinstance(weights, str) and weights != "balanced":
             raise SettingsError(f"class_weight must be None, 'balanced' or a mapping, not {weights!r}")
         if isinstance(weights, Mapping):
-            if set(weights) != {0, 1}:
-                raise SettingsError(f"class_weight must give a weight to 0 and to 1, not to {sorted(weights)}")
+            if set(weights) != {0, 1} and not (weights and all(isinstance(name, str) for name in weights)):
+                raise SettingsError(
+                    f"class_weight must give a weight to 0 and to 1, not to {sorted(weights, key=str)}; of classes "
+                    "that exclude each other (softmax), to outputs by name"
+                )
             if not all(0 <= weight < float("inf") for weight in weights.values()):
                 raise SettingsError(f"class weights must be 0 or more, not {dict(weights)}")
 

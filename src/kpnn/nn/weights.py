@@ -23,6 +23,9 @@ def edge_weights(model: keras.Model) -> pd.Series:
     Returns:
         Shape (n_edges,).
 
+    Raises:
+        ModelError: the model is none of `build_kpnn`, or an ensemble (take its `members_of`).
+
     Examples:
         >>> import pandas as pd
         >>> from kpnn.nn import build_kpnn
@@ -47,6 +50,19 @@ def biases(model: keras.Model) -> pd.Series:
 
     Returns:
         Shape (n_neurons,).
+
+    Raises:
+        ModelError: as `edge_weights`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {}, {"ZAP70": -0.25})
+        >>> biases(model).to_dict()
+        {'TCR': 0.0, 'ZAP70': -0.25}
     """
     layer = sparse_dag(model)
     index = pd.Index(layer.dag.neurons, name="neuron")
@@ -68,6 +84,17 @@ def set_edge_weights(
     Raises:
         ModelError: an edge or a neuron is not the model's, a value is not finite, or the model is signed and a weight
             has the other sign than its edge. Nothing is set then.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {("ZAP70", "CD69_gene"): 1.5}, {"TCR": 0.5})
+        >>> set_edge_weights(model, {("TCR", "LCK"): 1.0})
+        Traceback (most recent call last):
+        kpnn.errors.ModelError: ('TCR', 'LCK') is no edge of this model's DAG
     """
     layer = sparse_dag(model)
     index = pd.MultiIndex.from_frame(layer.dag.edges[["parent", "child"]])

@@ -44,12 +44,13 @@ def say_genes_per_output(network: str, dag: Dag, pkn: Pkn, advice: str = "") -> 
     return kept
 
 
-def warn_of_funnel(network: str, dag: Dag) -> None:
+def warn_of_funnel(network: str, dag: Dag, lanes: int = 1) -> None:
     """Warns where several outputs read nearly all of their genes through one and the same neuron.
 
     Args:
         network: what to call the DAG, such as `pruned`.
         dag: the DAG.
+        lanes: how many lanes it was to have (see `kpnn.pkn.widened_dag`).
     """
     if len(dag.outputs) < 2:
         return
@@ -58,10 +59,13 @@ def warn_of_funnel(network: str, dag: Dag) -> None:
         return
     _log.warning(
         "%.0f %% of what %d of the %d outputs of the %s DAG can learn from passes through %s: one number a cell, which "
-        "tells few classes apart; dag_selection.edges: induced keeps other paths between the same nodes",
+        "tells few classes apart; %s",
         100 * funnel.share,
         len(funnel.outputs),
         len(dag.outputs),
         network,
         funnel.node,
+        "dag_selection.lanes: 2 adds paths around it"
+        if lanes == 1
+        else "the network knows no way around it: give each output roots of its own (data_engineering.receptors)",
     )

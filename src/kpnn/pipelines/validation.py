@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from kpnn.addresses import without_credentials
 from kpnn.errors import SettingsError, near_names
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_LONGEST = 100  # characters of a value in a message
 
 
 def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, where: str) -> Model:
@@ -44,8 +47,14 @@ def _words(problem: ErrorDetails, model: type[BaseModel]) -> str:
         name, beside = str(problem["loc"][-1]), _names_beside(problem, model)
         return "no such parameter" + (f"; {near_names(name, beside)}" if beside else "")
     if problem["type"] == "model_type":
-        return f"must be a group of parameters, found {problem['input']!r}"
-    return f"{problem['msg']} (found {problem['input']!r})"
+        return f"must be a group of parameters, found {_shown(problem['input'])}"
+    message = problem["msg"]
+    return message if isinstance(problem["input"], Mapping) else f"{message} (found {_shown(problem['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = without_credentials(repr(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _names_beside(problem: ErrorDetails, model: type[BaseModel]) -> list[str]:

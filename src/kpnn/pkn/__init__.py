@@ -4,6 +4,7 @@ from kpnn.pkn.conversion import from_corneto, from_networkx, to_corneto, to_netw
 from kpnn.pkn.dag import Dag, percent_saved
 from kpnn.pkn.full_dag import extended_dag, induced_dag, shortest_path_dag
 from kpnn.pkn.input_nodes import gene_of
+from kpnn.pkn.lanes import lanes_of_classes, widened_dag
 from kpnn.pkn.largest_dag.search import LargestDag, most_edges_dag
 from kpnn.pkn.network import CleanUp, Pkn
 from kpnn.pkn.output_inputs import Funnel, inputs_per_output, narrowest_funnel
@@ -34,6 +35,7 @@ __all__ = [
     "gene_of",
     "induced_dag",
     "inputs_per_output",
+    "lanes_of_classes",
     "most_edges_dag",
     "narrowest_funnel",
     "percent_saved",
@@ -44,4 +46,5 @@ __all__ = [
     "size_path",
     "to_corneto",
     "to_networkx",
+    "widened_dag",
 ]

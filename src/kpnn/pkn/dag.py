@@ -46,6 +46,9 @@ class Dag:
             outputs: the output nodes; by default all roots. Every root must be one of them.
             source: what to call the table in errors.
 
+        Returns:
+            The DAG, its edges sorted, each pair once.
+
         Raises:
             PknError: the table is malformed, holds a cycle, or a root is no output.
         """
@@ -64,7 +67,14 @@ class Dag:
         return dag
 
     def genes(self, suffix: str) -> tuple[str, ...]:
-        """The genes of the inputs, in their order (see `kpnn.pkn.gene_of`)."""
+        """The genes of the inputs (see `kpnn.pkn.gene_of`).
+
+        Args:
+            suffix: what to remove from an input's name.
+
+        Returns:
+            Shape (n_inputs,), in the order of `inputs`.
+        """
         return tuple(gene_of(node, suffix) for node in self.inputs)
 
     @cached_property

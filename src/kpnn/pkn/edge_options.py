@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -27,6 +27,8 @@ class Limits(Settings):
     Attributes:
         at_least: the least; None: no limit. at_most: the most.
     """
+
+    largest_number: ClassVar[float] = float("inf")  # of a file's own column
 
     at_least: float | None = None
     at_most: float | None = None
@@ -152,11 +154,11 @@ def checked_options(path: str | Path, format: str, given: Mapping[str, Any]) -> 
             raise PknError(f"{path}: {what} must be one of {', '.join(known)}, found {value}")
     options = EdgeOptions(
         format,
-        _columns(path, dict(given["columns"] or {})),
+        _columns(path, _table_of(path, given, "columns")),
         given["direction"],
         given["undirected"],
         given["complexes"],
-        _only(path, dict(given["only"] or {})),
+        _only(path, _table_of(path, given, "only")),
         _group(CostRule, given["costs"], path, "costs"),
         _group(Rename, given["rename"], path, "rename"),
         _group(Limits, given["sizes"], path, "sizes"),
@@ -198,10 +200,23 @@ def _beyond(options: EdgeOptions) -> list[tuple[bool, str]]:
 
 
 def _columns(path: str | Path, columns: dict[str, str | int]) -> dict[str, str | int]:
-    strange = sorted(set(columns) - set(FIELDS))
+    strange = sorted(map(str, set(columns) - set(FIELDS)))
     if strange:
         raise PknError(f"{path}: columns: no field {some_names(strange)} (there are {', '.join(FIELDS)})")
+    for field, column in columns.items():
+        is_number = isinstance(column, int) and not isinstance(column, bool) and column >= 1
+        if not is_number and not (isinstance(column, str) and column):
+            raise PknError(
+                f"{path}: columns.{field}: must be a column's name, or its number from 1 on; found {column!r}"
+            )
     return columns
+
+
+def _table_of(path: str | Path, given: Mapping[str, Any], what: str) -> dict[Any, Any]:
+    value = given[what]
+    if value is not None and not isinstance(value, Mapping):
+        raise PknError(f"{path}: {what}: must be a group of options, found {value!r}")
+    return dict(value or {})
 
 
 def _only(path: str | Path, only: dict[Any, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
-    if _has_cycles(pkn, rows):
+    if has_cycles(pkn, rows):
         level = paths.distance_from_output
         falls = level[pkn.parent_codes[rows]] + 1 == level[pkn.child_codes[rows]]
         rows = _with_all_outputs(pkn, paths, rows[falls])
@@ -44,7 +44,8 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
     return Dag.from_edges(edges, outputs=pkn.outputs)
 
 
-def _has_cycles(pkn: Pkn, rows: np.ndarray) -> bool:
+def has_cycles(pkn: Pkn, rows: np.ndarray) -> bool:
+    """Whether some of a PKN's edges, named by their rows, close a cycle."""
     label = strong_components(pkn.parent_codes[rows], pkn.child_codes[rows], len(pkn.nodes))
     return bool((label[pkn.parent_codes[rows]] == label[pkn.child_codes[rows]]).any())
 
@@ -141,7 +142,7 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)
-    if _has_cycles(pkn, rows):
+    if has_cycles(pkn, rows):
         rank = ranks_around(pkn, paths, dag)
         rows = rows[rank[pkn.parent_codes[rows]] < rank[pkn.child_codes[rows]]]
     edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)

@@ -53,6 +53,9 @@ class Pkn:
             outputs: the output nodes; by default all roots (nodes without parents).
             source: what to call the table in errors.
 
+        Returns:
+            The PKN, its edges sorted, each pair once.
+
         Raises:
             PknError: the table is malformed, a named node is not in it, an input has children (a
                 measured gene is not computed), or no input or output is left.
@@ -85,7 +88,14 @@ class Pkn:
         return tuple(sorted(set(self.nodes) - set(self.inputs) - set(self.outputs)))
 
     def genes(self, suffix: str) -> tuple[str, ...]:
-        """The genes of the inputs, in their order (see `gene_of`)."""
+        """The genes of the inputs (see `gene_of`).
+
+        Args:
+            suffix: what to remove from an input's name.
+
+        Returns:
+            Shape (n_inputs,), in the order of `inputs`.
+        """
         return tuple(gene_of(node, suffix) for node in self.inputs)
 
     @cached_property
@@ -103,6 +113,9 @@ class Pkn:
 
         Args:
             measured: input nodes to keep; those that reach no output are dropped. By default all inputs.
+
+        Returns:
+            A PKN in which every node lies on a path from an output down to an input.
 
         Raises:
             PknError: an output reaches none of the inputs, so nothing could be predicted from them.

@@ -9,6 +9,7 @@ from kpnn.interpretation import agreement_of_arms
 from kpnn.reporting.blocks import Block, Blocks, Network, Table, Text, details_of, row_of, table_of
 from kpnn.reporting.figures.activity import activity_figure, groups_figure
 from kpnn.reporting.figures.called import tree_figure
+from kpnn.reporting.figures.embedding import embedding_figures
 from kpnn.reporting.figures.network import NetworkLayout, network_figure
 from kpnn.reporting.figures.nodes import (
     arms_figure,
@@ -115,6 +116,8 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
     labels = of_output.drop_duplicates("barcode").set_index("barcode")["label"]
     tree = tree_figure(weighed, dag, output, stands)
     blocks = row_of([tree, activity_figure(weighed, dag, output, labels)])
+    if len(study.coordinates):
+        blocks += row_of(embedding_figures(weighed, dag, output, labels, study.coordinates))
     for name, column in study.columns.items():
         if 1 < column.nunique() <= _MOST_VALUES:
             shown = groups_figure(weighed, dag, output, labels, column)

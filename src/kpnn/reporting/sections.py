@@ -167,6 +167,7 @@ def record_section(study: Study) -> Blocks:
     rows = [{"what": name, "value": str(value)} for name, value in study.versions.items()]
     for source, digest in (study.data_summary.get("files") or {}).items():
         rows.append({"what": f"SHA-256 of {source}", "value": digest or "ships with a package"})
+    rows += [{"what": f"SHA-256 of {name}", "value": digest} for name, digest in study.made_from.items()]
     for name, dag in (("full", study.full_dag), ("pruned", study.pruned_dag)):
         if dag is not None:
             rows.append({"what": f"fingerprint of the {name} DAG", "value": dag.fingerprint})

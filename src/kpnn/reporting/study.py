@@ -53,13 +53,22 @@ class ArmTables:
         return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
     def size(self, name: str) -> int | None:
-        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one."""
+        """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one.
+
+        Args:
+            name: which of the three.
+        """
         if name not in self.fold_metrics or not len(self.fold_metrics):
             return None
         return int(self.fold_metrics[name].iloc[0])
 
     def cells_of(self, repeat: int, fold: int) -> frozenset[str]:
-        """Barcodes that a fold held out."""
+        """Barcodes that a fold held out.
+
+        Args:
+            repeat: number of the repeat, from 0.
+            fold: number of the fold, from 0.
+        """
         rows = (self.predictions["repeat"] == repeat) & (self.predictions["fold"] == fold)
         return frozenset(self.predictions.loc[rows, "barcode"])
 
@@ -113,7 +122,11 @@ class Interpretation:
         return list(dict.fromkeys(self.nodes["output"]))
 
     def of_output(self, output: str) -> pd.DataFrame:
-        """The nodes' table for one output."""
+        """The nodes' table for one output.
+
+        Args:
+            output: its name.
+        """
         return self.nodes[self.nodes["output"] == output]
 
 
@@ -134,9 +147,11 @@ class Study:
         interpretations: by arm.
         versions: name and version of the software, and the machine.
         settings: parameters by name, for the record.
+        made_from: SHA-256 of the results that the answer rests on, from the cells to the models, by dataset.
         missing: what is not there, in sentences.
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
         columns: what else is known of each cell, the groups among it, as text, index the barcodes.
+        coordinates: where each cell stands, two columns named for the axes, index the barcodes; empty if not known.
     """
 
     arms: tuple[ArmTables, ...] = ()
@@ -150,18 +165,28 @@ class Study:
     interpretations: tuple[Interpretation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Itself: it does not change, so that pipelines need not copy it."""
         return self
 
     def arm(self, name: str) -> ArmTables | None:
-        """The arm of that name, or None where it is not there."""
+        """The arm of that name, or None where it is not there.
+
+        Args:
+            name: `full`, `pruned` or a control.
+        """
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def interpretation(self, name: str) -> Interpretation | None:
-        """What is known of the nodes of an arm, or None."""
+        """What is known of the nodes of an arm, or None.
+
+        Args:
+            name: the arm.
+        """
         return next((found for found in self.interpretations if found.arm == name), None)

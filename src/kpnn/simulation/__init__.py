@@ -3,7 +3,7 @@
 from kpnn.simulation.control import control_counts, control_inputs
 from kpnn.simulation.counts import CountModel
 from kpnn.simulation.dressing import Dressing
-from kpnn.simulation.scenarios import Scenario, Simulation, Truth, simulate
+from kpnn.simulation.scenarios import Scenario, Simulation, Truth, check_sizes, simulate
 from kpnn.simulation.tcr_like import TcrShape
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Simulation",
     "TcrShape",
     "Truth",
+    "check_sizes",
     "control_counts",
     "control_inputs",
     "simulate",

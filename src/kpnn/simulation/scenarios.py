@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -187,13 +188,10 @@ def _identifiers(n: int) -> pd.Index:
 
 
 def _plan(scenario: str, rng: np.random.Generator, sizes: dict[str, Any]) -> Plan:
-    known = _SIZES.get(scenario)
-    if known is None:
+    if scenario not in _SIZES:
         raise SettingsError(f"no scenario {scenario} (there are {', '.join([*_SIZES, 'tcr_like'])})")
-    strange = sorted(set(sizes) - set(known))
-    if strange:
-        raise SettingsError(f"scenario {scenario} has no size {', '.join(strange)} (it has {', '.join(known)})")
-    chosen = known | sizes
+    check_sizes(scenario, sizes)
+    chosen = _SIZES[scenario] | sizes
     if scenario in ("cyclic", "null"):
         return signalling_network(rng, **chosen)
     if scenario == "deep":
@@ -209,6 +207,7 @@ def _plan(scenario: str, rng: np.random.Generator, sizes: dict[str, Any]) -> Pla
     return flat_network(rng, numbers, [0, 1] if scenario == "redundant" else [0])
 
 
+_MOST = 100_000_000
 _SIZES: dict[str, dict[str, Any]] = {
     "single": {"n_nodes": 101, "genes_per_node": 37},
     "redundant": {"n_nodes": 101, "genes_per_node": 37},
@@ -219,8 +218,31 @@ _SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-def _shape(sizes: dict[str, Any]) -> TcrShape:
-    strange = sorted(set(sizes) - set(TcrShape.__dataclass_fields__))
+def check_sizes(scenario: str, sizes: Mapping[str, Any]) -> None:
+    """Checks the sizes of a scenario's network, as `simulate` takes them; how they fit together shows as it is drawn.
+
+    Args:
+        scenario: one of `simulate`'s.
+        sizes: by name; those that are not named are the scenario's own.
+
+    Raises:
+        SettingsError: the scenario has no such size, or one is no whole number of a believable size (of `widths`:
+            several).
+    """
+    known = TcrShape.__dataclass_fields__ if scenario == "tcr_like" else _SIZES[scenario]
+    strange = sorted(set(map(str, sizes)) - set(known))
     if strange:
-        raise SettingsError(f"scenario tcr_like has no size {', '.join(strange)}")
+        raise SettingsError(f"scenario {scenario} has no size {', '.join(strange)} (it has {', '.join(known)})")
+    for name, size in sizes.items():
+        numbers = size if name == "widths" and isinstance(size, list | tuple) and size else [size]
+        if not all(_is_a_size(number) for number in numbers):
+            raise SettingsError(f"{name} must be a whole number from 0 to {_MOST:,}, found {size!r}")
+
+
+def _is_a_size(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and 0 <= int(number) <= _MOST
+
+
+def _shape(sizes: dict[str, Any]) -> TcrShape:
+    check_sizes("tcr_like", sizes)
     return TcrShape(**sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kpnn.settings_base import Settings
+from kpnn.settings_base import MOST_SECONDS_OF_A_SERVER, Settings
 
 
 class ServerSettings(Settings):
@@ -17,5 +17,5 @@ class ServerSettings(Settings):
     """
 
     required: bool = True
-    connect_seconds: float = Field(5.0, gt=0)
-    request_seconds: int = Field(60, ge=1)
+    connect_seconds: float = Field(5.0, gt=0, le=MOST_SECONDS_OF_A_SERVER)
+    request_seconds: int = Field(60, ge=1, le=MOST_SECONDS_OF_A_SERVER)

@@ -21,10 +21,14 @@ from kpnn.training.fitting import cross_entropies
 from kpnn.training.inner_folds import Split
 
 PENALTY_STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))
-"""Inverse penalties C that logistic regression is tuned over."""
+"""Inverse penalties C that logistic regression is tuned over, the strongest penalty first."""
 
 LEARNING_RATES = (0.03, 0.1, 0.3)
 """Learning rates that gradient boosting is tuned over."""
+
+
+_DENSE_FROM = 0.2
+"""Share of stored entries above which products with a dense matrix are faster than with a sparse one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +103,9 @@ def fit_baseline(
     parameter = "C" if name == "logistic" else "learning_rate"
     shape = (len(inner), len(held_out), len(cells.outputs))
     logits, chosen, sizes, rows = np.zeros(shape), {}, [], []
-    read = _as_read(name, cells.expression[held_out])
+    read = _as_read(name, cells.expression)[held_out]
     for question in _questions(cells):
-        candidates = [_candidate(name, value, question, inner, seed) for value in values]
+        candidates = _candidates(name, values, question, inner, seed)
         best = min(candidates, key=lambda one: one.loss)
         for k, classifier in enumerate(best.classifiers):
             logits[k][:, question.columns] = _logits(classifier, read, len(question.columns))
@@ -124,15 +128,49 @@ def _questions(cells: LabelledCells) -> list[_Question]:
     return [_Question(cells.outputs[j], [j], cells.expression, cells.labels[:, [j]]) for j in places]
 
 
-def _candidate(name: str, value: float, question: _Question, inner: Sequence[Split], seed: int) -> _Candidate:
-    X, y, one_of_k = question.expression, question.classes, len(question.columns) > 1
-    classifiers, losses = [], []
-    for train, validate in inner:
-        classifier = _untrained(name, value, seed).fit(_as_read(name, X[train]), y[train])
-        probabilities = classifier.predict_proba(_as_read(name, X[validate]))[:, 0 if one_of_k else 1 :]
-        classifiers.append(classifier)
-        losses.append(cross_entropies(probabilities, question.labels[validate], one_of_k=one_of_k).mean())
-    return _Candidate(value, float(np.mean(losses)), classifiers)
+def _candidates(
+    name: str, values: Sequence[float], question: _Question, inner: Sequence[Split], seed: int
+) -> list[_Candidate]:
+    """One candidate for each value of the hyperparameter."""
+    one_of_k = len(question.columns) > 1
+    X, y = _as_read(name, question.expression), question.classes
+    classifiers: list[list[Any]] = []
+    losses = np.zeros((len(inner), len(values)))
+    for k, (train, validate) in enumerate(inner):
+        path = _logistic_path if name == "logistic" else _boosting_path
+        fitted = path(values, X[train], y[train], seed)
+        for place, classifier in enumerate(fitted):
+            probabilities = classifier.predict_proba(X[validate])[:, 0 if one_of_k else 1 :]
+            found = cross_entropies(probabilities, question.labels[validate], one_of_k=one_of_k)
+            losses[k, place] = found.mean()
+        classifiers.append(fitted)
+    return [
+        _Candidate(value, float(losses[:, place].mean()), [fitted[place] for fitted in classifiers])
+        for place, value in enumerate(values)
+    ]
+
+
+def _logistic_path(penalties: Sequence[float], X: Any, y: np.ndarray, seed: int) -> list[Any]:  # noqa: ARG001
+    """One regression for each inverse penalty, the strongest penalty first; each starts where the one before ended."""
+    # Centring would densify; the intercept takes its place.
+    scaler = StandardScaler(with_mean=False).fit(X)
+    scaled: Any = scaler.transform(X)
+    found: list[Any] = []
+    for inverse_penalty in penalties:
+        regression = LogisticRegression(C=inverse_penalty, solver="lbfgs", max_iter=2000, warm_start=True)
+        if found:
+            regression.coef_, regression.intercept_ = found[-1].coef_, found[-1].intercept_
+        found.append(regression.fit(scaled, y))
+    return [make_pipeline(scaler, regression) for regression in found]
+
+
+def _boosting_path(learning_rates: Sequence[float], X: Any, y: np.ndarray, seed: int) -> list[Any]:
+    return [
+        HistGradientBoostingClassifier(
+            learning_rate=rate, max_iter=100, max_features=0.1, early_stopping=False, random_state=seed
+        ).fit(X, y)
+        for rate in learning_rates
+    ]
 
 
 def _logits(classifier: Any, read: Any, n_columns: int) -> np.ndarray:
@@ -143,20 +181,10 @@ def _logits(classifier: Any, read: Any, n_columns: int) -> np.ndarray:
     return found[:, None] if n_columns == 1 else np.column_stack([np.zeros(len(found)), found])
 
 
-def _untrained(name: str, value: float, seed: int) -> Any:
-    if name == "logistic":
-        return make_pipeline(
-            # Centring would densify; the intercept takes its place.
-            StandardScaler(with_mean=False),
-            LogisticRegression(C=value, solver="lbfgs", max_iter=2000),
-        )
-    return HistGradientBoostingClassifier(
-        learning_rate=value, max_iter=100, max_features=0.1, early_stopping=False, random_state=seed
-    )
-
-
 def _as_read(name: str, X: csr_matrix) -> Any:
-    return X if name == "logistic" else X.toarray()
+    """Expression as a classifier reads it: boosting dense; logistic regression dense where few entries are 0."""
+    dense = name != "logistic" or X.nnz > _DENSE_FROM * X.shape[0] * X.shape[1]
+    return X.toarray() if dense else X
 
 
 def _size(fitted: Any) -> int:

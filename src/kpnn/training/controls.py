@@ -117,15 +117,15 @@ class ControlSettings(Settings):
         seed: of all shuffling and drawing.
     """
 
-    rewired: int = Field(5, ge=0)
-    alternative: int = Field(0, ge=0)
-    permuted_genes: int = Field(5, ge=0)
-    permuted_labels: int = Field(0, ge=0)
+    rewired: int = Field(5, ge=0, le=10_000)
+    alternative: int = Field(0, ge=0, le=10_000)
+    permuted_genes: int = Field(5, ge=0, le=10_000)
+    permuted_labels: int = Field(0, ge=0, le=10_000)
     logistic: bool = True
     gradient_boosting: bool = False
     tf_activity: bool = False
     dense: bool = False
-    dense_hidden: int = Field(64, ge=1)
+    dense_hidden: int = Field(64, ge=1, le=100_000)
     size_curve: bool = False
     search: bool = False
     seed: int = Field(42, ge=0)

@@ -120,6 +120,9 @@ class LabelledCells:
     def columns_of(self, inputs: Sequence[str]) -> np.ndarray:
         """Positions of a DAG's inputs among the genes, shape (n_inputs,).
 
+        Args:
+            inputs: names of input nodes.
+
         Raises:
             CellsError: an input is not among the genes.
         """
@@ -131,6 +134,9 @@ class LabelledCells:
 
     def restricted_to(self, inputs: Sequence[str]) -> LabelledCells:
         """The same cells with the genes of a DAG's inputs, in their order.
+
+        Args:
+            inputs: names of input nodes.
 
         Raises:
             CellsError: an input is not among the genes.
@@ -180,6 +186,9 @@ class LabelledCells:
 
     def rows_of(self, barcodes: Sequence[str] | pd.Series) -> np.ndarray:
         """Positions of barcodes among the cells, ascending, shape (n,).
+
+        Args:
+            barcodes: names of cells, n of them.
 
         Raises:
             CellsError: a barcode is not among the cells.

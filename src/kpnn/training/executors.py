@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CONNECT_SECONDS = 10.0
+"""How long dask's scheduler may take to answer."""
+
+_IN_WORK = "the scheduler was lost, and with it what was in work"
+
 _LOOK_SECONDS = 5.0
 """How often it is looked whether dask is still there while folds are trained."""
 
@@ -147,21 +152,46 @@ def _run_on_dask(
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
     cluster, client = _dask_client(settings)
     place = "the dask cluster of this machine" if settings.scheduler is None else f"dask at {settings.scheduler}"
+    left = dict(enumerate(tasks))
     try:
-        spread = client.scatter(shared, broadcast=True, hash=False)
-        futures = {
-            client.submit(_attempt, function, spread, task, position, pure=False): position
-            for position, task in enumerate(tasks)
-        }
-        for future in _as_they_end(client, list(futures), place):
-            lost = future.exception()
-            yield (futures[future], lost) if lost is not None else future.result()
+        for attempts_left in (2, 1, 0):
+            try:
+                for position, result in _on_workers(client, function, shared, left, place):
+                    del left[position]
+                    yield position, result
+                return
+            except _InWorkLostError:
+                # The scheduler keeps what tasks share on few workers (its active memory manager sees to that), and
+                # cancels the tasks when the last of them dies.
+                time.sleep(1)  # a scheduler that is gone is noticed meanwhile
+                if attempts_left == 0 or client.status != "running":
+                    raise
+                _log.warning("Workers died with the data that tasks share; giving them out again (%d left)", len(left))
     except (CancelledError, OSError, TimeoutError) as error:
         raise KpnnError(_lost(place, first_line(error))) from None
     finally:
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+def _on_workers(
+    client: Any, function: Callable, shared: Any, tasks: dict[int, Any], place: str
+) -> Iterator[tuple[int, Any]]:
+    from distributed.client import CancelledError
+
+    spread = client.scatter(shared, broadcast=True, hash=False)
+    futures = {
+        client.submit(_attempt, function, spread, task, position, pure=False): position
+        for position, task in tasks.items()
+    }
+    for future in _as_they_end(client, list(futures), place):
+        try:
+            lost = future.exception()
+            ended = (futures[future], lost) if lost is not None else future.result()
+        except CancelledError:  # its worker died before the result was fetched
+            raise _InWorkLostError(_lost(place, _IN_WORK)) from None
+        yield ended
 
 
 def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
@@ -174,11 +204,15 @@ def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
         )
         return cluster, Client(cluster)
     try:
-        return None, Client(settings.scheduler, timeout=10)
+        return None, Client(settings.scheduler, timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError) as error:
         raise SettingsError(
             f"execution.scheduler = {settings.scheduler}: no dask scheduler answers ({first_line(error)})"
         ) from None
+
+
+class _InWorkLostError(KpnnError):
+    """Tasks were cancelled: the scheduler is gone, or the data that they share."""
 
 
 def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
@@ -197,12 +231,12 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
         except TimeoutError:
             ended = set()
         except CancelledError:
-            raise KpnnError(_lost(place, "the scheduler was lost, and with it what was in work")) from None
+            raise _InWorkLostError(_lost(place, _IN_WORK)) from None
         if client.status != "running":
             raise KpnnError(_lost(place, "the scheduler is gone"))
         for future in ended:
             if future.cancelled():
-                raise KpnnError(_lost(place, "the scheduler was lost, and with it what was in work"))
+                raise _InWorkLostError(_lost(place, _IN_WORK))
             yield future
         left = list(left)
         workers = client.scheduler_info(n_workers=1)["workers"]

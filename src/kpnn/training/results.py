@@ -222,11 +222,20 @@ class FoldStore:
     root: Path
 
     def of_arm(self, arm: str) -> FoldStore:
-        """A store of its own for one of several arms kept here."""
+        """A store of its own for one of several arms kept here.
+
+        Args:
+            arm: its name, which becomes that of a folder.
+        """
         return FoldStore(self.root / arm)
 
     def model_path(self, repeat: int, fold: int) -> Path:
-        """Where a fold's `.keras` file lies."""
+        """Where a fold's `.keras` file lies.
+
+        Args:
+            repeat: number of the repeat, from 0.
+            fold: number of the fold, from 0.
+        """
         return self.root / fold_name(repeat, fold) / "model.keras"
 
     def save(self, result: FoldResult, fingerprint: str) -> None:
@@ -272,7 +281,11 @@ class FoldStore:
         )
 
     def forget_others(self, kept: Sequence[str]) -> None:
-        """Removes folds that are not part of the present cross-validation, such as those of more splits."""
+        """Removes folds that are not part of the present cross-validation, such as those of more splits.
+
+        Args:
+            kept: names of the folds that are part of it, as `fold_name` gives them.
+        """
         for name in kept:
             settled(self.root / name)
         if self.root.is_dir():

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from kpnn.errors import near_names
 from kpnn.settings_base import Settings
+
+Initializer = Literal["glorot_uniform", "lecun_uniform", "he_uniform", "standard_normal", "conducting"]
+HiddenActivation = Literal[
+    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "softsign", "hard_sigmoid"
+]
+_NOT_SMOOTH = ("relu", "leaky_relu", "selu")
+# What `kpnn.nn` knows, which takes seconds to import; tests hold the three to its tables.
 
 
 class _Range(Settings):
@@ -63,7 +72,18 @@ class Choice(Settings):
     choices: tuple[str | int | float | bool, ...] = Field(min_length=1)
 
 
-SearchRange = Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
+def _type_of(searched: Any) -> Any:
+    return searched.get("type") if isinstance(searched, Mapping) else getattr(searched, "type", None)
+
+
+SearchRange = Annotated[
+    Annotated[FloatRange, Tag("float")] | Annotated[IntRange, Tag("int")] | Annotated[Choice, Tag("categorical")],
+    Discriminator(
+        _type_of,
+        custom_error_type="demand",
+        custom_error_message="must be a group with a `type`: float, int or categorical",
+    ),
+]
 
 
 class Hyperparameters(Settings):
@@ -93,15 +113,15 @@ class Hyperparameters(Settings):
     gene_dropout: float | None = Field(None, ge=0, lt=1)
     node_dropout: float | None = Field(None, ge=0, lt=1)
     dropout_on: Literal["edges", "nodes"] = "nodes"
-    kernel_l1: float = Field(0.0, ge=0)
-    kernel_l2: float = Field(0.0, ge=0)
-    bias_l1: float = Field(0.0, ge=0)
-    bias_l2: float = Field(0.0, ge=0)
-    weight_prior: float = Field(3.0, ge=0)
-    initializer: str = "conducting"
-    hidden_activation: str = "sigmoid"
+    kernel_l1: float = Field(0.0, ge=0, le=1e6)
+    kernel_l2: float = Field(0.0, ge=0, le=1e6)
+    bias_l1: float = Field(0.0, ge=0, le=1e6)
+    bias_l2: float = Field(0.0, ge=0, le=1e6)
+    weight_prior: float = Field(3.0, ge=0, le=1e6)
+    initializer: Initializer = "conducting"
+    hidden_activation: HiddenActivation = "sigmoid"
     input_normalization: Literal["none", "standard", "common", "batch"] = "common"
-    learning_rate: float = Field(1e-2, gt=0)
+    learning_rate: float = Field(1e-2, gt=0, le=100)
     batch_size: int = Field(64, ge=1)
 
 
@@ -151,7 +171,7 @@ class FitSettings(Settings):
         class_weight: `balanced` (classes count alike) or None (cells count alike).
     """
 
-    ensemble: int = Field(5, ge=1)
+    ensemble: int = Field(5, ge=1, le=1000)
     max_epochs: int = Field(400, ge=1)
     patience: int = Field(20, ge=1)
     learning_rate_schedule: Literal["constant", "plateau"] = "plateau"
@@ -175,20 +195,20 @@ class TuningSettings(Settings):
             that does not search what the base configuration does.
     """
 
-    n_trials: int = Field(8, ge=0)
+    n_trials: int = Field(8, ge=0, le=100_000)
     timeout_seconds: float | None = Field(None, gt=0)
-    batch_size: int = Field(4, ge=1)
+    batch_size: int = Field(4, ge=1, le=10_000)
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     pruner: Literal["race", "none"] = "race"
-    storage: str = "sqlite:///data/06_models/demo/optuna.db"
+    storage: str = Field("sqlite:///data/06_models/demo/optuna.db", min_length=1)
     recipes: tuple[dict[str, Any], ...] = ()
     search_space: dict[str, SearchRange] = Field(default_factory=dict)
 
     @field_validator("recipes")
     @classmethod
     def _possible(cls, recipes: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        for recipe in recipes:
-            Hyperparameters.model_validate(recipe)
+        for number, recipe in enumerate(recipes, 1):
+            _require_allowed(recipe, f"recipe {number}, ")
         return recipes
 
     @field_validator("search_space", mode="before")
@@ -207,8 +227,22 @@ class TuningSettings(Settings):
         for name, searched in self.search_space.items():
             ends: tuple[Any, ...] = searched.choices if isinstance(searched, Choice) else (searched.low, searched.high)
             for value in ends:
-                Hyperparameters(**{name: value})  # the ends must themselves be allowed
+                _require_allowed({name: value}, "search_space: ")
+            if isinstance(searched, FloatRange) and Hyperparameters.model_fields[name].annotation is int:
+                raise ValueError(f"search_space: {name} is a whole number: search it with type: int")
         return self
+
+
+def _require_allowed(values: Mapping[str, Any], where: str) -> None:
+    """Raises ValueError, in words, where a hyperparameter is unknown or may not have this value."""
+    try:
+        Hyperparameters.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ValueError(f"{where}{name}: {near_names(name, Hyperparameters.model_fields)}") from None
+        raise ValueError(f"{where}{name}: {first['msg']} (found {first['input']!r})") from None
 
 
 class ExecutionSettings(Settings):
@@ -222,9 +256,9 @@ class ExecutionSettings(Settings):
     """
 
     executor: Literal["sequential", "processes", "dask"] = "sequential"
-    n_workers: Literal[-1] | PositiveInt = -1
-    threads_per_fit: int | None = Field(None, ge=1)
-    scheduler: str | None = None
+    n_workers: Literal[-1] | Annotated[int, Field(ge=1, le=10_000)] = -1
+    threads_per_fit: int | None = Field(None, ge=1, le=10_000)
+    scheduler: str | None = Field(None, min_length=1)
 
 
 class TrackingSettings(Settings):
@@ -237,6 +271,13 @@ class TrackingSettings(Settings):
 
     trial_runs: bool = False
     register_as: str | None = Field(None, min_length=1)
+
+    @field_validator("register_as")
+    @classmethod
+    def _is_a_name_for_mlflow(cls, name: str | None) -> str | None:
+        if name is not None and ("/" in name or ":" in name):
+            raise ValueError("MLflow takes no / and no : in the name of a registered model")
+        return name
 
 
 class EvaluationSettings(Settings):
@@ -267,6 +308,26 @@ class EvaluationSettings(Settings):
     execution: ExecutionSettings = ExecutionSettings()
     tracking: TrackingSettings = TrackingSettings()
 
+    @model_validator(mode="after")
+    def _starts_conduct(self) -> Self:
+        for initializer, activation in sorted(self._starts()):
+            if initializer == "conducting" and activation in _NOT_SMOOTH:
+                raise ValueError(
+                    f"hidden_activation {activation} has a corner at 0, where initializer conducting needs a slope: "
+                    "choose another activation (sigmoid, tanh, softsign...) or initializer (glorot_uniform...)"
+                )
+        return self
+
+    def _starts(self) -> set[tuple[str, str]]:
+        """Each pair of an initializer and an activation that a fit may have."""
+        names = ("initializer", "hidden_activation")
+        base = {name: getattr(self.hyperparameters, name) for name in names}
+        searched = {name: self.tuning.search_space.get(name) for name in names}
+        choices = {name: of.choices if isinstance(of, Choice) else (base[name],) for name, of in searched.items()}
+        found = {(str(one), str(other)) for one in choices[names[0]] for other in choices[names[1]]}
+        found |= {tuple({**base, **recipe}[name] for name in names) for recipe in self.tuning.recipes}
+        return found | {(base[names[0]], base[names[1]])}
+
     def decisive(self) -> str:
         """The settings on which a fold's result depends, as JSON: not where it runs or what is logged of it."""
         return self.model_dump_json(
@@ -274,11 +335,19 @@ class EvaluationSettings(Settings):
         )
 
     def with_threads(self, threads: int) -> EvaluationSettings:
-        """The same settings with the number of threads per fit made explicit."""
+        """The same settings with the number of threads per fit made explicit.
+
+        Args:
+            threads: at least 1.
+        """
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
 
     def with_initializer(self, initializer: str) -> EvaluationSettings:
-        """The same settings for networks whose weights all start in one way, whatever is set or searched."""
+        """The same settings for networks whose weights all start in one way, whatever is set or searched.
+
+        Args:
+            initializer: as `kpnn.nn.build_kpnn` knows it.
+        """
         recipes = tuple({**recipe, "initializer": initializer} for recipe in self.tuning.recipes)
         space = {name: searched for name, searched in self.tuning.search_space.items() if name != "initializer"}
         tuning = self.tuning.model_copy(update={"recipes": recipes, "search_space": space})
@@ -286,5 +355,9 @@ class EvaluationSettings(Settings):
         return self.model_copy(update={"tuning": tuning, "hyperparameters": hyperparameters})
 
     def with_gene_suffix(self, gene_suffix: str) -> EvaluationSettings:
-        """The same settings for networks whose input nodes are named gene + suffix."""
+        """The same settings for networks whose input nodes are named gene + suffix.
+
+        Args:
+            gene_suffix: what to remove from the name of an input node to get its gene.
+        """
         return self.model_copy(update={"network": self.network.model_copy(update={"gene_suffix": gene_suffix})})

@@ -181,6 +181,24 @@ class AnnDataFile(Expression):
             )
         return found
 
+    @cached_property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names in `obsm`; looked at only when asked for."""
+        with self.opened() as root:
+            node = root.get("obsm", {})
+            return tuple(node.dtype.names or ()) if hasattr(node, "dtype") else tuple(node)
+
+    def embedding(self, name: str) -> np.ndarray:
+        """An array of `obsm`; see `Expression.embedding`."""
+        if name not in self.embeddings:
+            return super().embedding(name)
+        with self.opened() as root:
+            whole = root["obsm"]
+            node = _compound(whole)[name] if hasattr(whole, "dtype") else whole[name]
+            if not hasattr(node, "dtype"):
+                raise CellsError(f"{self.source}: obsm/{name} is no plain array of coordinates")
+            return self._first_two(name, np.asarray(node[:]))
+
     @property
     def is_logged(self) -> bool:
         """Whether the file says so: scanpy's `log1p` leaves its mark in `uns`."""

@@ -32,7 +32,7 @@ class InMemory(Expression):
 
     def __init__(self, adata: AnnData, *, values: str = "X", source: str = "AnnData", gene_names: GeneNames = "symbol"):
         super().__init__(source, gene_names)
-        self._obs = adata.obs
+        self._obs, self._obsm = adata.obs, adata.obsm
         there = [*(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else []), *adata.layers]
         if values == "auto":
             kinds = {name: kind_of(_stored(values_of(adata, name, source)[0])) for name in there}
@@ -73,6 +73,17 @@ class InMemory(Expression):
             return super().cell_column(name)
         column = self._obs[name].astype(object)
         return pd.Index([str(value) for value in column.where(column.notna(), "")], dtype=object)
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The names in `obsm`."""
+        return tuple(self._obsm)
+
+    def embedding(self, name: str) -> np.ndarray:
+        """An array or table of `obsm`; see `Expression.embedding`."""
+        if name not in self._obsm:
+            return super().embedding(name)
+        return self._first_two(name, np.asarray(self._obsm[name]))
 
     @property
     def is_logged(self) -> bool:

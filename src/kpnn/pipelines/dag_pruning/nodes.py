@@ -26,6 +26,7 @@ from kpnn.pkn import (
     rewired_pkn,
     select_dag,
     size_path,
+    widened_dag,
 )
 from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.training.controls import ControlSettings
@@ -43,6 +44,12 @@ _LEAST_SHARE = 0.1
 
 _FEW_MOVED = 0.5
 """Below this share of moved edges a rewired PKN is much like the PKN itself."""
+
+
+def settle_lanes(pkn: Pkn, settings: DagSelectionSettings, data_summary: dict[str, Any] | None) -> DagSelectionSettings:
+    """Settles how many lanes a DAG is to have; whether its classes exclude each other, the labels have shown."""
+    one_of_k = bool((data_summary or {}).get("labels", {}).get("one_of_k", False))
+    return settings.model_copy(update={"lanes": settings.lanes_for(len(pkn.outputs), one_of_k=one_of_k)})
 
 
 def select(pkn: Pkn, full_dag: Dag, settings: DagSelectionSettings) -> DagSelection:
@@ -202,17 +209,31 @@ def _walk_sizes(pkn: Pkn, settings: DagSelectionSettings, controls: ControlSetti
 
 
 def _as_kept(dag: Dag, pkn: Pkn, settings: DagSelectionSettings) -> Dag:
+    lanes, nodes, edges = settings.lanes or 1, settings.forbid_nodes, settings.forbid_edges
+    dag = widened_dag(pkn, dag, lanes, forbid_nodes=nodes, forbid_edges=edges)
     return dag if settings.edges == "selected" else induced_dag(pkn, dag)
+
+
+def _say_lanes(selection: DagSelection, dag: Dag, lanes: int) -> None:
+    _log.info(
+        "lanes: %s edges and %s neurons added to the selected DAG, so that no neuron need pass on more than one in %d "
+        "genes of an output, as far as the knowledge allows (dag_selection.lanes: 1 adds none)",
+        f"{len(dag.edges) - len(selection.dag.edges):,}",
+        f"{len(dag.neurons) - len(selection.dag.neurons):,}",
+        lanes,
+    )
 
 
 def summarise(
     selection: DagSelection, full_dag: Dag, alternatives: Alternatives, settings: DagSelectionSettings
 ) -> tuple[Dag, dict[str, Any], dict[str, Any]]:
     """Hands over the DAG to train, how good it is known to be, and how much smaller it is than the full DAG."""
-    dag = _as_kept(selection.dag, selection.pkn, settings)
+    dag, lanes = _as_kept(selection.dag, selection.pkn, settings), settings.lanes or 1
+    if lanes > 1 and settings.edges == "selected":
+        _say_lanes(selection, dag, lanes)
     full, pruned = _sizes(full_dag), _sizes(dag)
     genes_per_output = say_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
-    warn_of_funnel("pruned", dag)
+    warn_of_funnel("pruned", dag, lanes)
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
         "edge_compression_percent": percent_saved(full["n_edges"], pruned["n_edges"]),
@@ -225,7 +246,7 @@ def summarise(
         "neuron_sets_are_all": alternatives.is_complete,
         **{f"hidden_nodes_in_{kind}": int(counts.get(kind, 0)) for kind in ("all", "some", "none", "unknown")},
     }
-    outcome = {**selection.as_dict(), "edges": settings.edges, "alternatives": account}
+    outcome = {**selection.as_dict(), "edges": settings.edges, "lanes": lanes, "alternatives": account}
     return dag, outcome | {"genes_per_output": genes_per_output}, compression
 
 

@@ -7,6 +7,8 @@ from kedro.pipeline import Pipeline, node
 from kpnn.pipelines.dag_pruning import nodes
 
 _SETTINGS = "params:dag_selection"
+_SETTLED = "settled_dag_selection"
+"""The same, with what depends on the labels filled in."""
 _CONTROLS = "params:controls"
 
 
@@ -14,6 +16,7 @@ def create_pipeline() -> Pipeline:
     """From the PKN and the full DAG to the selected DAG, its proof, its rivals and its drawing."""
     return Pipeline(
         [
+            node(nodes.settle_lanes, ["pkn", _SETTINGS, "data_summary"], _SETTLED, name="settle_lanes"),
             node(nodes.select, ["pkn", "full_dag", _SETTINGS], "selection", name="select_dag"),
             node(
                 nodes.find_alternatives,
@@ -29,13 +32,13 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.find_rivals,
-                ["selection", "alternatives", _SETTINGS, _CONTROLS],
+                ["selection", "alternatives", _SETTLED, _CONTROLS],
                 "rival_dags",
                 name="find_rivals",
             ),
             node(
                 nodes.summarise,
-                ["selection", "full_dag", "alternatives", _SETTINGS],
+                ["selection", "full_dag", "alternatives", _SETTLED],
                 ["pruned_dag", "dag_selection", "compression"],
                 name="summarise_dag_selection",
             ),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from kpnn.pkn import SelectionRules, SolveSettings
+from kpnn.pkn import SelectionRules, SolveSettings, lanes_of_classes
 from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.settings_base import Settings
 
@@ -20,7 +20,7 @@ class AlternativeSettings(Settings):
         tolerance: neuron sets whose DAG costs at most this much more than the optimum count as well.
     """
 
-    most: int = Field(default=3, ge=1)
+    most: int = Field(default=3, ge=1, le=10_000)
     tolerance: float = Field(default=0.0, ge=0)
 
 
@@ -30,6 +30,9 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
     Attributes:
         select_from: `pkn`, or `full_dag`: select among the edges of the arm `full` only.
         edges: `selected`, or `induced`: every PKN edge among the kept nodes that closes no cycle is added.
+        lanes: paths are added to the selected DAG until no neuron need pass on more than one in so many of an output's
+            genes; 1 adds none. None: of k classes that exclude each other k - 1, at most 3 (one number a cell, which is
+            what a neuron that all of them read through tells, puts the classes in a row), else 1.
         alternatives: which other optimal DAGs to look for.
         size_path: parents per input of each DAG on the way to the full one, ascending; empty: 1, 2, 3 where
             `controls.size_curve` asks for them.
@@ -37,6 +40,7 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
 
     select_from: Literal["pkn", "full_dag"] = "pkn"
     edges: Literal["selected", "induced"] = "selected"
+    lanes: int | None = Field(default=None, ge=1)
     alternatives: AlternativeSettings = AlternativeSettings()
     size_path: tuple[int, ...] = ()
 
@@ -46,6 +50,25 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
         if list(budgets) != sorted(set(budgets)) or min(budgets, default=1) < 1:
             raise ValueError("must be ascending whole numbers from 1 on")
         return budgets
+
+    @model_validator(mode="after")
+    def _can_add_paths(self) -> Self:
+        limits = [name for name in ("max_depth", "max_parents") if getattr(self, name) is not None]
+        if limits and self.lanes is not None and self.lanes > 1:
+            raise ValueError(f"lanes adds paths, which {limits[0]} may forbid: set one of them to null")
+        return self
+
+    def lanes_for(self, n_outputs: int, *, one_of_k: bool) -> int:
+        """How many lanes the DAG is to have.
+
+        Args:
+            n_outputs: outputs of the DAG.
+            one_of_k: whether they are classes that exclude each other.
+        """
+        if self.lanes is not None:
+            return self.lanes
+        is_free = self.max_depth is None and self.max_parents is None
+        return lanes_of_classes(n_outputs) if one_of_k and is_free else 1
 
     @property
     def rules(self) -> SelectionRules:

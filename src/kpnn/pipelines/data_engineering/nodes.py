@@ -25,10 +25,11 @@ from kpnn.cells import (
 from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
+from kpnn.pipelines.data_engineering.embedding import read_embedding, with_embedding
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
-from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.data_engineering.settings import COMPUTED, DataEngineeringSettings
 from kpnn.pipelines.output_genes import say_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
 from kpnn.pkn.assembly import with_new_roots
@@ -100,7 +101,8 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     logger.info("%s", coverage)
     sources = (expression.source, named.source, *network.sources)
     columns = _columns(cells, labels, settings)
-    return MatchedStudy(cells, named, network.pkn, pkn, sources, columns, coverage, network.accounts)
+    embedding = read_embedding(expression, cells, settings.embedding)
+    return MatchedStudy(cells, named, network.pkn, pkn, sources, columns, coverage, network.accounts, embedding)
 
 
 def _columns(cells: Matched | StreamedMatch, labels: CheckedLabels, settings: DataEngineeringSettings) -> pd.DataFrame:
@@ -149,6 +151,7 @@ def finish(
     cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
+    cells = with_embedding(cells, matched.embedding, compute=settings.embedding == COMPUTED)
     return cells, matched.pkn, study.full_dag, study.folds
 
 

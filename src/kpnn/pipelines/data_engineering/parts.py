@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kpnn.cells import ClassLabels, Expression, Matched, StreamedMatch
+from kpnn.cells import ClassLabels, Embedding, Expression, Matched, StreamedMatch
 from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pkn import Dag, Pkn
 from kpnn.pkn.account import ReadAccount
@@ -54,6 +54,7 @@ class MatchedStudy(HandedOn):
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
         columns: what else is to be known of each cell, the groups among it, index the barcodes.
+        embedding: where each cell stands in two dimensions, if the file says it.
         coverage: how the network's genes and those of the expression file meet.
         accounts: as in `StatedNetwork`.
     """
@@ -66,6 +67,7 @@ class MatchedStudy(HandedOn):
     columns: pd.DataFrame
     coverage: Coverage
     accounts: tuple[ReadAccount, ...]
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, eq=False)

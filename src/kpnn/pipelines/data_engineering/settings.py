@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kpnn.cells import CountLimits, LabelSettings, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
 from kpnn.errors import SettingsError
+
+COMPUTED = "compute"
+"""Says in the place of a name in `obsm` that a UMAP of the study's cells is to be computed."""
 
 
 class DataEngineeringSettings(LabelSettings):
@@ -24,6 +28,7 @@ class DataEngineeringSettings(LabelSettings):
     min_counts_per_cell: float = CountLimits.min_counts_per_cell
     min_cells_per_gene: int = CountLimits.min_cells_per_gene
     describe_by: tuple[str, ...] = ()
+    embedding: str | None = "auto"
     full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
     full_dag_time_limit: float = Field(default=60.0, gt=0)
     control_inputs: bool = False
@@ -46,6 +51,14 @@ class DataEngineeringSettings(LabelSettings):
             CountLimits(**{str(info.field_name): value})  # type: ignore[arg-type]
         except SettingsError as error:
             raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("embedding")
+    @classmethod
+    def _can_be_computed(cls, value: str | None) -> str | None:
+        missing = [name for name in ("scanpy", "umap") if value == COMPUTED and find_spec(name) is None]
+        if missing:
+            raise ValueError(f"a UMAP is computed by scanpy: pip install 'kpnn[project]' ({missing[0]} is not there)")
         return value
 
     def transform_of(self, cells: Matched | StreamedMatch) -> Transform:

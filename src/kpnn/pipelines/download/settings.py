@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from kpnn.pipelines.download.fetching import Patience
-from kpnn.settings_base import Settings
+from kpnn.settings_base import MOST_SECONDS_OF_A_SERVER, Settings
 
 
 def _is_a_fingerprint(value: str) -> str:
@@ -34,12 +34,12 @@ class Expectation(Settings):
         positives: label -> number of cells of class 1.
     """
 
-    edges: int | None = None
-    nodes: int | None = None
-    inputs: int | None = None
+    edges: int | None = Field(default=None, ge=0)
+    nodes: int | None = Field(default=None, ge=0)
+    inputs: int | None = Field(default=None, ge=0)
     outputs: tuple[str, ...] | None = None
-    cells: int | None = None
-    genes: int | None = None
+    cells: int | None = Field(default=None, ge=0)
+    genes: int | None = Field(default=None, ge=0)
     positives: dict[str, int] | None = None
 
 
@@ -67,10 +67,10 @@ class FetchSettings(Settings):
         timeout_seconds: longest silence of the server.
     """
 
-    folder: str = "data/01_raw/demo"
-    attempts: int = Field(default=5, ge=1)
-    first_wait_seconds: float = Field(default=1.0, ge=0)
-    timeout_seconds: float = Field(default=30.0, gt=0)
+    folder: str = Field(default="data/01_raw/demo", min_length=1)
+    attempts: int = Field(default=5, ge=1, le=1000)
+    first_wait_seconds: float = Field(default=1.0, ge=0, le=MOST_SECONDS_OF_A_SERVER)
+    timeout_seconds: float = Field(default=30.0, gt=0, le=MOST_SECONDS_OF_A_SERVER)
 
     @field_validator("files", check_fields=False)
     @classmethod
@@ -96,3 +96,10 @@ class DownloadSettings(FetchSettings):
 
     address: str = ""
     files: dict[str, RemoteFile] = Field(default_factory=dict)
+
+    @field_validator("address")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError, some_names
-from kpnn.files import sha256_of
+from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.validation import validated
 from kpnn.reporting.versions import versions
@@ -80,6 +80,12 @@ def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> 
         path = arm.store.root / model["file"]
         if sha256_of(path) != model["sha256"]:
             raise ModelError(f"{path} is not the network that {name} of `{settings.arm}` left: run modelling again")
+        damage = broken_seal(path.parent)
+        if damage is not None:
+            raise ModelError(
+                f"{path.parent} is not what {name} of `{settings.arm}` left ({damage}): run `kedro run --pipeline "
+                "modelling`, which trains this fold again and keeps the others"
+            )
         paths.append(path)
     return paths
 

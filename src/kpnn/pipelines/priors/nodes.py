@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kpnn.errors import KpnnError, PknError, SettingsError, near_names
+from kpnn.errors import KpnnError, PknError, SettingsError
 from kpnn.files import written_whole
 from kpnn.pipelines.download.fetching import DownloadError
 from kpnn.pipelines.download.locking import Wanted, fetch_locked
@@ -33,7 +32,6 @@ def fetch_priors(settings: PriorsSettings) -> dict[str, Any]:
     chosen = settings.chosen
     if not chosen:
         raise SettingsError("priors.files is empty, or priors.wanted names none of them: nothing to fetch")
-    _check_options(chosen)
     files = {
         name: Wanted(partial(str, file.address), partial(_holds, file=file), file.sha256)
         for name, file in chosen.items()
@@ -44,16 +42,6 @@ def fetch_priors(settings: PriorsSettings) -> dict[str, Any]:
         logger.info("%s: %s", entry["holds"]["said"], entry["licence"])
     _note_licences(Path(settings.folder) / LICENCES, report)
     return {"folder": settings.folder, "files": report}
-
-
-def _check_options(files: Mapping[str, PriorFile]) -> None:
-    known = [name for name in inspect.signature(read_edges).parameters if name != "path"]
-    for name, file in files.items():
-        for option in file.options:
-            if option not in known:
-                raise SettingsError(
-                    f"priors.files.{name}.options.{option}: no such option; {near_names(option, known)}"
-                )
 
 
 def _holds(path: Path, name: str, *, file: PriorFile) -> dict[str, Any]:

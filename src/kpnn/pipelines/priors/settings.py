@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from kpnn.errors import near_names
+from kpnn.errors import PknError, near_names
 from kpnn.pipelines.download.settings import FetchSettings, Fingerprint
+from kpnn.pkn.edge_options import checked_options
+from kpnn.pkn.formats import format_of_name
+from kpnn.pkn.readers import read_edges
 from kpnn.settings_base import Settings
+
+_OPTIONS = {name: one.default for name, one in inspect.signature(read_edges).parameters.items() if name != "path"}
 
 
 class PriorFile(Settings):
@@ -56,6 +63,22 @@ class PriorsSettings(FetchSettings):
         for name in self.wanted or ():
             if name not in self.files:
                 raise ValueError(f"wanted: there is no file {name}; {near_names(name, self.files)}")
+        return self
+
+    @model_validator(mode="after")
+    def _files_can_be_read_so(self) -> PriorsSettings:
+        for name, file in self.files.items():
+            unknown = [option for option in file.options if option not in _OPTIONS]
+            if unknown:
+                raise ValueError(
+                    f"files.{name}.options.{unknown[0]}: no such option; {near_names(unknown[0], _OPTIONS)}"
+                )
+            if file.kind == "edges":
+                given = {option: file.options.get(option, default) for option, default in _OPTIONS.items()}
+                try:
+                    checked_options(f"files.{name}.options", given["format"] or format_of_name(Path(name)), given)
+                except PknError as error:
+                    raise ValueError(str(error)) from None
         return self
 
     @property

@@ -12,6 +12,7 @@ from kpnn.reporting.figures.paper import (
     as_files,
     draw_confusions,
     draw_roc,
+    draw_roc_of_outputs,
     draw_top_nodes,
     file_name,
     paper_figures,
@@ -70,7 +71,7 @@ def _log_arm(report: Report, name: str) -> None:
     if arm is None:
         return
     output, scores = arm.outputs[0], report.comparison.set_index(["arm", "metric"]).loc[(name, "roc_auc")]
-    images, tables = {"roc": draw_roc((arm,), output)}, {}
+    images, tables = {"roc": draw_roc((arm,), output) if len(arm.outputs) == 1 else draw_roc_of_outputs(arm)}, {}
     if weighed is not None:
         images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
         tables["node_weights"] = weighed.nodes.round(6)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -111,7 +112,7 @@ def gather_networks(
     membership: pd.DataFrame | None,
     evaluation: Evaluation | None = None,
 ) -> Study:
-    """Begins a study with its networks, and with the groups of its cells."""
+    """Begins a study with its networks, and with what is known of its cells."""
     return Study(
         pkn=pkn,
         full_dag=full_dag,
@@ -120,12 +121,22 @@ def gather_networks(
         membership=_or_empty(membership),
         groups=None if evaluation is None else evaluation.groups,
         columns=pd.DataFrame() if evaluation is None else _columns(evaluation, full_dag.outputs),
+        coordinates=pd.DataFrame() if evaluation is None else _coordinates(evaluation),
     )
 
 
 def _columns(evaluation: Evaluation, outputs: Sequence[str]) -> pd.DataFrame:
     """What is known of the cells beside their classes and depth, as text."""
     return evaluation.cells.obs.drop(columns=[*outputs, DEPTH], errors="ignore").astype(str)
+
+
+def _coordinates(evaluation: Evaluation) -> pd.DataFrame:
+    """Where the cells stand: the first two coordinates of what `data_engineering` left in `obsm`."""
+    cells = evaluation.cells
+    for name, values in cells.obsm.items():
+        axes = [f"{name.removeprefix('X_')} {number}" for number in (1, 2)]
+        return pd.DataFrame(np.asarray(values)[:, :2], index=cells.obs_names.astype(str), columns=axes)
+    return pd.DataFrame()
 
 
 def gather_study(
@@ -150,7 +161,8 @@ def gather_study(
         controls=controls,
         interpretations=tuple(parts.weighed for parts in (full, pruned) if parts.weighed is not None),
         versions=versions(),
-        settings=parameters,
+        settings={name: value for name, value in parameters.items() if name not in ("not_current", "made_from")},
+        made_from=parameters.get("made_from", {}),
         missing=tuple(missing),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from kpnn.errors import SettingsError
 from kpnn.settings_base import Settings
-from kpnn.simulation import Dressing, Scenario
+from kpnn.simulation import Dressing, Scenario, check_sizes
 
 
 class FileSettings(Settings):
@@ -19,9 +20,9 @@ class FileSettings(Settings):
         n_unmeasured: genes of the network that the file lacks.
     """
 
-    n_foreign: int = Field(default=0, ge=0)
-    n_repeated: int = Field(default=0, ge=0)
-    n_unmeasured: int = Field(default=0, ge=0)
+    n_foreign: int = Field(default=0, ge=0, le=1_000_000)
+    n_repeated: int = Field(default=0, ge=0, le=1_000_000)
+    n_unmeasured: int = Field(default=0, ge=0, le=1_000_000)
 
     @property
     def dressing(self) -> Dressing:
@@ -43,9 +44,17 @@ class SimulationSettings(Settings):
     """
 
     scenario: Scenario = "cyclic"
-    n_cells: int = Field(default=3000, ge=4)
-    n_unlabelled: int = Field(default=0, ge=0)
-    fold_change: float = Field(default=2.0, gt=1)
+    n_cells: int = Field(default=3000, ge=4, le=10_000_000)
+    n_unlabelled: int = Field(default=0, ge=0, le=10_000_000)
+    fold_change: float = Field(default=2.0, gt=1, le=1000)
     seed: int = Field(default=42, ge=0)
     file: FileSettings = FileSettings()
     network: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_these_sizes(self) -> Self:
+        try:
+            check_sizes(self.scenario, self.network)
+        except SettingsError as error:
+            raise ValueError(f"network: {error}") from None
+        return self

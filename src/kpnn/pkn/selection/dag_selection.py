@@ -52,6 +52,14 @@ class DagSelection:
         tie_break: the rule that chose among optima.
         is_unique: whether the rule is known to leave one neuron set only.
         sizes: columns and rows of the formulation, and nodes, edges and input classes before and after presolve.
+
+    Examples:
+        >>> import pandas as pd
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A"], "child": ["A", "B", "g1", "g2", "g2"]})
+        >>> selection = select_dag(Pkn.from_edges(edges))
+        >>> selection.status, selection.objective, selection.bound, selection.gap
+        ('optimal', 3.0, 3.0, 0.0)
+        >>> selection.verify()
     """
 
     pkn: Pkn
@@ -77,7 +85,11 @@ class DagSelection:
         check_selection(self.pkn, self.rules, self.dag, self.objective, self.bound)
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the PKN and the DAG, ready for JSON."""
+        """All but the PKN and the DAG, ready for JSON.
+
+        Returns:
+            The attributes by name, and the DAG's numbers of neurons, edges and parameters.
+        """
         return {
             "method": self.method,
             "solver": self.solver,

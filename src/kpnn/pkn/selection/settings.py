@@ -82,11 +82,18 @@ class SelectionRules(Settings):
     reach: Annotated[Reach, _one_of(Reach)] = "every"
 
     def demands_every_output(self, pkn: Pkn) -> bool:
-        """Whether an input may have to reach more than one output."""
+        """Whether an input may have to reach more than one output.
+
+        Args:
+            pkn: the PKN that a DAG is selected from.
+        """
         return self.reach == "every" and len(pkn.outputs) > 1
 
     def check(self, pkn: Pkn) -> None:
         """Checks the rules against a PKN and each other.
+
+        Args:
+            pkn: the PKN that a DAG is selected from.
 
         Raises:
             SelectionError: a node or edge is unknown, an output or input is listed as a hidden node, or

@@ -18,13 +18,29 @@ from kpnn.reporting.figures.classes import shares_of
 from kpnn.reporting.figures.curves import roc_band
 from kpnn.reporting.figures.network import NetworkLayout
 from kpnn.reporting.figures.nodes import heaviest
-from kpnn.reporting.figures.style import BLUE, INK, LINE, MUTED, PAPER, TINT, VERMILLION, look_of
+from kpnn.reporting.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    TINT,
+    VERMILLION,
+    look_of,
+)
 from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 FORMATS = ("pdf", "svg", "png")
 
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3))}
+_OF_OUTPUTS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+_NAMED = 8
+"""Outputs with a name in the legend of one arm's ROC curves: those that are predicted worst."""
 _MARKERS = {"circle": "o", "diamond": "D", "square": "s", "triangle-up": "^", "cross": "P"}
 _STYLE = {
     "font.size": 8,
@@ -101,6 +117,26 @@ def draw_roc(arms: tuple[ArmTables, ...], output: str) -> Canvas:
         axes.plot(band["x"], band["mean"], linestyle=_DASHES[look.dash], color=look.colour, lw=1.6, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=_plain(output))
+    axes.legend(loc="lower right")
+    return canvas
+
+
+@context(_STYLE)
+def draw_roc_of_outputs(arm: ArmTables) -> Canvas:
+    """Mean ROC curve of each of an arm's outputs over folds; the legend names those that are predicted worst."""
+    canvas, axes = _new(3.9, 3.6)
+    axes.plot([0, 1], [0, 1], ":", color=MUTED, lw=1, label="guessing")
+    means = arm.fold_metrics[[f"roc_auc_{output}" for output in arm.outputs]].mean()
+    named = set(np.argsort(means.to_numpy(), kind="stable")[:_NAMED].tolist())
+    dashes = list(_DASHES.values())
+    for position, (output, mean) in enumerate(zip(arm.outputs, means, strict=True)):
+        band, turn = roc_band(arm, output), position // len(_OF_OUTPUTS)
+        colour, dash = _OF_OUTPUTS[position % len(_OF_OUTPUTS)], dashes[turn % len(dashes)]
+        label = f"{_plain(output)} {mean:.3f}" if position in named else None
+        axes.plot(band["x"], band["mean"], lw=1.4, label=label, color=colour, linestyle=dash)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
+    title = f"{arm.name}: mean ROC-AUC {scores_of(arm, arm.folds).mean:.3f}"
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=_plain(title))
     axes.legend(loc="lower right")
     return canvas
 
