@@ -18,10 +18,13 @@ from kedro.framework.project import configure_project
 from kpnn.app.cli import cli
 from kpnn.app.init.expression import look_at_cells, open_cells
 from kpnn.app.init.genes import GeneNames, kind_and_species, look_at_genes
+from kpnn.app.init.knowledge import NetworkFiles
+from kpnn.app.init.labelling import Asked
 from kpnn.app.init.networks import look_at_network
+from kpnn.app.init.study import Files, StudyPlan, plan_study
 from kpnn.app.init.values import best_of, look_at_values
 from kpnn.cells import InMemory
-from kpnn.errors import PknError
+from kpnn.errors import PknError, SettingsError
 
 SYMBOLS = [f"GENE{number}" for number in range(12)]
 SIGNALLING = "source,target,sign\nREC1,KIN1,1\nREC2,KIN1,-1\nKIN1,TFA,1\nKIN1,TFB,1\n"
@@ -217,8 +220,8 @@ def test_a_study_from_anndata_is_written_checked_and_explained(files, run):
 
 def test_a_study_from_10x_a_table_of_labels_and_gene_sets(files, run):
     code, output = run(
-        "init", "sets", "--cells", files / "mtx", "--classes-file", files / "labels.csv", "--label", "condition",
-        "--gene-sets", files / "sets.gmt",
+        "init", "sets", "--cells", files / "mtx" / "matrix.mtx.gz", "--classes-file", files / "labels.csv",
+        "--label", "condition", "--gene-sets", files / "sets.gmt",
     )  # fmt: skip
     assert code == 0, output
     assert written("sets", "parameters_data_engineering")["data_engineering"]["new_roots"] is True
@@ -279,3 +282,57 @@ def test_what_is_not_said_is_asked_for_where_that_is_wanted(files, run):
     assert done.exit_code == 0, done.output
     assert written("mine", "parameters_data_engineering")["data_engineering"]["positive"] == "ctrl"
     assert written("mine", "parameters")["cross_validation"]["group_by"] == "donor"
+
+
+def plan(folder: Path, asked: Asked, obs: dict, *, edges: str) -> StudyPlan:
+    """A study of 12 cells with these columns and this table of edges."""
+    counts = make_counts(12)
+    index = [f"cell{number}" for number in range(12)]
+    table = pd.DataFrame(obs, index=index)
+    AnnData(counts, obs=table, var=pd.DataFrame(index=SYMBOLS)).write_h5ad(folder / "few.h5ad")
+    (folder / "few.csv").write_text(edges)
+    return plan_study("few", Files(folder / "few.h5ad", NetworkFiles(folder / "few.csv")), asked)
+
+
+EDGES = "parent,child\n" + "".join(f"P{number % 2},{gene}_gene\n" for number, gene in enumerate(SYMBOLS))
+
+
+def test_labels_mean_to_init_what_they_mean_to_a_run(tmp_path):
+    truth = [1.0, 0.0] * 5 + [np.nan] * 2  # as pandas has it where labels are missing
+    found = plan(tmp_path, Asked("sick"), {"sick": truth}, edges=EDGES).labels
+    assert (found.parameters["classes"], found.sizes) == (["0", "1"], {"0": 5, "1": 5})
+    given = ["none", "IFN", "none", "IFN"] * 2 + ["nan", "", "N/A", "null"]  # a control is as good a treatment
+    found = plan(tmp_path, Asked("drug"), {"drug": given}, edges=EDGES).labels
+    assert found.sizes == {"IFN": 4, "none": 4}
+
+
+def test_a_class_may_have_commas_in_its_name(tmp_path):
+    kinds = {"kind": ["T cell, CD4+", "B", "NK"] * 4}
+    found = plan(tmp_path, Asked("kind", classes="B, T cell, CD4+"), kinds, edges=EDGES).labels
+    assert found.parameters["classes"] == ["B", "T cell, CD4+"]
+    with pytest.raises(SettingsError, match="no cell has T cell"):
+        plan(tmp_path, Asked("kind", classes="B, T cell"), kinds, edges=EDGES)
+
+
+def test_a_protein_that_is_called_like_a_class_is_not_the_class(tmp_path):
+    edges = EDGES + "top,P0\ntop,P1\nP0,CD4\nCD4,X\n"
+    found = plan(tmp_path, Asked("kind"), {"kind": ["CD4", "NK", "B"] * 4}, edges=edges).knowledge
+    assert found.parameters == {"new_roots": True, "output_nodes": {"CD4": "CD4_class"}}
+    assert "class CD4 is called CD4_class: a node of its name has parents" in found.notes
+
+
+@pytest.mark.parametrize("names", ["Parent,Child", "TF,Target", "upstream,downstream"])
+def test_columns_of_edges_are_found_whatever_their_case_and_where_there_are_two_by_their_place(names, tmp_path):
+    edges = EDGES.replace("parent,child", names)
+    found = plan(tmp_path, Asked("kind"), {"kind": ["A", "B"] * 6}, edges=edges).knowledge
+    assert found.genes == sorted(SYMBOLS)
+    assert set(found.entries["edges"].edges["parent"]) == {"P0", "P1"}
+
+
+def test_versions_of_ensembls_ids_are_named_where_they_stand_in_the_way():
+    ids = [f"ENSG{number:011d}" for number in range(20)]
+    names = [GeneNames("symbols", {}, pd.Index(SYMBOLS)), GeneNames("ids", {}, pd.Index([f"{one}.3" for one in ids]))]
+    found = look_at_genes(names, ids)
+    assert found.n_found == 0
+    assert "20 would be found without the versions of Ensembl's ids" in found.advice
+    assert look_at_genes([GeneNames("ids", {}, pd.Index(ids))], ids).advice == ""

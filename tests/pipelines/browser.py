@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: list[str], url: str, log_path: Path, seconds: float = 120, **options: Any) -> Iterator[None]:
+def server(
+    command: list[str],
+    url: str,
+    log_path: Path,
+    seconds: float = 120,
+    variables: Mapping[str, str] = os.environ,
+    **options: Any,
+) -> Iterator[None]:
     """Starts a server and all that it starts, waits until it answers, and ends them all."""
-    environment = os.environ | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
+    environment = {**variables} | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, **options)
         try:

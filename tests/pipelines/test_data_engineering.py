@@ -372,3 +372,18 @@ def test_several_classes_take_the_place_of_a_networks_one_root_rather_than_share
     assert [(row.parent, row.child) for row in two_roots.itertuples()][2:] == [
         (output, root) for output in "xy" for root in ("P1", "P2")
     ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_table_need_not_say_which_of_its_sides_holds_the_cells(demo, turned):
+    usual = Study().engineer()["matched_cells"]
+    table = pd.DataFrame(usual.layers["counts"].toarray(), index=usual.obs_names, columns=usual.var_names)
+    (table.T if turned else table).to_csv(demo / "table.csv")
+    more = {"raw_expression": {"type": "kpnn.datasets.raw.ExpressionDataset", "filepath": str(demo / "table.csv")}}
+    data = Study(more=more).engineer()
+    found = data["matched_cells"]
+    assert found.obs_names.tolist() == usual.obs_names.tolist()
+    np.testing.assert_array_equal(
+        found.layers["counts"].toarray(), usual[:, found.var_names].layers["counts"].toarray()
+    )
+    assert data["data_summary"]["coverage"]["measured_genes"] == usual.n_vars

@@ -75,6 +75,7 @@ def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(trac
     assert {"parameter_compression_percent", "edge_compression_percent", "roc_auc_degradation_percent"} <= set(
         parent.data.metrics
     )
+    assert {"roc_auc_full", "roc_auc_pruned"} <= set(parent.data.metrics)
 
 
 def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_server, tmp_path):
@@ -117,10 +118,10 @@ def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
         browser.open(address)
         browser.wait_for("document.querySelectorAll('.pipeline-node').length > 20")
         words = browser.evaluate("document.body.innerText")
-        for name in ("full", "pruned", "write_report", "select_dag", "log_report"):
+        for name in ("full", "pruned", "controls", "data_engineering", "dag_pruning", "reporting", "evaluation"):
             assert name in words, name
-        # The arms' own nodes are folded into them.
-        assert "weigh_nodes" not in words
+        # Their own nodes are folded into them.
+        assert not {"weigh_nodes", "select_dag", "match_cells", "write_report"}.intersection(words.split())
         browser.screenshot(tmp_path / "viz.png")
         assert imread(tmp_path / "viz.png")[..., :3].std() > 0.02
         assert "Layers visualisation is disabled" not in (tmp_path / "server.log").read_text()

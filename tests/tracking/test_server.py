@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -18,7 +19,7 @@ import pytest
 from kpnn.errors import SettingsError
 from kpnn.processes import Process
 from kpnn.tracking.database import prepare_database
-from kpnn.tracking.open_runs import PROCESS_TAG, close_own_runs, close_runs_of_dead_processes, mark_experiment
+from kpnn.tracking.open_runs import PROCESS_TAG, VIEW_TAG, close_own_runs, close_runs_of_dead_processes, mark_experiment
 from kpnn.tracking.server import server_problem
 
 
@@ -165,3 +166,16 @@ def test_an_experiment_opens_as_model_training_unless_someone_said_otherwise(dat
         experiment = client.create_experiment(name, tags={"mlflow.experimentKind": kind} if kind else None)
         mark_experiment(client, experiment)
         assert client.get_experiment(experiment).tags["mlflow.experimentKind"] == expected
+
+
+def test_an_experiment_has_a_view_with_the_columns_of_scores_that_a_user_may_change(database):
+    client = mlflow.MlflowClient(f"sqlite:///{database}")
+    experiment = client.create_experiment("viewed")
+    mark_experiment(client, experiment)
+    view = json.loads(client.get_experiment(experiment).tags[VIEW_TAG])
+    assert view["name"] == "Scores"
+    shown = json.loads(view["state"])["selectedColumns"]
+    assert {"metrics.`roc_auc`", "metrics.`roc_auc_full`", "metrics.`roc_auc_pruned`"} <= set(shown)
+    client.set_experiment_tag(experiment, VIEW_TAG, "mine")
+    mark_experiment(client, experiment)
+    assert client.get_experiment(experiment).tags[VIEW_TAG] == "mine"

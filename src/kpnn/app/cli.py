@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from kpnn.compiling import compile_beside
 from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
+
+_NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
 
 def _run(**options: Any) -> Any:
@@ -84,12 +87,18 @@ def _check_environment(options: dict[str, Any]) -> None:
 
 
 def _check_names(options: dict[str, Any]) -> None:
-    """Raises SettingsError where pipelines, nodes or data sets are asked for that are missing; all are named."""
+    """Raises SettingsError where pipelines, nodes or data sets are asked for that are missing; all are named.
+
+    A node may be asked for without its namespace: the options then have its full name.
+    """
     asked_pipelines = _pipelines_of(options)
     problems = _unknown("--pipeline", asked_pipelines, pipelines)
     if not problems:
         chosen = sum((pipelines[name] for name in asked_pipelines), start=Pipeline([]))
-        nodes = [node.name for node in chosen.nodes]
+        full_names = _full_names(chosen)
+        for option in _NODE_OPTIONS:
+            options[option] = [full_names.get(name, name) for name in options[option] or ()]
+        nodes = [*full_names, *full_names.values()]
         for option, known in (
             ("from_nodes", nodes),
             ("to_nodes", nodes),
@@ -102,6 +111,13 @@ def _check_names(options: dict[str, Any]) -> None:
             problems += _unknown(spelling, options[option] or (), known)
     if problems:
         raise SettingsError("\n  ".join(problems))
+
+
+def _full_names(chosen: Pipeline) -> dict[str, str]:
+    """Full name of each node that is the only one of its own name: `select_dag` -> `dag_pruning.select_dag`."""
+    short = Counter(node.name.rpartition(".")[2] for node in chosen.nodes)
+    names = {node.name: node.name.rpartition(".")[2] for node in chosen.nodes}
+    return {own if short[own] == 1 else name: name for name, own in names.items()}
 
 
 def _unknown(option: str, asked: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from kpnn.settings_base import Settings
 _log = logging.getLogger(__name__)
 
 _BLANK = frozenset({"", "nan", "na", "n/a", "<na>", "null"})
-"""Values that say that nobody knows the class, in lower case."""
+"""Values that say that nobody knows the class, in lower case; `none` is a treatment as often as not."""
 
 _TRUTH_WORDS = {"True": ("true", "yes", "on", "1"), "False": ("false", "no", "off", "0")}
 """YAML takes `yes` and `no` for truth values; how they may be spelt in the data."""
@@ -124,9 +124,9 @@ def classes_of(values: pd.Series, settings: LabelSettings, *, label: str, source
         SettingsError: a named class or value is not among the values.
     """
     where = f"{source}: label {label}"
-    texts = _settled(values.astype(str).str.strip())
+    texts = as_texts(values)
     asked = {value for members in settings.values_of_class.values() for value in members} | {settings.positive}
-    known = texts[~texts.str.lower().isin(_BLANK) | texts.isin(asked)]
+    known = texts[~are_blank(texts) | texts.isin(asked)]
     if known.empty:
         raise CellsError(f"{where}: is blank in all {len(texts):,} cells")
     if len(known) < len(texts):
@@ -212,12 +212,26 @@ def _spelt_as(value: str, known: Iterable[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _settled(texts: pd.Series) -> pd.Series:
-    """Whole numbers that a missing entry made into fractions are whole numbers."""
-    given = texts[~texts.str.lower().isin(_BLANK)]
+def as_texts(values: pd.Series) -> pd.Series:
+    """A column as the texts that classes are told by; whole numbers that a missing entry made into fractions are whole.
+
+    Args:
+        values: of any type.
+    """
+    texts = values.astype(str).str.strip()
+    given = texts[~are_blank(texts)]
     if len(given) and given.str.fullmatch(r"-?\d+\.0").all():
         return texts.str.removesuffix(".0")
     return texts
+
+
+def are_blank(texts: pd.Series) -> pd.Series:
+    """Which texts stand for nothing known: the one rule for classes and for groups.
+
+    Args:
+        texts: without blanks around them.
+    """
+    return texts.str.lower().isin(_BLANK)
 
 
 def _refuse_spellings(sizes: pd.Series, where: str) -> None:

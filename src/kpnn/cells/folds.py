@@ -173,5 +173,6 @@ def _require_both_classes(
                 what = f"groups of `{settings.group_by}`" if settings.group_by else "classes"
                 raise CellsError(
                     f"repeat {repeat}, fold {fold}: the {part} hold only class {some_names(present)} of `{output}`; "
-                    f"the {what} cannot be spread over cross_validation.n_splits = {settings.n_splits} folds"
+                    f"the {what} cannot be spread over cross_validation.n_splits = {settings.n_splits} folds; set "
+                    "fewer, or another cross_validation.seed"
                 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kpnn.cells.classes import LabelSettings, classes_of
+from kpnn.cells.classes import LabelSettings, are_blank, classes_of
 from kpnn.cells.expression import Expression
 from kpnn.cells.labels import check_class_labels, checked_barcodes, warn_of_independence
 from kpnn.errors import CellsError, SettingsError, near_names, some_names
@@ -219,8 +219,9 @@ def _groups(
         at = expression.locate(barcodes)
         is_there = at >= 0
         groups = np.where(is_there, texts[at], "")
-    blank = is_there & np.isin(np.char.lower(groups.astype(str)), ("", "nan"))
+    blank = is_there & are_blank(pd.Series(groups, dtype=object).astype(str).str.strip()).to_numpy()
     if blank.any():
+        groups[blank] = groups[blank][0]
         _log.warning(
             "cross_validation.group_by: %s of %s labelled cells have no %s and count as one group: %s",
             f"{blank.sum():,}",

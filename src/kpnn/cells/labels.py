@@ -155,7 +155,10 @@ def checked_barcodes(barcodes: pd.Series, source: str) -> pd.Series:
         raise CellsError(f"{source}: empty barcode in row {some_names(_rows(names == ''))} below the header")
     repeated = names[names.duplicated()].unique()
     if len(repeated):
-        raise CellsError(f"{source}: barcode {some_names(repeated)} occurs more than once")
+        raise CellsError(
+            f"{source}: barcode {some_names(repeated)} occurs more than once; give each cell a name of its own, such "
+            "as SAMPLE_BARCODE"
+        )
     return names
 
 

@@ -111,5 +111,7 @@ def create_evaluation() -> Pipeline:
         [
             node(state_evaluation, inputs, "stated_evaluation", name="state_evaluation"),
             node(settle_inner_folds, ["stated_evaluation", "full_dag"], "evaluation", name="settle_inner_folds"),
-        ]
+        ],
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
     )

@@ -105,7 +105,10 @@ def with_new_roots(edges: pd.DataFrame, outputs: Sequence[str], *, source: str =
         return edges
     roots = sorted({*edges["parent"]} - {*edges["child"]} - {*outputs})
     if not roots:
-        raise PknError(f"{source}: there is no root to put {some_names(absent)} above: every node has a parent")
+        raise PknError(
+            f"{source}: there is no root to put {some_names(absent)} above: every node has a "
+            f"parent; add edges from {absent[0]} down to the nodes that it is to be computed from"
+        )
     if len(roots) == 1 and len(absent) > 1:
         of_root = edges["parent"] == roots[0]
         more = pd.concat([edges[of_root].assign(parent=output) for output in absent], ignore_index=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,21 @@ PROCESS_TAG = "kpnn.process"
 
 KIND_TAG = "mlflow.experimentKind"
 """Tag by which MLflow's UI opens an experiment as model training; left to guess, it shows the view for traces."""
+
+VIEW_TAG = "mlflow.sharedViewState.kpnn-scores"
+"""Tag by which MLflow's UI lists a view of the runs under `Views`."""
+
+_COLUMNS = (
+    "attributes.`Created`",
+    "attributes.`Duration`",
+    "metrics.`roc_auc`",
+    "metrics.`roc_auc_full`",
+    "metrics.`roc_auc_pruned`",
+    "metrics.`roc_auc_degradation_percent`",
+    "metrics.`parameter_compression_percent`",
+    "params.`n_parameters`",
+)
+"""Of the view: scores of the arms and of the study, which MLflow's list does not show by itself."""
 
 _CONTEXT = "MLFLOW_RUN_CONTEXT"  # tags that MLflow gives every run from its first moment
 
@@ -41,15 +57,21 @@ def tagged_from_the_start(environment: dict[str, str]) -> Iterator[None]:
 
 
 def mark_experiment(client: MlflowClient, experiment_id: str) -> None:
-    """Says that an experiment is of model training, unless someone has said what it is.
+    """Says that an experiment is of model training, unless someone has said what it is, and gives it a view of scores.
 
     Args:
         client: of the server.
         experiment_id: the experiment.
     """
-    kind = client.get_experiment(experiment_id).tags.get(KIND_TAG, "")
+    tags = client.get_experiment(experiment_id).tags
+    kind = tags.get(KIND_TAG, "")
     if not kind or kind.endswith("_inferred"):
         client.set_experiment_tag(experiment_id, KIND_TAG, "custom_model_development")
+    if VIEW_TAG not in tags:
+        now = int(time.time() * 1000)
+        state = json.dumps({"selectedColumns": _COLUMNS})
+        view = {"name": "Scores", "createdAt": now, "updatedAt": now, "state": state}
+        client.set_experiment_tag(experiment_id, VIEW_TAG, json.dumps(view))
 
 
 def close_runs_of_dead_processes(client: MlflowClient, experiment_id: str) -> int:

@@ -133,7 +133,10 @@ def _files(options: dict[str, Any]) -> Any:
     from kpnn.app.init.study import Files
 
     how = {name: options[name] for name in ("values", "genome") if options[name] is not None}
-    return Files(options["cells"], _network_files(options), options["classes_file"], how)
+    cells: Path = options["cells"]
+    if cells.name.lower().removesuffix(".gz").endswith("matrix.mtx") and cells.is_file():
+        cells = cells.parent  # where names of cells and genes are too
+    return Files(cells, _network_files(options), options["classes_file"], how)
 
 
 def _receptors(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -161,4 +164,4 @@ def _asked(options: dict[str, Any]) -> Any:
         ):
             if not options[name]:
                 options[name] = click.prompt(question, default="", show_default=False).strip() or None
-    return Asked(options["label"], _listed(options["classes"] or ""), options["positive"], options["group"])
+    return Asked(options["label"], options["classes"] or "", options["positive"], options["group"])

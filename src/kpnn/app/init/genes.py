@@ -41,6 +41,7 @@ class GeneLook:
         n_wanted: genes of the network.
         n_found: how many of them the file has.
         n_otherwise: how many it would have if upper and lower case were one.
+        n_unversioned: how many it would have without what stands behind the dot in Ensembl's ids.
     """
 
     chosen: GeneNames
@@ -49,12 +50,18 @@ class GeneLook:
     n_wanted: int
     n_found: int
     n_otherwise: int
+    n_unversioned: int = 0
 
     @property
     def advice(self) -> str:
         """What to do where few genes meet; empty where there is nothing to be said."""
         if self.n_found >= _FEW * self.n_wanted:
             return ""
+        if self.n_unversioned >= _FEW * self.n_wanted:
+            return (
+                f"{self.n_unversioned:,} would be found without the versions of Ensembl's ids (ENSG00000010610.10): "
+                "take what stands behind the dot away, in the cells and in the network"
+            )
         if self.n_otherwise >= _FEW * self.n_wanted:
             return (
                 f"{self.n_otherwise:,} would be found if case were ignored: the cells and the network are "
@@ -74,11 +81,23 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
         wanted: genes of the network.
     """
     genes = pd.Index(list(dict.fromkeys(wanted)), dtype=object)
-    chosen = max(names, key=lambda one: int(genes.isin(one.names).sum()))
+    known = list(names)
+    chosen = max(known, key=lambda one: int(genes.isin(one.names).sum()))
     kind, species = kind_and_species(chosen.names)
     lower = pd.Index([str(name).lower() for name in chosen.names])
     n_otherwise = int(genes.astype(str).str.lower().isin(lower).sum())
-    return GeneLook(chosen, kind, species, len(genes), int(genes.isin(chosen.names).sum()), n_otherwise)
+    plain = _unversioned(genes)
+    n_unversioned = max(int(plain.isin(_unversioned(one.names)).sum()) for one in known)
+    n_found = int(genes.isin(chosen.names).sum())
+    return GeneLook(
+        chosen, kind, species, len(genes), n_found, n_otherwise, n_unversioned if n_unversioned > n_found else 0
+    )
+
+
+def _unversioned(names: Iterable[str]) -> pd.Index:
+    """Ensembl's ids without their versions; other names are none here."""
+    found = (_ENSEMBL.match(str(name)) for name in names)
+    return pd.Index([one.string.split(".")[0] for one in found if one], dtype=object)
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:

@@ -150,13 +150,17 @@ def _output_nodes(labels: ClassLabels, network: pd.DataFrame) -> tuple[dict[str,
     """Which nodes predict the outputs, as parameters and in words."""
     nodes = {*network["parent"], *network["child"]}
     node_of = name_outputs(labels, network, DataEngineeringSettings(), source="the network")
-    absent = [output for output, node in node_of.items() if node not in nodes]
-    told = [f"class {output} is predicted by the node {node}" for output, node in node_of.items() if node in nodes]
+    roots = roots_of(network)
+    # A protein of that name is not the class.
+    inner = {output: node + _TAKEN for output, node in node_of.items() if node in nodes and node not in roots}
+    absent = [output for output, node in node_of.items() if node not in roots]
+    told = [f"class {output} is predicted by the node {node}" for output, node in node_of.items() if node in roots]
+    told += [f"class {output} is called {name}: a node of its name has parents" for output, name in inner.items()]
     if not absent:
         return {}, told
-    roots = roots_of(network)
     if len(node_of) == 1 and len(roots) == 1:
         return {"output_nodes": {absent[0]: roots[0]}}, [f"class {absent[0]}: the network's one root, {roots[0]}"]
+    roots = [root for root in roots if root not in node_of.values()]
     if len(roots) == 1 and len(absent) > 1:
         where = f"in the place of the network's one root, {roots[0]}"
     elif len(roots) == 1:
@@ -164,12 +168,12 @@ def _output_nodes(labels: ClassLabels, network: pd.DataFrame) -> tuple[dict[str,
     else:
         where = f"above all {len(roots):,} roots ({some_names(roots, 3)})"
     told.append(
-        f"class {absent[0]}: no node has that name, so a root is made {where}"
+        f"class {absent[0]}: no root has that name, so one is made {where}"
         if len(absent) == 1
-        else f"{len(absent)} classes ({some_names(absent, 3)}): no nodes have these names, so a root is made for each "
+        else f"{len(absent)} classes ({some_names(absent, 3)}): no roots have these names, so one is made for each "
         f"{where}"
     )
-    return {"new_roots": True}, told
+    return {"new_roots": True, **({"output_nodes": inner} if inner else {})}, told
 
 
 def _receptors(

@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from kpnn.cells import Expression
-from kpnn.cells.classes import LabelSettings
+from kpnn.cells.classes import LabelSettings, are_blank, as_texts
 from kpnn.cells.labelling import ClassLabels, label_cells
 from kpnn.errors import CellsError, near_names, some_names
 
 _MOST_CLASSES = 30
 _DONORS = ("donor", "patient", "individual", "subject", "sample", "replicate", "batch", "mouse")
-_TRUTH = ({"0", "1"}, {"0.0", "1.0"}, {"false", "true"})
-_BLANK = ("", "nan", "na", "none", "<na>")
+_TRUTH = ({"0", "1"}, {"false", "true"})
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Asked:
 
     Attributes:
         label: the column that names each cell's class; None: the 0/1 columns of the table.
-        classes: values that count, in this order; empty: all.
+        classes: values that count, in this order, one text with commas between them; empty: all.
         positive: the value that is 1, all others 0.
         group: the column of donors.
     """
 
     label: str | None = None
-    classes: tuple[str, ...] = ()
+    classes: str = ""
     positive: str | None = None
     group: str | None = None
 
@@ -99,14 +98,26 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
 
 def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
     """What data engineering must be told about a column of classes; two classes are made explicit."""
-    classes = list(asked.classes) or sorted(values.unique())
+    named = _named_values(asked.classes, set(values))
+    classes = named or sorted(values.unique())
     positive = asked.positive
     if positive is None and len(classes) == 2:
         positive = max(classes, key=str.lower) if {name.lower() for name in classes} in _TRUTH else classes[-1]
     parameters: dict[str, Any] = {"label": asked.label}
-    if asked.classes or (len(classes) == 2 and asked.positive is None):
+    if named or (len(classes) == 2 and asked.positive is None):
         parameters["classes"] = classes
     return parameters if positive is None else {**parameters, "positive": positive}
+
+
+def _named_values(text: str, known: set[str]) -> list[str]:
+    """The values that a text with commas between them names; a value may hold commas itself, as `T cell, CD4+`."""
+    parts, named = [part.strip() for part in text.split(",")], list[str]()
+    while parts:
+        ends = (end for end in range(len(parts), 1, -1) if ", ".join(parts[:end]) in known)
+        end = next(ends, 1)
+        named.append(", ".join(parts[:end]))
+        parts = parts[end:]
+    return [name for name in named if name]
 
 
 def _columns_of_truth(table: pd.DataFrame | None, columns: _Columns, asked: Asked, where: str) -> dict[str, Any]:
@@ -134,9 +145,9 @@ class _Columns:
 
 
 def _filled(column: pd.Series) -> pd.Series:
-    """The texts that say something."""
-    texts = column.astype(str).str.strip()
-    return texts[~texts.str.lower().isin(_BLANK)]
+    """The texts that say something, by the rule of the labels."""
+    texts = as_texts(column)
+    return texts[~are_blank(texts)]
 
 
 def _is_truth(values: pd.Series) -> bool:

@@ -14,8 +14,15 @@ from kpnn.pkn.readers import read_edges
 from kpnn.pkn.signs import signs_of
 from kpnn.text_tables import read_string_table
 
-_PAIRS = (("TF", "target"), ("Source", "Target"), ("regulator", "target"), ("from", "to"), ("gene1", "gene2"))
-"""What tables call parent and child beside the names that readers know."""
+_PAIRS = (
+    ("parent", "child"),
+    ("source", "target"),
+    ("tf", "target"),
+    ("regulator", "target"),
+    ("from", "to"),
+    ("gene1", "gene2"),
+)
+"""What tables call parent and child, in small letters; readers know some of them as they stand here."""
 _SIGNS = ("mode", "weight", "effect")
 """Columns that may hold signs, but are as often something else, so that readers do not take them unasked."""
 
@@ -91,13 +98,19 @@ def _columns_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The columns that must be named because no reader takes them by itself."""
     table = read_string_table(path, PknError)
     names = list(table.columns)
-    pair = next((pair for pair in _PAIRS if set(pair) <= set(names)), None)
+    by_small = {name.lower(): name for name in reversed(names)}
+    pair = next(((by_small[a], by_small[b]) for a, b in _PAIRS if {a, b} <= set(by_small)), None)
     is_known = bool({"parent", "child", "source", "tf", "source_genesymbol"} & set(names))
     if pair is None and not is_known and len(names) >= 2 and _is_data(table):
         numbers: dict[str, Any] = {"parent": 1, "child": 2}
         if len(names) >= 3 and _are_signs(pd.Series([names[2], *table.iloc[:, 2]])):
             numbers["sign"] = 3
         return numbers, ("it has no header: its columns are numbered",)
+    are_unknown = pair is None and not is_known
+    if are_unknown and len(names) == 2 and not any(_are_numbers(table[name]) for name in names):
+        # Which way round they point is found out later.
+        told = f"`{names[0]}` is taken for the parent and `{names[1]}` for the child"
+        return {"parent": names[0], "child": names[1]}, (told,)
     columns: dict[str, Any] = {} if pair is None or is_known else {"parent": pair[0], "child": pair[1]}
     if {"sign", "mor", "is_stimulation"} & set(names):
         return columns, ()
@@ -114,6 +127,10 @@ def _are_signs(column: pd.Series) -> bool:
     except PknError:
         return False
     return True
+
+
+def _are_numbers(column: pd.Series) -> bool:
+    return bool(pd.to_numeric(column, errors="coerce").notna().all())
 
 
 def _is_data(table: pd.DataFrame) -> bool:

@@ -6,6 +6,7 @@ wheel carries them (`force-include` in pyproject.toml); where kpnn runs from its
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -26,6 +27,15 @@ package_name = "kpnn"
 project_name = "{name}"
 kedro_init_version = "{version}"
 source_dir = "."
+
+# What `kedro package` makes: a wheel that brings kpnn along, and beside it this configuration.
+[project]
+name = "{package}"
+version = "0.1"
+dependencies = ["kpnn[project]"]
+
+[tool.setuptools]
+py-modules = []
 """
 
 
@@ -61,7 +71,10 @@ def lay_down_project(root: Path) -> list[str]:
     for folder in _EMPTY_FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / ".gitkeep").touch()
-    pyproject = _PYPROJECT.format(name=root.resolve().name.replace('"', ""), version=kedro.__version__)
+    name = root.resolve().name
+    # A package may be called by letters and digits only, and not as what it depends on.
+    package = f"study-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}".strip("-")
+    pyproject = _PYPROJECT.format(name=name.replace('"', ""), package=package, version=kedro.__version__)
     (root / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     return laid
 

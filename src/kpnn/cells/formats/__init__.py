@@ -12,7 +12,7 @@ from kpnn.cells.formats.anndata_file import AnnDataFile
 from kpnn.cells.formats.tenx_h5 import TenxH5
 from kpnn.cells.formats.tenx_mtx import TenxMtx
 from kpnn.cells.formats.text_matrix import TextMatrix
-from kpnn.errors import CellsError
+from kpnn.errors import CellsError, some_names
 
 Format = Literal["tenx_h5", "tenx_mtx", "h5ad", "zarr", "table"]
 
@@ -90,7 +90,11 @@ def _format_of(path: Path) -> str:
             return "zarr"
         if any(path.glob("*matrix.mtx*")):
             return "tenx_mtx"
-        raise CellsError(f"{path}: is a folder with neither a matrix.mtx nor a Zarr store in it")
+        inside = sorted(
+            {found.parent for found in path.glob("*/*matrix.mtx*")} | {*path.glob("*.zarr"), *path.glob("*.h5*")}
+        )
+        advice = f"; name one of what it holds: {some_names([one.name for one in inside])}" if inside else ""
+        raise CellsError(f"{path}: is a folder with neither a matrix.mtx nor a Zarr store in it{advice}")
     for ending, found in ((".h5", "tenx_h5"), (".hdf5", "tenx_h5"), (".h5ad", "h5ad")):
         if name.endswith(ending):
             return found

@@ -93,7 +93,10 @@ class TenxMtx(Expression):
             if len(exact) == 1 or len(found) == 1:
                 return (exact or found)[0]
             if found:
-                raise CellsError(f"{self.path}: several {name}: {some_names(file.name for file in found)}")
+                raise CellsError(
+                    f"{self.path}: several {name}: {some_names(file.name for file in found)}; put each sample's "
+                    "three files into a folder of its own"
+                )
         raise CellsError(f"{self.path}: no {' or '.join(names)} (plain or .gz) in this folder")
 
     def _rows(self, path: Path) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline, node, pipeline
+from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.dag_pruning import nodes
 
@@ -14,7 +14,7 @@ _CONTROLS = "params:controls"
 
 def create_pipeline() -> Pipeline:
     """From the PKN and the full DAG to the selected DAG, its proof, its rivals and its drawing."""
-    return pipeline(
+    return Pipeline(
         [
             node(nodes.settle_lanes, ["pkn", _SETTINGS, "data_summary"], _SETTLED, name="settle_lanes"),
             node(nodes.select, ["pkn", "full_dag", _SETTINGS], "selection", name="select_dag"),
@@ -49,5 +49,7 @@ def create_pipeline() -> Pipeline:
                 name="draw_dag",
             ),
             node(nodes.log_metrics, ["dag_selection", "compression"], None, name="log_dag_selection"),
-        ]
+        ],
+        namespace="dag_pruning",
+        prefix_datasets_with_namespace=False,
     )

@@ -84,7 +84,6 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     """Brings the labelled cells and the PKN's genes together and prunes the PKN to what is measured."""
     node_of = {gene_of(node, settings.input_suffix): node for node in network.pkn.inputs}
     named, expression = labels.of_cells.named(network.node_of), labels.expression
-    coverage = Coverage.of(node_of, expression.genes)
     matched = match(
         expression,
         named.table,
@@ -93,6 +92,7 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
         limits=settings.limits,
         in_memory_cells=settings.in_memory_cells,
     )
+    coverage = Coverage.of(node_of, expression.genes)  # a table has genes once `match` has settled which side they are
     if settings.control_inputs and isinstance(matched, StreamedMatch):
         raise SettingsError("data_engineering.control_inputs needs the cells in memory; set in_memory_cells higher")
     pkn = network.pkn.pruned(node_of[gene] for gene in matched.genes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline, node, pipeline
+from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.data_engineering import nodes
 
@@ -12,7 +12,7 @@ _FOLDS = "params:cross_validation"
 
 def create_pipeline() -> Pipeline:
     """From raw expression, class labels and edges to matched cells, PKN, full DAG, folds and a summary."""
-    return pipeline(
+    return Pipeline(
         [
             node(
                 nodes.check_labels,
@@ -41,5 +41,7 @@ def create_pipeline() -> Pipeline:
                 name="finish_data_engineering",
             ),
             node(nodes.summarise_data, ["prepared_study", _SETTINGS], "data_summary", name="summarise_data"),
-        ]
+        ],
+        namespace="data_engineering",
+        prefix_datasets_with_namespace=False,
     )

@@ -41,5 +41,7 @@ def create_pipeline() -> Pipeline:
                 "new_cells_with_results",
                 name="annotate_new_cells",
             ),
-        ]
+        ],
+        namespace="predict",
+        prefix_datasets_with_namespace=False,
     )

@@ -41,13 +41,21 @@ def log_report(study: Study, report: Report, files: Path) -> None:
         page = Path(name) / "report.html"
         page.write_text(report.page, encoding="utf-8")
         artifacts = [page, *sorted(files.iterdir())]
-        measured = answer.metrics | depth_metrics(study)
+        measured = answer.metrics | _areas(report) | depth_metrics(study)
         log_study(measured, _record(study), _tags(study, answer), artifacts, _description(study, answer))
     log_data(study.data_summary.get("files", {}))
     if len(report.comparison):
         log_study_table("comparison", report.tables["comparison"])
     for arm in study.arms:
         _log_arm(report, arm.name)
+
+
+def _areas(report: Report) -> dict[str, float]:
+    """Each arm's ROC-AUC, so that the study's own row in MLflow's list shows them."""
+    if not len(report.comparison):
+        return {}
+    means = report.comparison.query("metric == 'roc_auc'").set_index("arm")["mean"]
+    return {f"roc_auc_{arm.name}": float(means[arm.name]) for arm in report.study.arms if arm.name in means}
 
 
 def _record(study: Study) -> dict[str, str]:

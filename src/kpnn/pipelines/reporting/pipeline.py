@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline, node, pipeline
+from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.evaluation import create_evaluation
 from kpnn.pipelines.handing_on import for_arm
@@ -67,7 +67,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             name="log_arm",
         ),
     ]
-    return pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
+    return Pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
 
 
 def create_pipeline() -> Pipeline:
@@ -107,4 +107,5 @@ def create_pipeline() -> Pipeline:
         ),
     ]
     arms = (create_arm(arm, dag) for arm, dag in _ARMS.items())
-    return sum(arms, start=create_evaluation() + pipeline(study))
+    own = Pipeline(study, namespace="reporting", prefix_datasets_with_namespace=False)
+    return sum(arms, start=create_evaluation() + own)
