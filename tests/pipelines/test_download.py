@@ -157,7 +157,10 @@ def test_an_address_that_is_none_is_a_clear_error(parameters, address):
     ("content", "message"),
     [
         (b"<html>moved</html>", "Edges.csv: is not what it should be"),
-        (EDGES[: len(EDGES) // 2 // 18 * 18 + 5], "Edges.csv: (holds something else|is not what it should be)"),
+        (
+            EDGES[: len(EDGES) // 2 // 18 * 18 + 5],
+            "Edges.csv: (does not hold what the study says|is not what it should be)",
+        ),
         (EDGES + b"TCR2,ZAP70\n", r"Edges.csv: does not hold what the study says: edges 8002 instead of 8001"),
         (b"", "Edges.csv: is not what it should be"),
         (b"\x89HDF\r\n\x1a\n", "Edges.csv: is not what it should be"),

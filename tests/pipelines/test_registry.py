@@ -10,7 +10,7 @@ from kedro.pipeline.node import Node
 
 from kpnn.pipeline_registry import register_pipelines
 
-GATHERS = ("full.gather", "pruned.gather", "gather_networks", "gather_controls", "gather_study")
+GATHERS = ("full.gather", "pruned.gather", *(f"reporting.gather_{what}" for what in ("networks", "controls", "study")))
 """Nodes that bring together whatever a report tells."""
 
 

@@ -50,7 +50,7 @@ def test_a_missing_arm_leaves_no_comparison_and_says_so():
     study = make_study()
     found = answer(replace(study, arms=study.arms[:1]))
     assert found.comparison is None
-    assert "`pruned`" in found.sentence and "not there" in found.sentence
+    assert "`pruned`" in found.sentence and "are missing" in found.sentence
     assert "no comparison" in answer(Study()).sentence
 
 

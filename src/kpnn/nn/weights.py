@@ -94,7 +94,7 @@ def set_edge_weights(
         >>> set_edge_weights(model, {("ZAP70", "CD69_gene"): 1.5}, {"TCR": 0.5})
         >>> set_edge_weights(model, {("TCR", "LCK"): 1.0})
         Traceback (most recent call last):
-        kpnn.errors.ModelError: ('TCR', 'LCK') is no edge of this model's DAG
+        kpnn.errors.ModelError: ('TCR', 'LCK') is not among the edges of this model's DAG
     """
     layer = sparse_dag(model)
     index = pd.MultiIndex.from_frame(layer.dag.edges[["parent", "child"]])
