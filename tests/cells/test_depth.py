@@ -44,7 +44,7 @@ def test_what_is_normalized_already_is_left_as_it_is_and_that_is_said(already, c
 
 @pytest.mark.parametrize("size", ["mean", 0, -1.0, float("inf")])
 def test_other_library_sizes_are_refused(size):
-    with pytest.raises(ValueError, match="must be a number above 0, median|finite number"):
+    with pytest.raises(ValueError, match=r"must be a number above 0, median|finite number"):
         DataEngineeringSettings(library_size=size)
 
 
