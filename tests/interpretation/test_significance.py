@@ -209,12 +209,12 @@ def test_a_node_of_the_smallest_visible_roc_auc_is_found_in_four_studies_of_five
     labels = (rng.random(150) < 0.4).astype(float)
     groups = None if donors is None else np.arange(150) % 3
 
-    def test(shift):
+    def tested(shift):
         activations = rng.normal(size=(150, 600)) + shift * labels[:, None]
         return activity_test([HeldOutEvidence(activations, np.ones(600), labels, groups)])
 
-    visible = test(0.0).smallest_visible(n_nodes, 0.05)
-    found = test(np.sqrt(2) * norm.ppf(visible))  # two normals that far apart have this ROC-AUC
+    visible = tested(0.0).smallest_visible(n_nodes, 0.05)
+    found = tested(np.sqrt(2) * norm.ppf(visible))  # two normals that far apart have this ROC-AUC
     assert found.roc_auc.mean() == pytest.approx(visible, abs=0.01)
     assert np.mean(found.p_value < 0.05 / n_nodes) == pytest.approx(0.8, abs=0.06)
 

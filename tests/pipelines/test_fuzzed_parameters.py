@@ -179,7 +179,7 @@ def test_unusual_values_that_make_sense_pass(place: str, value: Any) -> None:
     changed = with_value(tuple(place.split(".")), value)
     if place == "data_engineering.positive":
         changed["data_engineering"]["classes"] = None
-    all_settings(changed)
+    assert set(all_settings(changed)) == set(GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,8 @@ def test_a_part_of_one_is_no_whole_number(place: str) -> None:
 
 def test_columns_of_the_users_own_files_may_hold_numbers_of_any_size() -> None:
     options = {"only": {"position": {"at_least": 10**12}}}
-    all_settings({"priors": {"files": {"a.csv": {"address": "https://h/a", "licence": "x", "options": options}}}})
+    file = {"address": "https://h/a", "licence": "x", "options": options}
+    assert set(all_settings({"priors": {"files": {"a.csv": file}}})) == set(GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,9 @@ def test_what_would_end_training_is_refused_before_it(changes: dict[str, Any], m
 
 
 def test_a_start_with_corners_is_fine_where_it_does_not_have_to_conduct() -> None:
-    all_settings({"modelling": {"hyperparameters": {"hidden_activation": "relu", "initializer": "he_uniform"}}})
+    relu = {"hidden_activation": "relu", "initializer": "he_uniform"}
+    chosen = all_settings({"modelling": {"hyperparameters": relu}})["modelling"].hyperparameters
+    assert chosen.hidden_activation == "relu"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.pkn import Dag
-from kpnn.reporting.figures.called import called_tree
+from kpnn.reporting.figures.called import nodes_with_activity
 from kpnn.reporting.figures.style import BLUE, VERMILLION, Figure, as_text, new_plot, translucent
 from kpnn.reporting.study import Interpretation
 
@@ -39,8 +39,7 @@ def activity_figure(weighed: Interpretation, dag: Dag, output: str, labels: pd.S
         output: the output.
         labels: 0/1 by barcode.
     """
-    tree = called_tree(weighed, dag, output)
-    nodes = [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
+    nodes = nodes_with_activity(weighed, dag, output)
     if not nodes:
         return None
     values = standardized(weighed, nodes)
@@ -99,8 +98,7 @@ def groups_figure(
         labels: 0/1 by barcode.
         groups: such as donor or cell type, by barcode, with its name.
     """
-    tree = called_tree(weighed, dag, output)
-    nodes = [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
+    nodes = nodes_with_activity(weighed, dag, output)
     if not nodes:
         return None
     values = standardized(weighed, nodes)

@@ -92,6 +92,18 @@ def called_tree(weighed: Interpretation, dag: Dag, output: str, most: int = MOST
     return pd.DataFrame(rows, columns=["node", "parent", "depth", "is_called"])
 
 
+def nodes_with_activity(weighed: Interpretation, dag: Dag, output: str) -> list[str]:
+    """The called nodes whose activations are known, in the order of the tree.
+
+    Args:
+        weighed: what the arm's networks say.
+        dag: the arm's network.
+        output: the output.
+    """
+    tree = called_tree(weighed, dag, output)
+    return [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
+
+
 def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[str, str]) -> Figure | None:
     """The called nodes on their paths to the output with their heaviest genes; None where no node is called.
 

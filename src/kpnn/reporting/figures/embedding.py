@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
 from kpnn.reporting.figures.activity import standardized
-from kpnn.reporting.figures.called import called_tree
+from kpnn.reporting.figures.called import nodes_with_activity
 from kpnn.reporting.figures.style import BLUE, LINE, VERMILLION, Figure, as_text, new_plot
 from kpnn.reporting.study import Interpretation
 
@@ -33,9 +33,8 @@ def embedding_figure(
     Returns:
         None where no node is called, or no cell has coordinates.
     """
-    tree = called_tree(weighed, dag, output)
-    called = weighed.of_output(output).set_index("node").loc[tree.loc[tree["is_called"], "node"], "rank"]
-    nodes = [node for node in called.sort_values(kind="stable").index if node in weighed.activations]
+    ranks = weighed.of_output(output).set_index("node")["rank"]
+    nodes = list(ranks[nodes_with_activity(weighed, dag, output)].sort_values(kind="stable").index)
     if not nodes:
         return None
     # A cell is held out once per repeat.
