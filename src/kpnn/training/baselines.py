@@ -103,7 +103,7 @@ def fit_baseline(
     parameter = "C" if name == "logistic" else "learning_rate"
     shape = (len(inner), len(held_out), len(cells.outputs))
     logits, chosen, sizes, rows = np.zeros(shape), {}, [], []
-    read = _as_read(name, cells.expression)[held_out]
+    read = _as_read(name, cells.expression[held_out])
     for question in _questions(cells):
         candidates = _candidates(name, values, question, inner, seed)
         best = min(candidates, key=lambda one: one.loss)
