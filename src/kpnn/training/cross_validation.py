@@ -47,8 +47,10 @@ def cross_validate(
 
     Raises:
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
+        SettingsError: weights are given for classes that are none.
     """
     cells = arm.cells_seen(cells)
+    _check_class_weights(settings.fit.class_weight, cells)
     tasks = _fold_tasks(cells, folds, settings)
     fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
     store.forget_others([task.name for task in tasks])
@@ -79,6 +81,13 @@ def cross_validate(
             f"arm {arm.name}, {task.name}: {type(cause).__name__}: {first_line(cause)} ({others})"
         ) from cause
     return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
+
+
+def _check_class_weights(weights: str | dict[str, float] | None, cells: LabelledCells) -> None:
+    if isinstance(weights, dict):
+        from kpnn.nn.labels import class_weights  # brings Keras along, which takes seconds
+
+        class_weights(weights, cells.labels, cells.outputs if cells.one_of_k else None)
 
 
 def _kept(tasks: Sequence[FoldTask], fingerprints: dict[str, str], store: FoldStore) -> dict[str, FoldResult]:

@@ -29,9 +29,18 @@ def solve_in_aimed_rounds(problem: SearchProblem, state: SearchState) -> None:
     formulation = problem.formulation
     if not formulation.has_whole_costs or state.relaxed is None or state.is_done(problem):
         return
-    relaxation = Relaxation(formulation, threads=problem.limits.threads, seed=problem.limits.seed)
-    relaxation.add(_since(state.rows, len(formulation.rows)))
+    relaxation: Relaxation | None = None
     while not state.is_done(problem):
+        cuts = _violated_at(state.bound - formulation.constant, problem, state)
+        if cuts is None:
+            return
+        if not len(cuts):
+            continue
+        if relaxation is None:
+            # All cuts so far are among the state's rows.
+            relaxation = Relaxation(formulation, threads=problem.limits.threads, seed=problem.limits.seed)
+            cuts = _since(state.rows, len(formulation.rows))
+        relaxation.add(cuts)
         relaxed = relaxation.solve(problem.seconds_left)
         if relaxed.is_infeasible:
             state.is_infeasible, state.bound = state.best is None, state.objective
@@ -40,10 +49,6 @@ def solve_in_aimed_rounds(problem: SearchProblem, state: SearchState) -> None:
             return
         state.relaxed = relaxed
         state.raise_bound(relaxed.bound)
-        cuts = _violated_at(state.bound - formulation.constant, problem, state)
-        if cuts is None:
-            return
-        relaxation.add(cuts)
 
 
 def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> LinearRows | None:
@@ -78,6 +83,8 @@ def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> Lin
     if outcome.is_infeasible:
         _log.debug("aimed: none at %g", cost + formulation.constant)
         state.raise_bound(cost + 1.0)
+        # Without any solution, the bound would rise for ever.
+        state.is_infeasible = cost >= np.maximum(formulation.cost, 0.0) @ formulation.high
         return LinearRows()
     if outcome.x is None:
         return None
