@@ -157,7 +157,8 @@ def _pkn(table: pd.DataFrame, outputs: list[str]) -> Pkn:
 
 def instance(name: str) -> Pkn:
     """The PKN of this name: `tcr`, `pbmc68k`, `pbmc68k_outputs`, `pbmc68k_N` (N outputs), `human`, `synthetic_N`,
-    `outputs_N`, `hard_N`, or `shaped_like_reactome`, `shaped_like_ontology`, `shaped_like_genesets`.
+    `outputs_N`, `hard_N`, or `shaped_like_reactome`, `shaped_like_ontology`, `shaped_like_genesets`; with `outputs_`
+    before a shape, three outputs share out its top terms.
     """
     kind, _, size = name.rpartition("_")
     if kind == "pbmc68k" and size.isdigit():
@@ -166,14 +167,15 @@ def instance(name: str) -> Pkn:
         return with_outputs(synthetic(int(size)))
     if kind in ("synthetic", "hard"):
         return synthetic(int(size), is_hard=kind == "hard")
-    if kind == "shaped_like":
+    if kind in ("shaped_like", "outputs_shaped_like"):
         # Levels and memberships of genes as in Reactome, in Gene Ontology and in flat collections of gene sets.
         shapes = {
             "reactome": ((28, 160, 400, 300, 120), 800, 2.5),
             "ontology": ((40, 300, 900, 1200, 700, 300), 3000, 6.0),
             "genesets": ((50,), 4000, 2.0),
         }
-        return pathways(*shapes[size])
+        shaped = pathways(*shapes[size])
+        return with_outputs(shaped) if kind.startswith("outputs") else shaped
     return {"tcr": tcr_sized, "pbmc68k": pbmc68k, "pbmc68k_outputs": pbmc68k_outputs, "human": human}[name]()
 
 
@@ -325,7 +327,7 @@ def main() -> None:
         "--instances",
         default="tcr,pbmc68k,pbmc68k_outputs,pbmc68k_outputs@any,pbmc68k_10,human,synthetic_1000,synthetic_3000,"
         "synthetic_10000,synthetic_30000,outputs_1000,outputs_3000,outputs_3000@any,hard_10000,shaped_like_reactome,"
-        "shaped_like_ontology,shaped_like_genesets",
+        "shaped_like_ontology,shaped_like_genesets,outputs_shaped_like_reactome,outputs_shaped_like_genesets",
     )
     parser.add_argument("--corneto", default="", help="instances on which corneto runs as well, or `all`")
     parser.add_argument("--time-limit", type=float, default=120.0, help="seconds per selection")

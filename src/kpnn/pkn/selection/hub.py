@@ -22,7 +22,7 @@ from kpnn.pkn.selection.settings import SolveLimits
 
 _log = logging.getLogger(__name__)
 
-_HUB_PHASES = ("relaxation", "aimed", "repair", "integer")
+_HUB_PHASES = ("relaxation", "repair", "aimed", "integer")
 _SEVERAL_PHASES = ("relaxation", "aimed", "integer")
 _SHARE = 0.4
 """Most of the time limit that the search for the best DAG with a hub may take."""

@@ -94,6 +94,25 @@ class Separator:
             self._add(rows, ~self._reached(residual, net.source), position)
         return rows
 
+    def loop_cuts(self, x: np.ndarray) -> LinearRows:
+        """Rows against loops that hang on nothing, one for every kept node of each.
+
+        Args:
+            x: whole numbers, shape (n_columns,).
+        """
+        net, rows = self.network, LinearRows()
+        in_use = (self._column == NO_COLUMN) | (x[np.maximum(self._column, 0)] > 0.5)
+        reached = self._reached(self._graph(in_use.astype(np.int8), in_use), net.source)
+        adrift = in_use & ~reached[self._tail]
+        tail, head = self._tail[adrift], self._head[adrift]
+        label = strong_components(tail, head, net.n_nodes)
+        hangs = np.zeros(net.n_nodes, dtype=bool)
+        hangs[label[head[label[tail] != label[head]]]] = True
+        is_kept = (net.target_column != NO_COLUMN) & (x[np.maximum(net.target_column, 0)] > 0.5)
+        for position in np.flatnonzero(is_kept & ~reached[net.targets] & ~hangs[label[net.targets]]):
+            self._add(rows, label == label[net.targets[position]], position)
+        return rows
+
     def _graph(self, data: np.ndarray, arcs: slice | np.ndarray) -> csr_array:
         n = self.network.n_nodes
         if isinstance(arcs, slice):

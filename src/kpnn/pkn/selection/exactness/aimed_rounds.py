@@ -17,6 +17,8 @@ from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 _log = logging.getLogger(__name__)
 
 _SLACK = 1e-6
+_ROUNDS = 8
+"""Rounds of cuts on the relaxation for each integer solution, which takes as long as many of them."""
 
 
 def solve_in_aimed_rounds(problem: SearchProblem, state: SearchState) -> None:
@@ -26,29 +28,39 @@ def solve_in_aimed_rounds(problem: SearchProblem, state: SearchState) -> None:
     integer programme is small, however far the best solution so far is off. Only where costs are whole numbers, and for
     formulations whose networks say all that a solution must satisfy beyond its rows.
     """
-    formulation = problem.formulation
-    if not formulation.has_whole_costs or state.relaxed is None or state.is_done(problem):
+    formulation, relaxed = problem.formulation, state.relaxed
+    if not formulation.has_whole_costs or relaxed is None or relaxed.x is None:
         return
     relaxation: Relaxation | None = None
-    while not state.is_done(problem):
+    cuts: LinearRows | None = violated_cuts(problem.separators, relaxed.x, seconds=problem.seconds_left)
+    while cuts is not None and not state.is_done(problem):
+        if len(cuts):
+            state.rows.extend(cuts)
+            if relaxation is None:
+                relaxation = Relaxation(formulation, threads=problem.limits.threads, seed=problem.limits.seed)
+                cuts = _since(state.rows, len(formulation.rows))
+            if not _tighten(relaxation, cuts, problem, state):
+                return
         cuts = _violated_at(state.bound - formulation.constant, problem, state)
-        if cuts is None:
-            return
-        if not len(cuts):
-            continue
-        if relaxation is None:
-            # All cuts so far are among the state's rows.
-            relaxation = Relaxation(formulation, threads=problem.limits.threads, seed=problem.limits.seed)
-            cuts = _since(state.rows, len(formulation.rows))
+
+
+def _tighten(relaxation: Relaxation, cuts: LinearRows, problem: SearchProblem, state: SearchState) -> bool:
+    """Adds cuts to the relaxation, and what it violates then; says whether there is more to do and time for it."""
+    for _ in range(_ROUNDS):
         relaxation.add(cuts)
         relaxed = relaxation.solve(problem.seconds_left)
         if relaxed.is_infeasible:
             state.is_infeasible, state.bound = state.best is None, state.objective
-            return
+            return False
         if relaxed.x is None or relaxed.reduced_cost is None:
-            return
+            return False
         state.relaxed = relaxed
         state.raise_bound(relaxed.bound)
+        cuts = violated_cuts(problem.separators, relaxed.x, seconds=problem.seconds_left)
+        if not len(cuts) or state.is_done(problem):
+            break
+        state.rows.extend(cuts)
+    return True
 
 
 def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> LinearRows | None:
@@ -59,7 +71,7 @@ def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> Lin
     Args:
         cost: without the formulation's constant.
         problem: the problem.
-        state: gets the cuts as well.
+        state: where the search is.
     """
     formulation, relaxed = problem.formulation, state.relaxed
     assert relaxed is not None and relaxed.reduced_cost is not None
@@ -91,12 +103,14 @@ def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> Lin
     x = np.round(outcome.x)
     cuts = violated_cuts(problem.separators, x)
     _log.debug("aimed: one at %g with %d cuts", cost + formulation.constant, len(cuts))
-    if not len(cuts):
+    if len(cuts):
+        for separator in problem.separators:
+            cuts.extend(separator.loop_cuts(x))
+    else:
         state.take_if_cheaper(x)
         return LinearRows()
     build_from(problem, state, x)
     state.rounds += 1
-    state.rows.extend(cuts)
     return cuts
 
 

@@ -25,6 +25,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kpnn.pkn.graph import reachable
 from kpnn.pkn.selection.gene_classes import GeneClass
 from kpnn.pkn.selection.model.flow_network import (
     FlowNetwork,
@@ -183,6 +184,27 @@ class _Builder:
             columns = self.edge_column[edges]
             self.rows.add(columns, np.ones(len(columns)), reduced.coverage[reduced.child[edges[0]]])
         self._need_ends(reduced.priced_edges)
+        if self.edge_form and reduced.reach:
+            self._cover_outputs()
+
+    def _cover_outputs(self) -> None:
+        """An input has a parent below each output that it must reach.
+
+        Cuts would say so as well, one by one; in layered networks, in which most nodes are below one output, these rows
+        decide nearly all.
+        """
+        reduced = self.reduced
+        of_inputs = [(int(group.genes[0]), group.parents, columns) for group, columns in self.groups]
+        of_inputs += [
+            (child, reduced.parent[edges], self.edge_column[edges])
+            for child, edges in grouped_by(reduced.child, reduced.priced_edges)
+        ]
+        for output, is_wanted in zip(reduced.reach.outputs.tolist(), reduced.reach.inputs, strict=True):
+            is_below = reachable(reduced.parent, reduced.child, np.array([output]), self.n_nodes)
+            for code, parents, columns in of_inputs:
+                found = columns[is_below[parents]]
+                if is_wanted[code] and len(found) < len(columns):
+                    self.rows.add(found, np.ones(len(found)), 1.0)
 
     def _need_ends(self, edges: np.ndarray) -> None:
         """y_a <= x at both ends."""

@@ -115,7 +115,9 @@ def repair_best(problem: SearchProblem, state: SearchState) -> None:
 
 
 def _repair_around_hubs(problem: SearchProblem, heuristic: HubHeuristic, state: SearchState) -> None:
-    """As `repair_best`, for a formulation with a hub."""
+    """As `repair_best`, for a formulation with a hub; not where one question settles what is left."""
+    if state.objective - state.bound <= state.least_gain:
+        return
     best = state.best
     assert best is not None
     likely = best if state.relaxed is None or state.relaxed.x is None else state.relaxed.x
