@@ -101,6 +101,26 @@ def test_a_process_that_dies_has_its_task_done_again(tmp_path):
     assert results == {0: 0, 1: 1, 2: 2}
 
 
+def test_processes_that_die_again_and_again_are_one_message_that_says_what_is_kept(monkeypatch):
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    def die(*_):
+        raise TerminatedWorkerError("SIGKILL(-9)")
+
+    monkeypatch.setattr("joblib.Parallel", lambda **_: die)
+    with pytest.raises(KpnnError, match=r"died three times.*Finished folds are kept.*the same command goes on"):
+        list(run_tasks(add, np.ones(1), [1], ExecutionSettings(executor="processes", n_workers=2)))
+
+
+def test_a_fold_whose_workers_all_died_says_so_in_words():
+    from distributed.scheduler import KilledWorker
+
+    error = executors._in_words(KilledWorker("task", None, 3), "dask there")
+    assert str(error).startswith("dask there: every worker that trained it died") and "memory" in str(error)
+    other = ValueError("something else")
+    assert executors._in_words(other, "dask there") is other
+
+
 def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path, monkeypatch):
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -155,7 +175,7 @@ def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
     assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5
 
 
-def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path):
+def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path, caplog):
     from distributed import Client
 
     with closing(socket.socket()) as probe:
@@ -173,6 +193,7 @@ def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 0.4)
             with pytest.raises(KpnnError, match=r"dask there: there has been no worker for 0\.4 s" + kept):
                 list(executors._as_they_end(client, [never], "dask there"))
+            assert "dask there: no worker is left; waiting 0.4 s" in caplog.text  # at once
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 600)
             threading.Timer(0.5, scheduler.kill).start()
             with pytest.raises(KpnnError, match=r"dask there: the scheduler (is gone|was lost)" + kept):

@@ -177,7 +177,10 @@ def _run_in_processes(
             return
         except TerminatedWorkerError:
             if attempts_left == 0:
-                raise
+                raise KpnnError(
+                    "execution.executor = processes: worker processes died three times, as they do where memory does "
+                    "not suffice. Finished folds are kept: with a lower execution.n_workers the same command goes on"
+                ) from None
             _log.warning("A worker process died; doing its tasks again (%d left)", len(left))
 
 
@@ -229,10 +232,22 @@ def _on_workers(
     for future in _as_they_end(client, list(futures), place):
         try:
             lost = future.exception()
-            ended = (futures[future], lost) if lost is not None else future.result()
+            ended = (futures[future], _in_words(lost, place)) if lost is not None else future.result()
         except CancelledError:  # its worker died before the result was fetched
             raise _InWorkLostError(_lost(place, _IN_WORK)) from None
         yield ended
+
+
+def _in_words(error: Exception, place: str) -> Exception:
+    """What a user can make of an error that dask itself gives for a task."""
+    from distributed.scheduler import KilledWorker
+
+    if not isinstance(error, KilledWorker):
+        return error
+    return KpnnError(
+        f"{place}: every worker that trained it died, as they do where memory does not suffice. Give workers more "
+        "(`dask worker --memory-limit`) or let fewer work on one machine; the same command goes on"
+    )
 
 
 def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
@@ -265,7 +280,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
     from distributed import wait
     from distributed.client import CancelledError
 
-    left, alone_since = futures, None
+    left, alone_since = futures, None  # when there ceased to be workers
     while left:
         try:
             ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
@@ -281,6 +296,10 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
             yield future
         left = list(left)
         workers = client.scheduler_info(n_workers=1)["workers"]
+        if not workers and alone_since is None:
+            _log.warning(
+                "%s: no worker is left; waiting %g s for another. Finished folds are kept", place, _ALONE_SECONDS
+            )
         alone_since = None if workers else alone_since or time.monotonic()
         if alone_since is not None and time.monotonic() - alone_since > _ALONE_SECONDS:
             raise KpnnError(_lost(place, f"there has been no worker for {_ALONE_SECONDS:g} s"))
