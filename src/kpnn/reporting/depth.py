@@ -12,7 +12,9 @@ from kpnn.reporting.study import Study
 def depth_notes(study: Study) -> list[str]:
     """Warns, with advice, where depth tells the classes apart."""
     found = [DepthByClass(**row) for row in study.data_summary.get("depth") or ()]
-    scaled = bool((study.data_summary.get("transform") or {}).get("library_size"))
+    # Where counts were not measured, the values are none: somebody else has scaled them.
+    has_counts = any(one.measure == "counts" for one in found)
+    scaled = not has_counts or bool((study.data_summary.get("transform") or {}).get("library_size"))
     notes = depth_warnings(found, scaled=scaled, grouped=study.groups is not None)
     return [note[0].upper() + note[1:] + "." for note in notes]
 

@@ -114,6 +114,8 @@ def _lead(study: Study, found: Answer) -> Lead:
         status = str(study.selection.get("status", ""))
         gap = study.selection.get("gap", 0.0)
         detail = "no smaller DAG exists" if status == "optimal" else f"at most {100 * gap:.2f} % from the smallest"
+        if study.selection.get("lanes", 1) > 1 and study.selection.get("edges") == "selected":
+            detail += f"; paths for {study.selection['lanes']} lanes were added to it"
         tiles.append(Tile("selected DAG", status.replace("_", " "), detail))
     return Lead(found.words, tuple(tiles), (*study.missing, *found.notes, *_warnings(study)))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 from kedro.config import MissingConfigException
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
@@ -17,6 +18,7 @@ from kpnn.app.messages import collected_warnings
 from kpnn.app.preflight import Plan, problems
 from kpnn.errors import SettingsError
 from kpnn.pipelines import data_engineering
+from kpnn.pipelines.evaluation import settle_inner_folds, state_evaluation
 from kpnn.pipelines.parameters import all_settings
 from kpnn.pkn import Dag, Pkn
 from kpnn.settings import CONFIG_LOADER_ARGS
@@ -66,6 +68,7 @@ def dry_run(conf: Path, env: str | None) -> DryRun:
     _look_ahead(settings, {name: Path(entry["filepath"]) for name, entry in entries.items() if entry.get("filepath")})
     with collected_warnings() as found:
         made = {name: output.load() for name, output in SequentialRunner().run(pipeline, catalog).items()}
+        _look_at_inner_folds(made, settings)
     return DryRun(
         str(config["globals"]["study"]),
         settings,
@@ -75,6 +78,19 @@ def dry_run(conf: Path, env: str | None) -> DryRun:
         made["folds"],
         tuple(dict.fromkeys(found)),
     )
+
+
+def _look_at_inner_folds(made: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Warns where a model will have fewer networks.
+
+    Raises:
+        SettingsError: the training cells of a fold cannot be split once more.
+    """
+    if isinstance(made["matched_cells"], AnnData):  # else they are to stay on disk, where nothing is written now
+        evaluation = state_evaluation(
+            made["matched_cells"], made["folds"], settings["modelling"], settings["cross_validation"]
+        )
+        settle_inner_folds(evaluation, made["full_dag"])
 
 
 def _look_ahead(settings: dict[str, BaseModel], raw: dict[str, Path]) -> None:
