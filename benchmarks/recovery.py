@@ -20,8 +20,8 @@ import pandas as pd
 
 from _planted import CONDITIONS, KNOWN, Sizes, Study, draw
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, weigh_arm
+from kpnn.interpretation.concordance import lowest_correlations
 from kpnn.interpretation.frozen import FrozenNetwork
-from kpnn.interpretation.held_out import lowest_correlations
 from kpnn.interpretation.trained_fold import expression_for
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
@@ -31,7 +31,7 @@ from kpnn.training.orientation import common_signs, oriented
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.settings import Hyperparameters
 
-RANKINGS = ("z", "weight", "conductance", "ablation", "contribution", "corrected", "enrichment")
+RANKINGS = ("combined_z", "z", "weight", "conductance", "ablation", "contribution", "corrected", "enrichment")
 
 # The first recipe of conf/base/parameters_modelling.yml, without a search.
 COMMON = Hyperparameters(

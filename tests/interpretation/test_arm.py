@@ -12,11 +12,12 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.held_out import lowest_correlations, weigh_held_out
+from kpnn.interpretation.concordance import lowest_correlations, lowest_over_networks
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
 from kpnn.nn import build_ensemble, set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
+from kpnn.training.orientation import oriented_activations, signs_of_network
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
@@ -128,16 +129,24 @@ def test_further_networks_of_a_fold_only_weigh_its_nodes(arm, weights):
     assert table.loc["A", "called"] and table["n_networks"].tolist() == [12] * 3
 
 
-def test_the_agreement_of_networks_does_not_fall_because_more_are_asked(arm):
-    (fold, other, *_), cells = arm
-    pair = [fold.model, other.model]
-    both = replace(fold, model=build_ensemble(pair))
-    alone = weigh_held_out([both], cells, 1).agreement
-    assert alone["A"].iloc[0] > 0.5 and alone[["B", "C"]].min(axis=None) < 0.5
-    again = weigh_held_out([both], cells, 1, [pair[::-1] * 3]).agreement
-    np.testing.assert_allclose(again, alone)
-    assert weigh_held_out([fold], cells, 1).agreement.isna().all(axis=None)
-    assert np.isfinite(weigh_held_out([fold], cells, 1, [[other.model]]).agreement).all(axis=None)
+def test_agreement_is_the_lowest_over_the_networks_of_all_folds_of_a_repeat(arm):
+    folds, cells = arm
+    found = lowest_over_networks(folds, cells, DAG.hidden, 1)
+    assert found.index.tolist() == [0, 1]
+    oriented = [
+        oriented_activations(one.model, cells.expression, signs_of_network(one.model, cells.expression))[
+            list(DAG.hidden)
+        ].to_numpy()
+        for one in folds
+    ]
+    for repeat in (0, 1):
+        by_hand = lowest_correlations(np.stack(oriented[2 * repeat : 2 * repeat + 2]))
+        np.testing.assert_allclose(found.loc[repeat], by_hand, atol=1e-5)
+    assert found["A"].min() > 0.5 and found[["B", "C"]].min(axis=None) < 0.5
+    # The members of a fold's model are such networks too; a single network has none to agree with.
+    pair = replace(folds[0], model=build_ensemble([one.model for one in folds[:2]]))
+    np.testing.assert_allclose(lowest_over_networks([pair], cells, DAG.hidden, 1), found.iloc[:1], atol=1e-6)
+    assert lowest_over_networks(folds[:1], cells, DAG.hidden, 1).isna().all(axis=None)
 
 
 def test_q_values_are_benjamini_and_hochbergs(weights):
@@ -198,6 +207,18 @@ def test_a_node_weighs_more_than_its_place_gives_it_or_is_marked_as_structure(we
     assert summarise_nodes(unasked, DAG, SETTINGS)["structure"].isna().all()
 
 
+def test_nodes_stand_by_what_networks_and_genes_tell_together(weights):
+    table = summarise_nodes(weights, DAG, SETTINGS)
+    expected = (table["z"] + table["enrichment_z"]) / np.sqrt(2)
+    np.testing.assert_allclose(table["combined_z"], expected)
+    assert table["rank"].tolist() == [1, 2, 3] and table["combined_z"].is_monotonic_decreasing
+    # Where genes cannot be compared the networks alone order the nodes.
+    blind = replace(weights, enrichment=weights.enrichment.assign(enrichment_z=np.nan))
+    alone = summarise_nodes(blind, DAG, SETTINGS)
+    np.testing.assert_allclose(alone["combined_z"], alone["z"] / np.sqrt(2))
+    assert alone["z"].is_monotonic_decreasing
+
+
 def test_nodes_of_rewired_networks_are_tested_as_the_arms_own_are(arm, weights):
     folds, cells = arm
     own = summarise_nodes(weights, DAG, SETTINGS)
@@ -224,10 +245,9 @@ def test_a_nodes_place_without_knowledge_is_its_z_in_rewired_networks():
 
 
 def test_networks_that_mean_different_things_by_a_node_do_not_rest_on_it(weights):
-    # The module's networks are single ones: nothing is known of how members agree.
-    assert weights.agreement.shape == (4, len(weights.neurons)) and weights.agreement.isna().all(axis=None)
+    assert weights.agreement.shape == (2, len(weights.neurons))
     for agreement, rests in ((0.6, True), (0.4, False)):
-        alike = replace(weights, agreement=weights.agreement.fillna(1.0).assign(A=agreement))
+        alike = replace(weights, agreement=weights.agreement.assign(A=agreement))
         leader = summarise_nodes(alike, DAG, SETTINGS).set_index("node").loc["A"]
         assert leader["differs"] and leader["rests"] == leader["called"] == rests and leader["agreement"] == agreement
 

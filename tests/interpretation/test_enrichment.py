@@ -73,6 +73,9 @@ def test_a_node_is_as_enriched_as_its_genes_and_its_p_value_is_that_of_random_ge
     drawn = [rng.choice(sizes[0], 10, replace=False).mean() for _ in range(4000)]
     exact = np.mean(np.array(drawn) >= of_out.loc["B", "enrichment"])
     assert of_out.loc["B", "enrichment_p"] == pytest.approx(exact, abs=0.03)
+    drawn = [rng.choice(sizes[0], 10).mean() for _ in range(4000)]
+    of_b = (of_out.loc["B", "enrichment"] - np.mean(drawn)) / np.std(drawn)
+    assert of_out.loc["B", "enrichment_z"] == pytest.approx(of_b, abs=0.1) and of_out.loc["A", "enrichment_z"] > 3
     # TOP has no genes of its own: those of A and B are its genes.
     below = [DAG.inputs.index(f"G{gene}_gene") for gene in range(30) if gene % 3 < 2]
     assert of_out.loc["TOP", "enrichment"] == pytest.approx(sizes[0][below].mean())

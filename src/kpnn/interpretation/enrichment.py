@@ -17,7 +17,7 @@ _DRAWS = 2000
 
 
 def enrichment(dag: Dag, cells: LabelledCells, seed: int) -> pd.DataFrame:
-    """Mean absolute t of each hidden node's genes, and how rarely as many genes drawn at random have more.
+    """Mean absolute t of each hidden node's genes, how far and how rarely it is above that of as many random genes.
 
     A node's genes are those directly below it, or all genes below it where it has none of its own. No network is asked:
     the baseline knows which genes belong to a node and nothing else.
@@ -28,7 +28,8 @@ def enrichment(dag: Dag, cells: LabelledCells, seed: int) -> pd.DataFrame:
         seed: of the random gene sets.
 
     Returns:
-        `node`, `output`, `enrichment`, `enrichment_p`, of the nodes that reach the output; NaN where groups leave
+        `node`, `output`, `enrichment`, `enrichment_z` (by how many standard deviations of a mean over as many genes
+        it is above that of all genes), `enrichment_p`, of the nodes that reach the output; NaN where groups leave
         nothing to compare.
     """
     sizes = np.abs(gene_t_statistics(expression_for(dag, cells, np.arange(len(cells.labels))), cells))
@@ -42,8 +43,9 @@ def enrichment(dag: Dag, cells: LabelledCells, seed: int) -> pd.DataFrame:
         for by_number in _random_means(of_output, np.random.default_rng(seed)):
             at_least += by_number[numbers - 1] >= found - 1e-12
         p_values = np.where(np.isfinite(found), (1 + at_least) / (1 + _DRAWS), np.nan)
-        columns = {"node": nodes, "output": output, "enrichment": found, "enrichment_p": p_values}
-        tables.append(pd.DataFrame(columns))
+        table = pd.DataFrame({"node": nodes, "output": output, "enrichment": found, "enrichment_p": p_values})
+        table.insert(3, "enrichment_z", _above_random(found, numbers, of_output))
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -118,6 +120,17 @@ def _genes_of(dag: Dag) -> dict[str, np.ndarray]:
         own = [place[child] for child in children[node] if child in place]
         found[node] = np.array(own or [place[name] for name in reached_names(children, node) if name in place])
     return found
+
+
+def _above_random(found: np.ndarray, numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Z of means of so many genes, drawn with replacement.
+
+    Drawn without, the mean of nearly all genes could hardly differ from that of all, and a node above nearly all would
+    stand far below chance for a few genes that are not below it.
+    """
+    error = sizes.std() / np.sqrt(numbers)
+    above = found - sizes.mean()
+    return np.divide(above, error, out=np.where(np.isfinite(found), 0.0, np.nan), where=error > 0)
 
 
 def _random_means(sizes: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:

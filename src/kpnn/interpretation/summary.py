@@ -28,7 +28,7 @@ _AGREED = 0.5
 
 
 def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
-    """One row per output and hidden node that can reach it, first what differs most clearly between the classes.
+    """One row per output and hidden node that can reach it, first what the networks and its genes both tell of.
 
     Args:
         weights: what `weigh_arm` returned.
@@ -36,7 +36,10 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         settings: with which it was computed.
 
     Returns:
-        `node`, `output`, `rank` (by `z`; ties share the better rank).
+        `node`, `output`, `rank` (by `combined_z`; ties share the better rank), `combined_z`: `z` and `enrichment_z`
+        added up and divided by the square root of 2; `z` over that where the genes cannot be compared, 0 where no
+        network uses the node. It orders and tests nothing. Where a node tells little, `z` is mostly what networks
+        learned of noise, and changes with their seeds; what its genes tell does not.
 
         Does the node's activity differ between the classes in unseen cells? `z`, `p_value` (see `activity_test`),
         `q_value` (Benjamini-Hochberg over the nodes of an output), `differs` (q-value below 0.05).
@@ -46,7 +49,8 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         standard error; or without the node the networks lose ROC-AUC in held-out cells, at a one-sided level of 5 %
         over folds and at least a hundredth of what they have above 0.5; empty where no network was trained on permuted
         labels and nothing is lost). And they must mean the same by it: `agreement` (the lowest correlation of the
-        node's oriented activations in two members of a fold, mean over folds; NaN for single networks) is above 0.5.
+        node's oriented activations in any two networks of the folds' models; of repeats the mean; NaN for a single
+        network) is above 0.5.
 
         `called`: both, or the first alone where the second was not asked.
 
@@ -64,7 +68,8 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         `permuted_weight` (`weight` with permuted labels); `conductance`, `ablation`, `contribution`;
         `bias_mean_square`.
 
-        The baseline without a network: `enrichment`, `enrichment_p` (see `enrichment`), `enrichment_rank`.
+        The baseline without a network: `enrichment`, `enrichment_z`, `enrichment_p` (see `enrichment`),
+        `enrichment_rank`.
 
         `n_networks`, `n_folds`, `top_folds` (in how many folds the node is among the top by that fold's z), `n_dags`,
         `top_dags` (optimal DAGs that hold the node, and in which it is among the top by weight); `n_children`,
@@ -88,7 +93,9 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
     names = table.index.get_level_values("node")
     table["n_children"] = children.size().reindex(names).fillna(0).to_numpy()
     table["n_genes"] = children.sum().reindex(names).fillna(0).to_numpy()
-    for rank, by in (("rank", "z"), ("enrichment_rank", "enrichment")):
+    of_genes = table["enrichment_z"].fillna(0.0)
+    table["combined_z"] = ((table["z"] + of_genes) / np.sqrt(2)).where(table["z"] != 0, 0.0)
+    for rank, by in (("rank", "combined_z"), ("enrichment_rank", "enrichment")):
         table[rank] = table.groupby("output")[by].rank(ascending=False, method="min", na_option="bottom")
     table = table.reset_index()
     whole = [name for name in _WHOLE if name in table]
@@ -98,7 +105,20 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
 
 
 _KEYS = ["output", "node"]
-_FIRST = ("node", "output", "rank", "z", "p_value", "q_value", "roc_auc", "differs", "rests", "called", "structure")
+_FIRST = (
+    "node",
+    "output",
+    "rank",
+    "combined_z",
+    "z",
+    "p_value",
+    "q_value",
+    "roc_auc",
+    "differs",
+    "rests",
+    "called",
+    "structure",
+)
 _WHOLE = (
     "rank",
     "enrichment_rank",
