@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import mlflow
 import pytest
 
 from kedro_project import SMALL
 from kpnn.files import sha256_of
+
+
+def test_a_study_connects_to_nothing_and_is_written_in_its_project_alone(study, heard):
+    assert [told for kind, told in heard if kind == "network"] == []
+    written = [Path(path) for kind, path in heard if kind == "write"]
+    assert study / "mlruns" / "mlflow.db" in written
+    elsewhere = [path for path in written if not path.is_relative_to(study) and "__pycache__" not in path.parts]
+    temporary, cache = Path(tempfile.gettempdir()).resolve(), os.environ.get("NUMBA_CACHE_DIR", "/nowhere")
+    assert [
+        str(path)
+        for path in elsewhere
+        if path != Path(os.devnull)
+        and not path.is_relative_to(cache)
+        and not (path.is_relative_to(temporary) and path.relative_to(temporary).parts[0].startswith("tmp"))
+    ] == []
 
 
 def test_every_result_has_a_record_of_what_made_it(study):
