@@ -186,16 +186,36 @@ def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
 def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it(weights):
     table = summarise_nodes(weights, DAG, SETTINGS).set_index("node")
     assert table.loc["A", "differs"] and table.loc["A", "rests"] and table.loc["A", "called"]
-    assert table.loc["A", "conductance_share"] > table.loc["A", "permuted_share"]
+    assert table.loc["A", "conductance"] > table.loc["A", "permuted_conductance"]
     assert not table.loc[["B", "C"], "called"].any()
     assert table.loc["A", ["rank", "enrichment_rank"]].tolist() == [1, 1]
     # As much conductance in networks on noise: the networks rest on it only as far as they lose something without it.
-    as_much = replace(weights, permuted=weights.per_fold.assign(replicate=0))
+    unspecific = replace(weights, enrichment=weights.enrichment.assign(enrichment_z=0.0))
+    as_much = replace(unspecific, permuted=weights.per_fold.assign(replicate=0))
     needed = summarise_nodes(as_much, DAG, SETTINGS).set_index("node")
     assert needed.loc["A", "rests"] and not needed.loc[["B", "C"], "rests"].any()
     as_much = replace(as_much, per_fold=weights.per_fold.assign(ablation=weights.per_fold["ablation"] / 1000))
     unasked = summarise_nodes(as_much, DAG, SETTINGS).set_index("node").loc["A"]
     assert unasked["differs"] and not unasked["rests"] and not unasked["called"]
+
+
+def test_a_node_that_others_stand_in_for_is_called_where_its_genes_differ_more_than_random_ones(weights):
+    idle = weights.per_fold.assign(ablation=0.0)
+    unneeded = replace(weights, per_fold=idle, permuted=weights.per_fold.assign(replicate=0))
+    for z, called in ((2.0, True), (1.0, False)):
+        known = replace(unneeded, enrichment=weights.enrichment.assign(enrichment_z=z))
+        table = summarise_nodes(known, DAG, SETTINGS).set_index("node")
+        assert not table["rests"].any()
+        assert table["specific"].eq(called).all() and table.loc["A", "called"] == called
+        assert not table.loc[["B", "C"], "called"].any()  # their activity does not differ
+
+
+def test_what_flows_through_a_node_is_not_held_against_it_because_more_flows_through_others(weights):
+    # Ten times as much through C: as a share A's part falls below that in networks on noise.
+    other = weights.per_fold["node"] == "C"
+    louder = weights.per_fold.assign(conductance=weights.per_fold["conductance"].where(~other, 10.0), ablation=0.0)
+    table = summarise_nodes(replace(weights, per_fold=louder), DAG, SETTINGS).set_index("node")
+    assert table.loc["A", "rests"]
 
 
 def test_a_node_weighs_more_than_its_place_gives_it_or_is_marked_as_structure(weights):
@@ -244,12 +264,12 @@ def test_a_nodes_place_without_knowledge_is_its_z_in_rewired_networks():
     assert np.isnan(table.loc["C", "beyond_rewired"])
 
 
-def test_networks_that_mean_different_things_by_a_node_do_not_rest_on_it(weights):
+def test_a_node_by_which_networks_mean_different_things_is_not_called(weights):
     assert weights.agreement.shape == (2, len(weights.neurons))
-    for agreement, rests in ((0.6, True), (0.4, False)):
+    for agreement, called in ((0.6, True), (0.4, False)):
         alike = replace(weights, agreement=weights.agreement.assign(A=agreement))
         leader = summarise_nodes(alike, DAG, SETTINGS).set_index("node").loc["A"]
-        assert leader["differs"] and leader["rests"] == leader["called"] == rests and leader["agreement"] == agreement
+        assert leader["differs"] and leader["called"] == called and leader["agreement"] == agreement
 
 
 def test_the_agreement_of_networks_is_the_lowest_correlation_of_a_pair():

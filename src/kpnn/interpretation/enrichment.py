@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
+from scipy.stats import norm, rankdata
 
 from kpnn.interpretation.trained_fold import expression_for
 from kpnn.pkn import Dag
@@ -28,9 +29,9 @@ def enrichment(dag: Dag, cells: LabelledCells, seed: int) -> pd.DataFrame:
         seed: of the random gene sets.
 
     Returns:
-        `node`, `output`, `enrichment`, `enrichment_z` (by how many standard deviations of a mean over as many genes
-        it is above that of all genes), `enrichment_p`, of the nodes that reach the output; NaN where groups leave
-        nothing to compare.
+        `node`, `output`, `enrichment`, `enrichment_z` (the same from ranks of the sizes as normal scores, standard
+        normal for genes drawn at random: however far a few genes of the study differ), `enrichment_p`, of the nodes
+        that reach the output; NaN where groups leave nothing to compare.
     """
     sizes = np.abs(gene_t_statistics(expression_for(dag, cells, np.arange(len(cells.labels))), cells))
     reach, genes = reaching(dag), _genes_of(dag)
@@ -43,9 +44,10 @@ def enrichment(dag: Dag, cells: LabelledCells, seed: int) -> pd.DataFrame:
         for by_number in _random_means(of_output, np.random.default_rng(seed)):
             at_least += by_number[numbers - 1] >= found - 1e-12
         p_values = np.where(np.isfinite(found), (1 + at_least) / (1 + _DRAWS), np.nan)
-        table = pd.DataFrame({"node": nodes, "output": output, "enrichment": found, "enrichment_p": p_values})
-        table.insert(3, "enrichment_z", _above_random(found, numbers, of_output))
-        tables.append(table)
+        scores = _normal_scores(of_output)
+        z = np.array([np.sqrt(len(genes[node])) * scores[genes[node]].mean() for node in nodes])
+        columns = {"enrichment": found, "enrichment_z": z, "enrichment_p": p_values}
+        tables.append(pd.DataFrame({"node": nodes, "output": output, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -122,15 +124,15 @@ def _genes_of(dag: Dag) -> dict[str, np.ndarray]:
     return found
 
 
-def _above_random(found: np.ndarray, numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Z of means of so many genes, drawn with replacement.
+def _normal_scores(sizes: np.ndarray) -> np.ndarray:
+    """Sizes by their ranks, as quantiles of the standard normal distribution scaled to its variance; NaN stays.
 
-    Drawn without, the mean of nearly all genes could hardly differ from that of all, and a node above nearly all would
-    stand far below chance for a few genes that are not below it.
+    In sizes as they are, the few genes that differ most would set the scale for all nodes.
     """
-    error = sizes.std() / np.sqrt(numbers)
-    above = found - sizes.mean()
-    return np.divide(above, error, out=np.where(np.isfinite(found), 0.0, np.nan), where=error > 0)
+    if not np.isfinite(sizes).all() or np.ptp(sizes) == 0:
+        return np.where(np.isfinite(sizes), 0.0, np.nan)
+    scores = norm.ppf((rankdata(sizes) - 0.5) / len(sizes))
+    return scores / scores.std()
 
 
 def _random_means(sizes: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
