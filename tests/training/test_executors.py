@@ -69,6 +69,22 @@ def test_after_an_error_threads_finish_what_has_begun_and_begin_nothing():
     assert len(results) <= 3
 
 
+def threads_of_openmp(shared, task):
+    from threadpoolctl import threadpool_info
+
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] in shared}
+
+
+@pytest.mark.parametrize("executor", ["threads", "sequential"])
+def test_sums_are_made_by_one_thread_wherever_a_task_runs(executor, monkeypatch):
+    import sklearn.ensemble  # noqa: F401 - loads OpenMP
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(3):
+        results = dict(run_tasks(threads_of_openmp, ("openmp", "blas"), [0, 1], ExecutionSettings(executor=executor)))
+    assert results == {0: {1}, 1: {1}}
+
+
 def run_until_asked(shared, task):
     shared.release()
     if task == 0:

@@ -137,8 +137,9 @@ def _run_in_threads(
         with stopped_by(stop):
             return position, _result_or_error(function, shared, tasks[position])
 
-    # Around all of them: torch's number of threads is the whole process's, and one that ends must not raise another's.
-    with _one_blas_thread(), ThreadPoolExecutor(_n_at_once(settings)) as threads:
+    # Around all of them, because torch's number of threads is the whole process's, and one that ends must not raise
+    # another's; and in each, because OpenMP's is a thread's own.
+    with _one_blas_thread(), ThreadPoolExecutor(_n_at_once(settings), initializer=_limit_this_thread) as threads:
         futures = [threads.submit(attempt, position) for position in range(len(tasks))]
         try:
             for future in as_completed(futures):
@@ -152,6 +153,12 @@ def _run_in_threads(
         finally:  # after Ctrl-C, or when nobody wants the rest
             stop.set()
             threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _limit_this_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _n_at_once(settings: ExecutionSettings) -> int:
