@@ -71,7 +71,7 @@ def cross_validate_arms(
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
         SettingsError: weights are given for classes that are none.
     """
-<<<<<<< HEAD
+    _check_class_weights(settings.fit.class_weight, cells)
     works = [_Work.of(one, cells, folds, settings) for one in assignments]
     for work in works:
         work.say_kept()
@@ -80,23 +80,6 @@ def cross_validate_arms(
     failed: list[tuple[_Work, FoldTask, Exception]] = []
     for (place, task), outcome in _trained([one.arm for one in assignments], cells, left, settings):
         work = works[place]
-=======
-    cells = arm.cells_seen(cells)
-    _check_class_weights(settings.fit.class_weight, cells)
-    tasks = _fold_tasks(cells, folds, settings)
-    fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
-    store.forget_others([task.name for task in tasks])
-    finished = _kept(tasks, fingerprints, store) if settings.resume else {}
-    if finished:
-        _log.info("%s: %d of %d folds are kept from an earlier run", arm.name, len(finished), len(tasks))
-    if on_fold is not None:
-        for kept in finished.values():
-            on_fold(kept)
-    left = [task for task in tasks if task.name not in finished]
-    begun = time.monotonic()
-    failed: list[tuple[FoldTask, Exception]] = []
-    for task, outcome in _trained(arm, cells, left, settings):
->>>>>>> outputs
         if isinstance(outcome, Exception):
             failed.append((work, task, outcome))
             continue
@@ -110,7 +93,6 @@ def cross_validate_arms(
     return [work.result for work in works]
 
 
-<<<<<<< HEAD
 def _failure(failed: Sequence[tuple[_Work, FoldTask, Exception]], works: Sequence[_Work]) -> KpnnError:
     work, task, cause = failed[0]
     n_kept, n_all = (sum(len(getattr(one, name)) for one in works) for name in ("finished", "tasks"))
@@ -167,19 +149,13 @@ class _Work:
     def end_if_whole(self) -> None:
         if not self.left:
             self.assignment.on_arm(self.result)
-=======
+
+
 def _check_class_weights(weights: str | dict[str, float] | None, cells: LabelledCells) -> None:
     if isinstance(weights, dict):
         from kpnn.nn.labels import class_weights  # brings Keras along, which takes seconds
 
         class_weights(weights, cells.labels, cells.outputs if cells.one_of_k else None)
-
-
-def _kept(tasks: Sequence[FoldTask], fingerprints: dict[str, str], store: FoldStore) -> dict[str, FoldResult]:
-    """Folds that an earlier run finished, by name."""
-    loaded = (store.load(task.repeat, task.fold, fingerprints[task.name]) for task in tasks)
-    return {result.name: result for result in loaded if result is not None}
->>>>>>> outputs
 
 
 def _trained(
