@@ -3,6 +3,7 @@
 Run `python benchmarks/quality.py` for all studies, or `--studies demo kang`. `--seeds 10` trains each with ten values
 of `modelling.seed` on the same folds; `--jitter` multiplies every value by 1 + 1e-6 noise, another for each seed, which
 is what another processor's rounding does. Each study runs as a user's would: files, an environment, `kedro run`.
+`--write-docs` states the scores in README and the pages (docs/generator/quality_numbers.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import kpnn
 from _studies import STUDIES, RawStudy
 from kpnn.evaluation import ArmScores, compare
 
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--arms-only", action="store_true", help="leave out the baselines")
     parser.add_argument("--no-report", action="store_true", help="leave out node weights and the report")
     parser.add_argument("--table", type=Path, help="where to write one row per study and seed, as CSV")
+    parser.add_argument("--write-docs", action="store_true", help="state the scores in README and the pages")
     options = parser.parse_args()
     controls = ARMS_ONLY if options.arms_only else CONTROLS
     pipelines = PIPELINES[:3] if options.no_report else PIPELINES
@@ -122,12 +125,18 @@ def main() -> None:
                         project, environment, study, np.random.default_rng(seed) if options.jitter else None, controls
                     )
                 seconds = run(project, environment, seed, pipelines)
-                rows.append({"study": name, "seed": seed} | results(project, environment) | {"seconds": round(seconds)})
+                found = results(project, environment)
+                rows.append({"study": name, "seed": seed, **found, "seconds": round(seconds), "kpnn": kpnn.__version__})
                 print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1, float_format="%.4f"))
                 sys.stdout.flush()
                 if options.table:
                     pd.DataFrame(rows).to_csv(options.table, index=False)
     table = pd.DataFrame(rows)
+    if options.write_docs:
+        sys.path.insert(0, str(PROJECT / "docs" / "generator"))
+        from quality_numbers import take
+
+        take(table)
     if options.seeds > 1:
         spread = table.groupby("study")[["full", "pruned"]].std(ddof=1).add_suffix(" sd")
         print(spread.join(table.groupby("study")["verdict"].agg(lambda v: v.value_counts().to_dict())).to_string())

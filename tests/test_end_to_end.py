@@ -18,6 +18,12 @@ from kedro_project import SMALL, Project, make_project
 from kpnn.datasets.networks import DagDataset
 from kpnn.evaluation import METRICS
 
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "generator"))
+from demo_run import numbers_of_run  # noqa: E402 - what README's numbers are collected with
+
+TOLERANCE = 0.005
+"""How far README's scores of the demo may lie from those of another machine."""
 NO_CONTROLS = "controls.rewired=0,controls.permuted_genes=0,controls.logistic=false"
 NO_TUNING = f"modelling.tuning.n_trials=0,{NO_CONTROLS}"
 UP_TO_THE_ARMS = ("run", "--pipelines", "data_engineering,dag_pruning,modelling", "--params")
@@ -99,6 +105,23 @@ def test_each_fold_keeps_its_model_and_its_learning_curve(runs, demo):
 def test_both_arms_predict_well_on_the_demo(demo):
     for arm in ("full", "pruned"):
         assert fold_metrics(demo, arm)["roc_auc"].mean() >= 0.9
+
+
+def test_the_demo_gives_the_answer_that_readme_shows(demo):
+    """On any machine: the same verdict, sizes and called nodes, and scores within the tolerance that README states."""
+    shown = json.loads((ROOT / "docs" / "assets" / "demo_run.json").read_text(encoding="utf-8"))
+    found = numbers_of_run(demo.root / "data")
+    for name in ("verdict", "margin", "n_parameters", "n_edges"):
+        assert found[name] == shown[name], name
+    assert {one["node"] for one in found["called"] if one["called"]} == {
+        one["node"] for one in shown["called"] if one["called"]
+    }
+    scores = [{(one["arm"], one["metric"]): one["mean"] for one in of["scores"]} for of in (found, shown)]
+    for arm in ("full", "pruned"):
+        assert scores[0][arm, "roc_auc"] == pytest.approx(scores[1][arm, "roc_auc"], abs=TOLERANCE)
+    for name in ("estimate", "lower", "upper"):
+        assert found["difference"][name] == pytest.approx(shown["difference"][name], abs=TOLERANCE)
+    assert f"scores within {TOLERANCE}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_saved_models_repeat_their_out_of_fold_predictions_in_a_new_process(demo):

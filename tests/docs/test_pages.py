@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from answer_figure import figure
@@ -94,6 +95,25 @@ def test_pages_quote_the_answer_of_the_run_that_the_figure_shows(root: Path, pag
     assert numbers["sentence"] in text
     sizes = numbers["n_parameters"]
     assert f"{100 * (1 - sizes['pruned'] / sizes['full']):.2f} % fewer parameters" in text
+
+
+def test_readmes_table_and_averages_of_controls_are_those_of_the_run(root: Path) -> None:
+    numbers = json.loads((root / "docs" / "assets" / "demo_run.json").read_text(encoding="utf-8"))
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    scores = {(one["metric"], one["arm"]): (one["mean"], one["sd"]) for one in numbers["scores"]}
+    for metric, name in (("roc_auc", "ROC-AUC"), ("average_precision", "average precision")):
+        row = re.search(rf"{name} ([\d.]+) ± ([\d.]+) ([\d.]+) ± ([\d.]+)", text)
+        assert row is not None
+        expected = (*scores[metric, "full"], *scores[metric, "pruned"])
+        assert [float(number) for number in row.groups()] == pytest.approx(expected, abs=0.0006)  # rounded twice
+    controls = {}
+    for one in numbers["controls"]:
+        controls.setdefault(one["kind"], []).append(one["roc_auc"])
+    for kind, words in (("rewired", "from rewired PKNs"), ("permuted_genes", "with shuffled genes")):
+        assert f"{words} (ROC-AUC {np.mean(controls[kind]):.3f} on average)" in text
+    assert f"logistic regression (ROC-AUC {controls['logistic'][0]:.3f})" in text
+    edges = numbers["n_edges"]
+    assert f"{100 * (1 - edges['pruned'] / edges['full']):.2f} % fewer edges" in text
 
 
 def test_text_from_code_shows_as_it_is_and_its_code_as_code() -> None:

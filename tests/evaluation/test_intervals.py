@@ -9,6 +9,7 @@ from studies import make_folds, predictions, two_arms
 
 from kpnn.errors import CellsError, SettingsError
 from kpnn.evaluation import METRICS, ArmScores, difference_interval, interval
+from kpnn.evaluation.scores import as_of_one_size
 
 
 def scored(tables, **options):
@@ -266,3 +267,58 @@ def test_the_interval_of_repeats_covers():
         found = difference_interval(candidate, reference)
         covered += found.lower <= 0 <= found.upper
     assert covered >= 53  # 57 expected; fewer than 53 has a probability of 2 % at 95 %
+
+
+def ensembles_of(sizes, spread=1.0, seed=9):
+    """An arm with so many members in each fold: scores, and the members' logits."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(200) % 2)[:, None]
+    folds = make_folds(rng, labels[:, 0], len(sizes))
+    logits = 2 * labels + rng.normal(size=(200, 1)) + spread * rng.normal(size=(max(sizes), 200, 1))
+    of_cell = np.asarray(sizes)[folds]
+    ensemble = np.stack([logits[:size, cell].mean(axis=0) for cell, size in enumerate(of_cell)])
+    members = [
+        predictions(one[None], labels, folds[None]).drop(columns="label").assign(member=k)[of_cell > k]
+        for k, one in enumerate(logits)
+    ]
+    table = predictions(ensemble[None], labels, folds[None])
+    return ArmScores.from_predictions("full", table, members=pd.concat(members)), table, logits, folds
+
+
+def test_folds_with_fewer_members_than_others_have_the_jackknife_of_their_own_members():
+    """Few donors leave some training parts fewer inner folds, and so fewer networks."""
+    sizes = (5, 4, 5, 3, 5)
+    scores, table, logits, folds = ensembles_of(sizes)
+    variance = 0.0
+    for fold, size in enumerate(sizes):
+        rows = folds == fold
+        label = table.loc[table["fold"] == fold, "label"].to_numpy()
+        without = [
+            roc_auc_score(label, np.delete(logits[:size, rows, 0], member, axis=0).mean(axis=0))
+            for member in range(size)
+        ]
+        variance += (size - 1) * np.var(without) / len(sizes) ** 2
+    assert interval(scores).training_from == "members"
+    left_out = as_of_one_size(scores.leave_one_out.values[..., 0] / len(sizes), scores.leave_one_out.sizes)
+    assert 4 * left_out.var(axis=0).sum() == pytest.approx(variance)
+
+
+def test_arms_are_paired_where_their_folds_have_members_alike_and_counted_apart_elsewhere():
+    first, *_ = ensembles_of((5, 4, 5, 3, 5))
+    same, *_ = ensembles_of((5, 4, 5, 3, 5), spread=2.0)
+    other, *_ = ensembles_of((5, 5, 5, 3, 5))
+    # The same networks in both arms: paired, nothing of their training is left in the difference.
+    assert difference_interval(first, first).se_training == 0.0
+    assert difference_interval(same, first).se_training > 0.0
+    # Of one size more, the members of the two arms are no pairs.
+    apart = difference_interval(other, first)
+    assert apart.training_from == "members" and apart.se_training > 0.0
+
+
+def test_a_member_that_lacks_a_cell_of_its_fold_is_an_error():
+    _, table, *_ = ensembles_of((2, 2, 2, 2, 2))
+    members = pd.concat([table.drop(columns="label").assign(member=k) for k in range(2)])
+    with pytest.raises(CellsError, match="lack the prediction of some output or member"):
+        ArmScores.from_predictions("full", table, members=members.iloc[1:])
+    with pytest.raises(CellsError, match="other cells than their ensembles"):
+        ArmScores.from_predictions("full", table, members=members[members["fold"] != 0])

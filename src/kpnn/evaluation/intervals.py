@@ -94,8 +94,8 @@ class _Contrast:
         influence: of each row on its repeat's mean, shape (n_rows,).
         labels: shape (n_rows, n_outputs).
         barcode_of_row: position of the row's barcode, shape (n_rows,).
-        leave_one_out: independent sets of members left out: values of the mean over folds per member and fold
-            (n_members, n_folds), and influences (n_members, n_rows).
+        leave_one_out: independent sets of members left out: values of the mean over folds (n_members, n_folds) and
+            influences (n_members, n_rows), `as_of_one_size`, and the folds' sizes (n_folds,).
     """
 
     values: np.ndarray
@@ -107,7 +107,7 @@ class _Contrast:
     influence: np.ndarray
     labels: np.ndarray
     barcode_of_row: np.ndarray
-    leave_one_out: tuple[tuple[np.ndarray, np.ndarray], ...]
+    leave_one_out: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]
 
     def summed(self, influence: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Influences summed per cell or group and repeat, shape (n_repeats, n_codes)."""
@@ -184,8 +184,8 @@ def _require_pairs(candidate: ArmScores, reference: ArmScores) -> None:
 
 
 def _paired(first: LeaveOneOut | None, second: LeaveOneOut | None) -> tuple[LeaveOneOut, ...]:
-    """Ensembles of one size are paired member by member; else each arm's members count by themselves."""
-    if first is not None and second is not None and len(first.values) == len(second.values):
+    """Ensembles of one size in every fold are paired member by member; else each arm's members count by themselves."""
+    if first is not None and second is not None and np.array_equal(first.sizes, second.sizes):
         return (first - second,)
     return tuple(one for one in (first, second) if one is not None)
 
@@ -220,10 +220,7 @@ def _contrast(
         influence=(influence * of_row).sum(axis=1),
         labels=scores.labels,
         barcode_of_row=pd.factorize(scores.barcodes)[0],
-        leave_one_out=tuple(
-            ((np.nan_to_num(one.values) * weights).sum(axis=2), (one.influence * of_row).sum(axis=2))
-            for one in leave_one_out
-        ),
+        leave_one_out=tuple(one.weighted(weights, scores.fold_of_row) for one in leave_one_out),
     )
 
 
@@ -274,7 +271,7 @@ def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:
     if contrast.n_repeats > 1:
         return float(contrast.summed(contrast.influence, codes).var(axis=0, ddof=1).sum()) / contrast.n_repeats
     noise = 0.0
-    for _, influence in contrast.leave_one_out:
+    for _, influence, _ in contrast.leave_one_out:
         summed = np.stack([contrast.summed(of_member, codes)[0] for of_member in influence])
         noise += (len(summed) - 1) * float(summed.var(axis=0).sum())
     return noise
@@ -372,10 +369,10 @@ def _excess_of_folds(cells: Part, folds: Part, n_repeats: int) -> Part:
 def _members_part(contrast: _Contrast) -> Part:
     """The jackknife variance, over members, of the mean over folds, whose members are independent."""
     variance = uncertain = 0.0
-    for values, _ in contrast.leave_one_out:
+    for values, _, sizes in contrast.leave_one_out:
         of_fold = (len(values) - 1) * values.var(axis=0)
         variance += float(of_fold.sum())
-        uncertain += float((of_fold**2).sum()) / (len(values) - 1)
+        uncertain += float((of_fold**2 / (sizes - 1)).sum())
     return Part(variance, variance**2 / uncertain if uncertain else 0.0)
 
 

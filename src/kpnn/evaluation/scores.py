@@ -15,6 +15,8 @@ from kpnn.evaluation.metrics import METRICS, OF_CLASSES, are_exclusive, called, 
 
 _ROW = ["repeat", "fold", "barcode"]
 
+_OTHER_CELLS = "the members predict other cells than their ensembles: every member, every held-out cell"
+
 ALL_CLASSES = "all classes"
 """Stands for the outputs in scores over classes that exclude each other."""
 
@@ -24,16 +26,30 @@ class LeaveOneOut:
     """Scores of each fold's ensemble with one member left out.
 
     Attributes:
-        values: shape (n_members, n_folds, n_outputs).
+        values: shape (n_members, n_folds, n_outputs); in a fold whose ensemble is smaller than the largest, places
+            beyond its own members leave none out.
         influence: shape (n_members, n_rows, n_outputs).
+        sizes: number of members of each fold's ensemble, shape (n_folds,), int, at least 2.
     """
 
     values: np.ndarray
     influence: np.ndarray
+    sizes: np.ndarray
 
     def __sub__(self, other: LeaveOneOut) -> LeaveOneOut:
         """Of a paired difference: the members of one place were trained on the same inner fold."""
-        return LeaveOneOut(self.values - other.values, self.influence - other.influence)
+        return LeaveOneOut(self.values - other.values, self.influence - other.influence, self.sizes)
+
+    def weighted(self, weights: np.ndarray, fold_of_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sums over outputs, `as_of_one_size`: values (n_members, n_folds), influences (n_members, n_rows); sizes.
+
+        Args:
+            weights: of each fold and output, shape (n_folds, n_outputs).
+            fold_of_row: shape (n_rows,).
+        """
+        values = (np.nan_to_num(self.values) * weights).sum(axis=2)
+        influence = (self.influence * weights[fold_of_row]).sum(axis=2)
+        return as_of_one_size(values, self.sizes), as_of_one_size(influence, self.sizes[fold_of_row]), self.sizes
 
 
 @dataclass(frozen=True)
@@ -242,16 +258,59 @@ def _leave_one_out(
     rule: _Rule, members: pd.DataFrame, ensemble: tuple[tuple[str, ...], pd.DataFrame, np.ndarray, np.ndarray]
 ) -> LeaveOneOut | None:
     outputs, keys, labels, bounds = ensemble
-    names = sorted(members["member"].unique())
-    if len(names) < 2:
+    p, sizes = _of_members(members, outputs, keys)
+    if len(sizes) == 0 or sizes.min() < 2:
         return None
-    there, (p,) = _wide(members, {"output": outputs, "member": names}, ["probability"], "members of the ensembles")
-    if not np.array_equal(there.to_numpy(), keys.to_numpy()):
-        raise CellsError("the members predict other cells than their ensembles: every member, every held-out cell")
-    p = np.clip(np.moveaxis(p.astype(float), -1, 0), 1e-15, 1 - 1e-15)
+    n_members = np.repeat(sizes, np.diff(bounds))[:, None]
+    p = np.clip(p, 1e-15, 1 - 1e-15)
     # The logits of a softmax are the logarithms of its probabilities, less what all classes of a cell have in common.
     logits = np.log(p) if rule.one_of_k else np.log(p) - np.log1p(-p)
-    mean = (logits.sum(axis=0) - logits) / (len(names) - 1)
+    total = np.nansum(logits, axis=0)
+    mean = np.where(np.isnan(logits), total / n_members, (total - logits) / (n_members - 1))
     of_others = softmax(mean, axis=-1) if rule.one_of_k else expit(mean)
     scored = [_score_folds(rule, labels, p, bounds) for p in of_others]
-    return LeaveOneOut(np.stack([values for values, _ in scored]), np.stack([influence for _, influence in scored]))
+    return LeaveOneOut(
+        np.stack([values for values, _ in scored]), np.stack([influence for _, influence in scored]), sizes
+    )
+
+
+def _of_members(members: pd.DataFrame, outputs: tuple[str, ...], keys: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n_members, n_rows, n_outputs), NaN where a fold has fewer members, and each fold's number of them.
+
+    Where classes are in few groups, a fold's training part may have too few of them for as many inner folds as others.
+    """
+    of_fold = members.groupby(["repeat", "fold"])["member"].transform("nunique")
+    p = np.full((of_fold.max() if len(of_fold) else 0, len(keys), len(outputs)), np.nan)
+    found = pd.Series(0, index=pd.MultiIndex.from_frame(keys[["repeat", "fold"]]).unique())
+    rows = pd.Series(np.arange(len(keys)), index=pd.MultiIndex.from_frame(keys[_ROW]))
+    for size, part in members.groupby(of_fold):
+        names = sorted(part["member"].unique())
+        there, (values,) = _wide(
+            part, {"output": outputs, "member": names}, ["probability"], "members of the ensembles"
+        )
+        places = rows.reindex(pd.MultiIndex.from_frame(there))
+        if places.isna().any():
+            raise CellsError(_OTHER_CELLS)
+        p[: len(names), places.to_numpy(dtype=int)] = np.moveaxis(values.astype(float), -1, 0)
+        found[pd.MultiIndex.from_frame(there[["repeat", "fold"]]).unique()] = size
+    if np.isnan(p[:1]).any():
+        raise CellsError(_OTHER_CELLS)
+    return p, found.to_numpy()
+
+
+def as_of_one_size(left_out: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Values with one member left out as if every column had all members.
+
+    The jackknife's variance, (K - 1) / K times the sum of squared deviations, is then right with the same K everywhere.
+
+    Args:
+        left_out: shape (n_members, n).
+        sizes: number of members of each column, shape (n,), int, at least 2.
+    """
+    n_members = len(left_out)
+    if (sizes == n_members).all():
+        return left_out
+    is_there = np.arange(n_members)[:, None] < sizes
+    mean = np.where(is_there, left_out, 0.0).sum(axis=0) / sizes
+    factor = np.sqrt((sizes - 1) / sizes * n_members / (n_members - 1))
+    return np.where(is_there, mean + factor * (left_out - mean), mean)

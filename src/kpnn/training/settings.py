@@ -253,13 +253,16 @@ class ExecutionSettings(Settings):
     """Where fits run; results do not depend on it.
 
     Attributes:
-        executor: `sequential`, `processes` (on this machine) or `dask`.
-        n_workers: processes or local dask workers; -1: one per core.
-        threads_per_fit: threads that a fold's trials share; None: the cores divided by the workers.
+        executor: `threads` (a few folds at once in this process), `sequential` (one after the other, with the least
+            memory), `processes` (on this machine) or `dask`.
+        n_workers: processes or local dask workers, -1: one per core; of `threads` folds at once, -1: two, and one more
+            for every four cores.
+        threads_per_fit: threads that a fold's trials share; None: the cores, divided by the workers where these are
+            processes.
         scheduler: address of a running dask scheduler (`tcp://host:8786`); None starts a local cluster.
     """
 
-    executor: Literal["sequential", "processes", "dask"] = "sequential"
+    executor: Literal["threads", "sequential", "processes", "dask"] = "threads"
     n_workers: Literal[-1] | PositiveInt = Field(-1, le=10_000)
     threads_per_fit: int | None = Field(None, ge=1, le=10_000)
     scheduler: str | None = Field(None, min_length=1)

@@ -149,10 +149,10 @@ class SearchState:
 
     def describe(self, problem: SearchProblem) -> str:
         """One line on the state of the search."""
-        best = "no DAG yet" if self.best is None else f"best {self.objective:g}"
+        best = "no DAG yet" if self.best is None else f"best {self.objective:g}, gap {self.gap:.2%}"
         return (
             f"{time.monotonic() - problem.started:.0f} s, {self.phase}, {best}, bound {self.bound:g}, "
-            f"gap {self.gap:.2%}, {self.rounds} rounds of cuts"
+            f"{self.rounds} rounds of cuts"
         )
 
     def require_best(self, time_limit: float) -> np.ndarray:
