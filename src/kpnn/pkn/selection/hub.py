@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _HUB_PHASES = ("relaxation", "repair", "aimed", "integer")
 _SEVERAL_PHASES = ("relaxation", "aimed", "integer")
-_SHARE = 0.4
+_SHARE = 0.25
 """Most of the time limit that the search for the best DAG with a hub may take."""
 _SEVERAL_SHARE = 0.8
 """Most of what is left then that the proof for DAGs with several hubs may take."""

@@ -109,7 +109,7 @@ class Separator:
         hangs = np.zeros(net.n_nodes, dtype=bool)
         hangs[label[head[label[tail] != label[head]]]] = True
         is_kept = (net.target_column != NO_COLUMN) & (x[np.maximum(net.target_column, 0)] > 0.5)
-        for position in np.flatnonzero(is_kept & ~reached[net.targets] & ~hangs[label[net.targets]]):
+        for position in np.flatnonzero(is_kept & ~reached[net.targets] & ~hangs[label[net.targets]]).tolist():
             self._add(rows, label == label[net.targets[position]], position)
         return rows
 
