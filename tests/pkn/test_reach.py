@@ -17,6 +17,7 @@ from test_known_instances import needs_data, pbmc68k
 from kpnn.errors import PknError, SelectionError
 from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
+from kpnn.pkn.selection.bounds.relaxation import Relaxation
 from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.model import output_trees
 from kpnn.pkn.selection.model.compact_form import formulate
@@ -305,6 +306,13 @@ def test_columns_that_are_barred_leave_with_their_arcs_and_rows() -> None:
     assert max(int(columns.max()) for columns in smaller.rows.columns if len(columns)) < smaller.n_columns
     assert all(net.column.max() < smaller.n_columns for net in smaller.networks)
     assert smaller.node_column[both.nodes.index("B")] == -1
+
+
+def test_in_layers_below_one_output_each_the_rows_alone_say_what_must_be_kept() -> None:
+    apart = pkn(("O", "A"), ("P", "B"), ("O", "C"), *[(a, b) for a in "ABC" for b in "gh"])
+    relaxation = Relaxation(formulate(presolve(apart, SelectionRules())), threads=1, seed=0)
+    assert relaxation.solve(10).bound == pytest.approx(6)
+    assert select_dag(apart).objective == 6
 
 
 @needs_data
