@@ -1,7 +1,11 @@
 """Runs of a study that end, as by `kill -9`, at a chosen write or moment; each in a process of its own.
 
-Imports are most of what a small run computes, so one process imports all that a run needs, and each run is a fork of it
-that has done nothing yet. What the run writes, holds and leaves is its own, as of any process.
+Imports are most of what a small run computes, so one process imports all that a run needs, and each run is a fork of
+it that has done nothing yet. What the run writes, holds and leaves is its own, as of any process.
+
+What `kill -9` leaves of a run is what the system holds of its files at that moment. So a run that stops at a write,
+copies its project and goes on leaves in the copy what it would have left had it been killed there; its locks and its
+number are those of a process that is over, once it is. One run gives many such copies.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
@@ -59,14 +64,14 @@ def lay_out(root: Path, raw: Path | None = None) -> None:
         shutil.copytree(raw, root / "data" / "01_raw")
 
 
-def import_what_runs_import(root: Path, *options: str) -> None:
-    """Imports, in this process, every module that a run in `root` has imported at its end."""
+def import_what_runs_import(root: Path, *options: str, writes: Path | None = None) -> None:
+    """Imports, in this process, every module that a run in `root` has imported at its end; `writes` is as of `run`."""
     names = root.with_name(f"{root.name}.modules")
 
     def told() -> None:
         names.write_text("\n".join(sys.modules))
 
-    run(root, *options, at_end=told)
+    run(root, *options, at_end=told, writes=writes)
     from kpnn.app import cli  # noqa: F401 - with Kedro, whose order of imports matters
 
     for name in names.read_text().split():
@@ -84,6 +89,7 @@ def run(
     writes: Path | None = None,
     at_end: Callable[[], None] | None = None,
     meanwhile: Callable[[], None] | None = None,
+    copies: Mapping[int, Path] | None = None,
 ) -> Ended:
     """Runs `kpnn run` in a fork of this process.
 
@@ -94,9 +100,10 @@ def run(
         writes: file that a run which nobody kills leaves, with a line for each of its writes.
         at_end: what the process does last.
         meanwhile: what this process does again and again until the run has ended.
+        copies: number of a write -> where the project is copied to before it.
     """
     said = root.with_name(f"{root.name}.said")
-    pid = fork(lambda: _become_run(root, options, ending, writes, at_end), said)
+    pid = fork(lambda: _become_run(root, options, ending, writes, at_end, copies or {}), said)
     while True:
         ended, status, used = os.wait4(pid, os.WNOHANG)
         if ended:
@@ -150,11 +157,12 @@ def _become_run(
     ending: Ending,
     writes: Path | None,
     at_end: Callable[[], None] | None,
+    copies: Mapping[int, Path],
 ) -> int:
     os.chdir(root)
     os.environ.update({"KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"})
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    noted = _count_writes(root, ending.at_write)
+    noted = _count_writes(root, ending.at_write, copies)
     sys.argv = ["kpnn", "run", *options]
     from kpnn.app.cli import main
 
@@ -170,17 +178,25 @@ def _become_run(
     return code
 
 
-def _count_writes(root: Path, kill_at: int) -> list[str]:
-    """Has this process note each of its writes below `root`, and end before that of a number."""
+def _count_writes(root: Path, kill_at: int, copies: Mapping[int, Path]) -> list[str]:
+    """Has this process note each of its writes below `root`, copy its project before some, and end before another."""
     noted: list[str] = []
     inside, place = f"{root}{os.sep}", os.getpid()
+    copying = threading.RLock()
+    is_copying = False
 
     def note(what: str) -> None:
-        if os.getpid() != place:
-            return
-        noted.append(what.replace("\n", " ")[:200])
-        if len(noted) == kill_at:
-            os.kill(place, signal.SIGKILL)
+        nonlocal is_copying
+        with copying:
+            if os.getpid() != place or is_copying:
+                return
+            noted.append(" ".join(what.split())[:200])
+            if len(noted) == kill_at:
+                os.kill(place, signal.SIGKILL)
+            if len(noted) in copies:
+                is_copying = True
+                shutil.copytree(root, copies[len(noted)], symlinks=True)
+                is_copying = False
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

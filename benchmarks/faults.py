@@ -1,8 +1,9 @@
 """Kills a small study over the whole of its life, runs the same command again, and counts what comes of it.
 
-`python benchmarks/faults.py --kills 50` kills so many runs: one in five once it has computed for a random time, the
+`python benchmarks/faults.py --kills 50` kills so many runs: one in six once it has computed for a random time, the
 others at writes spread over a run (files that are made, renamed, flushed or removed, statements of SQL), those that
-make MLflow's and Optuna's databases among them. Of each it says whether the next run ends well, with the results of a
+make MLflow's and Optuna's databases among them. The latter are looked at in copies of the project that one run leaves
+at each of those writes: see `_killed_runs`. Of each it says whether the next run ends well, with the results of a
 run that nobody killed, without a traceback, a run left open in MLflow, a lock or half a file.
 """
 
@@ -45,7 +46,7 @@ class Outcome:
         open_runs: runs that MLflow still takes for running.
         traceback: the next run showed one.
         left: locks and half files.
-        cpu_seconds: of both runs.
+        cpu_seconds: of the next run.
     """
 
     kill: str
@@ -77,10 +78,15 @@ def results_of(root: Path, *, with_report: bool = True) -> str:
     return digest.hexdigest()
 
 
-def kill_once(root: Path, raw: Path, reference: str, ending: Ending, where: str) -> Outcome:
-    """Runs, kills, runs again, and looks."""
-    lay_out(root, raw)
-    killed = run(root, "--params", SMALL, ending=ending)
+def look_at(root: Path, where: str, killed: Ended | None, reference: str) -> Outcome:
+    """Runs again what a killed run left, and looks.
+
+    Args:
+        root: of the project.
+        where: it was killed, in words.
+        killed: how that run ended; None: `root` is a copy of what it left.
+        reference: results of a run that nobody killed.
+    """
     again = run(root, "--params", SMALL)
     well = again.code == 0
     if not well:
@@ -88,33 +94,28 @@ def kill_once(root: Path, raw: Path, reference: str, ending: Ending, where: str)
     halves = [path.name for path in root.rglob(".*") if path.suffix in (".partial", ".previous")]
     return Outcome(
         where,
-        killed.code == -signal.SIGKILL,
+        killed is None or killed.code == -signal.SIGKILL,
         again.code,
         well and results_of(root) == reference,
         open_runs(root),
         "Traceback" in again.said,
         [path.name for path in (root / "data" / ".studies").glob("*/*.run")] + halves,
-        round(killed.cpu_seconds + again.cpu_seconds, 1),
+        round(again.cpu_seconds, 1),
     )
 
 
-def kills_of(writes: list[str], whole: Ended, n_kills: int, drawn: random.Random) -> list[tuple[str, Ending]]:
-    """Where to kill: a fifth at random moments, a fifth while databases are made, the others at writes of any kind."""
-    fifth = n_kills // 5
-    found = []
-    for _ in range(fifth):
-        seconds = round(drawn.uniform(0.2, whole.cpu_seconds), 2)
-        found.append((f"after {seconds} s of computing", Ending(after_cpu_seconds=seconds)))
+def chosen_writes(writes: list[str], n: int, drawn: random.Random) -> dict[int, str]:
+    """Numbers and words of `n` writes: a quarter while databases are made, half of files, a quarter of other SQL."""
     numbered = list(enumerate(writes, 1))
     makes = ("sql CREATE", "sql ALTER", "sql INSERT INTO alembic", "sql UPDATE alembic", "sqlite3.connect")
-    databases = [one for one in numbered if one[1].replace("sql \n", "sql ").startswith(makes)]
+    databases = [one for one in numbered if one[1].startswith(makes)]
     files = [one for one in numbered if not one[1].startswith("sql")]
-    others = [one for one in numbered if one[1].startswith("sql") and one not in databases]
-    for among, n in ((databases, fifth), (others, fifth // 2), (files, n_kills - 2 * fifth - fifth // 2)):
-        for k in range(n):
-            number, what = among[min(len(among) - 1, int((k + drawn.random()) * len(among) / n))]
-            found.append((f"write {number}: {what[:90]}", Ending(at_write=number)))
-    drawn.shuffle(found)
+    others = [one for one in numbered if one[1].startswith("sql ") and not one[1].startswith(makes)]
+    found: dict[int, str] = {}
+    for among, share in ((databases, n // 4), (others, n // 4), (files, n - 2 * (n // 4))):
+        for k in range(share):
+            number, what = among[min(len(among) - 1, int((k + drawn.random()) * len(among) / share))]
+            found[number] = f"write {number}: {what[:90]}"
     return found
 
 
@@ -126,27 +127,42 @@ def main() -> None:
     options = parser.parse_args()
     drawn = random.Random(options.seed)
     begun = time.monotonic()
+    n_moments = options.kills // 6
     with tempfile.TemporaryDirectory() as name:
         base = Path(name).resolve()
         lay_out(base / "raw")
         import_what_runs_import(base / "raw", "--pipeline", "simulate", "--params", SMALL)
-        raw = base / "raw" / "data" / "01_raw"
-        lay_out(base / "whole", raw)
-        import_what_runs_import(base / "whole", "--params", SMALL)
-        shutil.rmtree(base / "whole")
-        lay_out(base / "whole", raw)
-        whole = run(base / "whole", "--params", SMALL, writes=base / "writes")
+        raw, root = base / "raw" / "data" / "01_raw", base / "study"
+        lay_out(root, raw)
+        import_what_runs_import(root, "--params", SMALL, writes=base / "writes")
+        shutil.rmtree(root)
+        writes = (base / "writes").read_text().splitlines()
+        chosen = chosen_writes(writes, options.kills - n_moments, drawn)
+        lay_out(root, raw)
+        whole = run(root, "--params", SMALL, copies={number: base / f"{number}" for number in chosen})
         if whole.code:
             raise SystemExit(whole.said)
-        writes, reference = (base / "writes").read_text().splitlines(), results_of(base / "whole")
+        reference = results_of(root)
         print(f"a run that nobody kills computes for {whole.cpu_seconds:.1f} s; {len(writes)} writes", flush=True)
+        kills: list[tuple[str, int | float]] = [(words, number) for number, words in chosen.items()]
+        moments = [round(drawn.uniform(0.2, whole.cpu_seconds), 2) for _ in range(n_moments)]
+        kills += [(f"after {seconds} s of computing", seconds) for seconds in moments]
+        drawn.shuffle(kills)
         outcomes = []
-        for number, (where, ending) in enumerate(kills_of(writes, whole, options.kills, drawn)):
+        for where, at in kills:
             if time.monotonic() - begun > 60 * options.minutes:
                 break
-            outcomes.append(kill_once(base / f"{number}", raw, reference, ending, where))
+            shutil.rmtree(root)
+            killed = None
+            if isinstance(at, int):
+                if not (base / f"{at}").exists():
+                    continue  # this run made fewer writes than the first one
+                (base / f"{at}").rename(root)
+            else:
+                lay_out(root, raw)
+                killed = run(root, "--params", SMALL, ending=Ending(after_cpu_seconds=at))
+            outcomes.append(look_at(root, where, killed, reference))
             print(json.dumps(asdict(outcomes[-1])), flush=True)
-            shutil.rmtree(base / f"{number}")
     reached = [one for one in outcomes if one.reached]
     well = sum(one.is_well for one in reached)
     print(f"{well} of {len(reached)} killed runs: the next run ends well, with the same bits")

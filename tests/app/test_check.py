@@ -94,6 +94,17 @@ def test_what_the_run_will_warn_of_stands_in_it(study):
     assert "- 10 of 50 labelled cells are not in" in output.split("Warnings")[1]
 
 
+def test_models_of_fewer_networks_than_asked_for_are_told_of_before_the_run(study):
+    code, output = check("mine")
+    assert code == 0 and "Warnings" not in output
+    # 20 cells of either class in five folds: 16 of each are left to train on.
+    many = SMALL | {"modelling": {"fit": {"ensemble": 18}, "tuning": {"n_trials": 0}}}
+    Path("conf/mine/parameters.yml").write_text(yaml.safe_dump(many))
+    code, output = check("mine")
+    assert code == 0
+    assert "a model has as few as" in " ".join(output.split("Warnings")[1].split())
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

@@ -12,16 +12,16 @@ import pytest
 
 from kedro_project import SMALL
 from kpnn.app import preflight
-from kpnn.app.preflight import Plan, problems
+from kpnn.app.preflight import RunPlan, problems
 from kpnn.pipelines.parameters import all_settings
 
 
-def plan(tmp_path: Path, parameters: dict | None = None, **more) -> Plan:
+def plan(tmp_path: Path, parameters: dict | None = None, **more) -> RunPlan:
     raw = {"raw_expression": "Data.h5", "class_labels": "labels.csv", "edges": "edges.csv"}
     for name in raw.values():
         (tmp_path / name).write_text("a,b\n" * 100)
     given = {"trains": True, "searches": True, "selects": True} | more
-    return Plan(
+    return RunPlan(
         writes=(tmp_path / "data" / "out.parquet",),
         raw={name: tmp_path / file for name, file in raw.items()},
         settings=all_settings(parameters or {}),

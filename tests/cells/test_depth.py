@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kpnn.cells import InMemory, depth_by_class, depth_by_column, match, warn_of_depth
+from kpnn.cells import (
+    DepthByClass,
+    InMemory,
+    depth_by_class,
+    depth_by_column,
+    depth_warnings,
+    match,
+    warn_of_depth,
+)
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 
 GENES = [f"G{number}" for number in range(20)]
@@ -70,6 +78,16 @@ def test_a_class_that_is_deeper_is_a_warning_with_advice(caplog):
     caplog.clear()
     warn_of_depth(deeper, scaled=True, grouped=True)
     assert "library_size" not in caplog.text and "group_by" not in caplog.text and len(caplog.records) == 1
+
+
+def test_many_outputs_that_depth_tells_are_one_warning_the_clearest_named():
+    areas = {"a": 0.7, "b": 0.1, "c": 0.8, "d": 0.66, "e": 0.5, "f": 0.75}
+    found = [DepthByClass(name, "counts", area, 1.0, 2.0) for name, area in areas.items()]
+    (told,) = depth_warnings(found, scaled=True, grouped=True)
+    assert told.startswith(
+        "counts alone predict b with ROC-AUC 0.90 (median 1 in class 1, 2 in class 0), c with ROC-AU"
+    )
+    assert "f with ROC-AUC 0.75" in told and " and 2 more outputs: a network can learn depth" in told
 
 
 def test_depth_is_measured_against_the_columns_of_the_cells():

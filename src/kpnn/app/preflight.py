@@ -33,7 +33,7 @@ _BACKENDS = {"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run is about to do.
 
     Attributes:
@@ -53,7 +53,7 @@ class Plan:
     settings: Mapping[str, Any]
 
 
-def problems(plan: Plan) -> list[str]:
+def problems(plan: RunPlan) -> list[str]:
     """Everything that would end the run later, each in one sentence that says what to do.
 
     Args:
@@ -84,7 +84,7 @@ def _folders(paths: Iterable[Path]) -> list[str]:
     return sorted(wrong)
 
 
-def _disk(plan: Plan) -> list[str]:
+def _disk(plan: RunPlan) -> list[str]:
     """Compares the free disk with about twice the raw files and, for each fold, the networks of arms and controls."""
     if not plan.writes:
         return []
@@ -95,7 +95,7 @@ def _disk(plan: Plan) -> list[str]:
     return [f"{place}: the study needs about {_size(needed)} of disk, and {_size(free)} are free; make room"]
 
 
-def _disk_estimate(plan: Plan) -> int:
+def _disk_estimate(plan: RunPlan) -> int:
     needed = 2 * sum(_size_of(path) for path in plan.raw.values())
     if plan.searches:
         folds, fit, controls = (plan.settings[name] for name in ("cross_validation", "modelling", "controls"))
@@ -106,7 +106,7 @@ def _disk_estimate(plan: Plan) -> int:
     return needed
 
 
-def _memory(plan: Plan) -> list[str]:
+def _memory(plan: RunPlan) -> list[str]:
     """Compares the memory with what the labelled cells take, if they are held in it."""
     available = available_memory()
     if available is None or not plan.trains:

@@ -14,6 +14,8 @@ from kpnn.cells.matched import Matched, StreamedMatch
 
 _log = logging.getLogger(__name__)
 
+_MOST_TOLD = 3
+"""Outputs that one warning names."""
 TELLS_CLASSES = 0.65
 """ROC-AUC, of either class, from which depth is warned of."""
 
@@ -136,15 +138,28 @@ def depth_warnings(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool
         grouped: whether donors or samples are kept together.
 
     Returns:
-        Sentences, none where depth does not tell the classes.
+        One sentence for each measure that tells the classes of some output, the clearest three named.
     """
     advice = [] if scaled else ["set data_engineering.library_size to median"]
     advice += [] if grouped else ["name the donor or sample in cross_validation.group_by"]
     advice += ["compare cells of equal depth before you believe a node"]
-    return tuple(
-        f"{one.measure} alone predict {one.output} with ROC-AUC {max(one.roc_auc, 1 - one.roc_auc):.2f} (median "
-        f"{one.median_1:,.0f} in class 1, {one.median_0:,.0f} in class 0): a network can learn depth instead of "
-        "biology; " + ", ".join(advice)
-        for one in found
-        if one.tells_classes
-    )
+    sentences = []
+    for measure in dict.fromkeys(one.measure for one in found):
+        telling = sorted((one for one in found if one.measure == measure and one.tells_classes), key=_separation)
+        told = ", ".join(
+            f"{one.output} with ROC-AUC {-_separation(one):.2f} (median {one.median_1:,.0f} in class 1, "
+            f"{one.median_0:,.0f} in class 0)"
+            for one in telling[:_MOST_TOLD]
+        )
+        more = f" and {len(telling) - _MOST_TOLD} more outputs" if len(telling) > _MOST_TOLD else ""
+        if telling:
+            sentences.append(
+                f"{measure} alone predict {told}{more}: a network can learn depth instead of biology; "
+                + ", ".join(advice)
+            )
+    return tuple(sentences)
+
+
+def _separation(one: DepthByClass) -> float:
+    """The ROC-AUC, whichever class is deeper, negative: the clearest first."""
+    return -max(one.roc_auc, 1 - one.roc_auc)

@@ -81,7 +81,8 @@ def _t_of_output(expression: csr_matrix, positive: np.ndarray, codes: np.ndarray
     if len(n) > 1 and ((n_positive == 0) | (n_positive == n)).all():
         means = _sums(expression, codes, len(n)) / n[:, None]
         return _t(means, means**2, (n_positive > 0), np.zeros(len(n), dtype=int))
-    return _t(expression, expression.multiply(expression).tocsr(), positive, codes)
+    squares = csr_matrix((expression.data**2, expression.indices, expression.indptr), shape=expression.shape)
+    return _t(expression, squares, positive, codes)
 
 
 def _t(

@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline, node
 
 from kpnn.cells import DEPTH, Transform
 from kpnn.cells.folds import FoldSettings
-from kpnn.pipelines.handing_on import HandedOn
+from kpnn.handed_on import HandedOn
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker, Served
 from kpnn.training.controls import Arm
@@ -105,7 +105,7 @@ def state_evaluation(
 
 
 def settle_inner_folds(stated_evaluation: Evaluation, full_dag: Dag) -> Evaluation:
-    """Looks, before anything is trained, whether the training cells of every fold can be split once more."""
+    """Checks, before anything is trained, that the training cells of every fold can be split once more."""
     cells = stated_evaluation.labelled(full_dag)
     check_inner_folds(cells, stated_evaluation.folds, stated_evaluation.settings)
     return stated_evaluation

@@ -59,8 +59,8 @@ class _Edges:
         self.table = table.reset_index(drop=True)
 
 
-def understood(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame:
-    """Edges as a PKN takes them, from what a file states.
+def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame:
+    """Makes of what a file states the edges that a PKN takes.
 
     Args:
         stated: the file's edges, as text.

@@ -12,13 +12,15 @@ from kpnn.reporting.study import Study
 def depth_notes(study: Study) -> list[str]:
     """Warns, with advice, where depth tells the classes apart."""
     found = [DepthByClass(**row) for row in study.data_summary.get("depth") or ()]
-    scaled = bool((study.data_summary.get("transform") or {}).get("library_size"))
+    # Where counts were not measured, the values are none: somebody else has scaled them.
+    has_counts = any(one.measure == "counts" for one in found)
+    scaled = not has_counts or bool((study.data_summary.get("transform") or {}).get("library_size"))
     notes = depth_warnings(found, scaled=scaled, grouped=study.groups is not None)
     return [note[0].upper() + note[1:] + "." for note in notes]
 
 
 def depth_metrics(study: Study) -> dict[str, float]:
-    """For MLflow `depth_roc_auc`: the best with which a measure of depth alone tells an output's classes, if known."""
+    """`depth_roc_auc` for MLflow: how well depth alone tells an output's classes apart, at best; empty if not known."""
     areas = [float(row["roc_auc"]) for row in study.data_summary.get("depth") or ()]
     return {"depth_roc_auc": max(max(area, 1 - area) for area in areas)} if areas else {}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
-from kpnn.reporting.blocks import Block, Blocks, Network, Table, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, NetworkDrawing, Table, Text, details_of, row_of, table_of
 from kpnn.reporting.figures.activity import activity_figure, groups_figure
 from kpnn.reporting.figures.called import tree_figure
 from kpnn.reporting.figures.embedding import embedding_figure
@@ -188,7 +188,7 @@ def network_section(study: Study, layout: NetworkLayout | None) -> Blocks:
     if layout is None:
         return ()
     n_away = int((~layout.nodes["kept"]).sum())
-    blocks: list[Block] = [Network(network_figure(layout), tuple(sorted(layout.nodes["node"])), n_away)]
+    blocks: list[Block] = [NetworkDrawing(network_figure(layout), tuple(sorted(layout.nodes["node"])), n_away)]
     membership = study.membership
     known = membership[membership["membership"] != "unknown"] if len(membership) else membership
     if len(known):

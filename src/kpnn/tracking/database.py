@@ -60,9 +60,15 @@ def prepare_database(path: Path) -> None:
 def _make(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with written_whole(path) as partial:
-        store = SqlAlchemyStore(f"sqlite:///{partial}", str(path.parent / "artifacts"))
-        store.engine.dispose()
+    migrations = logging.getLogger("mlflow.store.db.utils")
+    before = migrations.level
+    migrations.setLevel(logging.WARNING)  # that tables are made is nothing that a user need know
+    try:
+        with written_whole(path) as partial:
+            store = SqlAlchemyStore(f"sqlite:///{partial}", str(path.parent / "artifacts"))
+            store.engine.dispose()
+    finally:
+        migrations.setLevel(before)
     for suffix in ("-journal", "-wal", "-shm"):  # of the database that was there
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 

@@ -69,7 +69,9 @@ def cross_validate_arms(
 
     Raises:
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
+        SettingsError: weights are given for classes that are none.
     """
+    _check_class_weights(settings.fit.class_weight, cells)
     works = [_Work.of(one, cells, folds, settings) for one in assignments]
     for work in works:
         work.say_kept()
@@ -147,6 +149,13 @@ class _Work:
     def end_if_whole(self) -> None:
         if not self.left:
             self.assignment.on_arm(self.result)
+
+
+def _check_class_weights(weights: str | dict[str, float] | None, cells: LabelledCells) -> None:
+    if isinstance(weights, dict):
+        from kpnn.nn.labels import class_weights  # brings Keras along, which takes seconds
+
+        class_weights(weights, cells.labels, cells.outputs if cells.one_of_k else None)
 
 
 def _trained(

@@ -158,6 +158,9 @@ class NetworkSettings(Settings):
     gene_suffix: str = "_gene"
 
 
+ClassWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class FitSettings(Settings):
     """What a fold's model is made of, and when the fit of one of its networks stops.
 
@@ -168,7 +171,8 @@ class FitSettings(Settings):
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.
-        class_weight: `balanced` (classes count alike) or None (cells count alike).
+        class_weight: `balanced` (classes count alike), None (cells count alike), or, where classes exclude each other,
+            what a cell of each class counts, by name (1 for a class that is left out).
     """
 
     ensemble: int = Field(5, ge=1, le=1000)
@@ -176,7 +180,7 @@ class FitSettings(Settings):
     patience: int = Field(20, ge=1)
     learning_rate_schedule: Literal["constant", "plateau"] = "plateau"
     validation_fraction: float = Field(0.2, gt=0, lt=1)
-    class_weight: Literal["balanced"] | None = None
+    class_weight: Literal["balanced"] | dict[str, ClassWeight] | None = None
 
 
 class TuningSettings(Settings):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 from kedro.config import MissingConfigException
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
@@ -14,9 +15,10 @@ from pydantic import BaseModel
 
 from kpnn.app.hooks import check_inputs
 from kpnn.app.messages import collected_warnings
-from kpnn.app.preflight import Plan, problems
+from kpnn.app.preflight import RunPlan, problems
 from kpnn.errors import SettingsError
 from kpnn.pipelines import data_engineering
+from kpnn.pipelines.evaluation import settle_inner_folds, state_evaluation
 from kpnn.pipelines.parameters import all_settings
 from kpnn.pkn import Dag, Pkn
 from kpnn.settings import CONFIG_LOADER_ARGS
@@ -66,6 +68,7 @@ def dry_run(conf: Path, env: str | None) -> DryRun:
     _look_ahead(settings, {name: Path(entry["filepath"]) for name, entry in entries.items() if entry.get("filepath")})
     with collected_warnings() as found:
         made = {name: output.load() for name, output in SequentialRunner().run(pipeline, catalog).items()}
+        _look_at_inner_folds(made, settings)
     return DryRun(
         str(config["globals"]["study"]),
         settings,
@@ -77,9 +80,22 @@ def dry_run(conf: Path, env: str | None) -> DryRun:
     )
 
 
+def _look_at_inner_folds(made: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Warns where a model will have fewer networks.
+
+    Raises:
+        SettingsError: the training cells of a fold cannot be split once more.
+    """
+    if isinstance(made["matched_cells"], AnnData):  # else they are to stay on disk, where nothing is written now
+        evaluation = state_evaluation(
+            made["matched_cells"], made["folds"], settings["modelling"], settings["cross_validation"]
+        )
+        settle_inner_folds(evaluation, made["full_dag"])
+
+
 def _look_ahead(settings: dict[str, BaseModel], raw: dict[str, Path]) -> None:
     """Raises SettingsError where a whole run would end for want of disk, memory, a solver, a database, or the like."""
-    plan = Plan((Path("data", "06_models"),), raw, trains=True, searches=True, selects=True, settings=settings)
+    plan = RunPlan((Path("data", "06_models"),), raw, trains=True, searches=True, selects=True, settings=settings)
     found = problems(plan)
     if found:
         raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))

@@ -79,7 +79,10 @@ def _network(summary: dict[str, Any], outputs: tuple[str, ...]) -> Iterator[str]
     for one in summary["network"]:
         yield f"  {one['name']:<44}{one['nodes']:>10,}{one['edges']:>10,}{one['inputs']:>11,}"
     below = summary["genes_per_output"]["full DAG"]
-    yield from _said("outputs", ", ".join(f"{output} above {below[output]:,} genes" for output in outputs))
+    if len(outputs) > 1 and len({below[output] for output in outputs}) == 1:
+        yield from _said("outputs", f"{len(outputs)}, each above {below[outputs[0]]:,} genes")
+    else:
+        yield from _said("outputs", ", ".join(f"{output} above {below[output]:,} genes" for output in outputs))
     yield from _said("coverage", str(Coverage(**summary["coverage"])))
 
 

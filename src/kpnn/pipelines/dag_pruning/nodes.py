@@ -12,7 +12,7 @@ import pandas as pd
 from kpnn.errors import PknError, SelectionError, some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
-from kpnn.pipelines.output_genes import say_genes_per_output, warn_of_funnel
+from kpnn.pipelines.output_genes import log_genes_per_output, warn_of_funnel
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import (
     Alternatives,
@@ -243,7 +243,7 @@ def summarise(
     if lanes > 1 and settings.edges == "selected":
         _say_lanes(selection, dag, lanes)
     full, pruned = _sizes(full_dag), _sizes(dag)
-    genes_per_output = say_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
+    genes_per_output = log_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
     warn_of_funnel("pruned", dag, lanes)
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
