@@ -3,9 +3,9 @@
 Imports are most of what a small run computes, so one process imports all that a run needs, and each run is a fork of
 it that has done nothing yet. What the run writes, holds and leaves is its own, as of any process.
 
-What `kill -9` leaves of a run is what the system holds of its files at that moment. So a run that stops at a write,
-copies its project and goes on leaves in the copy what it would have left had it been killed there; its locks and its
-number are those of a process that is over, once it is. One run gives many such copies.
+What `kill -9` leaves of a run is what the system holds of its files at that moment. So a run that is stopped at a write
+with all of its threads, while its project is copied, leaves in the copy what it would have left had it been killed
+there; its locks and its number are those of a process that is over, once it is. One run gives many such copies.
 """
 
 from __future__ import annotations
@@ -103,10 +103,14 @@ def run(
         copies: number of a write -> where the project is copied to before it.
     """
     said = root.with_name(f"{root.name}.said")
-    pid = fork(lambda: _become_run(root, options, ending, writes, at_end, copies or {}), said)
+    places = [copies[number] for number in sorted(copies)] if copies else []
+    pid = fork(lambda: _become_run(root, options, ending, writes, at_end, frozenset(copies or ())), said)
     while True:
-        ended, status, used = os.wait4(pid, os.WNOHANG)
-        if ended:
+        ended, status, used = os.wait4(pid, os.WNOHANG | os.WUNTRACED)
+        if ended and os.WIFSTOPPED(status):
+            shutil.copytree(root, places.pop(0), symlinks=True)
+            os.kill(pid, signal.SIGCONT)
+        elif ended:
             break
         if ending.after_cpu_seconds is not None and cpu_seconds(pid) > ending.after_cpu_seconds:
             os.kill(pid, signal.SIGKILL)
@@ -157,12 +161,12 @@ def _become_run(
     ending: Ending,
     writes: Path | None,
     at_end: Callable[[], None] | None,
-    copies: Mapping[int, Path],
+    stop_at: frozenset[int],
 ) -> int:
     os.chdir(root)
     os.environ.update({"KEDRO_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"})
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    noted = _count_writes(root, ending.at_write, copies)
+    noted = _count_writes(root, ending.at_write, stop_at)
     sys.argv = ["kpnn", "run", *options]
     from kpnn.app.cli import main
 
@@ -178,25 +182,20 @@ def _become_run(
     return code
 
 
-def _count_writes(root: Path, kill_at: int, copies: Mapping[int, Path]) -> list[str]:
-    """Has this process note each of its writes below `root`, copy its project before some, and end before another."""
+def _count_writes(root: Path, kill_at: int, stop_at: frozenset[int]) -> list[str]:
+    """Has this process note each of its writes below `root`, stop before some, and end before another."""
     noted: list[str] = []
-    inside, place = f"{root}{os.sep}", os.getpid()
-    copying = threading.RLock()
-    is_copying = False
+    inside, place, one_by_one = f"{root}{os.sep}", os.getpid(), threading.Lock()
 
     def note(what: str) -> None:
-        nonlocal is_copying
-        with copying:
-            if os.getpid() != place or is_copying:
-                return
+        if os.getpid() != place:
+            return
+        with one_by_one:
             noted.append(" ".join(what.split())[:200])
             if len(noted) == kill_at:
                 os.kill(place, signal.SIGKILL)
-            if len(noted) in copies:
-                is_copying = True
-                shutil.copytree(root, copies[len(noted)], symlinks=True)
-                is_copying = False
+            if len(noted) in stop_at:
+                os.kill(place, signal.SIGSTOP)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

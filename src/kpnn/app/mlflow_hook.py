@@ -17,6 +17,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from mlflow import MlflowClient
 from mlflow.entities import Param
+from mlflow.telemetry import set_telemetry_client
 from pydantic import BaseModel, ValidationError
 
 from kpnn.addresses import shown, without_credentials
@@ -39,6 +40,8 @@ with warnings.catch_warnings(record=True):
     from kedro_mlflow.framework.hooks.utils import _assert_mlflow_enabled
 
 _log = logging.getLogger(__name__)
+
+set_telemetry_client()  # kedro's plugins import MLflow earlier than `kpnn.app` can say that nothing is sent: ask anew
 
 _LATER = "Results are kept on disk all the same; `kedro run --pipeline reporting` logs them once MLflow answers"
 
