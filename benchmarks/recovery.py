@@ -20,8 +20,8 @@ import pandas as pd
 
 from _planted import CONDITIONS, KNOWN, Sizes, Study, draw
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, weigh_arm
+from kpnn.interpretation.concordance import lowest_correlations
 from kpnn.interpretation.frozen import FrozenNetwork
-from kpnn.interpretation.held_out import lowest_correlations
 from kpnn.interpretation.trained_fold import expression_for
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
@@ -31,7 +31,7 @@ from kpnn.training.orientation import common_signs, oriented
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.settings import Hyperparameters
 
-RANKINGS = ("z", "weight", "conductance", "ablation", "contribution", "corrected", "enrichment")
+RANKINGS = ("combined_z", "z", "weight", "conductance", "ablation", "contribution", "corrected", "enrichment")
 
 # The first recipe of conf/base/parameters_modelling.yml, without a search.
 COMMON = Hyperparameters(
@@ -51,17 +51,20 @@ def measure_known(study: Study, sizes: Sizes, arms: Sequence[str]) -> None:
         rows = []
         for seed, (folds, table) in enumerate(runs, 1):
             with_genes = table[table["n_genes"] > 0].reset_index(drop=True)
-            with_genes.insert(0, "among nodes with genes", with_genes["z"].rank(ascending=False, method="min"))
+            with_genes.insert(0, "among nodes with genes", with_genes["rank"].rank(method="min"))
             known = with_genes[with_genes["node"].isin(study.predictive)]
             shown = [
                 "node",
                 "among nodes with genes",
                 "rank",
+                "combined_z",
                 "z",
+                "enrichment_z",
                 "roc_auc",
                 "differs",
                 "agreement",
                 "rests",
+                "specific",
                 "called",
             ]
             rows.append(known[[*shown, "structure", "enrichment_rank"]].assign(seed=seed))
@@ -76,12 +79,17 @@ def measure_known(study: Study, sizes: Sizes, arms: Sequence[str]) -> None:
         show(pd.concat(rows).round(3))
         first, *others = (table.set_index("node") for _, table in runs)
         for other, words in zip(others, ("other seeds", "other seeds and other folds"), strict=True):
-            correlation = first["z"].corr(other["z"].reindex(first.index), method="spearman")
+            correlation, of_z = (
+                first[by].corr(other[by].reindex(first.index), method="spearman") for by in ("combined_z", "z")
+            )
             changed = first.index[first["called"] != other["called"].reindex(first.index)]
-            print(f"{arm}, {words}: rank correlation of z {correlation:.3f}; called in one run only: {list(changed)}")
+            print(
+                f"{arm}, {words}: rank correlation of combined_z {correlation:.3f} (of z {of_z:.3f}); "
+                f"called in one run only: {list(changed)}"
+            )
             telling = first["differs"] | other["differs"].reindex(first.index)
             apart = (
-                first["z"].corr(other["z"].reindex(first.index)[rows], method="spearman")
+                first["combined_z"].corr(other["combined_z"].reindex(first.index)[rows], method="spearman")
                 for rows in (telling, ~telling)
             )
             print(f"  of {telling.sum()} that differ {next(apart):.3f}, of {(~telling).sum()} others {next(apart):.3f}")
@@ -215,7 +223,7 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
         row["pairs of networks above 0.5"] = (
             part["lowest correlation"][np.isfinite(part["lowest correlation"])] > 0.5
         ).mean()
-        row["planted or above it first by z"] = part["leader by z is true"].astype(float).mean()
+        row["planted or above it first"] = part["leader by combined_z is true"].astype(float).mean()
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -227,7 +235,7 @@ def of_docs(results: pd.DataFrame) -> pd.DataFrame:
         part = results[results["condition"] == condition]
         n_studies, whole = len(part), part.assign(called=part["called"].astype(float))
         row = {"condition": condition, "planted called": _percent(whole["called"].mean())}
-        for name in ("z", "weight", "contribution", "enrichment"):
+        for name in ("combined_z", "z", "weight", "contribution", "enrichment"):
             row[f"first by `{name}`"] = _percent(part[f"first by {name}"].astype(float).mean())
         row["with a false call"] = f"{(part['false_calls'] > 0).sum()} of {n_studies}"
         sharing = f"{(part['sharing_calls'] > 0).sum()} of {n_studies}"

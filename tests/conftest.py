@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kedro_project import REPOSITORY, Project, make_project
 
 SHARED = REPOSITORY.parent / "shared" / "data"
+
+# Examples may take as long as a busy machine needs for them.
+settings.register_profile("without_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without_clock")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -1,6 +1,7 @@
 """Compiles the kernels of training beside the first steps of a run, once for an installation.
 
-Compilation takes some 25 seconds of one core, in which a run would otherwise read cells and select DAGs on another.
+Compilation takes some 20 seconds of one core, in which a run would otherwise read cells and select DAGs on another; so
+two processes share it.
 """
 
 from __future__ import annotations
@@ -8,55 +9,62 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Lock
 
 _KERNELS = Path(__file__).parent / "nn" / "engine" / "kernels.py"
 
-_PROGRAM = """
-import numpy as np
-import pandas as pd
-from kpnn.nn import build_kpnn, fit_kpnn, output_gradients, predict
-from kpnn.pkn import Dag
+_SHARES = (("train_epoch",), ("loss_of", "values_of", "logits_of", "output_gradients_of"))
+"""Kernels by the process that compiles them: the first takes as long as all others."""
 
-edges = pd.DataFrame({"parent": ["output", "hidden"], "child": ["hidden", "gene"], "sign": 0})
-model = build_kpnn(Dag(edges, ["gene"], ["output"]))
-X, y = np.array([[0.0], [1.0]], dtype=np.float32), np.array([0.0, 1.0])
-fit_kpnn(model, X, y, validation_data=(X, y), max_epochs=1)
-predict(model, X)
-output_gradients(model, X)
+_PROGRAM = """
+import sys, types
+from pathlib import Path
+import kpnn
+room = types.ModuleType("kpnn.nn")  # in the place of the package, which would import Keras
+room.__path__ = [str(Path(kpnn.__file__).parent / "nn")]
+sys.modules["kpnn.nn"] = room
+from kpnn.nn.engine.examples import CALLS
+for name in sys.argv[1:]:
+    CALLS[name]()
 """
 
 _WAIT_SECONDS = 300.0
 
-_at_work: subprocess.Popen | None = None
+_at_work: list[subprocess.Popen] = []
+_waiting = Lock()
 
 
 def compile_beside() -> None:
-    """Starts compiling in a process of its own, unless compiled kernels are kept from an earlier run."""
-    global _at_work
-    if _at_work is None and not _are_kept():
-        nowhere = subprocess.DEVNULL
-        _at_work = subprocess.Popen([sys.executable, "-c", _PROGRAM], stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    """Starts compiling in processes of their own, unless compiled kernels are kept from an earlier run."""
+    if _at_work:
+        return
+    nowhere = subprocess.DEVNULL
+    for names in _SHARES:
+        if not all(_is_kept(name) for name in names):
+            command = [sys.executable, "-c", _PROGRAM, *names]
+            _at_work.append(subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere))
 
 
 def wait_until_compiled() -> None:
     """Waits for what `compile_beside` started; whatever became of it, numba compiles what it does not find."""
-    global _at_work
-    if _at_work is None:
-        return
-    try:
-        _at_work.wait(_WAIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        _at_work.kill()
-        _at_work.wait()
-    _at_work = None
+    with _waiting:
+        until = time.monotonic() + _WAIT_SECONDS
+        while _at_work:
+            process = _at_work.pop()
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _are_kept() -> bool:
-    """Whether numba's cache holds these kernels for this Python: where the user says, beside them, or in her own."""
+def _is_kept(name: str) -> bool:
+    """Whether numba's cache holds a kernel for this Python: where the user says, beside it, or in her own."""
     version, written = f"py{sys.version_info.major}{sys.version_info.minor}", _KERNELS.stat().st_mtime
     said = os.environ.get("NUMBA_CACHE_DIR")
     folders = [Path(said)] if said else [_KERNELS.parent / "__pycache__", Path.home() / ".cache" / "numba"]
-    pattern = f"{_KERNELS.stem}.train_epoch-*.{version}.nbi"
+    pattern = f"{_KERNELS.stem}.{name}-*.{version}.nbi"
     found = (file for folder in folders if folder.is_dir() for file in folder.rglob(pattern))
     return any(file.stat().st_mtime >= written for file in found)

@@ -112,7 +112,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def held_alone(folder: Path) -> Iterator[None]:
-    """Within the block no other process is in a block of the same folder; another waits. A process's end ends its own.
+    """Locks a folder within the block: other processes wait for it, and the lock of one that dies is free.
 
     Args:
         folder: made where it does not exist.
@@ -127,7 +127,7 @@ def held_alone(folder: Path) -> Iterator[None]:
 
 
 def settled(path: str | Path) -> Path:
-    """The same path, where a folder that a killed `written_whole` left under its second name has its own back.
+    """Gives a folder its name back that a killed `written_whole` left under its second one; returns the path.
 
     Args:
         path: a file or folder that `written_whole` writes.

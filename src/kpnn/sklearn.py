@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from kpnn.errors import KpnnError, some_names
 from kpnn.pkn import Pkn, gene_of, lanes_of_classes, select_dag, shortest_path_dag, widened_dag
 from kpnn.pkn.assembly import with_new_roots
+from kpnn.pkn.selection.settings import SolveSettings
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import keras_bytes, model_from_bytes
 from kpnn.training.fold import fit_model
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 _SUFFIX = "_gene"
+_SELECTION = SolveSettings()
 
 
 class KPNNClassifier(ClassifierMixin, BaseEstimator):
@@ -86,7 +88,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         ensemble: int = 5,
         max_epochs: int = 400,
         patience: int = 20,
-        time_limit: float = 60.0,
+        time_limit: float = _SELECTION.time_limit,
         random_state: int | np.random.RandomState | None = 42,
     ):
         self.network = network

@@ -9,6 +9,7 @@ import mlflow
 import pytest
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
+from outside import listening
 
 from kedro_project import SMALL, make_project
 from kpnn.app.cli import cli
@@ -32,16 +33,26 @@ def run_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+HEARD: dict[Path, list[tuple[str, str]]] = {}
+"""What was done beyond Python's own memory while each study was made."""
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     """The root of a project with a small study, trained but not reported."""
     root = make_project(tmp_path_factory.mktemp("finished") / "project").root
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, listening() as HEARD[root]:
         run = run_in(root, patch)
         for pipelines in ("simulate", "data_engineering,dag_pruning,modelling"):
             code, output = run("run", "--pipelines", pipelines, "--params", SMALL)
             assert code == 0, output
     return root
+
+
+@pytest.fixture
+def heard(study) -> list[tuple[str, str]]:
+    """What was written, and looked for in the network, while the study was made."""
+    return HEARD[study]
 
 
 @pytest.fixture

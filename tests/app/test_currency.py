@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import mlflow
 import pytest
 
 from kedro_project import SMALL
 from kpnn.files import sha256_of
+
+
+def test_a_study_connects_to_nothing_and_is_written_in_its_project_alone(study, heard):
+    assert [told for kind, told in heard if kind == "network"] == []
+    written = [Path(path) for kind, path in heard if kind == "write"]
+    assert study / "mlruns" / "mlflow.db" in written
+    elsewhere = [path for path in written if not path.is_relative_to(study) and "__pycache__" not in path.parts]
+    temporary, cache = Path(tempfile.gettempdir()).resolve(), os.environ.get("NUMBA_CACHE_DIR", "/nowhere")
+    assert [
+        str(path)
+        for path in elsewhere
+        if path != Path(os.devnull)
+        and not path.is_relative_to(cache)
+        and not (path.is_relative_to(temporary) and path.relative_to(temporary).parts[0].startswith("tmp"))
+    ] == []
 
 
 def test_every_result_has_a_record_of_what_made_it(study):
@@ -62,9 +80,7 @@ def test_other_settings_than_made_the_results_are_named_with_the_command_that_me
 
 def test_settings_on_which_no_result_depends_may_change(kpnn):
     free = "reporting.top=7,modelling.execution.n_workers=1,modelling.resume=false,dag_selection.threads=1"
-    code, output = kpnn(
-        "run", "--pipeline", "reporting", "--to-nodes", "gather_networks", "--params", f"{SMALL},{free}"
-    )
+    code, output = kpnn("run", "--pipeline", "reporting", "--to-nodes", "gather_cells", "--params", f"{SMALL},{free}")
     assert code == 0, output
 
 
@@ -97,18 +113,19 @@ def test_allow_stale_is_true_or_false(kpnn, value):
 
 
 def test_the_report_is_marked_where_it_shows_what_is_not_current():
-    from kpnn.pipelines.reporting.nodes import ArmParts, gather_study
+    from kpnn.pipelines.reporting.nodes import ArmParts, gather_record, gather_study
     from kpnn.reporting import Study
 
     pkn = dag = None  # not looked at here
     networks = Study(pkn=pkn, full_dag=dag, pruned_dag=dag)  # type: ignore[arg-type]
     nothing = ArmParts(None, None, ())
-    study = gather_study(networks, nothing, nothing, (), None, {"not_current": ["full.models: made otherwise"]})
+    recorded = gather_record(networks, None, None, {"not_current": ["full.models: made otherwise"]})
+    study = gather_study(recorded, nothing, nothing, ())
     assert "Not current: full.models: made otherwise." in study.missing
 
 
 def test_the_report_states_the_fingerprints_of_what_it_was_made_from():
-    from kpnn.pipelines.reporting.nodes import ArmParts, gather_study
+    from kpnn.pipelines.reporting.nodes import ArmParts, gather_record, gather_study
     from kpnn.reporting import Study
     from kpnn.reporting.blocks import Table
     from kpnn.reporting.sections import record_section
@@ -116,7 +133,7 @@ def test_the_report_states_the_fingerprints_of_what_it_was_made_from():
     networks = Study(pkn=None, full_dag=None, pruned_dag=None)  # not looked at here
     nothing = ArmParts(None, None, ())
     parameters = {"reporting": {"top": 3}, "made_from": {"folds": "ab" * 32, "pruned.models": "cd" * 32}}
-    study = gather_study(networks, nothing, nothing, (), None, parameters)
+    study = gather_study(gather_record(networks, None, None, parameters), nothing, nothing, ())
     assert study.settings == {"reporting": {"top": 3}}
     table = next(block for block in record_section(study) if isinstance(block, Table))
     assert {"what": "SHA-256 of folds", "value": "ab" * 32} in table.data.to_dict("records")

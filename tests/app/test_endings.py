@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from kpnn.app.endings import Terminated, full_disk, terminable
+from kpnn.app.hooks import BeforeRunHook
 from kpnn.app.messages import as_messages
+from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.errors import DiskFullError
 from kpnn.files import written_whole
 
@@ -43,6 +45,22 @@ def test_a_signal_ends_a_run_with_its_own_code_and_one_line(number, code, name):
     before = signal.getsignal(signal.SIGTERM)
     assert ended(lambda: os.kill(os.getpid(), number)) == (code, f"Error: stopped by {name}\n")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_a_run_that_is_stopped_is_closed_and_says_which_folds_are_kept(tmp_path, monkeypatch):
+    hook = BeforeRunHook(ForgivingMlflowHook())
+    closed = []
+    monkeypatch.setattr(hook._mlflow, "close_runs", closed.append)
+    monkeypatch.setattr(hook, "_stores", (tmp_path / "06_models" / "full",))
+    monkeypatch.setattr("kpnn.app.endings._before_run", lambda: hook)
+    assert ended(lambda: os.kill(os.getpid(), signal.SIGTERM)) == (143, "Error: stopped by SIGTERM\n")
+    fold = tmp_path / "06_models" / "full" / "repeat_0_fold_0"
+    fold.mkdir(parents=True)
+    (fold / "manifest.json").write_text("{}")
+    kept = f"finished folds are kept in {tmp_path / '06_models'}, and the same command goes on from there"
+    assert ended(lambda: os.kill(os.getpid(), signal.SIGTERM)) == (143, f"Error: stopped by SIGTERM: {kept}\n")
+    assert closed == ["KILLED", "KILLED"]
 
 
 def test_a_second_signal_does_not_stop_the_clearing_up():

@@ -12,16 +12,16 @@ import pytest
 
 from kedro_project import SMALL
 from kpnn.app import preflight
-from kpnn.app.preflight import Plan, problems
+from kpnn.app.preflight import RunPlan, problems
 from kpnn.pipelines.parameters import all_settings
 
 
-def plan(tmp_path: Path, parameters: dict | None = None, **more) -> Plan:
+def plan(tmp_path: Path, parameters: dict | None = None, **more) -> RunPlan:
     raw = {"raw_expression": "Data.h5", "class_labels": "labels.csv", "edges": "edges.csv"}
     for name in raw.values():
         (tmp_path / name).write_text("a,b\n" * 100)
     given = {"trains": True, "searches": True, "selects": True} | more
-    return Plan(
+    return RunPlan(
         writes=(tmp_path / "data" / "out.parquet",),
         raw={name: tmp_path / file for name, file in raw.items()},
         settings=all_settings(parameters or {}),
@@ -45,6 +45,11 @@ def test_memory_that_is_too_small_is_said_and_reading_from_disk_offered(tmp_path
     assert problems(given) == []
     for name in ("class_labels", "edges"):
         given.raw[name].write_text("a,b\n" * 40_000)
+    assert problems(given) == []  # the raw file is far too small to hold so much
+    with given.raw["raw_expression"].open("wb") as file:
+        file.truncate(500_000_000)  # sparse: takes no disk
+    monkeypatch.setattr(preflight, "damage_of", lambda _: None)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
     [problem] = problems(given)
     assert "2.0 GB are available" in problem and "data_engineering.in_memory_cells=10000" in problem
 

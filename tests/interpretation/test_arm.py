@@ -12,11 +12,12 @@ from scipy.sparse import csr_matrix
 import kpnn.interpretation.controls as controls_module
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
-from kpnn.interpretation.held_out import lowest_correlations, weigh_held_out
+from kpnn.interpretation.concordance import lowest_correlations, lowest_over_networks
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
 from kpnn.nn import build_ensemble, set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
+from kpnn.training.orientation import oriented_activations, signs_of_network
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
@@ -128,16 +129,24 @@ def test_further_networks_of_a_fold_only_weigh_its_nodes(arm, weights):
     assert table.loc["A", "called"] and table["n_networks"].tolist() == [12] * 3
 
 
-def test_the_agreement_of_networks_does_not_fall_because_more_are_asked(arm):
-    (fold, other, *_), cells = arm
-    pair = [fold.model, other.model]
-    both = replace(fold, model=build_ensemble(pair))
-    alone = weigh_held_out([both], cells, 1).agreement
-    assert alone["A"].iloc[0] > 0.5 and alone[["B", "C"]].min(axis=None) < 0.5
-    again = weigh_held_out([both], cells, 1, [pair[::-1] * 3]).agreement
-    np.testing.assert_allclose(again, alone)
-    assert weigh_held_out([fold], cells, 1).agreement.isna().all(axis=None)
-    assert np.isfinite(weigh_held_out([fold], cells, 1, [[other.model]]).agreement).all(axis=None)
+def test_agreement_is_the_lowest_over_the_networks_of_all_folds_of_a_repeat(arm):
+    folds, cells = arm
+    found = lowest_over_networks(folds, cells, DAG.hidden, 1)
+    assert found.index.tolist() == [0, 1]
+    oriented = [
+        oriented_activations(one.model, cells.expression, signs_of_network(one.model, cells.expression))[
+            list(DAG.hidden)
+        ].to_numpy()
+        for one in folds
+    ]
+    for repeat in (0, 1):
+        by_hand = lowest_correlations(np.stack(oriented[2 * repeat : 2 * repeat + 2]))
+        np.testing.assert_allclose(found.loc[repeat], by_hand, atol=1e-5)
+    assert found["A"].min() > 0.5 and found[["B", "C"]].min(axis=None) < 0.5
+    # The members of a fold's model are such networks too; a single network has none to agree with.
+    pair = replace(folds[0], model=build_ensemble([one.model for one in folds[:2]]))
+    np.testing.assert_allclose(lowest_over_networks([pair], cells, DAG.hidden, 1), found.iloc[:1], atol=1e-6)
+    assert lowest_over_networks(folds[:1], cells, DAG.hidden, 1).isna().all(axis=None)
 
 
 def test_q_values_are_benjamini_and_hochbergs(weights):
@@ -177,16 +186,36 @@ def test_nodes_that_cannot_reach_an_output_are_left_out_and_ties_share_a_rank():
 def test_a_node_is_called_where_its_activity_differs_and_the_networks_rest_on_it(weights):
     table = summarise_nodes(weights, DAG, SETTINGS).set_index("node")
     assert table.loc["A", "differs"] and table.loc["A", "rests"] and table.loc["A", "called"]
-    assert table.loc["A", "conductance_share"] > table.loc["A", "permuted_share"]
+    assert table.loc["A", "conductance"] > table.loc["A", "permuted_conductance"]
     assert not table.loc[["B", "C"], "called"].any()
     assert table.loc["A", ["rank", "enrichment_rank"]].tolist() == [1, 1]
     # As much conductance in networks on noise: the networks rest on it only as far as they lose something without it.
-    as_much = replace(weights, permuted=weights.per_fold.assign(replicate=0))
+    unspecific = replace(weights, enrichment=weights.enrichment.assign(enrichment_z=0.0))
+    as_much = replace(unspecific, permuted=weights.per_fold.assign(replicate=0))
     needed = summarise_nodes(as_much, DAG, SETTINGS).set_index("node")
     assert needed.loc["A", "rests"] and not needed.loc[["B", "C"], "rests"].any()
     as_much = replace(as_much, per_fold=weights.per_fold.assign(ablation=weights.per_fold["ablation"] / 1000))
     unasked = summarise_nodes(as_much, DAG, SETTINGS).set_index("node").loc["A"]
     assert unasked["differs"] and not unasked["rests"] and not unasked["called"]
+
+
+def test_a_node_that_others_stand_in_for_is_called_where_its_genes_differ_more_than_random_ones(weights):
+    idle = weights.per_fold.assign(ablation=0.0)
+    unneeded = replace(weights, per_fold=idle, permuted=weights.per_fold.assign(replicate=0))
+    for z, called in ((2.0, True), (1.0, False)):
+        known = replace(unneeded, enrichment=weights.enrichment.assign(enrichment_z=z))
+        table = summarise_nodes(known, DAG, SETTINGS).set_index("node")
+        assert not table["rests"].any()
+        assert table["specific"].eq(called).all() and table.loc["A", "called"] == called
+        assert not table.loc[["B", "C"], "called"].any()  # their activity does not differ
+
+
+def test_what_flows_through_a_node_is_not_held_against_it_because_more_flows_through_others(weights):
+    # Ten times as much through C: as a share A's part falls below that in networks on noise.
+    other = weights.per_fold["node"] == "C"
+    louder = weights.per_fold.assign(conductance=weights.per_fold["conductance"].where(~other, 10.0), ablation=0.0)
+    table = summarise_nodes(replace(weights, per_fold=louder), DAG, SETTINGS).set_index("node")
+    assert table.loc["A", "rests"]
 
 
 def test_a_node_weighs_more_than_its_place_gives_it_or_is_marked_as_structure(weights):
@@ -196,6 +225,18 @@ def test_a_node_weighs_more_than_its_place_gives_it_or_is_marked_as_structure(we
     assert not table.loc["A", "structure"] and table.loc[["B", "C"], "structure"].all()
     unasked = replace(weights, control=weights.control.iloc[:0])
     assert summarise_nodes(unasked, DAG, SETTINGS)["structure"].isna().all()
+
+
+def test_nodes_stand_by_what_networks_and_genes_tell_together(weights):
+    table = summarise_nodes(weights, DAG, SETTINGS)
+    expected = (table["z"] + table["enrichment_z"]) / np.sqrt(2)
+    np.testing.assert_allclose(table["combined_z"], expected)
+    assert table["rank"].tolist() == [1, 2, 3] and table["combined_z"].is_monotonic_decreasing
+    # Where genes cannot be compared the networks alone order the nodes.
+    blind = replace(weights, enrichment=weights.enrichment.assign(enrichment_z=np.nan))
+    alone = summarise_nodes(blind, DAG, SETTINGS)
+    np.testing.assert_allclose(alone["combined_z"], alone["z"] / np.sqrt(2))
+    assert alone["z"].is_monotonic_decreasing
 
 
 def test_nodes_of_rewired_networks_are_tested_as_the_arms_own_are(arm, weights):
@@ -223,13 +264,12 @@ def test_a_nodes_place_without_knowledge_is_its_z_in_rewired_networks():
     assert np.isnan(table.loc["C", "beyond_rewired"])
 
 
-def test_networks_that_mean_different_things_by_a_node_do_not_rest_on_it(weights):
-    # The module's networks are single ones: nothing is known of how members agree.
-    assert weights.agreement.shape == (4, len(weights.neurons)) and weights.agreement.isna().all(axis=None)
-    for agreement, rests in ((0.6, True), (0.4, False)):
-        alike = replace(weights, agreement=weights.agreement.fillna(1.0).assign(A=agreement))
+def test_a_node_by_which_networks_mean_different_things_is_not_called(weights):
+    assert weights.agreement.shape == (2, len(weights.neurons))
+    for agreement, called in ((0.6, True), (0.4, False)):
+        alike = replace(weights, agreement=weights.agreement.assign(A=agreement))
         leader = summarise_nodes(alike, DAG, SETTINGS).set_index("node").loc["A"]
-        assert leader["differs"] and leader["rests"] == leader["called"] == rests and leader["agreement"] == agreement
+        assert leader["differs"] and leader["called"] == called and leader["agreement"] == agreement
 
 
 def test_the_agreement_of_networks_is_the_lowest_correlation_of_a_pair():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
-from scipy.stats import ttest_ind
+from scipy.stats import norm, rankdata, ttest_ind
 
 from kpnn.interpretation.enrichment import enrichment, gene_t_statistics, reaching
 from kpnn.pkn import Dag
@@ -73,9 +73,28 @@ def test_a_node_is_as_enriched_as_its_genes_and_its_p_value_is_that_of_random_ge
     drawn = [rng.choice(sizes[0], 10, replace=False).mean() for _ in range(4000)]
     exact = np.mean(np.array(drawn) >= of_out.loc["B", "enrichment"])
     assert of_out.loc["B", "enrichment_p"] == pytest.approx(exact, abs=0.03)
+    # In ranks, ten genes drawn at random have a z that is standard normal: the further above, the more specific.
+    scores = norm.ppf((rankdata(sizes[0]) - 0.5) / 30)
+    drawn = [rng.choice(scores, 10).mean() for _ in range(4000)]
+    b = [DAG.inputs.index(f"G{gene}_gene") for gene in range(1, 30, 3)]
+    assert of_out.loc["B", "enrichment_z"] == pytest.approx(scores[b].mean() / np.std(drawn), abs=0.1)
+    assert of_out.loc["A", "enrichment_z"] > 3
     # TOP has no genes of its own: those of A and B are its genes.
     below = [DAG.inputs.index(f"G{gene}_gene") for gene in range(30) if gene % 3 < 2]
     assert of_out.loc["TOP", "enrichment"] == pytest.approx(sizes[0][below].mean())
+
+
+def test_a_nodes_enrichment_z_does_not_hang_on_how_far_other_nodes_genes_differ():
+    first = draw()
+    X = first.expression.toarray()
+    X[:, [DAG.inputs.index(f"G{gene}_gene") for gene in range(0, 30, 3)]] += 5 * first.labels[:, :1]
+    louder = LabelledCells(csr_matrix(X), first.labels, first.barcodes, DAG.inputs, DAG.outputs)
+    z, again = (
+        enrichment(DAG, cells, seed=1).query("output == 'OUT'").set_index("node")["enrichment_z"]
+        for cells in (first, louder)
+    )
+    # A's ten genes lead in both, so all ranks but those among these ten are the same.
+    assert again["B"] == pytest.approx(z["B"], abs=0.05) and again["C"] == pytest.approx(z["C"], abs=0.05)
 
 
 def test_a_node_belongs_to_the_outputs_that_it_reaches():

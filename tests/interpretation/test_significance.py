@@ -151,8 +151,20 @@ def test_members_of_opposite_sign_add_up():
     one = HeldOutEvidence(activations, np.full(4, 0.5), labels)
     other = HeldOutEvidence(-activations, np.full(4, -0.3), labels)
     both = together([one, other])
-    np.testing.assert_allclose(contribution(both), (contribution(one) + contribution(other)) / 2)
+    np.testing.assert_allclose(np.sign(contribution(both)), np.sign(contribution(one)))
     np.testing.assert_allclose(activity_test([both]).z, activity_test([one]).z)
+
+
+def test_every_network_counts_alike_however_much_it_makes_of_a_neuron():
+    rng = np.random.default_rng(11)
+    labels = (np.arange(90) % 2).astype(float)
+    members = [HeldOutEvidence(rng.normal(size=(90, 3)), rng.normal(size=3), labels) for _ in range(3)]
+    members[0].activations[:, 2] = 0.25  # a network in which the neuron never varies tells nothing of it
+    ranks = [rankdata(one.activations * one.gradient, axis=0) for one in members]
+    expected = activity_test([HeldOutEvidence(np.mean(ranks, axis=0), np.ones(3), labels)]).z
+    np.testing.assert_allclose(activity_test([together(members)]).z, expected)
+    louder = [replace(members[0], gradient=100 * members[0].gradient), *members[1:]]
+    np.testing.assert_allclose(activity_test([together(louder)]).z, expected)
 
 
 def test_what_only_tells_donors_apart_is_not_called_where_donors_hold_both_classes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from threading import Event
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.sparse import csc_array
 
 from kpnn.errors import ModelError, SettingsError
 from kpnn.nn import TrainingSettings, biases, build_kpnn, edge_weights, fit_kpnn, fit_kpnns, predict
+from kpnn.stopping import StoppedError, stopped_by
 
 
 @pytest.fixture(scope="module")
@@ -320,3 +322,14 @@ def test_a_dag_of_one_neuron_is_scikit_learns_logistic_regression(random_cells):
     peer = LogisticRegression(C=1 / (2 * 150 * 0.01), tol=1e-10, max_iter=10_000).fit(X.toarray(), y)
     np.testing.assert_allclose(edge_weights(model), peer.coef_[0], atol=1e-4)
     np.testing.assert_allclose(biases(model), peer.intercept_, atol=1e-4)
+
+
+def test_networks_stop_when_their_thread_is_asked_to(task):
+    dag, X, y = task
+    model = build_kpnn(dag, seed=1)
+    before, asked = weights_of(model), Event()
+    asked.set()
+    with stopped_by(asked), pytest.raises(StoppedError):
+        fit_kpnn(model, X, y, max_epochs=5)
+    np.testing.assert_array_equal(weights_of(model), before)
+    assert fit_kpnn(model, X, y, max_epochs=2).n_epochs == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpnn.pipelines.output_genes import say_genes_per_output, warn_of_funnel
+from kpnn.pipelines.output_genes import log_genes_per_output, warn_of_funnel
 from kpnn.pkn import Dag, Pkn, narrowest_funnel
 
 EDGES = pd.DataFrame(
@@ -26,7 +26,7 @@ def test_an_output_that_keeps_less_than_half_of_its_genes_is_a_warning(left_out,
     caplog.set_level(logging.INFO)
     pairs = pd.MultiIndex.from_frame(EDGES)
     dag = Dag.from_edges(EDGES[~pairs.isin(left_out)].reset_index(drop=True), outputs=["A", "B"])
-    assert say_genes_per_output("pruned", dag, Pkn.from_edges(EDGES), "; do something") == kept
+    assert log_genes_per_output("pruned", dag, Pkn.from_edges(EDGES), "; do something") == kept
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [words.split()[1] for words in warnings] == warned
     assert all("do something" in words for words in warnings)

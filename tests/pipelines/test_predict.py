@@ -11,7 +11,7 @@ from anndata import read_h5ad
 from kedro_project import SMALL, make_project
 from kpnn.errors import ModelError
 from kpnn.files import seal, sha256_of
-from kpnn.pipelines.predict.nodes import SavedArm, find_networks
+from kpnn.pipelines.predict.nodes import PredictSettings, SavedArm, find_networks
 from kpnn.training.results import FoldStore
 
 
@@ -90,10 +90,10 @@ def test_a_fold_that_is_not_what_modelling_left_is_not_used(tmp_path, harm):
     seal(fold)
     models = {fold.name: {"file": f"{fold.name}/model.keras", "sha256": sha256_of(fold / "model.keras")}}
     arm, other = SavedArm(FoldStore(tmp_path), models), SavedArm(FoldStore(tmp_path / "full"), None)
-    assert find_networks(other, arm, {"arm": "pruned"}) == [fold / "model.keras"]
+    assert find_networks(other, arm, PredictSettings(arm="pruned")) == [fold / "model.keras"]
     if harm == "no manifest":
         (fold / "manifest.json").unlink()
     else:
         (fold / ("model.keras" if harm == "the network" else "predictions.parquet")).write_bytes(b"something else")
     with pytest.raises(ModelError, match=r"repeat_0_fold_0.* is not .*modelling"):
-        find_networks(other, arm, {"arm": "pruned"})
+        find_networks(other, arm, PredictSettings(arm="pruned"))

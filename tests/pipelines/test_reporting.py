@@ -22,8 +22,21 @@ from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
 from kpnn.pipelines.reporting.annotating import annotate_cells
-from kpnn.pipelines.reporting.nodes import gather_arm, gather_controls, gather_networks, gather_study, write_report
+from kpnn.pipelines.reporting.nodes import (
+    gather_arm,
+    gather_controls,
+    gather_networks,
+    gather_nodes,
+    gather_record,
+    gather_scores,
+    gather_study,
+    gather_training,
+    gather_weights,
+    state_answer,
+    write_report,
+)
 from kpnn.pipelines.reporting.rewiring import rewire_full
+from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import Dag, Pkn
@@ -149,25 +162,19 @@ def test_an_arm_without_any_model_gives_empty_tables_with_their_columns(study):
 
 def test_a_missing_arm_is_said_in_the_report(study):
     dag, _, _folds, store, _ = study
-    *tables, account = weigh(study)
-    names = ("node_weights", "node_weights_by_fold", "biases", "gene_weights", "edge_weights", "stability")
-    weights = dict(zip(names, tables, strict=False))
+    nodes, per_fold, biases, genes, edges, stability, *_, account = weigh(study)
     results = [store.load(0, fold) for fold in range(3)]
     predictions = pd.concat([one.predictions.assign(repeat=0, fold=one.fold) for one in results])
     scores = dict.fromkeys(("average_precision", "accuracy", "precision", "recall", "f1", "brier", "log_loss"), 0.5)
     metrics = pd.DataFrame([{"repeat": 0, "fold": fold, "roc_auc": 0.5, **scores, "n_edges": 12} for fold in range(3)])
-    of_full = {
-        "predictions": predictions,
-        "fold_metrics": metrics,
-        **dict.fromkeys(("member_predictions", "learning_curves", "trials")),
-    }
-    full = gather_arm("full", dag=dag, interpretation=account, **of_full, **weights)
-    of_pruned = dict.fromkeys((*of_full, "trials")) | weights
-    pruned = gather_arm("pruned", dag=dag, interpretation=account, **of_pruned)
+    weighed = gather_weights(gather_nodes("full", nodes, per_fold, stability, None), biases, genes, edges)
+    full = gather_arm(gather_scores("full", dag, predictions, None, metrics), weighed, account)
+    nothing = gather_training(gather_scores("pruned", dag, None, None, None), None, None)
+    pruned = gather_arm(nothing, replace(weighed, arm="pruned"), account)
     assert pruned.tables is None and pruned.weighed is not None
-    networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None, None)
-    gathered = gather_study(networks, full, pruned, (), None, {})
-    _report, page, comparison, answer, *_ = write_report(gathered, {})
+    networks = gather_networks(Pkn.from_edges(dag.edges, outputs=dag.outputs), dag, dag, None)
+    gathered = gather_study(gather_record(networks, None, None, {}), full, pruned, ())
+    page, comparison, answer = state_answer(write_report(gathered, ReportingSettings()))
     assert "The arm <code>pruned</code> has no results" in page
     assert set(comparison["arm"]) == {"full"}
     assert answer["sentence"].startswith("There is no comparison")
@@ -193,10 +200,11 @@ def test_controls_are_gathered_each_by_itself_with_its_members():
 
 
 def test_the_functions_of_the_arms_nodes_can_be_sent_to_another_process():
-    for node in create_pipeline().nodes:
-        if node.name.endswith("gather"):
-            sent = pickle.loads(pickle.dumps(node.func))
-            assert (sent.func, sent.args) == (node.func.func, (node.namespace,))
+    of_arms = [node for node in create_pipeline().nodes if node.short_name.endswith(("gather_scores", "gather_nodes"))]
+    assert len(of_arms) == 4
+    for node in of_arms:
+        sent = pickle.loads(pickle.dumps(node.func))
+        assert (sent.func, sent.args) == (node.func.func, (node.namespace,))
 
 
 def test_what_is_not_on_disk_loads_as_none(tmp_path):

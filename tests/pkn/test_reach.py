@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,12 @@ from kpnn.errors import PknError, SelectionError
 from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.compact import solve_compact
+from kpnn.pkn.selection.model import output_trees
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import without_barred_columns
 from kpnn.pkn.selection.model.hub_form import hub_form_applies
 from kpnn.pkn.selection.model.rows import LinearRows
-from kpnn.pkn.selection.model.two_hubs import formulate_two_hubs
+from kpnn.pkn.selection.model.several_hubs import formulate_several_hubs
 from kpnn.pkn.selection.presolve import presolve
 from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
 from kpnn.pkn.selection.settings import SolveLimits
@@ -163,7 +165,9 @@ def cases_with_two_hubs(draw: st.DrawFn) -> Case:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases_with_two_hubs())
-def test_the_cheapest_dag_is_found_where_paths_meet_twice_and_the_statement_of_two_hubs_holds_it(case: Case) -> None:
+def test_the_cheapest_dag_is_found_where_paths_meet_twice_and_several_hubs_state_it(
+    case: Case,
+) -> None:
     truth = AllSubsets(case)
     source = pkn_of(case)
     reduced = presolve(source, SelectionRules())
@@ -174,26 +178,60 @@ def test_the_cheapest_dag_is_found_where_paths_meet_twice_and_the_statement_of_t
     found = enumerate_dags(source, 40)
     assert {frozenset(one.dag.hidden) for one in found.selections} == set(truth.neuron_sets(truth.optimum))
     assert found.is_complete
-    # A cheapest DAG with one meeting edge more than outputs needs is a solution of the statement.
+    # A cheapest DAG in which paths meet in more edges than below one hub is a solution of the statement.
     n_meeting = [cost - len(case.inputs) - len(names) for names, cost in truth.neuron_sets(truth.optimum).items()]
-    if len(case.outputs) in n_meeting:
-        statement = formulate_two_hubs(reduced, np.ones(len(source.nodes), dtype=bool))
-        search = solve_compact(
-            statement, solve_with_highs, SolveLimits(10, 0.0, 1, 0), phases=["relaxation", "integer"]
-        )
-        assert search.objective <= truth.optimum + 1e-9
+    if max(n_meeting) >= len(case.outputs):
+        statement = formulate_several_hubs(reduced)
+        for phases in (["relaxation", "integer"], ["relaxation", "aimed"]):
+            search = solve_compact(statement, solve_with_highs, SolveLimits(10, 0.0, 1, 0), phases=phases)
+            assert search.objective <= truth.optimum + 1e-9
 
 
-def test_where_no_node_is_below_all_outputs_two_hubs_prove_what_one_cannot() -> None:
+def test_where_no_node_is_below_all_outputs_several_hubs_are_stated() -> None:
+    limits = SolveLimits(10, 0.0, 1, 0)
     apart = pkn(("O", "A"), ("O", "B"), ("P", "A"), ("P", "B"), ("A", "g"), ("B", "h"))
     selection = select_dag(apart)
     assert (selection.status, selection.objective) == ("optimal", 6)
-    beyond = pkn(*[(a, b) for a in "OP" for b in "ABC"], *zip("ABC", "ghi", strict=True))
-    reduced = presolve(beyond, SelectionRules())
-    statement = formulate_two_hubs(reduced, np.ones(len(beyond.nodes), dtype=bool))
-    search = solve_compact(statement, solve_with_highs, SolveLimits(10, 0.0, 1, 0), phases=["relaxation", "integer"])
-    assert search.is_infeasible
-    assert select_dag(beyond).objective == 9
+    wider = pkn(*[(a, b) for a in "OP" for b in "ABC"], *zip("ABC", "ghi", strict=True))
+    statement = formulate_several_hubs(presolve(wider, SelectionRules()))
+    search = solve_compact(statement, solve_with_highs, limits, phases=["relaxation", "aimed"])
+    assert (search.objective, search.bound) == (9, 9)
+    dearer = solve_compact(statement, solve_with_highs, limits, phases=["relaxation", "aimed"], below=9)
+    assert (dearer.best, dearer.bound) == (None, 9)
+    assert select_dag(wider).objective == 9
+    # Below one node that both lead to there is no second hub, and one input with one parent is none either.
+    chain = presolve(pkn(("O", "A"), ("P", "A"), ("A", "g"), ("A", "h")), SelectionRules())
+    assert solve_compact(formulate_several_hubs(chain), solve_with_highs, limits).is_infeasible
+
+
+def nodes_above(source: Pkn, end: str, forced: set[str]) -> float:
+    """The fewest hidden nodes that join all outputs to a node, by trying all sets of them, the smallest first."""
+    usable = sorted(set(source.hidden) - forced - {end})
+    for n_kept in range(len(usable) + 1):
+        for kept in combinations(usable, n_kept):
+            reached, before = {end}, set()
+            while reached != before:
+                before = set(reached)
+                edges = zip(source.edges["parent"], source.edges["child"], strict=True)
+                reached |= {a for a, b in edges if b in before and a in {*kept, *source.outputs}}
+            if set(source.outputs) <= reached:
+                return n_kept
+    return np.inf
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases_with_a_hub(), st.sampled_from([1, 2, 10]))
+def test_the_least_trees_above_a_node_are_those_of_all_sets_of_nodes(case: Case, most: int) -> None:
+    source = pkn_of(case)
+    reduced = presolve(source, SelectionRules())
+    forced = {source.nodes[code] for code in np.flatnonzero(reduced.is_forced)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output_trees, "_MOST_OUTPUTS", most)
+        found = output_trees.fewest_nodes_above(reduced)
+    for name in (*source.hidden, *source.inputs):
+        truth = nodes_above(source, name, forced)
+        value = found[source.nodes.index(name)]
+        assert value == truth if most >= len(source.outputs) else value <= truth
 
 
 @st.composite

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 import kpnn.training.cross_validation as cross_validation_module
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
-from kpnn.training.cross_validation import cross_validate
+from kpnn.training.cross_validation import Assignment, cross_validate, cross_validate_arms
 from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, mean_curve, wide_predictions
 
@@ -69,7 +69,7 @@ def test_nothing_of_a_held_out_fold_reaches_its_model(dag, cells, folds, setting
     assert any(not np.array_equal(a, b) for a, b in zip(weights_of(before, 0), weights_of(after, 0), strict=True))
 
 
-@pytest.mark.parametrize("executor", ["processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
 def test_results_do_not_depend_on_the_executor(executor, dag, cells, folds, settings, tmp_path):
     here = run(dag, cells, folds, settings, tmp_path / "here")
     elsewhere = settings.model_copy(
@@ -81,6 +81,23 @@ def test_results_do_not_depend_on_the_executor(executor, dag, cells, folds, sett
     for fold in (0, 1, 2):
         for a, b in zip(weights_of(here, fold), weights_of(there, fold), strict=True):
             assert np.array_equal(a, b)
+
+
+def test_arms_trained_together_end_as_they_do_alone(dag, cells, folds, settings, tmp_path):
+    arms = [Arm("pruned", dag), Arm("permuted_genes_0", dag, permute_genes=3), Arm("logistic", dag, "logistic")]
+    untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    seen, whole = [], []
+    assignments = [
+        Assignment(arm, FoldStore(tmp_path / arm.name), lambda fold: seen.append((fold.arm, fold.fold)), whole.append)
+        for arm in arms
+    ]
+    threaded = set_execution(untuned, executor="threads", n_workers=3)
+    together = cross_validate_arms(assignments, cells, folds, threaded)
+    assert sorted(seen) == sorted((arm.name, fold) for arm in arms for fold in (0, 1, 2))
+    assert sorted(one.arm for one in whole) == sorted(arm.name for arm in arms)
+    for arm, result in zip(arms, together, strict=True):
+        alone = cross_validate(arm, cells, folds, untuned, FoldStore(tmp_path / "alone" / arm.name))
+        pd.testing.assert_frame_equal(alone.predictions(), result.predictions())
 
 
 def test_finished_folds_are_not_trained_again(dag, cells, folds, settings, tmp_path, monkeypatch):

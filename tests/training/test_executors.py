@@ -8,11 +8,13 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Semaphore
 
 import numpy as np
 import pytest
 
 from kpnn.errors import KpnnError, SettingsError
+from kpnn.stopping import StoppedError, asked_to_stop
 from kpnn.training import executors
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.settings import ExecutionSettings
@@ -33,20 +35,106 @@ def die_once(shared, task):
     return task
 
 
-@pytest.mark.parametrize("executor", ["sequential", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", "sequential", "processes", "dask"])
 def test_every_task_is_done_once_and_errors_come_back(executor):
     settings = ExecutionSettings(executor=executor, n_workers=2)
     shared = np.ones(100_000)
-    results = dict(run_tasks(add, shared, [1, 13, 5], settings))
+    results = dict(run_tasks(add, shared, [1, 5, 13], settings))
     assert results[0] == 2.0
-    assert results[2] == 6.0
-    assert isinstance(results[1], ValueError)
+    assert results[1] == 6.0
+    assert isinstance(results[2], ValueError)
+
+
+def fail_or_finish(shared, task):
+    """Task 0 fails once task 1 has begun, which ends after it."""
+    begun, failed = shared
+    if task == 0:
+        assert begun.wait(10)
+        raise ValueError("task 0")
+    begun.set()
+    assert failed.wait(10)
+    return task
+
+
+def test_after_an_error_threads_finish_what_has_begun_and_begin_nothing():
+    settings = ExecutionSettings(executor="threads", n_workers=2)
+    begun, failed = Event(), Event()
+    results = {}
+    for position, result in run_tasks(fail_or_finish, (begun, failed), [0, 1, 2, 3, 4], settings):
+        results[position] = result
+        failed.set()
+    # One more may have begun before the error was seen.
+    assert isinstance(results[0], ValueError)
+    assert results[1] == 1
+    assert len(results) <= 3
+
+
+def threads_of_openmp(shared, task):
+    from threadpoolctl import threadpool_info
+
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] in shared}
+
+
+@pytest.mark.parametrize("executor", ["threads", "sequential"])
+def test_sums_are_made_by_one_thread_wherever_a_task_runs(executor, monkeypatch):
+    import sklearn.ensemble  # noqa: F401 - loads OpenMP
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(3):
+        results = dict(run_tasks(threads_of_openmp, ("openmp", "blas"), [0, 1], ExecutionSettings(executor=executor)))
+    assert results == {0: {1}, 1: {1}}
+
+
+def run_until_asked(shared, task):
+    shared.release()
+    if task == 0:
+        return task
+    assert asked_to_stop().wait(10)
+    raise StoppedError
+
+
+def test_threads_are_told_to_stop_when_nobody_wants_the_rest():
+    settings = ExecutionSettings(executor="threads", n_workers=2)
+    begun = Semaphore(0)
+    outcomes = run_tasks(run_until_asked, begun, [0, 1, 2, 3], settings)
+    assert next(outcomes) == (0, 0)
+    begun.acquire()
+    begun.acquire()  # task 1 waits for the word
+    outcomes.close()
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+
+def test_folds_at_once_keep_the_cores_busy(monkeypatch):
+    for cores, n in ((1, 2), (2, 2), (4, 2), (5, 3), (16, 5)):
+        monkeypatch.setattr(executors, "usable_cores", lambda cores=cores: cores)
+        assert executors._n_at_once(ExecutionSettings()) == n
+    assert executors._n_at_once(ExecutionSettings(n_workers=7)) == 7
 
 
 def test_a_process_that_dies_has_its_task_done_again(tmp_path):
     settings = ExecutionSettings(executor="processes", n_workers=2)
     results = dict(run_tasks(die_once, str(tmp_path / "marker"), [0, 1, 2], settings))
     assert results == {0: 0, 1: 1, 2: 2}
+
+
+def test_processes_that_die_again_and_again_are_one_message_that_says_what_is_kept(monkeypatch):
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    def die(*_):
+        raise TerminatedWorkerError("SIGKILL(-9)")
+
+    monkeypatch.setattr("joblib.Parallel", lambda **_: die)
+    with pytest.raises(KpnnError, match=r"died three times.*Finished folds are kept.*the same command goes on"):
+        list(run_tasks(add, np.ones(1), [1], ExecutionSettings(executor="processes", n_workers=2)))
+
+
+def test_a_fold_whose_workers_all_died_says_so_in_words():
+    from distributed.scheduler import KilledWorker
+
+    error = executors._in_words(KilledWorker("task", None, 3), "dask there")
+    assert str(error).startswith("dask there: every worker that trained it died") and "memory" in str(error)
+    other = ValueError("something else")
+    assert executors._in_words(other, "dask there") is other
 
 
 def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path, monkeypatch):
@@ -103,7 +191,7 @@ def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
     assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5
 
 
-def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path):
+def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path, caplog):
     from distributed import Client
 
     with closing(socket.socket()) as probe:
@@ -121,6 +209,7 @@ def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 0.4)
             with pytest.raises(KpnnError, match=r"dask there: there has been no worker for 0\.4 s" + kept):
                 list(executors._as_they_end(client, [never], "dask there"))
+            assert "dask there: no worker is left; waiting 0.4 s" in caplog.text  # at once
             monkeypatch.setattr(executors, "_ALONE_SECONDS", 600)
             threading.Timer(0.5, scheduler.kill).start()
             with pytest.raises(KpnnError, match=r"dask there: the scheduler (is gone|was lost)" + kept):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kpnn.cells.folds import FoldSettings, make_folds
-from kpnn.errors import CellsError
+from kpnn.errors import CellsError, SettingsError
 from kpnn.nn import load_kpnn, members_of, predict
 from kpnn.nn.layer import sparse_dag
 from kpnn.pkn import Dag
@@ -26,6 +27,7 @@ from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import cross_entropies
 from kpnn.training.inner_folds import inner_splits
 from kpnn.training.results import FoldStore
+from kpnn.training.settings import FitSettings
 
 CLASSES = ("B", "CD4+/CD25 T Reg", "M")
 SIZES = (60, 30, 15)
@@ -171,3 +173,19 @@ def test_a_cell_of_no_class_or_of_two_is_named():
         LabelledCells.from_anndata(matched(labels, kpnn={"one_of_k": True}), CLASSES)
     with pytest.raises(CellsError, match="these cells have one"):
         LabelledCells.from_anndata(matched(labels, kpnn={"one_of_k": True}), CLASSES[:1])
+
+
+def test_classes_weigh_what_is_set_by_name_and_unknown_ones_are_said_first(dag, cells, folds, settings, tmp_path):
+    def chosen(weights, name):
+        fit = settings.fit.model_copy(update={"class_weight": weights, "ensemble": 1})
+        plain = settings.model_copy(update={"fit": fit, "tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+        result = cross_validate(Arm("full", dag), cells, folds, plain, FoldStore(tmp_path / name))
+        found = result.folds[0].predictions
+        return found[found["output"] == "M"]["probability"].mean()
+
+    assert chosen({"M": 20.0}, "dear") > chosen(None, "plain") + 0.05
+    with pytest.raises(SettingsError, match="class_weight names N; the classes are B, CD4"):
+        chosen({"N": 2.0}, "unknown")
+    assert not list((tmp_path / "unknown").glob("**/*.keras"))
+    with pytest.raises(ValidationError):
+        FitSettings(class_weight={"M": -1.0})

@@ -12,11 +12,12 @@ import optuna
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
-from kpnn.errors import SettingsError
+from kpnn.errors import KpnnError, SettingsError
 from kpnn.training.racing import Member
 from kpnn.training.settings import EvaluationSettings, Hyperparameters, TuningSettings
-from kpnn.training.trial_storage import open_storage
+from kpnn.training.trial_storage import open_storage, outliving_restarts
 from kpnn.training.tuning import Search
 
 SPACE = {
@@ -211,9 +212,9 @@ def test_a_storage_that_cannot_be_reached_is_named_without_its_password():
         open_storage("not a url")
 
 
-@pytest.fixture
-def postgresql(tmp_path):
-    """A PostgreSQL server of the test's own on a free port of 127.0.0.1."""
+@pytest.fixture(scope="module")
+def postgresql():
+    """A PostgreSQL server of the tests' own on a free port of 127.0.0.1: its address, and what starts it anew."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
     initdb = shutil.which("initdb") or (str(programs[-1] / "initdb") if programs else None)
     if initdb is None:
@@ -235,14 +236,59 @@ def postgresql(tmp_path):
     options = f"-h 127.0.0.1 -p {port} -k {place}"
     control = [*as_postgres, str(folder / "pg_ctl"), "-D", str(data)]
     log = ["-l", str(place / "log"), "-w"]
-    subprocess.run([*control, *log, "-o", options, "start"], check=True, capture_output=True, cwd=place)
-    yield f"postgresql+psycopg://kpnn@127.0.0.1:{port}/postgres"
+    start = [*control, *log, "-o", options, "start"]
+    subprocess.run(start, check=True, capture_output=True, cwd=place)
+
+    def restart():
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=place)
+        subprocess.run(start, check=True, capture_output=True, cwd=place)
+
+    yield f"postgresql+psycopg://kpnn@127.0.0.1:{port}/postgres", restart
     subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=place)
     shutil.rmtree(place, ignore_errors=True)
 
 
 def test_a_postgresql_server_gives_the_same_search_as_a_file(postgresql, tmp_path):
-    there = search(train, tuning(postgresql))
+    address, _ = postgresql
+    there = search(train, tuning(address))
     here = search(train, tuning(f"sqlite:///{tmp_path}/a.db"))
     pd.testing.assert_frame_equal(without_times(there.trials), without_times(here.trials))
-    assert len(optuna.load_study(study_name="study", storage=postgresql).trials) == 8
+    assert len(optuna.load_study(study_name="study", storage=address).trials) == 8
+
+
+def test_a_database_that_starts_anew_while_networks_are_trained_costs_nothing(postgresql):
+    address, restart = postgresql
+    restarts = []
+
+    def train_meanwhile(*arguments):
+        if not restarts:
+            restarts.append(restart())
+        return train(*arguments)
+
+    undisturbed = Search(tuning(address), Hyperparameters(), 3, 7).run(train, "undisturbed")
+    disturbed = Search(tuning(address), Hyperparameters(), 3, 7).run(train_meanwhile, "disturbed")
+    assert restarts == [None]
+    pd.testing.assert_frame_equal(without_times(disturbed.trials), without_times(undisturbed.trials))
+
+
+def test_a_database_that_fails_is_asked_again_and_then_named_without_its_password(monkeypatch, caplog):
+    waits = []
+    monkeypatch.setattr("kpnn.training.trial_storage.time.sleep", waits.append)
+    failure = OperationalError("SELECT 1", None, Exception("server closed the connection"))
+    answers = iter([failure, failure])
+
+    def search_again(again):
+        for answer in answers:
+            raise answer
+        return again
+
+    url = "postgresql://ada:lovelace@host/optuna"
+    assert outliving_restarts(search_again, url) is True
+    assert len(waits) == 2 and "server closed the connection" in caplog.text
+
+    def fail(_again):
+        raise failure
+
+    with pytest.raises(KpnnError, match=r"postgresql://\*\*\*@host/optuna failed.*are kept.*the same command") as error:
+        outliving_restarts(fail, url)
+    assert "lovelace" not in str(error.value) + caplog.text

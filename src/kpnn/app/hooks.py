@@ -21,7 +21,7 @@ from kpnn.app.currency import STAGES, by_cause, stages_to_redo
 from kpnn.app.ledger import Ledger
 from kpnn.app.lock import Claim, StudyLock
 from kpnn.app.mlflow_hook import ForgivingMlflowHook
-from kpnn.app.preflight import Plan, problems
+from kpnn.app.preflight import RunPlan, problems
 from kpnn.app.result_keeper import CHAIN, ResultKeeper
 from kpnn.errors import KpnnError, SettingsError, some_names
 
@@ -36,7 +36,7 @@ _TRAINING = {"modelling", "reporting", "predict", "__default__"}
 
 
 class BeforeRunHook:
-    """Everything that is looked at before the first node: parameters, files, means, other runs of the same study."""
+    """What is looked at before the first node: parameters, files, resources, other runs of the same study."""
 
     def __init__(self, mlflow: ForgivingMlflowHook) -> None:
         """Takes the hook that opens MLflow, to ask it beforehand.
@@ -96,7 +96,7 @@ class BeforeRunHook:
             raise
         self._stores = _stores(plan.writes)
 
-    def _look_ahead(self, plan: Plan, run_params: dict[str, Any]) -> None:
+    def _look_ahead(self, plan: RunPlan, run_params: dict[str, Any]) -> None:
         found = problems(plan)
         of_mlflow = self._mlflow.problem(run_params, self._settings["tracking"])  # type: ignore[arg-type] # by its group
         found += [of_mlflow] if of_mlflow else []
@@ -201,12 +201,12 @@ class BeforeRunHook:
                 catalog[f"params:{name}"] = settings
         catalog.save("parameters", shown(self._parameters))
 
-    def _plan(self, names: list[str], pipeline: Pipeline, catalog: CatalogProtocol) -> Plan:
+    def _plan(self, names: list[str], pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
         raw = {
             name: path for name in pipeline.inputs() if (path := _local_path(catalog, name)) and "01_raw" in str(path)
         }
         nodes = {node.short_name.rsplit(".", 1)[-1] for node in pipeline.nodes}
-        return Plan(
+        return RunPlan(
             writes=tuple(sorted(_written(pipeline, catalog))),
             raw=raw,
             trains=bool(_TRAINING.intersection(names)),

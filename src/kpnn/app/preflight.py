@@ -28,11 +28,12 @@ _LEAST_DISK = 100 * _MEGABYTE
 _LEAST_MEMORY = 900 * _MEGABYTE  # Python with Keras, torch and the compiled engine
 _BYTES_PER_COUNT = 5 * 8  # of raw counts, transformed values, and the copies between them
 _SHARE_OF_COUNTS = 0.15  # of a matrix of cells by genes that is not zero
+_BYTES_IN_FILE, _BYTES_IN_H5AD = 2, 8  # of a count in a raw file; scverse's are seldom packed
 _BACKENDS = {"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run is about to do.
 
     Attributes:
@@ -52,7 +53,7 @@ class Plan:
     settings: Mapping[str, Any]
 
 
-def problems(plan: Plan) -> list[str]:
+def problems(plan: RunPlan) -> list[str]:
     """Everything that would end the run later, each in one sentence that says what to do.
 
     Args:
@@ -83,7 +84,7 @@ def _folders(paths: Iterable[Path]) -> list[str]:
     return sorted(wrong)
 
 
-def _disk(plan: Plan) -> list[str]:
+def _disk(plan: RunPlan) -> list[str]:
     """Compares the free disk with about twice the raw files and, for each fold, the networks of arms and controls."""
     if not plan.writes:
         return []
@@ -94,7 +95,7 @@ def _disk(plan: Plan) -> list[str]:
     return [f"{place}: the study needs about {_size(needed)} of disk, and {_size(free)} are free; make room"]
 
 
-def _disk_estimate(plan: Plan) -> int:
+def _disk_estimate(plan: RunPlan) -> int:
     needed = 2 * sum(_size_of(path) for path in plan.raw.values())
     if plan.searches:
         folds, fit, controls = (plan.settings[name] for name in ("cross_validation", "modelling", "controls"))
@@ -105,20 +106,28 @@ def _disk_estimate(plan: Plan) -> int:
     return needed
 
 
-def _memory(plan: Plan) -> list[str]:
+def _memory(plan: RunPlan) -> list[str]:
     """Compares the memory with what the labelled cells take, if they are held in it."""
     available = available_memory()
     if available is None or not plan.trains:
         return []
     cells = min(_lines(plan.raw.get("class_labels")), plan.settings["data_engineering"].in_memory_cells)
-    genes = _lines(plan.raw.get("edges"))
-    needed = _LEAST_MEMORY + int(cells * genes * _SHARE_OF_COUNTS * _BYTES_PER_COUNT)
+    edges = _lines(plan.raw.get("edges"))  # at least as many as genes, and often several times as many
+    counts = min(cells * edges * _SHARE_OF_COUNTS, _counts_in(plan.raw.get("raw_expression")))
+    needed = _LEAST_MEMORY + int(counts * _BYTES_PER_COUNT)
     if available >= needed:
         return []
     advice = "free some, or raise the limit"
     if needed > 2 * _LEAST_MEMORY:
         advice = f"read cells from disk instead: data_engineering.in_memory_cells={cells // 4}"
     return [f"memory: the study needs about {_size(needed)}, and {_size(available)} are available; {advice}"]
+
+
+def _counts_in(path: Path | None) -> float:
+    """About how many counts a raw file holds by its size; infinite where there is none."""
+    if path is None or not path.exists():
+        return float("inf")
+    return _size_of(path) / (_BYTES_IN_H5AD if path.suffix == ".h5ad" else _BYTES_IN_FILE)
 
 
 def available_memory() -> int | None:

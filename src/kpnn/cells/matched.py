@@ -52,7 +52,7 @@ class Origin:
     largest: float = 0.0
 
     def with_values(self, values: np.ndarray) -> Origin:
-        """After some more of the values were seen."""
+        """The same origin, with what some more of its values tell."""
         if not len(values):
             return self
         some = values[:_ENOUGH_VALUES]

@@ -79,7 +79,7 @@ class CellStore(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> bytes:
-        """Changes where a value, a cell, a column or their order does."""
+        """A digest that differs wherever a value, a cell, a column or their order does."""
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (divisor: number of cells) of each column, shape (n_nodes,), float64, in two passes."""

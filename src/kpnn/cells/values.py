@@ -60,6 +60,6 @@ def most_like_counts(kinds: Mapping[str, Kind]) -> str:
 
 
 def choice_in_words(kinds: Mapping[str, Kind], chosen: str) -> str:
-    """What was chosen among what."""
+    """Says which matrix was chosen, and which ones were not."""
     others = ", ".join(f"{name} ({kind})" for name, kind in kinds.items() if name != chosen)
     return f"values: auto takes {chosen} ({kinds.get(chosen, 'nothing')})" + (f" and not {others}" if others else "")

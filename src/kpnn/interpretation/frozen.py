@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from kpnn.nn.activations import Activation
 
 
+_DENSE_ENTRIES = 10_000
+"""Entries of a matrix of weights up to which it is dense: a sparse product takes longer to set up than that."""
+
+_Below = tuple[np.ndarray, "np.ndarray | csr_array"]
+
+
 @dataclass(frozen=True, eq=False)
 class Values:
     """What a network computes in some cells.
@@ -109,8 +115,8 @@ class FrozenNetwork:
             genes: what `genes_in` returned.
         """
         pre, act = genes.copy(), np.zeros_like(genes)
-        for level, weights in zip(self.levels, self._rows_by_level, strict=True):
-            pre[:, level] += act @ weights.T
+        for level, (children, weights) in zip(self.levels, self._below, strict=True):
+            pre[:, level] += act[:, children] @ weights
             act[:, level] = self._activate(pre[:, level], level, derivative=False)
         return Values(pre, act)
 
@@ -126,8 +132,8 @@ class FrozenNetwork:
         above = self._above[neuron]
         act = values.act.copy()
         act[:, neuron] = held
-        for level, weights in above:
-            act[:, level] = self._activate(genes[:, level] + act @ weights.T, level, derivative=False)
+        for level, (children, weights) in above:
+            act[:, level] = self._activate(genes[:, level] + act[:, children] @ weights, level, derivative=False)
         return self.probabilities(Values(values.pre, act))
 
     def probabilities(self, values: Values) -> np.ndarray:
@@ -169,9 +175,9 @@ class FrozenNetwork:
         elif self.activations[output].name == "linear":
             p = self._probability(values, output)
             gradient[:, output] = p * (1 - p)
-        for level, weights in zip(self.levels[::-1], self._rows_by_level[::-1], strict=True):
+        for level, (children, weights) in zip(self.levels[::-1], self._below[::-1], strict=True):
             sums = gradient[:, level] * self._activate(values.pre[:, level], level, derivative=True)
-            gradient += sums @ weights
+            gradient[:, children] += sums @ weights.T
         return gradient
 
     def through(self, values: Values, gradients: np.ndarray) -> np.ndarray:
@@ -184,12 +190,20 @@ class FrozenNetwork:
         return expit(column) if self.activations[output].name == "linear" else column
 
     @cached_property
-    def _rows_by_level(self) -> list[csr_array]:
-        return [self.between[level] for level in self.levels]
+    def _below(self) -> list[_Below]:
+        return [self._below_of(level) for level in self.levels]
+
+    def _below_of(self, neurons: np.ndarray) -> _Below:
+        """The neurons that some neurons read, each once, and the weights between: those read x those neurons."""
+        rows = self.between[neurons]
+        children = np.unique(rows.indices)
+        weights = rows[:, children].T
+        few = weights.shape[0] * weights.shape[1] <= _DENSE_ENTRIES
+        return children, weights.toarray() if few else csr_array(weights)
 
     @cached_property
-    def _above(self) -> list[list[tuple[np.ndarray, csr_array]]]:
-        """For each neuron, the neurons that depend on it, level by level, and the weights into them."""
+    def _above(self) -> list[list[tuple[np.ndarray, _Below]]]:
+        """For each neuron, the neurons that depend on it, level by level, and what these read."""
         depends = np.eye(self.between.shape[0], dtype=bool)  # row: neuron, column: what it depends on
         for level in self.levels:
             for neuron in level:
@@ -198,16 +212,26 @@ class FrozenNetwork:
         found = []
         for neuron in range(len(depends)):
             parts = [level[depends[level, neuron] & (level != neuron)] for level in self.levels]
-            found.append([(part, self.between[part]) for part in parts if len(part)])
+            found.append([(part, self._below_of(part)) for part in parts if len(part)])
         return found
 
     def _activate(self, pre: np.ndarray, neurons: np.ndarray, derivative: bool) -> np.ndarray:
         """Activations of some neurons, or their derivatives, by pre-activations: cells x those neurons."""
-        kinds = [self.activations[neuron] for neuron in neurons]
-        functions = [kind.derivative if derivative else kind.function for kind in kinds]
-        if len(set(functions)) == 1:
-            return functions[0](pre)
-        return np.column_stack([function(pre[:, place]) for place, function in enumerate(functions)])
+        kinds = self._kinds[neurons]
+        if len(kinds) and (kinds == kinds[0]).all():
+            kind = self.activations[neurons[0]]
+            return kind.derivative(pre) if derivative else kind.function(pre)
+        values = np.empty_like(pre)
+        for number in np.unique(kinds):
+            columns = kinds == number
+            values[:, columns] = self._activate(pre[:, columns], neurons[columns], derivative)
+        return values
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        """For each neuron the number of its activation among those of the network."""
+        numbers = {kind.name: number for number, kind in enumerate(self.activations)}
+        return np.array([numbers[kind.name] for kind in self.activations])
 
 
 def expression_of(model: keras.Model, cells: Any) -> csr_array:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, contribution, together
@@ -39,10 +39,9 @@ class HeldOutWeights:
         edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
         activations: `repeat`, `fold` and `barcode` as index, a column per neuron: its oriented activation in cells
             that the fold held out, mean over networks.
-        agreement: `repeat`, `fold` as index, a column per neuron: the lowest correlation, over the cells that the fold
-            held out, of its oriented activations in two networks of as many as the fold's model has; mean over such
-            sets of networks where there are further ones; NaN where there is one network only.
-        enrichment: `node`, `output`, `enrichment`, `enrichment_p`, which no network is asked for.
+        agreement: `repeat` as index, a column per neuron: the lowest correlation, over all cells, of its oriented
+            activations in two networks of the folds' models, see `lowest_over_networks`.
+        enrichment: `node`, `output`, `enrichment`, `enrichment_z`, `enrichment_p`, which no network is asked for.
     """
 
     per_fold: pd.DataFrame
@@ -87,13 +86,13 @@ def weigh_held_out(
     Args:
         folds: at least one.
         cells: all cells, in memory.
-        seed: of the random gene sets that enrichment is compared with.
+        seed: of what is drawn: random gene sets that enrichment is compared with, cells that networks are compared on.
         further: for each fold more single networks on its training cells; none by default.
     """
     neurons = _shared_neurons(folds)
     evidence: dict[str, list[HeldOutEvidence]] = {output: [] for output in folds[0].dag.outputs}
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
-    activations, agreement = [], []
+    activations = []
     for trained, more in zip(folds, further or [()] * len(folds), strict=True):
         rows = trained.held_out
         groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
@@ -107,52 +106,17 @@ def weigh_held_out(
         index = pd.MultiIndex.from_product(
             [[trained.repeat], [trained.fold], cells.barcodes[rows]], names=["repeat", "fold", "barcode"]
         )
-        of_members = np.stack([one.activations for one in found])
-        activations.append(pd.DataFrame(of_members.mean(axis=0), index=index, columns=list(neurons)))
-        agreement.append(_agreement(of_members, len(trained.members)))
+        mean = np.mean([one.activations for one in found], axis=0)
+        activations.append(pd.DataFrame(mean, index=index, columns=list(neurons)))
     whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     return HeldOutWeights(
         evidence=evidence,
         neurons=neurons,
         activations=pd.concat(activations),
-        agreement=pd.DataFrame(
-            agreement,
-            index=pd.MultiIndex.from_tuples([(one.repeat, one.fold) for one in folds], names=["repeat", "fold"]),
-            columns=list(neurons),
-        ),
+        agreement=lowest_over_networks(folds, cells, neurons, seed),
         enrichment=enrichment(folds[0].dag, cells, seed),
         **whole,
     )
-
-
-def _agreement(activations: np.ndarray, n_members: int) -> np.ndarray:
-    """Lowest correlation of two networks in a set of as many as a model has, mean over sets: of more networks the
-    lowest would be lower, however much they agree.
-    """
-    n_together = max(2, n_members)
-    starts = range(0, max(1, len(activations) - n_together + 1), n_together)
-    return np.mean([lowest_correlations(activations[start : start + n_together]) for start in starts], axis=0)
-
-
-def lowest_correlations(activations: np.ndarray) -> np.ndarray:
-    """For each neuron the lowest correlation of its activations in two networks; 0 where one of them does not vary.
-
-    Args:
-        activations: oriented, shape (n_networks, n_cells, n_neurons).
-
-    Returns:
-        Shape (n_neurons,); NaN for a single network.
-    """
-    n_networks, _, n_neurons = activations.shape
-    if n_networks < 2:
-        return np.full(n_neurons, np.nan)
-    centred = activations - activations.mean(axis=1, keepdims=True)
-    sizes = np.linalg.norm(centred, axis=1, keepdims=True)
-    scaled = np.divide(centred, sizes, out=np.zeros_like(centred), where=sizes > 1e-9)
-    lowest = np.full(n_neurons, 1.0)
-    for first, second in combinations(scaled, 2):
-        lowest = np.minimum(lowest, (first * second).sum(axis=0))
-    return lowest
 
 
 def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:

@@ -46,18 +46,30 @@ class HeldOutEvidence:
 
 
 def together(members: Sequence[HeldOutEvidence]) -> HeldOutEvidence:
-    """The evidence of several networks on the same cells as that of one, whose contribution is their mean.
+    """The evidence of several networks on the same cells as that of one.
 
-    Its activations are the means of gradient times activation: in that product a neuron speaks for the output whichever
-    sign it has in a network, and a network that makes more of the neuron counts for more.
+    Its activations are the means over networks of each cell's rank by gradient times activation, from 0 to 1: in that
+    product a neuron speaks for the output whichever sign it has in a network. As ranks, networks count alike. In the
+    units of the product the few that make most of a neuron would decide, and where it tells nothing that is chance.
 
     Args:
         members: of the networks of one fold, for one output.
     """
     if len(members) == 1:
         return members[0]
-    used = np.mean([one.activations * one.gradient for one in members], axis=0)
-    return replace(members[0], activations=used, gradient=np.ones(used.shape[1]))
+    n_cells = len(members[0].labels)
+    ranks = np.mean([rankdata(_used(one), axis=0) / (n_cells + 1) for one in members], axis=0)
+    return replace(members[0], activations=ranks, gradient=np.ones(ranks.shape[1]))
+
+
+def _used(evidence: HeldOutEvidence) -> np.ndarray:
+    """Gradient times activation of each neuron in each cell, scaled to at most 1 in size; cells x neurons.
+
+    Sums in another order differ in the last digits: what is equal must count as equal.
+    """
+    used = evidence.activations * evidence.gradient
+    largest = np.abs(used).max(axis=0, initial=0.0)
+    return np.round(np.divide(used, largest, out=np.zeros_like(used), where=largest > 0), 10)
 
 
 def contribution(evidence: HeldOutEvidence) -> np.ndarray:
@@ -106,9 +118,10 @@ class ActivityTest:
 def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     """Tests every neuron's activity in cells that its networks never saw.
 
-    In each fold, cells are ranked by the neuron's activity, the way round that the network uses it, and the rank sum of
-    class 1 is standardized by its exact mean and variance over all permutations of the labels (Wilcoxon 1945; within
-    groups: van Elteren 1960). Where every group is of one class, groups exchange it as wholes and are the observations.
+    In each fold, cells are ranked by the neuron's activity, the way round that the network uses it (of several: see
+    `together`). The rank sum of class 1 is standardized by its exact mean and variance over all permutations of the
+    labels (Wilcoxon 1945; within groups: van Elteren 1960). Where every group is of one class, groups exchange it as
+    wholes and are the observations.
 
     Where the cells' depth is known, what it explains of the activity is taken off first; cells exchange their classes
     only with cells of about their depth (Hodges & Lehmann 1962: aligned ranks). However counts are scaled, detection
@@ -165,11 +178,9 @@ class _FoldTest:
 
 
 def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
-    used = fold.activations * fold.gradient
-    # Sums in another order differ in the last digits: what is equal must count as equal.
-    largest = np.abs(used).max(axis=0, initial=0.0)
-    used = np.divide(used, largest, out=np.zeros_like(used), where=largest > 0)
-    used = np.round(used if fold.depth is None else beside_depth(used, fold.depth), 10)
+    used = _used(fold)
+    if fold.depth is not None:
+        used = np.round(beside_depth(used, fold.depth), 10)
     above, variance, areas = np.zeros((3, used.shape[1]))
     smallest_step, n_pairs, shift, spread = np.inf, 0, 0.0, 0.0
     for block in _blocks(used, fold):

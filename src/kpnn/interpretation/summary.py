@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import false_discovery_control, norm, rankdata
 from scipy.stats import t as student_t
 
 from kpnn.interpretation.arm import ArmWeights
@@ -23,12 +23,14 @@ CALLED_BELOW = 0.05
 """False discovery rate at which a node is called."""
 _NEEDED = 0.01
 """Share of the ROC-AUC above 0.5 from which losing it without a node is more than next to nothing."""
+_SPECIFIC_ABOVE = float(norm.isf(0.05))
+"""z above which a node's genes differ more than as many random ones, of nodes whose activity differs anyway."""
 _AGREED = 0.5
 """Correlation of a node's activations in two networks up to which they do not mean the same by it."""
 
 
 def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSettings) -> pd.DataFrame:
-    """One row per output and hidden node that can reach it, first what differs most clearly between the classes.
+    """One row per output and hidden node that can reach it, first what the networks and its genes both tell of.
 
     Args:
         weights: what `weigh_arm` returned.
@@ -36,19 +38,27 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         settings: with which it was computed.
 
     Returns:
-        `node`, `output`, `rank` (by `z`; ties share the better rank).
+        `node`, `output`, `rank` (by `combined_z`; ties share the better rank), `combined_z`: `z` and `enrichment_z`
+        added up and divided by the square root of 2; `z` over that where the genes cannot be compared, 0 where no
+        network uses the node. It orders and tests nothing. Where a node tells little, `z` is mostly what networks
+        learned of noise, and changes with their seeds; what its genes tell does not.
 
         Does the node's activity differ between the classes in unseen cells? `z`, `p_value` (see `activity_test`),
         `q_value` (Benjamini-Hochberg over the nodes of an output), `differs` (q-value below 0.05).
 
-        Do the networks rest on the node? `conductance_share` (mean share of all conductance of its network) and
-        `permuted_share` (the same in networks trained on permuted labels), `rests` (the former is larger by more than a
-        standard error; or without the node the networks lose ROC-AUC in held-out cells, at a one-sided level of 5 %
-        over folds and at least a hundredth of what they have above 0.5; empty where no network was trained on permuted
-        labels and nothing is lost). And they must mean the same by it: `agreement` (the lowest correlation of the
-        node's oriented activations in two members of a fold, mean over folds; NaN for single networks) is above 0.5.
+        Do the networks rest on the node? `conductance` and `permuted_conductance` (the same in networks trained on
+        permuted labels), `rests` (the former is larger by more than a standard error; or without the node the networks
+        lose ROC-AUC in held-out cells, at a one-sided level of 5 % over folds and at least a hundredth of what they
+        have above 0.5; empty where no network was trained on permuted labels and nothing is lost).
 
-        `called`: both, or the first alone where the second was not asked.
+        Where others carry what it would: is it more than its place? `specific`: its own genes differ more than as many
+        random genes do, `enrichment_z` above 1.64 (5 %, one-sided); a node without genes of its own is not.
+
+        Do they mean the same by it? `agreement`: the lowest correlation of the node's oriented activations in any two
+        networks of the folds' models; of repeats the mean; NaN for a single network.
+
+        `called`: its activity differs; the networks rest on it (or were not asked), or it is specific; and their
+        agreement is above 0.5, where it is known.
 
         How large is it? `roc_auc` (with which the node's activity alone tells the classes of unseen cells) and
         `visible_roc_auc` (the smallest that would be found in four studies of five; the same for all nodes of an
@@ -64,7 +74,8 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         `permuted_weight` (`weight` with permuted labels); `conductance`, `ablation`, `contribution`;
         `bias_mean_square`.
 
-        The baseline without a network: `enrichment`, `enrichment_p` (see `enrichment`), `enrichment_rank`.
+        The baseline without a network: `enrichment`, `enrichment_z`, `enrichment_p` (see `enrichment`),
+        `enrichment_rank`.
 
         `n_networks`, `n_folds`, `top_folds` (in how many folds the node is among the top by that fold's z), `n_dags`,
         `top_dags` (optimal DAGs that hold the node, and in which it is among the top by weight); `n_children`,
@@ -77,8 +88,6 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         .join(_owed_to_structure(weights))
         .join(weights.enrichment.set_index(_KEYS))
     )
-    asked_and_not = (~table["rests"]).fillna(False).astype(bool)
-    table["called"] = table["differs"] & ~asked_and_not
     table = table.join(beside_rewired(table["z"], weights.rewired))
     if len(weights.by_dag):
         by_dag = weights.by_dag.assign(size=weights.by_dag["gradient"].abs())
@@ -88,7 +97,13 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
     names = table.index.get_level_values("node")
     table["n_children"] = children.size().reindex(names).fillna(0).to_numpy()
     table["n_genes"] = children.sum().reindex(names).fillna(0).to_numpy()
-    for rank, by in (("rank", "z"), ("enrichment_rank", "enrichment")):
+    table["specific"] = (table["enrichment_z"] > _SPECIFIC_ABOVE) & (table["n_genes"] > 0)
+    rests_or_unasked = table["rests"].fillna(True).astype(bool)
+    at_odds = table["agreement"] <= _AGREED
+    table["called"] = table["differs"] & (rests_or_unasked | table["specific"]) & ~at_odds
+    of_genes = table["enrichment_z"].fillna(0.0)
+    table["combined_z"] = ((table["z"] + of_genes) / np.sqrt(2)).where(table["z"] != 0, 0.0)
+    for rank, by in (("rank", "combined_z"), ("enrichment_rank", "enrichment")):
         table[rank] = table.groupby("output")[by].rank(ascending=False, method="min", na_option="bottom")
     table = table.reset_index()
     whole = [name for name in _WHOLE if name in table]
@@ -98,7 +113,21 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
 
 
 _KEYS = ["output", "node"]
-_FIRST = ("node", "output", "rank", "z", "p_value", "q_value", "roc_auc", "differs", "rests", "called", "structure")
+_FIRST = (
+    "node",
+    "output",
+    "rank",
+    "combined_z",
+    "z",
+    "p_value",
+    "q_value",
+    "roc_auc",
+    "differs",
+    "rests",
+    "specific",
+    "called",
+    "structure",
+)
 _WHOLE = (
     "rank",
     "enrichment_rank",
@@ -124,9 +153,10 @@ def _means_over_networks(weights: ArmWeights) -> pd.DataFrame:
         n_networks=("fold", "size"),
     )
     table["n_folds"] = per_fold.drop_duplicates([*_KEYS, *_FOLD]).groupby(_KEYS).size()
-    table["share"] = _share(weights.per_fold, "gradient").groupby(_KEYS).mean()
     control, permuted = weights.control, weights.permuted
-    table["control_share"] = _share(control, "gradient").groupby(_KEYS).mean() if len(control) else np.nan
+    for name, runs in (("share", weights.per_fold), ("control_share", control)):
+        share = _share(runs, "gradient")
+        table[name] = share.groupby([runs[key] for key in _KEYS]).mean() if len(runs) else np.nan
     table["corrected"] = table["share"] - table["control_share"]
     table["permuted_weight"] = (
         permuted["gradient"].abs().groupby([permuted[k] for k in _KEYS]).mean() if len(permuted) else np.nan
@@ -163,14 +193,17 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
 
 
 def _rested(weights: ArmWeights, output_roc_auc: pd.Series) -> pd.DataFrame:
-    """`conductance_share`, `permuted_share`, `agreement`, `rests`: what a node carries, in all networks alike."""
-    compared = _shares_beside(weights.per_fold, weights.permuted, "conductance")
-    names = {"own": "conductance_share", "other": "permuted_share", "is_larger": "rests"}
-    table = compared.rename(columns=names).reindex(output_roc_auc.index)
-    names = table.index.get_level_values("node")
-    table["agreement"] = weights.agreement.mean().reindex(names).to_numpy()
-    carried = table["rests"] | _needed(weights.per_fold, output_roc_auc)
-    return table.assign(rests=carried & ~(table["agreement"] <= _AGREED))
+    """`permuted_conductance`, `rests`, `agreement`: what a node carries, and whether all networks mean the same by it.
+
+    Conductances are compared as they are, in units of predicted probability. As shares of their sum they would fall for
+    every node but the few that carry most, however much more flows through a node than in networks on noise.
+    """
+    compared = _beside(*(_by_fold(runs, runs["conductance"]) for runs in (weights.per_fold, weights.permuted)))
+    names = {"other": "permuted_conductance", "is_larger": "rests"}
+    table = compared.rename(columns=names)[list(names.values())].reindex(output_roc_auc.index)
+    names_of_nodes = table.index.get_level_values("node")
+    table["agreement"] = weights.agreement.mean().reindex(names_of_nodes).to_numpy()
+    return table.assign(rests=table["rests"] | _needed(weights.per_fold, output_roc_auc))
 
 
 def _needed(per_fold: pd.DataFrame, output_roc_auc: pd.Series) -> pd.Series:
@@ -191,44 +224,39 @@ def _needed(per_fold: pd.DataFrame, output_roc_auc: pd.Series) -> pd.Series:
 
 def _owed_to_structure(weights: ArmWeights) -> pd.DataFrame:
     """`structure`: whether a node weighs no more than its place gives it."""
-    return pd.DataFrame({"structure": ~_shares_beside(weights.per_fold, weights.control, "gradient")["is_larger"]})
+    compared = _beside(*(_by_fold(runs, _share(runs, "gradient")) for runs in (weights.per_fold, weights.control)))
+    return pd.DataFrame({"structure": ~compared["is_larger"]})
 
 
-def _shares_beside(runs: pd.DataFrame, others: pd.DataFrame, column: str) -> pd.DataFrame:
-    """`own` and `other` mean share of each node, and whether the former `is_larger` by more than a standard error.
+def _beside(own: pd.Series, others: pd.Series) -> pd.DataFrame:
+    """`other`, the mean of each node elsewhere, and whether its own mean `is_larger` by more than a standard error.
 
-    Folds are the observations. Without other networks, `other` and `is_larger` are empty.
+    Folds are the observations. Without other networks both are empty.
     """
-    own = _share_by_fold(runs, column)
-    table = own.groupby(_KEYS).agg(own="mean")
+    of_own, of_others = own.groupby(_KEYS), others.groupby(_KEYS)
+    table = pd.DataFrame({"other": of_others.mean()}).reindex(of_own.size().index)
     if not len(others):
-        return table.assign(other=np.nan, is_larger=pd.array([pd.NA] * len(table), dtype="boolean"))
-    noise = _share_by_fold(others, column)
-    table["other"] = noise.groupby(_KEYS).mean().reindex(table.index)
-    squared = own.groupby(_KEYS).var() / own.groupby(_KEYS).size()
-    squared += (noise.groupby(_KEYS).var() / noise.groupby(_KEYS).size()).reindex(table.index)
+        return table.assign(is_larger=pd.array([pd.NA] * len(table), dtype="boolean"))
+    squared = of_own.var() / of_own.size() + (of_others.var() / of_others.size()).reindex(table.index)
     error = np.sqrt(squared.fillna(0.0))  # a single fold has no spread
-    return table.assign(is_larger=(table["own"] - table["other"] > error).astype("boolean"))
+    return table.assign(is_larger=(of_own.mean() - table["other"] > error).astype("boolean"))
 
 
-def _share_by_fold(runs: pd.DataFrame, column: str) -> pd.Series:
-    """Share of each node in its network's sum, mean over a fold's networks, indexed by output, node and fold.
+def _by_fold(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """Values of the rows of a table, mean over a fold's networks, indexed by output, node and fold.
 
     A fold's networks share cells: their mean is one observation.
     """
-    share = _share(runs, column).to_frame("share").reset_index()
-    share[_FOLD] = runs[_FOLD].to_numpy()
-    return share.groupby([*_KEYS, *_FOLD])["share"].mean()
+    keys = [*_KEYS, *_FOLD]
+    return values.astype(float).groupby([runs[name] for name in keys]).mean()
 
 
 def _share(runs: pd.DataFrame, column: str) -> pd.Series:
-    """Share of each absolute weight in its network's sum, indexed by output and node."""
+    """Share of each absolute weight in its network's sum, row by row."""
     by_network = [name for name in ("repeat", "fold", "replicate", "run", "member") if name in runs]
     size = runs[column].abs()
     total = size.groupby([runs[name] for name in (*by_network, "output")]).transform("sum")
-    share = (size / total.where(total > 0)).fillna(0.0)
-    share.index = pd.MultiIndex.from_frame(runs[["output", "node"]])
-    return share
+    return (size / total.where(total > 0)).fillna(0.0)
 
 
 def _times_in_top(runs: pd.DataFrame, by: list[str], column: str, top: int) -> pd.Series:

@@ -67,4 +67,7 @@ def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matr
         cells: with the genes of its inputs, in memory.
         rows: positions of the cells.
     """
-    return cells.expression[rows][:, cells.columns_of(dag.inputs)]
+    # Taking all rows or all columns would copy the matrix, which may be most of what fits in memory.
+    found, columns = cells.expression, cells.columns_of(dag.inputs)
+    found = found if np.array_equal(rows, np.arange(found.shape[0])) else found[rows]
+    return found if np.array_equal(columns, np.arange(found.shape[1])) else found[:, columns]

@@ -28,6 +28,7 @@ from kpnn.nn.labels import class_weights
 from kpnn.nn.layer import sparse_dag
 from kpnn.nn.settings import TrainingSettings
 from kpnn.processes import usable_cores
+from kpnn.stopping import StoppedError, asked_to_stop
 
 
 def fit_kpnn(
@@ -256,15 +257,15 @@ class _Fit:
         self.penalties.append(penalty)
         self.val_losses.append(val_loss)
 
-    def to_the_end(self, all_stop: Event) -> None:
-        """Makes one epoch after the other until this network stops, or all do because one failed; on any thread."""
+    def to_the_end(self, failed: Event, asked: Event) -> None:
+        """Makes one epoch after the other until this network stops, or all do: one failed, or they are asked to."""
         try:
-            while not self.stopped_by and not all_stop.is_set():
+            while not (self.stopped_by or failed.is_set() or asked.is_set()):
                 start = time.perf_counter()
                 self.epoch()
                 self.judge(None, time.perf_counter() - start)
         except BaseException:
-            all_stop.set()
+            failed.set()
             raise
 
     def judge(self, callback: Callable[[int, int, float], bool | None] | None, seconds: float) -> None:
@@ -333,12 +334,14 @@ def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | 
     with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
         if callback is None:
             # Nobody watches from outside: a thread that ends a network takes the next, and no core waits for another.
-            all_stop = Event()
+            failed, asked = Event(), asked_to_stop()
             try:
-                list(threads.map(lambda fit: fit.to_the_end(all_stop), fits))
+                list(threads.map(lambda fit: fit.to_the_end(failed, asked), fits))
             except BaseException:  # Ctrl-C among them: within an epoch all networks stop
-                all_stop.set()
+                failed.set()
                 raise
+            if asked.is_set():
+                raise StoppedError
         going = [fit for fit in fits if not fit.stopped_by]
         while going:
             start = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,11 +11,11 @@ from kedro.pipeline import Pipeline, node
 
 from kpnn.cells import DEPTH, Transform
 from kpnn.cells.folds import FoldSettings
-from kpnn.pipelines.handing_on import HandedOn
+from kpnn.handed_on import HandedOn
 from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker, Served
 from kpnn.training.controls import Arm
-from kpnn.training.cross_validation import cross_validate
+from kpnn.training.cross_validation import Assignment, cross_validate_arms
 from kpnn.training.data import LabelledCells
 from kpnn.training.inner_folds import check_inner_folds
 from kpnn.training.results import ArmResult, FoldStore
@@ -77,17 +78,23 @@ class Evaluation(HandedOn):
         """
         return LabelledCells.from_anndata(self.cells if cells is None else cells, dag.outputs, self.group_by)
 
-    def run(self, arm: Arm, store: FoldStore, tracker: ArmTracker) -> ArmResult:
-        """Trains and scores an arm, and logs each fold as it is finished.
+    def run(
+        self, arms: Sequence[Arm], store_of: Callable[[str], FoldStore], trackers: Sequence[ArmTracker]
+    ) -> list[ArmResult]:
+        """Trains and scores arms with the same outputs, and logs each fold as it is finished.
 
         Args:
-            arm: what to train.
-            store: where finished folds are kept.
-            tracker: where they are logged.
+            arms: what to train.
+            store_of: where the finished folds of an arm are kept, by its name.
+            trackers: where each arm's are logged.
         """
-        result = cross_validate(arm, self.labelled(arm.dag), self.folds, self.settings, store, on_fold=tracker.log_fold)
-        tracker.finish(result)
-        return result
+        if not arms:
+            return []
+        assignments = [
+            Assignment(arm, store_of(arm.name), tracker.log_fold, tracker.finish)
+            for arm, tracker in zip(arms, trackers, strict=True)
+        ]
+        return cross_validate_arms(assignments, self.labelled(arms[0].dag), self.folds, self.settings)
 
 
 def state_evaluation(
@@ -98,7 +105,7 @@ def state_evaluation(
 
 
 def settle_inner_folds(stated_evaluation: Evaluation, full_dag: Dag) -> Evaluation:
-    """Looks, before anything is trained, whether the training cells of every fold can be split once more."""
+    """Checks, before anything is trained, that the training cells of every fold can be split once more."""
     cells = stated_evaluation.labelled(full_dag)
     check_inner_folds(cells, stated_evaluation.folds, stated_evaluation.settings)
     return stated_evaluation

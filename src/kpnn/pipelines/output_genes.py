@@ -15,7 +15,7 @@ _FEW = 0.5
 """Below this share of an output's genes a DAG has lost much of what it could be predicted from."""
 
 
-def say_genes_per_output(network: str, dag: Dag, pkn: Pkn, advice: str = "") -> dict[str, int]:
+def log_genes_per_output(network: str, dag: Dag, pkn: Pkn, advice: str = "") -> dict[str, int]:
     """Logs how many genes a DAG keeps below each output, and warns of outputs that keep less than half of them.
 
     Args:

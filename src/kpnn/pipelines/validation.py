@@ -17,8 +17,8 @@ Model = TypeVar("Model", bound=BaseModel)
 _LONGEST = 100  # characters of a value in a message
 
 
-def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, where: str) -> Model:
-    """Turns a group of parameters into typed settings; what is typed already is handed back.
+def validated(model: type[Model], parameters: Mapping[str, Any] | None, where: str) -> Model:
+    """Turns a group of parameters into typed settings.
 
     Args:
         model: the settings' class.
@@ -28,8 +28,6 @@ def validated(model: type[Model], parameters: Mapping[str, Any] | Model | None, 
     Raises:
         SettingsError: a parameter is unknown or has a value that makes no sense; all of them are named, one a line.
     """
-    if isinstance(parameters, model):
-        return parameters
     try:
         return model.model_validate({} if parameters is None else parameters)
     except ValidationError as error:

@@ -76,6 +76,6 @@ def examples_of(pairs: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(f"{parent} -> {child}" for parent, child in islice(pairs, _MOST_EXAMPLES))
 
 
-def sentence_of(examples: Sequence[object]) -> str:
-    """The first few of many, in one string."""
-    return some_names(examples, _MOST_EXAMPLES)
+def few_of(names: Sequence[object]) -> str:
+    """The first few names and how many more there are, in one string."""
+    return some_names(names, _MOST_EXAMPLES)

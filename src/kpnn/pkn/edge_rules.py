@@ -59,8 +59,8 @@ class _Edges:
         self.table = table.reset_index(drop=True)
 
 
-def understood(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame:
-    """Edges as a PKN takes them, from what a file states.
+def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame:
+    """Makes of what a file states the edges that a PKN takes.
 
     Args:
         stated: the file's edges, as text.
@@ -284,8 +284,8 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
         FORMATS[edges.options.format].called,
         len(edges.stated.edges) + sum(one.edges for one in edges.stated.passed_over),
         len(once),
-        once["parent"].nunique(),
-        once["child"].nunique(),
+        len(set(once["parent"])),
+        len(set(once["child"])),
         int((once["sign"] == 1).sum()),
         int((once["sign"] == -1).sum()),
         tuple(left_out),

@@ -57,9 +57,9 @@ def longest_paths(neighbours: Mapping[str, Iterable[str]]) -> dict[str, int]:
     return longest
 
 
-def reached_names(neighbours: Mapping[str, Iterable[str]], start: str) -> set[str]:
-    """The names that can be reached from one along its neighbours, itself included."""
-    reached, waiting = {start}, [start]
+def reached_names(neighbours: Mapping[str, Iterable[str]], *starts: str) -> set[str]:
+    """The names that can be reached from some along their neighbours, the starts included."""
+    reached, waiting = set(starts), list(starts)
     while waiting:
         found = set(neighbours.get(waiting.pop(), ())) - reached
         reached |= found

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from kpnn.pkn.edge_options import Complexes, CostRule, Direction, Limits, Rename, Undirected, checked_options
-from kpnn.pkn.edge_rules import understood
+from kpnn.pkn.edge_rules import apply_edge_rules
 from kpnn.pkn.formats import FORMATS, EdgeFormat, format_of_name
 
 __all__ = ["Complexes", "CostRule", "Direction", "EdgeFormat", "Limits", "Rename", "Undirected", "read_edges"]
@@ -77,4 +77,4 @@ def read_edges(
         "sizes": sizes,
     }
     options = checked_options(path, format or format_of_name(place), asked)
-    return understood(FORMATS[options.format].read(place, options.columns), place, options)
+    return apply_edge_rules(FORMATS[options.format].read(place, options.columns), place, options)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
-from kpnn.pkn.account import sentence_of
+from kpnn.pkn.account import few_of
 from kpnn.pkn.edge_options import Rename
 from kpnn.pkn.formats.ontology import names_of_terms
 from kpnn.text_tables import read_string_table
@@ -56,7 +56,7 @@ def _said(targets: dict[str, list[str]], known: Iterable[str], missing: list[str
     notes = [f"{len(list(known)):,} names are changed by {rename.filepath}"]
     if missing:
         left = "left out" if rename.missing == "drop" else "left as they are"
-        notes[0] += f", {len(missing):,} that it lacks are {left} ({sentence_of(missing)})"
+        notes[0] += f", {len(missing):,} that it lacks are {left} ({few_of(missing)})"
     several = sorted(name for name in known if len(targets[name]) > 1)
     sources: dict[str, list[str]] = {}
     for name in known:
@@ -64,9 +64,9 @@ def _said(targets: dict[str, list[str]], known: Iterable[str], missing: list[str
             sources.setdefault(target, []).append(name)
     joined = sorted(target for target, names in sources.items() if len(names) > 1)
     if several:
-        notes.append(f"{len(several):,} names become several ({sentence_of(several)})")
+        notes.append(f"{len(several):,} names become several ({few_of(several)})")
     if joined:
-        notes.append(f"{len(joined):,} names are those of several ({sentence_of(joined)})")
+        notes.append(f"{len(joined):,} names are those of several ({few_of(joined)})")
     return notes
 
 

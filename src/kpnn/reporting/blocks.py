@@ -122,7 +122,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkDrawing:
     """The drawing of the selected DAG, with a search and a switch for what was pruned away.
 
     Attributes:
@@ -147,14 +147,14 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ParametersAsJson:
     """Parameters as JSON."""
 
     kind: ClassVar[str] = "settings"
     json: str
 
 
-Block = Text | Bullets | Table | Row | Network | Details | Settings
+Block = Text | Bullets | Table | Row | NetworkDrawing | Details | ParametersAsJson
 Blocks = tuple[Block, ...]
 
 

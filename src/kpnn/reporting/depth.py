@@ -20,7 +20,7 @@ def depth_notes(study: Study) -> list[str]:
 
 
 def depth_metrics(study: Study) -> dict[str, float]:
-    """For MLflow `depth_roc_auc`: the best with which a measure of depth alone tells an output's classes, if known."""
+    """`depth_roc_auc` for MLflow: how well depth alone tells an output's classes apart, at best; empty if not known."""
     areas = [float(row["roc_auc"]) for row in study.data_summary.get("depth") or ()]
     return {"depth_roc_auc": max(max(area, 1 - area) for area in areas)} if areas else {}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
-from kpnn.reporting.blocks import Block, Blocks, Network, Table, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, NetworkDrawing, Table, Text, details_of, row_of, table_of
 from kpnn.reporting.figures.activity import activity_figure, groups_figure
 from kpnn.reporting.figures.called import tree_figure
 from kpnn.reporting.figures.embedding import embedding_figure
@@ -26,15 +26,18 @@ from kpnn.reporting.study import Interpretation, Study
 _NONE_SHARED = "`full` and `pruned` share no hidden node: their weights for {} cannot be compared."
 _SHOWN = (
     "node",
+    "combined_z",
     "z",
     "q_value",
     "roc_auc",
     "differs",
     "rests",
+    "specific",
     "called",
     "structure",
     "agreement",
     "beyond_rewired",
+    "enrichment_z",
     "enrichment_rank",
     "weight",
     "weight_sd",
@@ -51,10 +54,13 @@ _MOST_VALUES = 100
 _EXPLANATION = (
     "Two questions are asked of a node on cells that the networks have not seen. Does its activity differ between the "
     "classes (z, summed over folds; q < 0.05 after correction for the number of nodes)? Do the networks rest on it: "
-    "does it carry a larger share of what flows through them than in networks trained on permuted labels, or is "
-    "something lost without it, and do all networks mean the same by it? A node is called where both are so. Nodes "
-    "stand in the order of z. A node's weight is how much the predicted probability changes as its activation changes; "
-    "the enrichment rank is that of its genes' plain difference, with no network."
+    "does more flow through it than in networks trained on permuted labels, or is something lost without it? Where "
+    "other nodes stand in for it: is it specific, do its own genes differ more than as many genes drawn at random? A "
+    "node is called where its activity differs and the networks rest on it or it is specific, and all networks mean "
+    "the same by it: in every pair of them its activities correlate above 0.5. Nodes stand in the order of their "
+    "combined z, which adds up what the networks say (z) and what their genes say without a network (enrichment z): "
+    "what both tell leads, and among nodes that tell little the order does not hang on the seed. A node's weight is "
+    "how much the predicted probability changes as its activation changes."
 )
 
 
@@ -76,10 +82,11 @@ def _of_output(study: Study, weighed: Interpretation, output: str, most: int) ->
     nodes = weighed.of_output(output)
     nodes = nodes.assign(**{"optimal DAGs": nodes["node"].map(membership).fillna("unknown")})
     caption = (
-        f"Every hidden node of `{weighed.arm}` that can reach {output}, by z: q-value, ROC-AUC of its activity alone, "
-        "whether its activity differs, whether the networks rest on it, both (called), whether its share of the "
-        "weights is all structure, lowest correlation of its activity in two networks of a fold, standard deviations "
-        "beyond its place in networks on rewired PKNs, rank by plain enrichment, weight and sd over networks, share of "
+        f"Every hidden node of `{weighed.arm}` that can reach {output}, by combined z: z, q-value, ROC-AUC of its "
+        "activity alone, whether its activity differs, whether the networks rest on it, whether its genes differ more "
+        "than random ones (specific), called, whether its share of the weights is all structure, lowest correlation of "
+        "its activity in two networks, standard deviations beyond its place in networks on rewired PKNs, z and rank by "
+        "plain enrichment, weight and sd over networks, share of "
         "all weights, share with control inputs, their difference, in the top of how many folds, in all, some or none "
         "of the optimal DAGs, genes directly below."
     )
@@ -181,7 +188,7 @@ def network_section(study: Study, layout: NetworkLayout | None) -> Blocks:
     if layout is None:
         return ()
     n_away = int((~layout.nodes["kept"]).sum())
-    blocks: list[Block] = [Network(network_figure(layout), tuple(sorted(layout.nodes["node"])), n_away)]
+    blocks: list[Block] = [NetworkDrawing(network_figure(layout), tuple(sorted(layout.nodes["node"])), n_away)]
     membership = study.membership
     known = membership[membership["membership"] != "unknown"] if len(membership) else membership
     if len(known):

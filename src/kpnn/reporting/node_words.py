@@ -94,7 +94,7 @@ def _could_not_tell(weighed: Interpretation, output: str, membership: dict[str, 
         f"In `{weighed.arm}` no node is called for {output}: these cells and networks could not tell any from "
         "chance, which is no proof that there is none.",
         _visible(weighed.of_output(output)),
-        f"The first by z are {', '.join(told)}.",
+        f"The first by combined z are {', '.join(told)}.",
     )
     return " ".join(filter(None, parts))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 import pandas as pd
 
+from kpnn.handed_on import HandedOn
 from kpnn.reporting import node_sections, sections
-from kpnn.reporting.blocks import Network, Row, Section, Table, leaves
+from kpnn.reporting.blocks import NetworkDrawing, Row, Section, Table, leaves
 from kpnn.reporting.comparing import Answer, answer, comparison_table
 from kpnn.reporting.depth import depth_notes
 from kpnn.reporting.figures.network import NetworkLayout, lay_out_study
@@ -19,7 +19,7 @@ from kpnn.reporting.study import Study
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Report(HandedOn):
     """A study, told.
 
     Attributes:
@@ -41,10 +41,6 @@ class Report:
     network: NetworkLayout | None
     study: Study
     most_nodes: int
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Itself: it does not change, so that pipelines need not copy it."""
-        return self
 
 
 def write_report(study: Study, margin: float = 0.01, title: str = "", top: int = 20) -> Report:
@@ -81,7 +77,9 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
     held = [block for section in told for block in leaves(section.blocks)]
     figures: list[Figure] = []
     for block in held:
-        figures += block.figures if isinstance(block, Row) else [block.figure] if isinstance(block, Network) else []
+        figures += (
+            block.figures if isinstance(block, Row) else [block.figure] if isinstance(block, NetworkDrawing) else []
+        )
     return Report(
         page=render_page(heading, _lead(study, found), told, study.versions.get("kpnn", "")),
         figures=tuple(figures),

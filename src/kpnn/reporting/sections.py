@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kpnn.evaluation import Comparison
-from kpnn.reporting.blocks import Block, Blocks, Bullets, Settings, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, Bullets, ParametersAsJson, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
 from kpnn.reporting.depth import depth_blocks
 from kpnn.reporting.figures.classes import confusion_figure
@@ -182,7 +182,7 @@ def record_section(study: Study) -> Blocks:
             "How the DAG was selected",
             table_of(_flat(study.selection), "dag_selection", "Settings and outcome of the DAG selection."),
         ),
-        *details_of("All parameters", [Settings(settings)] if study.settings else []),
+        *details_of("All parameters", [ParametersAsJson(settings)] if study.settings else []),
     )
 
 

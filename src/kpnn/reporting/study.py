@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
 from kpnn.evaluation import are_exclusive, by_cell
+from kpnn.handed_on import HandedOn
 from kpnn.pkn import Dag, Pkn
 
 
 @dataclass(frozen=True, eq=False)
-class ArmTables:
+class ArmTables(HandedOn):
     """One arm's tables over all of its folds.
 
     Attributes:
@@ -31,8 +32,8 @@ class ArmTables:
     name: str
     predictions: pd.DataFrame
     fold_metrics: pd.DataFrame
-    learning_curves: pd.DataFrame
-    trials: pd.DataFrame
+    learning_curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
     dag: Dag | None = None
     members: pd.DataFrame | None = None
 
@@ -89,7 +90,7 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class Interpretation:
+class Interpretation(HandedOn):
     """What an arm's networks say about their nodes; the tables are those of `kpnn.interpretation`.
 
     Attributes:
@@ -109,10 +110,10 @@ class Interpretation:
     arm: str
     nodes: pd.DataFrame
     per_fold: pd.DataFrame
-    biases: pd.DataFrame
-    genes: pd.DataFrame
-    edges: pd.DataFrame
-    stability: pd.DataFrame
+    biases: pd.DataFrame = field(default_factory=pd.DataFrame)
+    genes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    edges: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stability: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     activations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -131,7 +132,7 @@ class Interpretation:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(HandedOn):
     """What is known about a study; what is missing from it is said in words.
 
     Attributes:
@@ -170,10 +171,6 @@ class Study:
     groups: pd.Series | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Itself: it does not change, so that pipelines need not copy it."""
-        return self
 
     def arm(self, name: str) -> ArmTables | None:
         """The arm of that name, or None where it does not exist.

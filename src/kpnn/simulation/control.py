@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from kpnn.errors import SettingsError
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_CELLS_AT_ONCE = 4096
 
 
 def control_counts(
@@ -63,12 +66,18 @@ def control_counts(
     fold_changes = np.column_stack([rng.permutation(half_up) for _ in range(combinations.shape[1])])
     factors = np.exp((combinations - 0.5) @ np.log(fold_changes).T)  # sqrt of each output's fold change, up or down
     probabilities = np.minimum(1.0, share * factors)
-    parts = []
+    parts: dict[str, list[np.ndarray]] = {"data": [], "indices": [], "lengths": []}
     for start in range(0, n_cells, block):
         part = slice(start, start + block)
-        drawn = rng.binomial(trials[part, None], probabilities[which[part]])
-        parts.append(sp.csr_matrix(drawn.astype(np.float32)))
-    return sp.vstack(parts, format="csr"), fold_changes.reshape(n_genes, *classes.shape[1:])
+        drawn = sp.csr_matrix(rng.binomial(trials[part, None], probabilities[which[part]]).astype(np.float32))
+        for name, values in (("data", drawn.data), ("indices", drawn.indices), ("lengths", np.diff(drawn.indptr))):
+            parts[name].append(values)
+    # Joined one by one, each part given up at once: there may be several times as many entries as cells came with.
+    joined = {name: np.concatenate(parts.pop(name)) for name in ("data", "indices", "lengths")}
+    ends = np.concatenate([[0], np.cumsum(joined["lengths"], dtype=np.int64)])
+    return sp.csr_matrix((joined["data"], joined["indices"], ends), shape=counts.shape), fold_changes.reshape(
+        n_genes, *classes.shape[1:]
+    )
 
 
 def control_inputs(
@@ -93,6 +102,8 @@ def control_inputs(
     Raises:
         SettingsError: the fold change is not above 1, or a value is negative.
     """
+    from anndata import AnnData
+
     names = [outputs] if isinstance(outputs, str) else list(outputs)
     measured = sp.csr_matrix(cells.layers["counts"])
     one_count = _one_count(measured)
@@ -104,10 +115,11 @@ def control_inputs(
         flat_profile=flat_profile,
     )
     counts = counts * np.float32(one_count)
-    control = cells.copy()
-    control.layers["counts"] = counts
     transform = Transform.from_dict(cells.uns["transform"])
-    control.X = transform.apply(counts, _totals_over_all_genes(cells, counts, transform))
+    drawn = transform.apply(counts, _totals_over_all_genes(cells, counts, transform))
+    # Not a copy of all of it: that would hold the cells' own expression and counts a second time.
+    control = AnnData(drawn, cells.obs.copy(), cells.var.copy(), uns=deepcopy(dict(cells.uns)), obsm=dict(cells.obsm))
+    control.layers["counts"] = counts
     for name, of_output in zip(names, fold_changes.T, strict=True):
         control.var["fold_change" if len(names) == 1 else f"fold_change_{name}"] = of_output
     return control
@@ -121,8 +133,12 @@ def _totals_over_all_genes(cells: AnnData, drawn: sp.csr_matrix, transform: Tran
     of_drawn = np.asarray(drawn.sum(axis=1)).ravel()
     if transform.library_size is None:
         return of_drawn
-    scaled = cells.X.expm1() if transform.log1p else cells.X
-    share = np.asarray(scaled.sum(axis=1)).ravel() / transform.library_size
+    sums = [
+        np.asarray((part.expm1() if transform.log1p else part).sum(axis=1)).ravel()
+        for start in range(0, len(of_drawn), _CELLS_AT_ONCE)
+        for part in [cells.X[start : start + _CELLS_AT_ONCE]]
+    ]
+    share = np.concatenate(sums) / transform.library_size
     return np.divide(of_drawn, share, out=np.zeros(len(of_drawn)), where=share > 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import SettingsError
+from kpnn.pkn.graph import reached_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +43,9 @@ class Plan:
         """Nodes between the output and the predictive nodes: on some path, neither end included."""
         children = self.edges.groupby("parent")["child"].agg(list).to_dict()
         parents = self.edges.groupby("child")["parent"].agg(list).to_dict()
-        below = reached([self.output], children)
-        above = reached(self.predictive_nodes, parents)
+        below = reached_names(children, self.output)
+        above = reached_names(parents, *self.predictive_nodes)
         return sorted((below & above) - {self.output, *self.predictive_nodes})
-
-
-def reached(starts: Sequence[str], neighbours: dict[str, list[str]]) -> set[str]:
-    """All nodes that can be reached, the starts included."""
-    seen, queue = set(starts), deque(starts)
-    while queue:
-        for node in neighbours.get(queue.popleft(), ()):
-            if node not in seen:
-                seen.add(node)
-                queue.append(node)
-    return seen
 
 
 def flat_network(rng: np.random.Generator, genes_per_node: Sequence[int], predictive: Sequence[int]) -> Plan:

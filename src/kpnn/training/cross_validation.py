@@ -1,12 +1,13 @@
-"""Cross-validation of one arm: its outer folds as independent tasks, each kept as soon as it is finished."""
+"""Cross-validation of arms: their outer folds as independent tasks, each kept as soon as it is finished."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -26,80 +27,166 @@ from kpnn.training.trial_storage import open_storage
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """An arm to cross-validate.
+
+    Attributes:
+        arm: what to train.
+        store: keeps its finished folds; those of an earlier run that depended on the same data, network, settings and
+            code are taken from it (unless `settings.resume` is false).
+        on_fold: called in this process with each finished fold, in the order of finishing.
+        on_arm: called in this process when all folds are finished.
+    """
+
+    arm: Arm
+    store: FoldStore
+    on_fold: Callable[[FoldResult], None] = lambda _: None
+    on_arm: Callable[[ArmResult], None] = lambda _: None
+
+
 def cross_validate(
-    arm: Arm,
-    cells: LabelledCells,
-    folds: pd.DataFrame,
-    settings: EvaluationSettings,
-    store: FoldStore,
-    on_fold: Callable[[FoldResult], None] | None = None,
+    arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings, store: FoldStore
 ) -> ArmResult:
-    """Trains and scores an arm on every outer fold.
+    """Trains and scores one arm on every outer fold; see `cross_validate_arms`."""
+    [result] = cross_validate_arms([Assignment(arm, store)], cells, folds, settings)
+    return result
+
+
+def cross_validate_arms(
+    assignments: Sequence[Assignment], cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings
+) -> list[ArmResult]:
+    """Trains and scores arms on every outer fold; folds of all arms are one heap of tasks.
 
     Args:
-        arm: what to train.
+        assignments: the arms, and where their results go.
         cells: all labelled cells.
         folds: `repeat`, `fold`, `barcode`: which cells each fold holds out.
         settings: protocol, tuning, execution.
-        store: keeps finished folds; those of an earlier run that depended on the same data, network, settings and
-            code are taken from it (unless `settings.resume` is false).
-        on_fold: called in this process with each finished fold, in the order of finishing.
+
+    Returns:
+        The result of each arm, in their order.
 
     Raises:
         KpnnError: a fold failed; its name and the cause are in the message, and the others' results are kept.
+        SettingsError: weights are given for classes that are none.
     """
-    cells = arm.cells_seen(cells)
-    tasks = _fold_tasks(cells, folds, settings)
-    fingerprints = {task.name: _fingerprint(arm, cells, task, settings) for task in tasks}
-    store.forget_others([task.name for task in tasks])
-    finished = _kept(tasks, fingerprints, store) if settings.resume else {}
-    if finished:
-        _log.info("%s: %d of %d folds are kept from an earlier run", arm.name, len(finished), len(tasks))
-    if on_fold is not None:
-        for kept in finished.values():
-            on_fold(kept)
-    left = [task for task in tasks if task.name not in finished]
-    begun = time.monotonic()
-    failed: list[tuple[FoldTask, Exception]] = []
-    for task, outcome in _trained(arm, cells, left, settings):
+    _check_class_weights(settings.fit.class_weight, cells)
+    works = [_Work.of(one, cells, folds, settings) for one in assignments]
+    for work in works:
+        work.say_kept()
+    left = [(place, task) for place, work in enumerate(works) for task in work.left]
+    begun, n_done = time.monotonic(), 0
+    failed: list[tuple[_Work, FoldTask, Exception]] = []
+    for (place, task), outcome in _trained([one.arm for one in assignments], cells, left, settings):
+        work = works[place]
         if isinstance(outcome, Exception):
-            failed.append((task, outcome))
+            failed.append((work, task, outcome))
             continue
-        store.save(outcome, fingerprints[outcome.name])
-        finished[outcome.name] = outcome
-        if on_fold is not None:
-            on_fold(outcome)
-        _report_progress(outcome, len(finished), len(tasks), len(left), time.monotonic() - begun)
+        work.keep(outcome)
+        n_done += 1
+        seconds_left = (time.monotonic() - begun) / n_done * (len(left) - n_done)
+        _report_progress(outcome, works, len(work.finished), len(work.tasks), seconds_left)
+        work.end_if_whole()
     if failed:
-        task, cause = failed[0]
-        others = f"{len(finished)} of {len(tasks)} folds are kept" + (
-            f", {len(failed) - 1} more failed" if len(failed) > 1 else ""
-        )
-        raise KpnnError(
-            f"arm {arm.name}, {task.name}: {type(cause).__name__}: {first_line(cause)} ({others})"
-        ) from cause
-    return ArmResult(arm.name, tuple(finished[task.name] for task in tasks))
+        raise _failure(failed, works) from failed[0][2]
+    return [work.result for work in works]
 
 
-def _kept(tasks: Sequence[FoldTask], fingerprints: dict[str, str], store: FoldStore) -> dict[str, FoldResult]:
-    """Folds that an earlier run finished, by name."""
-    loaded = (store.load(task.repeat, task.fold, fingerprints[task.name]) for task in tasks)
-    return {result.name: result for result in loaded if result is not None}
+def _failure(failed: Sequence[tuple[_Work, FoldTask, Exception]], works: Sequence[_Work]) -> KpnnError:
+    work, task, cause = failed[0]
+    n_kept, n_all = (sum(len(getattr(one, name)) for one in works) for name in ("finished", "tasks"))
+    others = f"{n_kept} of {n_all} folds are kept" + (f", {len(failed) - 1} more failed" if len(failed) > 1 else "")
+    where = f"arm {work.assignment.arm.name}, {task.name}"
+    return KpnnError(f"{where}: {type(cause).__name__}: {first_line(cause)} ({others})")
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What an arm's cross-validation consists of, and what of it is done."""
+
+    assignment: Assignment
+    tasks: Sequence[FoldTask]
+    fingerprints: Mapping[str, str]
+    finished: dict[str, FoldResult]
+
+    @classmethod
+    def of(
+        cls, assignment: Assignment, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings
+    ) -> _Work:
+        """The folds of an arm, those of an earlier run among the finished."""
+        arm, store = assignment.arm, assignment.store
+        seen = arm.cells_seen(cells)
+        tasks = _fold_tasks(seen, folds, settings)
+        fingerprints = {task.name: _fingerprint(arm, seen, task, settings) for task in tasks}
+        store.forget_others([task.name for task in tasks])
+        loaded = (store.load(t.repeat, t.fold, fingerprints[t.name]) for t in tasks) if settings.resume else ()
+        return cls(assignment, tasks, fingerprints, {result.name: result for result in loaded if result is not None})
+
+    @property
+    def left(self) -> list[FoldTask]:
+        return [task for task in self.tasks if task.name not in self.finished]
+
+    @property
+    def result(self) -> ArmResult:
+        return ArmResult(self.assignment.arm.name, tuple(self.finished[task.name] for task in self.tasks))
+
+    def say_kept(self) -> None:
+        """Reports what an earlier run finished."""
+        if not self.finished:
+            return
+        name = self.assignment.arm.name
+        _log.info("%s: %d of %d folds are kept from an earlier run", name, len(self.finished), len(self.tasks))
+        for kept in self.finished.values():
+            self.assignment.on_fold(kept)
+        self.end_if_whole()
+
+    def keep(self, result: FoldResult) -> None:
+        self.assignment.store.save(result, self.fingerprints[result.name])
+        self.finished[result.name] = result
+        self.assignment.on_fold(result)
+
+    def end_if_whole(self) -> None:
+        if not self.left:
+            self.assignment.on_arm(self.result)
+
+
+def _check_class_weights(weights: str | dict[str, float] | None, cells: LabelledCells) -> None:
+    if isinstance(weights, dict):
+        from kpnn.nn.labels import class_weights  # brings Keras along, which takes seconds
+
+        class_weights(weights, cells.labels, cells.outputs if cells.one_of_k else None)
 
 
 def _trained(
-    arm: Arm, cells: LabelledCells, tasks: Sequence[FoldTask], settings: EvaluationSettings
-) -> Iterator[tuple[FoldTask, FoldResult | Exception]]:
-    """Trains folds and yields each as it ends; where they run one after the other, an error ends them all."""
+    arms: Sequence[Arm],
+    cells: LabelledCells,
+    tasks: Sequence[tuple[int, FoldTask]],
+    settings: EvaluationSettings,
+) -> Iterator[tuple[tuple[int, FoldTask], FoldResult | Exception]]:
+    """Trains folds of arms and yields each as it ends; in this process no other is begun after an error."""
     if tasks and settings.protocol == "nested" and settings.tuning.n_trials > 0:
         # Before any training: an unreachable database is an error now, and workers find its tables made.
         open_storage(settings.tuning.storage)
-    threads = threads_by_task(len(tasks), settings.execution)
-    with_threads = [replace(task, threads=n) for task, n in zip(tasks, threads, strict=True)]
-    for position, outcome in run_tasks(train_fold, (arm, cells, settings), with_threads, settings.execution):
-        yield tasks[position], outcome
-        if isinstance(outcome, Exception) and settings.execution.executor == "sequential":
-            return
+    execution = settings.execution
+    if execution.executor == "threads" and cells.store.whole() is None:
+        # Folds at once would each read the file, and each hold buffers of it.
+        execution = execution.model_copy(update={"executor": "sequential"})
+    threads = threads_by_task(len(tasks), execution)
+    with_threads = [(place, replace(task, threads=n)) for (place, task), n in zip(tasks, threads, strict=True)]
+    with closing(run_tasks(_train_fold_of_arm, (arms, cells, settings), with_threads, execution)) as outcomes:
+        for position, outcome in outcomes:
+            yield tasks[position], outcome
+            if isinstance(outcome, Exception) and execution.executor == "sequential":
+                return
+
+
+def _train_fold_of_arm(
+    shared: tuple[Sequence[Arm], LabelledCells, EvaluationSettings], task: tuple[int, FoldTask]
+) -> FoldResult:
+    arms, cells, settings = shared
+    arm = arms[task[0]]
+    return train_fold((arm, arm.cells_seen(cells), settings), task[1])
 
 
 def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
@@ -146,11 +233,13 @@ def _worst_output(result: FoldResult) -> str:
     return f" (lowest: {worst} {scored[worst]:.3f})"
 
 
-def _report_progress(result: FoldResult, done: int, of: int, in_this_run: int, seconds: float) -> None:
-    done_here = in_this_run - (of - done)
-    minutes_left = seconds / max(done_here, 1) * (of - done) / 60
+def _report_progress(result: FoldResult, works: Sequence[_Work], done: int, of: int, seconds_left: float) -> None:
+    in_all = ""
+    if len(works) > 1:
+        n_done, n_all = (sum(len(getattr(one, name)) for one in works) for name in ("finished", "tasks"))
+        in_all = f", {n_done} of {n_all} of all arms here"
     _log.info(
-        "%s, %s: ROC-AUC %.3f%s, %d trials, %.0f s (%d of %d folds%s)",
+        "%s, %s: ROC-AUC %.3f%s, %d trials, %.0f s (%d of %d folds%s%s)",
         result.arm,
         result.name,
         result.metrics["roc_auc"],
@@ -159,5 +248,6 @@ def _report_progress(result: FoldResult, done: int, of: int, in_this_run: int, s
         result.seconds,
         done,
         of,
-        f", about {minutes_left:.0f} min left" if minutes_left >= 1 else "",
+        in_all,
+        f", about {seconds_left / 60:.0f} min left" if seconds_left >= 60 else "",
     )

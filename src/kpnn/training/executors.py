@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kpnn.addresses import first_line
 from kpnn.errors import KpnnError, SettingsError
 from kpnn.processes import usable_cores
+from kpnn.stopping import stopped_by
 
 if TYPE_CHECKING:
     from kpnn.training.settings import ExecutionSettings
@@ -38,7 +41,7 @@ def run_tasks(
     shared: Shared,
     tasks: Sequence[Task],
     settings: ExecutionSettings,
-) -> Iterator[tuple[int, Result | Exception]]:
+) -> Generator[tuple[int, Result | Exception]]:
     """Runs tasks and yields their results as they finish.
 
     Args:
@@ -50,7 +53,12 @@ def run_tasks(
     Yields:
         Position of a task and its result, or the exception that it raised.
     """
-    run = {"sequential": _run_here, "processes": _run_in_processes, "dask": _run_on_dask}[settings.executor]
+    run = {
+        "threads": _run_in_threads,
+        "sequential": _run_here,
+        "processes": _run_in_processes,
+        "dask": _run_on_dask,
+    }[settings.executor]
     yield from run(function, shared, list(tasks), settings)
 
 
@@ -65,7 +73,8 @@ def threads_by_task(n_tasks: int, settings: ExecutionSettings) -> list[int]:
     """
     if settings.threads_per_fit is not None:
         return [settings.threads_per_fit] * n_tasks
-    if settings.executor == "sequential":
+    if settings.executor in ("threads", "sequential"):
+        # Those at once take turns: what one leaves idle while it reads or writes, the other uses.
         return [usable_cores()] * n_tasks
     if settings.scheduler is not None:
         return [1] * n_tasks
@@ -80,10 +89,14 @@ def _n_workers(settings: ExecutionSettings) -> int:
 
 def _attempt(function: Callable[[Any, Any], Any], shared: Any, task: Any, position: int) -> tuple[int, Any]:
     with _one_blas_thread():
-        try:
-            return position, function(shared, task)
-        except Exception as error:  # every error travels back, so that finished tasks are kept
-            return position, error
+        return position, _result_or_error(function, shared, task)
+
+
+def _result_or_error(function: Callable[[Any, Any], Any], shared: Any, task: Any) -> Any:
+    try:
+        return function(shared, task)
+    except Exception as error:  # every error travels back, so that finished tasks are kept
+        return error
 
 
 @contextmanager
@@ -114,6 +127,45 @@ def _run_here(
         yield _attempt(function, shared, task, position)
 
 
+def _run_in_threads(
+    function: Callable, shared: Any, tasks: list[Any], settings: ExecutionSettings
+) -> Iterator[tuple[int, Any]]:
+    """Runs a few at once: kernels let go of Python's lock, so one trains while another builds, scores and packs."""
+    stop = Event()
+
+    def attempt(position: int) -> tuple[int, Any]:
+        with stopped_by(stop):
+            return position, _result_or_error(function, shared, tasks[position])
+
+    # Around all of them, because torch's number of threads is the whole process's, and one that ends must not raise
+    # another's; and in each, because OpenMP's is a thread's own.
+    with _one_blas_thread(), ThreadPoolExecutor(_n_at_once(settings), initializer=_limit_this_thread) as threads:
+        futures = [threads.submit(attempt, position) for position in range(len(tasks))]
+        try:
+            for future in as_completed(futures):
+                if future.cancelled():
+                    continue
+                position, result = future.result()
+                if isinstance(result, Exception):  # what has begun is finished, nothing else begins
+                    for other in futures:
+                        other.cancel()
+                yield position, result
+        finally:  # after Ctrl-C, or when nobody wants the rest
+            stop.set()
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _limit_this_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _n_at_once(settings: ExecutionSettings) -> int:
+    """Two, and one more for every four cores: a fold without a search trains no more than a handful of networks."""
+    return 2 + (usable_cores() - 1) // 4 if settings.n_workers == -1 else settings.n_workers
+
+
 def _run_in_processes(
     function: Callable, shared: Any, tasks: list[Any], settings: ExecutionSettings
 ) -> Iterator[tuple[int, Any]]:
@@ -132,7 +184,10 @@ def _run_in_processes(
             return
         except TerminatedWorkerError:
             if attempts_left == 0:
-                raise
+                raise KpnnError(
+                    "execution.executor = processes: worker processes died three times, as they do where memory does "
+                    "not suffice. Finished folds are kept: with a lower execution.n_workers the same command goes on"
+                ) from None
             _log.warning("A worker process died; doing its tasks again (%d left)", len(left))
 
 
@@ -184,10 +239,22 @@ def _on_workers(
     for future in _as_they_end(client, list(futures), place):
         try:
             lost = future.exception()
-            ended = (futures[future], lost) if lost is not None else future.result()
+            ended = (futures[future], _in_words(lost, place)) if lost is not None else future.result()
         except CancelledError:  # its worker died before the result was fetched
             raise _InWorkLostError(_lost(place, _IN_WORK)) from None
         yield ended
+
+
+def _in_words(error: Exception, place: str) -> Exception:
+    """What a user can make of an error that dask itself gives for a task."""
+    from distributed.scheduler import KilledWorker
+
+    if not isinstance(error, KilledWorker):
+        return error
+    return KpnnError(
+        f"{place}: every worker that trained it died, as they do where memory does not suffice. Give workers more "
+        "(`dask worker --memory-limit`) or let fewer work on one machine; the same command goes on"
+    )
 
 
 def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
@@ -220,7 +287,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
     from distributed import wait
     from distributed.client import CancelledError
 
-    left, alone_since = futures, None
+    left, alone_since = futures, None  # when there ceased to be workers
     while left:
         try:
             ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
@@ -236,6 +303,10 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
             yield future
         left = list(left)
         workers = client.scheduler_info(n_workers=1)["workers"]
+        if not workers and alone_since is None:
+            _log.warning(
+                "%s: no worker is left; waiting %g s for another. Finished folds are kept", place, _ALONE_SECONDS
+            )
         alone_since = None if workers else alone_since or time.monotonic()
         if alone_since is not None and time.monotonic() - alone_since > _ALONE_SECONDS:
             raise KpnnError(_lost(place, f"there has been no worker for {_ALONE_SECONDS:g} s"))

@@ -158,6 +158,9 @@ class NetworkSettings(Settings):
     gene_suffix: str = "_gene"
 
 
+ClassWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class FitSettings(Settings):
     """What a fold's model is made of, and when the fit of one of its networks stops.
 
@@ -168,7 +171,8 @@ class FitSettings(Settings):
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.
-        class_weight: `balanced` (classes count alike) or None (cells count alike).
+        class_weight: `balanced` (classes count alike), None (cells count alike), or, where classes exclude each other,
+            what a cell of each class counts, by name (1 for a class that is left out).
     """
 
     ensemble: int = Field(5, ge=1, le=1000)
@@ -176,7 +180,7 @@ class FitSettings(Settings):
     patience: int = Field(20, ge=1)
     learning_rate_schedule: Literal["constant", "plateau"] = "plateau"
     validation_fraction: float = Field(0.2, gt=0, lt=1)
-    class_weight: Literal["balanced"] | None = None
+    class_weight: Literal["balanced"] | dict[str, ClassWeight] | None = None
 
 
 class TuningSettings(Settings):
@@ -249,13 +253,16 @@ class ExecutionSettings(Settings):
     """Where fits run; results do not depend on it.
 
     Attributes:
-        executor: `sequential`, `processes` (on this machine) or `dask`.
-        n_workers: processes or local dask workers; -1: one per core.
-        threads_per_fit: threads that a fold's trials share; None: the cores divided by the workers.
+        executor: `threads` (a few folds at once in this process), `sequential` (one after the other, with the least
+            memory), `processes` (on this machine) or `dask`.
+        n_workers: processes or local dask workers, -1: one per core; of `threads` folds at once, -1: two, and one more
+            for every four cores.
+        threads_per_fit: threads that a fold's trials share; None: the cores, divided by the workers where these are
+            processes.
         scheduler: address of a running dask scheduler (`tcp://host:8786`); None starts a local cluster.
     """
 
-    executor: Literal["sequential", "processes", "dask"] = "sequential"
+    executor: Literal["threads", "sequential", "processes", "dask"] = "threads"
     n_workers: Literal[-1] | PositiveInt = Field(-1, le=10_000)
     threads_per_fit: int | None = Field(None, ge=1, le=10_000)
     scheduler: str | None = Field(None, min_length=1)

@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 from kpnn.errors import SettingsError
 from kpnn.training.racing import Contender, TrainMembers, race
 from kpnn.training.settings import Choice, FloatRange, Hyperparameters, SearchRange, TuningSettings
-from kpnn.training.trial_storage import open_storage
+from kpnn.training.trial_storage import open_storage, outliving_restarts
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -77,8 +77,14 @@ class Search:
 
         Raises:
             SettingsError: no configuration had a finite loss on all inner folds.
+            StorageFailedError: the storage failed, and went on failing.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return outliving_restarts(
+            lambda again: self._run(train, study_name, resume=resume or again), self.settings.storage
+        )
+
+    def _run(self, train: TrainMembers, study_name: str, *, resume: bool) -> SearchResult:
         stored = _stored_study(self.settings, study_name, resume)
         leader = self._trained_again(train, stored.trials)
         begun, limit = time.monotonic(), self.settings.timeout_seconds

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from kpnn.app.hooks import check_inputs
 from kpnn.app.messages import collected_warnings
-from kpnn.app.preflight import Plan, problems
+from kpnn.app.preflight import RunPlan, problems
 from kpnn.errors import SettingsError
 from kpnn.pipelines import data_engineering
 from kpnn.pipelines.evaluation import settle_inner_folds, state_evaluation
@@ -95,7 +95,7 @@ def _look_at_inner_folds(made: dict[str, Any], settings: dict[str, Any]) -> None
 
 def _look_ahead(settings: dict[str, BaseModel], raw: dict[str, Path]) -> None:
     """Raises SettingsError where a whole run would end for want of disk, memory, a solver, a database, or the like."""
-    plan = Plan((Path("data", "06_models"),), raw, trains=True, searches=True, selects=True, settings=settings)
+    plan = RunPlan((Path("data", "06_models"),), raw, trains=True, searches=True, selects=True, settings=settings)
     found = problems(plan)
     if found:
         raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))

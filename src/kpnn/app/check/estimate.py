@@ -85,7 +85,8 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
     epochs = min(_EPOCHS, modelling.fit.max_epochs)
     per_network = epochs * trained_on * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
-    workers = 1 if modelling.execution.executor == "sequential" else max(1, (os.cpu_count() or 1) // 2)
+    in_one_process = modelling.execution.executor in ("threads", "sequential")
+    workers = 1 if in_one_process else max(1, (os.cpu_count() or 1) // 2)
     return Work(networks, of_arms, of_controls, of_weights, _SECONDS_AROUND + networks * per_network / workers)
 
 

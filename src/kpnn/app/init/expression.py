@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kpnn.app.init.genes import GeneLook, GeneNames, look_at_genes
-from kpnn.app.init.values import Values, best_of, look_at_values
+from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
 from kpnn.errors import CellsError
@@ -46,8 +46,8 @@ class CellsLook:
     path: Path
     options: dict[str, Any]
     handle: Expression = field(repr=False)
-    values: Values
-    matrices: tuple[Values, ...]
+    values: MatrixValues
+    matrices: tuple[MatrixValues, ...]
     genes: GeneLook
 
 

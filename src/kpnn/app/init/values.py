@@ -18,7 +18,7 @@ _EVEN = 1e-3
 
 
 @dataclass(frozen=True)
-class Values:
+class MatrixValues:
     """What a matrix of a file holds.
 
     Attributes:
@@ -46,7 +46,7 @@ class Values:
         return {"library_size": None} if self.kind == "normalized" else {}
 
 
-def look_at_values(handle: Expression, name: str = "") -> Values:
+def look_at_values(handle: Expression, name: str = "") -> MatrixValues:
     """Looks at some cells, spread evenly over the file.
 
     Args:
@@ -59,7 +59,7 @@ def look_at_values(handle: Expression, name: str = "") -> Values:
     kind, why = _told(matrix, totals)
     if handle.is_logged and kind != "scaled":
         kind, why = "logarithms", "the file says that log1p was taken"
-    return Values(name, kind, why, len(columns))
+    return MatrixValues(name, kind, why, len(columns))
 
 
 def _told(matrix: sp.csr_matrix, totals: np.ndarray) -> tuple[Kind, str]:
@@ -87,7 +87,7 @@ def _are_even(sums: np.ndarray) -> bool:
     return len(filled) > 1 and float(filled.std()) < _EVEN * float(filled.mean())
 
 
-def best_of(found: list[Values]) -> Values | None:
+def best_of(found: list[MatrixValues]) -> MatrixValues | None:
     """The matrix to train on, as `values: auto` takes it; None where none can be used.
 
     Args:

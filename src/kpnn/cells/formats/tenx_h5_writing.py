@@ -64,7 +64,7 @@ def write_tenx_h5(
 
 
 def _names(group: h5py.Group, name: str, names: pd.Index) -> None:
-    raw = np.array([str(text).encode() for text in names] or [b""][:0], dtype="S") if len(names) else np.zeros(0, "S1")
+    raw = np.array([str(text).encode() for text in names], dtype="S")
     compressed = {"chunks": True, "compression": "gzip"} if len(raw) else {}
     group.create_dataset(name, data=raw, **compressed)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Penalties, Rule, Space, State, Topology
-from kpnn.nn.engine.layout import Layout
+
+if TYPE_CHECKING:
+    from kpnn.nn.engine.layout import Layout
 
 CELLS_AT_ONCE = 64
 """Cells that are computed at once, of a minibatch or outside of training: 64 lanes fit the caches of a core."""

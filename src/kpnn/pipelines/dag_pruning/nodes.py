@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pandas as pd
 from kpnn.errors import PknError, SelectionError, some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
-from kpnn.pipelines.output_genes import say_genes_per_output, warn_of_funnel
+from kpnn.pipelines.output_genes import log_genes_per_output, warn_of_funnel
 from kpnn.pipelines.rivals import rival_table
 from kpnn.pkn import (
     Alternatives,
     Dag,
     DagSelection,
     Pkn,
+    RewiredPkn,
     SelectionRules,
     SolveSettings,
     enumerate_dags,
@@ -29,6 +31,7 @@ from kpnn.pkn import (
     widened_dag,
 )
 from kpnn.pkn.selection.settings import TieBreakOptions
+from kpnn.processes import usable_cores
 from kpnn.training.controls import ControlSettings
 
 if TYPE_CHECKING:
@@ -160,13 +163,21 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
     if settings.rules.demands_every_output(pkn):
         # A proof may take long there, and a null model needs none.
         how = settings.model_copy(update={"time_limit": settings.time_limit / max(1, controls.rewired)})
-    for number, seed in enumerate(seeds):
+
+    def attempt(seed: int) -> tuple[RewiredPkn, DagSelection] | PknError | SelectionError:
         try:
-            rewired = rewired_pkn(pkn, int(seed))
-            selection = _select(rewired.pkn, how, _rules_within(rewired.pkn, settings.rules))
+            rewired = rewired_pkn(pkn, seed)
+            return rewired, _select(rewired.pkn, how, _rules_within(rewired.pkn, settings.rules))
         except (PknError, SelectionError) as error:
-            _log.warning("controls.rewired: network %d is left out: %s", number, error)
+            return error
+
+    with ThreadPoolExecutor(min(usable_cores(), 8)) as threads:  # solver and kernels let go of Python's lock
+        outcomes = list(threads.map(attempt, map(int, seeds)))
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Exception):
+            _log.warning("controls.rewired: network %d is left out: %s", number, outcome)
             continue
+        rewired, selection = outcome
         _log.info(
             "rewired PKN %d: %.0f %% of the edges moved; selected DAG: %s neurons, %s edges, %s",
             number,
@@ -232,7 +243,7 @@ def summarise(
     if lanes > 1 and settings.edges == "selected":
         _say_lanes(selection, dag, lanes)
     full, pruned = _sizes(full_dag), _sizes(dag)
-    genes_per_output = say_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
+    genes_per_output = log_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
     warn_of_funnel("pruned", dag, lanes)
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),

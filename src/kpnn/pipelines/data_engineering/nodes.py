@@ -30,7 +30,7 @@ from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import COMPUTED, DataEngineeringSettings
-from kpnn.pipelines.output_genes import say_genes_per_output
+from kpnn.pipelines.output_genes import log_genes_per_output
 from kpnn.pkn import Dag, Pkn, gene_of, inputs_per_output, most_edges_dag, shortest_path_dag
 from kpnn.pkn.assembly import with_new_roots
 from kpnn.pkn.coverage import Coverage
@@ -142,7 +142,7 @@ def finish(
     for step in matched.cells.steps:
         logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
     logger.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
-    say_genes_per_output("full", study.full_dag, matched.pkn)
+    log_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
     origin = matched.cells.origin  # values that are not counts any more were scaled by somebody else

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kpnn.cells import ClassLabels, Embedding, Expression, Matched, StreamedMatch
-from kpnn.pipelines.handing_on import HandedOn
+from kpnn.handed_on import HandedOn
 from kpnn.pkn import Dag, Pkn
 from kpnn.pkn.account import ReadAccount
 from kpnn.pkn.coverage import Coverage

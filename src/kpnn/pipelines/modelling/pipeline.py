@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
+from kpnn.pipelines.arms import ARMS, for_arm
 from kpnn.pipelines.evaluation import create_evaluation
-from kpnn.pipelines.handing_on import for_arm
 from kpnn.pipelines.modelling import controls, nodes
-
-ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
-"""Name of each arm and the dataset of its DAG."""
 
 
 def create_arm(arm: str, dag: str) -> Pipeline:

@@ -17,7 +17,6 @@ from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError, some_names
 from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pipelines.validation import validated
 from kpnn.reporting.versions import versions
 from kpnn.settings_base import Settings
 from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, out_of_fold_probabilities
@@ -69,9 +68,8 @@ class Preparation:
     repeated_genes: Literal["max", "sum"]
 
 
-def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> list[Path]:
+def find_networks(full: SavedArm, pruned: SavedArm, settings: PredictSettings) -> list[Path]:
     """Names the files of the chosen arm's networks, one a fold, after checking that they are what modelling left."""
-    settings = validated(PredictSettings, predict, "predict")
     arm = full if settings.arm == "full" else pruned
     if not arm.models:
         raise ModelError(f"no networks of `{settings.arm}` in {arm.store.root}: run `kedro run --pipeline modelling`")
@@ -90,9 +88,8 @@ def find_networks(full: SavedArm, pruned: SavedArm, predict: dict[str, Any]) -> 
     return paths
 
 
-def state_preparation(data_summary: dict[str, Any] | None, data_engineering: dict[str, Any]) -> Preparation:
+def state_preparation(data_summary: dict[str, Any] | None, raw: DataEngineeringSettings) -> Preparation:
     """Says what was done to the training cells' counts, the median library size among it."""
-    raw = validated(DataEngineeringSettings, data_engineering, "data_engineering")
     if not data_summary or "transform" not in data_summary:
         raise ModelError(
             "data_summary does not say how the training cells were transformed: run `kedro run --pipeline "
@@ -102,12 +99,11 @@ def state_preparation(data_summary: dict[str, Any] | None, data_engineering: dic
 
 
 def predict_new_cells(
-    new_expression: Expression, networks: list[Path], preparation: Preparation, predict: dict[str, Any]
+    new_expression: Expression, networks: list[Path], preparation: Preparation, settings: PredictSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Predicts every cell of the file by the mean over the arm's folds, transformed as the training cells were."""
     from kpnn.nn import dag_of, is_one_of_k, load_kpnn
 
-    settings = validated(PredictSettings, predict, "predict")
     models = [load_kpnn(path) for path in networks]
     genes = list(dag_of(models[0]).genes(preparation.input_suffix))
     batches = _batches(new_expression, genes, preparation.transform, preparation.repeated_genes, settings.cells_at_once)

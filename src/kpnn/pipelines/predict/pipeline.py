@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
+from kpnn.pipelines.arms import ARMS
 from kpnn.pipelines.predict import nodes
-
-ARMS = ("full", "pruned")
 
 
 def create_pipeline() -> Pipeline:

@@ -12,27 +12,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kpnn.cells import DEPTH
+from kpnn.handed_on import HandedOn
 from kpnn.pipelines.evaluation import Evaluation
-from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pipelines.reporting.settings import ReportingSettings
-from kpnn.pipelines.validation import validated
 from kpnn.pkn import Dag, Pkn
 from kpnn.reporting import ArmTables, Control, Interpretation, Report, Study
 from kpnn.reporting import write_report as write
 from kpnn.reporting.versions import versions
 
 logger = logging.getLogger(__name__)
-
-NODE_TABLES = {
-    "nodes": "node_weights",
-    "per_fold": "node_weights_by_fold",
-    "biases": "biases",
-    "genes": "gene_weights",
-    "edges": "edge_weights",
-    "stability": "stability",
-    "activations": "node_activations",
-}
-"""Field of `Interpretation` -> dataset."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,25 +38,65 @@ class ArmParts(HandedOn):
     notes: tuple[str, ...]
 
 
-def gather_arm(arm: str, *, dag: Dag | None, interpretation: dict[str, Any], **tables: pd.DataFrame | None) -> ArmParts:
-    """Brings an arm's tables together.
+def gather_scores(
+    arm: str,
+    dag: Dag,
+    predictions: pd.DataFrame | None,
+    member_predictions: pd.DataFrame | None,
+    fold_metrics: pd.DataFrame | None,
+) -> ArmTables:
+    """Begins an arm's tables with what its networks predict; without predictions where it was not trained."""
+    if predictions is None or fold_metrics is None:
+        return ArmTables(arm, pd.DataFrame(), pd.DataFrame(), dag=dag)
+    return ArmTables(arm, predictions, fold_metrics, dag=dag, members=_or_none(member_predictions))
+
+
+def gather_training(scores: ArmTables, learning_curves: pd.DataFrame | None, trials: pd.DataFrame | None) -> ArmTables:
+    """Adds to an arm's tables how its networks were tuned and trained."""
+    return replace(scores, learning_curves=_or_empty(learning_curves), trials=_or_empty(trials))
+
+
+def gather_nodes(
+    arm: str,
+    node_weights: pd.DataFrame | None,
+    node_weights_by_fold: pd.DataFrame | None,
+    stability: pd.DataFrame | None,
+    node_activations: pd.DataFrame | None,
+) -> Interpretation:
+    """Begins an arm's interpretation with what its nodes weigh; without nodes where no network could be weighed."""
+    return Interpretation(
+        arm,
+        _or_empty(node_weights),
+        _or_empty(node_weights_by_fold),
+        stability=_or_empty(stability),
+        activations=_or_empty(node_activations),
+    )
+
+
+def gather_weights(
+    nodes: Interpretation,
+    biases: pd.DataFrame | None,
+    gene_weights: pd.DataFrame | None,
+    edge_weights: pd.DataFrame | None,
+) -> Interpretation:
+    """Adds to an arm's interpretation what its networks learned: biases, and weights of genes and edges."""
+    return replace(nodes, biases=_or_empty(biases), genes=_or_empty(gene_weights), edges=_or_empty(edge_weights))
+
+
+def gather_arm(tables: ArmTables, weighed: Interpretation, interpretation: dict[str, Any]) -> ArmParts:
+    """Brings together what of an arm exists.
 
     Args:
-        arm: name of the arm.
-        dag: its network.
+        tables: its results.
+        weighed: what its nodes weigh.
         interpretation: what could not be weighed.
-        **tables: by dataset: `predictions`, `member_predictions`, `fold_metrics`, `learning_curves`, `trials` and the
-            tables of node weights.
     """
-    of_nodes = {field: _or_empty(tables.get(dataset)) for field, dataset in NODE_TABLES.items()}
     notes = tuple(interpretation["notes"])
-    weighed = Interpretation(arm, **of_nodes, notes=notes) if len(of_nodes["nodes"]) else None
-    predictions, fold_metrics = tables["predictions"], tables["fold_metrics"]
-    if predictions is None or fold_metrics is None or not len(predictions):
-        return ArmParts(None, weighed, notes)
-    curves, trials = _or_empty(tables["learning_curves"]), _or_empty(tables["trials"])
-    members = _or_none(tables["member_predictions"])
-    return ArmParts(ArmTables(arm, predictions, fold_metrics, curves, trials, dag, members), weighed, notes)
+    return ArmParts(
+        tables if len(tables.predictions) else None,
+        replace(weighed, notes=notes) if len(weighed.nodes) else None,
+        notes,
+    )
 
 
 def gather_controls(
@@ -93,27 +121,39 @@ def _tables_of(
 ) -> ArmTables:
     members = None if member_predictions is None else member_predictions[member_predictions["arm"] == arm]
     own, folds = (table[table["arm"] == arm] for table in (predictions, fold_metrics))
-    return ArmTables(arm, own, folds, pd.DataFrame(), pd.DataFrame(), members=_or_none(members))
+    return ArmTables(arm, own, folds, members=_or_none(members))
 
 
-def gather_networks(
-    pkn: Pkn,
-    full_dag: Dag,
-    pruned_dag: Dag,
+def gather_networks(pkn: Pkn, full_dag: Dag, pruned_dag: Dag, membership: pd.DataFrame | None) -> Study:
+    """Begins a study with its networks."""
+    return Study(pkn=pkn, full_dag=full_dag, pruned_dag=pruned_dag, membership=_or_empty(membership))
+
+
+def gather_cells(networks: Study, full_dag: Dag, evaluation: Evaluation) -> Study:
+    """Adds to a study's networks what is known of its cells."""
+    return replace(
+        networks,
+        groups=evaluation.groups,
+        columns=_columns(evaluation, full_dag.outputs),
+        coordinates=_coordinates(evaluation),
+    )
+
+
+def gather_record(
+    cells: Study,
     dag_selection: dict[str, Any] | None,
-    membership: pd.DataFrame | None,
-    evaluation: Evaluation | None = None,
+    data_summary: dict[str, Any] | None,
+    parameters: dict[str, Any],
 ) -> Study:
-    """Begins a study with its networks, and with what is known of its cells."""
-    return Study(
-        pkn=pkn,
-        full_dag=full_dag,
-        pruned_dag=pruned_dag,
+    """Adds to a study how it came about: cells and genes, DAG selection, settings and versions."""
+    return replace(
+        cells,
         selection=dag_selection or {},
-        membership=_or_empty(membership),
-        groups=None if evaluation is None else evaluation.groups,
-        columns=pd.DataFrame() if evaluation is None else _columns(evaluation, full_dag.outputs),
-        coordinates=pd.DataFrame() if evaluation is None else _coordinates(evaluation),
+        data_summary=data_summary or {},
+        versions=versions(),
+        settings={name: value for name, value in parameters.items() if name not in ("not_current", "made_from")},
+        made_from=parameters.get("made_from", {}),
+        missing=tuple(f"Not current: {cause}." for cause in parameters.get("not_current", ())),
     )
 
 
@@ -131,43 +171,38 @@ def _coordinates(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame()
 
 
-def gather_study(
-    networks: Study,
-    full: ArmParts,
-    pruned: ArmParts,
-    controls: tuple[Control, ...],
-    data_summary: dict[str, Any] | None,
-    parameters: dict[str, Any],
-) -> Study:
-    """Adds to a study's networks what the other pipelines left, and says what they did not."""
-    missing = [f"Not current: {cause}." for cause in parameters.get("not_current", ())]
+def gather_study(recorded: Study, full: ArmParts, pruned: ArmParts, controls: tuple[Control, ...]) -> Study:
+    """Adds to a study the results of arms and controls, and says which of them there are not."""
+    missing = list(recorded.missing)
     for arm, parts in (("full", full), ("pruned", pruned)):
         if parts.tables is None:
             missing.append(f"The arm `{arm}` has no results: run `kedro run --pipeline modelling`.")
         else:
             missing += [f"`{arm}`: {note}" for note in parts.notes]
     return replace(
-        networks,
+        recorded,
         arms=tuple(parts.tables for parts in (full, pruned) if parts.tables is not None),
-        data_summary=data_summary or {},
         controls=controls,
         interpretations=tuple(parts.weighed for parts in (full, pruned) if parts.weighed is not None),
-        versions=versions(),
-        settings={name: value for name, value in parameters.items() if name not in ("not_current", "made_from")},
-        made_from=parameters.get("made_from", {}),
         missing=tuple(missing),
     )
 
 
-def write_report(
-    study: Study, parameters: dict[str, Any]
-) -> tuple[Report, str, pd.DataFrame, dict[str, Any], go.Figure, go.Figure]:
+def write_report(study: Study, settings: ReportingSettings) -> Report:
     """Answers the question and writes the report."""
-    settings = validated(ReportingSettings, parameters, "reporting")
     report = write(study, settings.margin, settings.title, settings.top)
     logger.info("%s", report.answer.words)
-    answer, scores, roc = _answer_as_json(report), _plot(report, "scores"), _plot(report, "roc_")
-    return report, report.page, report.comparison, answer, scores, roc
+    return report
+
+
+def state_answer(report: Report) -> tuple[str, pd.DataFrame, dict[str, Any]]:
+    """Gives the report's page, the scores of all arms, and the answer as JSON."""
+    return report.page, report.comparison, _answer_as_json(report)
+
+
+def plot_headlines(report: Report) -> tuple[go.Figure, go.Figure]:
+    """Gives the figures that kedro-viz shows: scores and ROC curves of the arms."""
+    return _plot(report, "scores"), _plot(report, "roc_")
 
 
 def _answer_as_json(report: Report) -> dict[str, Any]:

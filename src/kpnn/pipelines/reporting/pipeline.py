@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
+from kedro.pipeline.node import Node
 
+from kpnn.pipelines.arms import ARMS, for_arm
 from kpnn.pipelines.evaluation import create_evaluation
-from kpnn.pipelines.handing_on import for_arm
 from kpnn.pipelines.reporting import annotating, arm_runs, logging_report, nodes, rewiring, weighing
 
-_ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
-_RESULTS = ("predictions", "member_predictions", "fold_metrics", "learning_curves", "trials")
-_WEIGHTS = tuple(nodes.NODE_TABLES.values())
 _OF_CONTROLS = ("predictions", "member_predictions", "fold_metrics", "summary")
-_NETWORKS = ("pkn", "full_dag", "pruned_dag")
 
 
 def create_arm(arm: str, dag: str) -> Pipeline:
@@ -45,14 +42,18 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         node(
             weighing.weigh_nodes,
             weighed,
-            [*_WEIGHTS, "retrained_weights", "interpretation"],
+            [
+                "node_weights",
+                "node_weights_by_fold",
+                "biases",
+                "gene_weights",
+                "edge_weights",
+                "stability",
+                "node_activations",
+                "retrained_weights",
+                "interpretation",
+            ],
             name="weigh_nodes",
-        ),
-        node(
-            for_arm(nodes.gather_arm, arm),
-            {name: name for name in ("dag", "interpretation", *_RESULTS, *_WEIGHTS)},
-            "results",
-            name="gather",
         ),
         node(
             for_arm(annotating.annotate_cells, arm),
@@ -67,7 +68,33 @@ def create_arm(arm: str, dag: str) -> Pipeline:
             name="log_arm",
         ),
     ]
-    return Pipeline(template, namespace=arm, inputs=inputs, parameters=parameters)
+    return Pipeline([*template, *_gathering(arm)], namespace=arm, inputs=inputs, parameters=parameters)
+
+
+def _gathering(arm: str) -> list[Node]:
+    """The nodes that read an arm's tables for the report."""
+    return [
+        node(
+            for_arm(nodes.gather_scores, arm),
+            ["dag", "predictions", "member_predictions", "fold_metrics"],
+            "scores",
+            name="gather_scores",
+        ),
+        node(nodes.gather_training, ["scores", "learning_curves", "trials"], "tables", name="gather_training"),
+        node(
+            for_arm(nodes.gather_nodes, arm),
+            ["node_weights", "node_weights_by_fold", "stability", "node_activations"],
+            "nodes",
+            name="gather_nodes",
+        ),
+        node(
+            nodes.gather_weights,
+            ["nodes", "biases", "gene_weights", "edge_weights"],
+            "weighed",
+            name="gather_weights",
+        ),
+        node(nodes.gather_arm, ["tables", "weighed", "interpretation"], "results", name="gather"),
+    ]
 
 
 def create_pipeline() -> Pipeline:
@@ -75,9 +102,16 @@ def create_pipeline() -> Pipeline:
     study = [
         node(
             nodes.gather_networks,
-            [*_NETWORKS, "dag_selection", "hidden_node_membership", "evaluation"],
+            ["pkn", "full_dag", "pruned_dag", "hidden_node_membership"],
             "networks",
             name="gather_networks",
+        ),
+        node(nodes.gather_cells, ["networks", "full_dag", "evaluation"], "networks_and_cells", name="gather_cells"),
+        node(
+            nodes.gather_record,
+            ["networks_and_cells", "dag_selection", "data_summary", "parameters"],
+            "recorded_study",
+            name="gather_record",
         ),
         node(
             nodes.gather_controls,
@@ -87,16 +121,13 @@ def create_pipeline() -> Pipeline:
         ),
         node(
             nodes.gather_study,
-            ["networks", "full.results", "pruned.results", "controls.results", "data_summary", "parameters"],
+            ["recorded_study", "full.results", "pruned.results", "controls.results"],
             "study",
             name="gather_study",
         ),
-        node(
-            nodes.write_report,
-            ["study", "params:reporting"],
-            ["report_parts", "report", "comparison", "comparison_test", "scores_figure", "roc_figure"],
-            name="write_report",
-        ),
+        node(nodes.write_report, ["study", "params:reporting"], "report_parts", name="write_report"),
+        node(nodes.state_answer, "report_parts", ["report", "comparison", "comparison_test"], name="state_answer"),
+        node(nodes.plot_headlines, "report_parts", ["scores_figure", "roc_figure"], name="plot_headlines"),
         node(logging_report.draw_files, "report_parts", "report_files", name="draw_files"),
         node(logging_report.log_report, ["study", "report_parts", "report_files"], None, name="log_report"),
         node(
@@ -106,6 +137,6 @@ def create_pipeline() -> Pipeline:
             name="register_model",
         ),
     ]
-    arms = (create_arm(arm, dag) for arm, dag in _ARMS.items())
+    arms = (create_arm(arm, dag) for arm, dag in ARMS.items())
     own = Pipeline(study, namespace="reporting", prefix_datasets_with_namespace=False)
     return sum(arms, start=create_evaluation() + own)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kpnn.errors import ModelError
+from kpnn.handed_on import HandedOn
 from kpnn.interpretation import (
     InterpretationSettings,
     TrainedFold,
@@ -18,7 +19,6 @@ from kpnn.interpretation import (
     weigh_arm,
 )
 from kpnn.pipelines.evaluation import Evaluation
-from kpnn.pipelines.handing_on import HandedOn
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
 from kpnn.simulation import control_inputs

@@ -26,7 +26,7 @@ class FileSettings(Settings):
 
     @property
     def dressing(self) -> Dressing:
-        """As the library has it."""
+        """The same settings as the library takes them."""
         return Dressing(self.n_foreign, self.n_repeated, self.n_unmeasured)
 
 

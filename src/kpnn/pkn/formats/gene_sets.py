@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
-from kpnn.pkn.account import Dropped, sentence_of
+from kpnn.pkn.account import Dropped, few_of
 from kpnn.pkn.formats.stated import Stated
 from kpnn.text_tables import read_text
 
@@ -61,7 +61,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
             empty.append(named)
         rows += [(named, gene, description) for gene in found]
     table = pd.DataFrame(rows, columns=["parent", "child", "description"], dtype=object)
-    notes: tuple[str, ...] = (f"{len(empty):,} sets hold no gene: {sentence_of(empty)}",) if empty else ()
+    notes: tuple[str, ...] = (f"{len(empty):,} sets hold no gene: {few_of(empty)}",) if empty else ()
     if n_weights:
         notes += (f"the weights of {n_weights:,} genes are not used",)
     return Stated(table[["parent", "child"]], table[["description"]], notes=notes)

@@ -11,7 +11,7 @@ import pandas as pd
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.formats.stated import Stated
 from kpnn.pkn.signs import signs_of
-from kpnn.text_tables import read_text
+from kpnn.text_tables import frame_of_texts, read_text
 
 _UNDIRECTED_RELATIONS = ("undirected", "--")
 
@@ -27,17 +27,18 @@ def read_sif(path: Path, _columns: Mapping[str, str | int]) -> Stated:
     for number, line in enumerate(read_text(path, PknError).splitlines(), 1):
         fields = list(map(str.strip, line.split("\t"))) if "\t" in line else line.split()
         # A comment, a blank line, or a node without edges.
-        if len(fields) < 2 or line.startswith("#") or not any(fields):
+        if len(fields) < 2 or line[0] == "#" or not any(fields):
             continue
-        if len(fields) == 2 or not all(fields):
-            raise PknError(f"{path}, line {number}: needs source, relation and target; found {some_names(fields)}")
         source, relation, *its_targets = fields
+        if not its_targets or "" in fields:
+            raise PknError(f"{path}, line {number}: needs source, relation and target; found {some_names(fields)}")
+        if relation not in first_line:
+            first_line[relation] = number
         for target in its_targets:
             sources.append(source)
             relations.append(relation)
             targets.append(target)
-        first_line.setdefault(relation, number)
-    edges = pd.DataFrame({"parent": sources, "child": targets, "sign": relations}, dtype=object)
+    edges = frame_of_texts({"parent": sources, "child": targets, "sign": relations})
     undirected = [relation for relation in first_line if relation.lower() in _UNDIRECTED_RELATIONS]
     if undirected:
         is_undirected = edges["sign"].isin(undirected)

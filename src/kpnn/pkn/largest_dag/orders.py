@@ -90,7 +90,7 @@ def guided_rank(edges: CyclicEdges, weight: np.ndarray, rank: np.ndarray) -> np.
 
 
 def hung_rank(edges: CyclicEdges, rank: np.ndarray) -> np.ndarray:
-    """The ranks closest by in which every node that needs a parent stands below one, shape (n_nodes,).
+    """The nearest ranks in which every node that needs a parent stands below one, shape (n_nodes,).
 
     Nodes come in the order of their ranks, but none before one of its parents has come.
 
@@ -210,7 +210,7 @@ class _Moves:
         self.value -= _NO_CHILD * float(((self._n_below == 0) & edges.needs_child).sum())
 
     def snapshot(self) -> _Snapshot:
-        """The order of now, to come back to."""
+        """The present order, to come back to."""
         return _Snapshot(self._order.copy(), self._place.copy(), self._n_above.copy(), self._n_below.copy(), self.value)
 
     def restore(self, snapshot: _Snapshot) -> None:

@@ -28,7 +28,7 @@ _SOURCES_AT_ONCE = 400
 
 @dataclass(frozen=True, eq=False)
 class LargestDagProgramme:
-    """The statement for one PKN; its cost is the number of edges kept, counted below 0.
+    """The programme of one PKN; its cost is the number of edges kept, counted below 0.
 
     Attributes:
         edges: edges between neurons.

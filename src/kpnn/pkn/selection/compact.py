@@ -11,6 +11,7 @@ import numpy as np
 
 from kpnn.errors import PknError, SelectionError
 from kpnn.pkn.dag import Dag
+from kpnn.pkn.selection.exactness.aimed_rounds import solve_in_aimed_rounds
 from kpnn.pkn.selection.exactness.certificate import check_selection
 from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds, try_integer_rounds
 from kpnn.pkn.selection.model.compact_form import formulate
@@ -36,6 +37,7 @@ _START_SHARE = 0.25
 
 PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "relaxation": cut_relaxation,
+    "aimed": solve_in_aimed_rounds,
     "first_integer": try_integer_rounds,
     "repair": repair_best,
     "local_search": swap_nodes,
@@ -43,6 +45,7 @@ PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "integer": solve_in_integer_rounds,
 }
 """In this order, until one of them proves the best solution optimal or the time is up."""
+_USUAL_PHASES = tuple(name for name in PHASES if name != "aimed")
 
 
 def solve_compact(
@@ -52,6 +55,7 @@ def solve_compact(
     *,
     from_nodes: bool = True,
     least: float = -np.inf,
+    below: float = np.inf,
     start: np.ndarray | None = None,
     phases: Iterable[str] | None = None,
 ) -> SearchState:
@@ -63,14 +67,16 @@ def solve_compact(
         limits: when to stop.
         from_nodes: an edge form starts from the DAG and the bound of its node form.
         least: a bound that is known already.
+        below: solutions that do not cost less than this are not looked for.
         start: values of the columns of a feasible solution, where one is known.
-        phases: names of those to go through; by default all.
+        phases: names of those to go through; by default all that any formulation can go through.
 
     Returns:
         Where the search ended; `best` is None where no solution was found in time or none exists.
     """
     started = time.monotonic()
     state = SearchState.of(formulation, limits.seed)
+    state.objective = below
     if not formulation.n_columns:
         state.is_infeasible = any(low > 0 for low in formulation.rows.low)
         if not state.is_infeasible:
@@ -88,7 +94,7 @@ def solve_compact(
     problem = SearchProblem.of(formulation, solver, limits, started)
     build_from(problem, state, np.zeros(formulation.n_columns))
     with progress(lambda: state.describe(problem)):
-        for name in PHASES if phases is None else phases:
+        for name in _USUAL_PHASES if phases is None else phases:
             phase, clock, state.phase = PHASES[name], time.monotonic(), name
             if not state.is_done(problem):
                 phase(problem, state)

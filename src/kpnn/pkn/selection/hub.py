@@ -14,7 +14,7 @@ from kpnn.pkn.selection.model.formulation import Formulation, without_barred_col
 from kpnn.pkn.selection.model.hub_form import formulate_hub
 from kpnn.pkn.selection.model.programme import Solver
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
-from kpnn.pkn.selection.model.two_hubs import formulate_two_hubs
+from kpnn.pkn.selection.model.several_hubs import formulate_several_hubs
 from kpnn.pkn.selection.presolve import ReducedPkn
 from kpnn.pkn.selection.realization import columns_of_edges, realize_edges
 from kpnn.pkn.selection.search.state import SearchState
@@ -22,14 +22,18 @@ from kpnn.pkn.selection.settings import SolveLimits
 
 _log = logging.getLogger(__name__)
 
-_SHARE = 0.3
-"""Most of the time limit that the node form and the hub form may take each."""
+_HUB_PHASES = ("relaxation", "aimed", "repair", "integer")
+_SEVERAL_PHASES = ("relaxation", "aimed", "integer")
+_SHARE = 0.4
+"""Most of the time limit that the search for the best DAG with a hub may take."""
+_SEVERAL_SHARE = 0.8
+"""Most of what is left then that the proof for DAGs with several hubs may take."""
 
 
 def solve_by_hub(
     edges: Formulation, solver: Solver, limits: SolveLimits, *, every_optimum: bool
 ) -> tuple[Formulation, SearchState]:
-    """Solves the hub form and, where that does not settle it, the edge form from there.
+    """Solves the hub form, and the statement of several hubs; where both do not settle it, the edge form from there.
 
     Args:
         edges: the edge form; `hub_form_applies` to its PKN.
@@ -40,96 +44,93 @@ def solve_by_hub(
     Returns:
         The hub form with its search where its best DAG is proven to be a cheapest one, else the edge form with its own.
     """
-    started = time.monotonic()
-    unit = float(edges.reduced.cost[0])
-    part = replace(limits, time_limit=_SHARE * limits.time_limit)
-    node_form = formulate(edges.reduced, edge_form=False)
-    # Its bound is what matters: the relaxation is enough in most cases.
-    nodes = solve_compact(node_form, solver, part, phases=["relaxation"])
-    hub_form = formulate_hub(edges.reduced)
-    hub = solve_compact(hub_form, solver, part, least=nodes.bound)
-    seconds = {"nodes": sum(nodes.seconds.values()), "hub": sum(hub.seconds.values())}
-    _log.debug("node form: bound %g; hub form: best %g, bound %g", nodes.bound, hub.objective, hub.bound)
-    # A DAG without a hub costs at least one edge more than the node form says.
-    others = nodes.bound + unit
-    most = hub.objective if every_optimum else hub.objective - unit
-    if hub.best is not None and others <= most + 1e-9:
-        clock = time.monotonic()
-        others = max(others, _least_without_hub(edges.reduced, node_form, nodes, most, (solver, part)))
-        seconds["two_hubs"] = time.monotonic() - clock
-    bound = min(hub.bound, others)
+    clock = _Clock(limits)
+    reduced = edges.reduced
+    unit = float(reduced.cost[0])
+    hub_form = formulate_hub(reduced)
+    hub = solve_compact(hub_form, solver, clock.share(_SHARE), phases=_HUB_PHASES)
+    seconds = {"hub": clock.lap()}
+    hub_bound = np.inf if hub.is_infeasible else hub.bound
+    # Where the hub form has no solution in time, whatever several hubs cost is a bound.
+    most = np.inf
+    if hub.best is not None:
+        most = hub.objective if every_optimum else hub.objective - unit
+    others = _least_of_several(reduced, most, (solver, clock.share(_SEVERAL_SHARE)))
+    seconds["several_hubs"] = clock.lap()
+    _log.debug("hub form: best %g, bound %g; several hubs: at least %g", hub.objective, hub_bound, others)
+    if hub.best is not None and hub_bound < min(hub.objective, others) - 1e-9:
+        # It is the hub form that leaves a gap.
+        left = clock.share(1.0 if hub.objective <= others + 1e-9 else _SHARE)
+        with_cuts = replace(hub_form, rows=hub.rows)
+        hub = solve_compact(with_cuts, solver, left, least=hub_bound, start=hub.best, phases=_HUB_PHASES)
+        hub_bound = hub.bound
+        seconds["hub"] += clock.lap()
+    bound = min(hub_bound, others)
     is_proven = hub.best is not None and hub.objective <= bound + 1e-9
     if is_proven and (not every_optimum or hub.objective < others - 1e-9):
         hub.bound = hub.objective
         hub.seconds = seconds
         return hub_form, hub
-    left = replace(limits, time_limit=max(0.1, limits.time_limit - (time.monotonic() - started)))
     if hub.best is None:
-        search = solve_compact(edges, solver, left, least=bound)
+        search = solve_compact(edges, solver, clock.share(1.0), least=bound if np.isfinite(bound) else -np.inf)
         search.seconds = seconds | search.seconds
         return edges, search
+    node_form = formulate(reduced, edge_form=False)
+    # Its bound and reduced costs are what matters: the relaxation is enough.
+    nodes = solve_compact(node_form, solver, clock.share(_SHARE), phases=["relaxation"])
+    seconds["nodes"] = clock.lap()
     if every_optimum:
         among = _edges_within(edges, node_form, nodes, hub.objective, has_hub=True)
         start = columns_of_edges(among, realize_edges(hub_form, hub.best, "support", 0))
-        search = solve_compact(among, solver, left, least=bound, start=start)
+        search = solve_compact(among, solver, clock.share(1.0), least=bound, start=start)
         search.seconds = seconds | search.seconds
         return among, search
     # What is left to find costs less than the best DAG with a hub, and has none.
     beyond = _edges_within(edges, node_form, nodes, hub.objective - unit, has_hub=False)
-    search = solve_compact(beyond, solver, left, least=others, from_nodes=False)
+    search = solve_compact(beyond, solver, clock.share(1.0), least=others, from_nodes=False)
     seconds |= search.seconds
     if search.best is None or search.objective > hub.objective - 1e-9:
         least = np.inf if search.is_infeasible else search.bound
-        hub.bound = min(hub.objective, hub.bound, max(bound, least))
+        hub.bound = min(hub.objective, hub_bound, max(bound, least))
         hub.seconds = seconds
         return hub_form, hub
-    search.bound = min(search.bound, hub.bound)
+    search.bound = min(search.bound, hub_bound)
     search.seconds = seconds
     return beyond, search
 
 
-def _least_without_hub(
-    reduced: ReducedPkn,
-    node_form: Formulation,
-    nodes: SearchState,
-    most_cost: float,
-    how: tuple[Solver, SolveLimits],
-) -> float:
-    """A bound of the cost of DAGs without a hub, as far as it is at most one edge above a given cost.
+class _Clock:
+    """Shares out what is left of the time limit, and says how long each part took."""
+
+    def __init__(self, limits: SolveLimits) -> None:
+        self._limits = limits
+        self._started = self._lap = time.monotonic()
+
+    def share(self, share: float) -> SolveLimits:
+        """Limits with this share of the time that is left."""
+        left = self._limits.time_limit - (time.monotonic() - self._started)
+        return replace(self._limits, time_limit=max(0.1, share * left))
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.monotonic()
+        seconds, self._lap = now - self._lap, now
+        return seconds
+
+
+def _least_of_several(reduced: ReducedPkn, most_cost: float, how: tuple[Solver, SolveLimits]) -> float:
+    """A bound of the cost of DAGs with several hubs, as far as it is at most one edge above a given cost.
 
     Args:
         reduced: the presolved PKN.
-        node_form: the node form.
-        nodes: its search.
         most_cost: DAGs that cost more do not matter.
         how: the solver, and when to stop.
     """
-    unit = float(reduced.cost[0])
-    is_open = node_form.node_column != NO_COLUMN
-    relaxed = nodes.relaxed
-    if relaxed is not None and relaxed.reduced_cost is not None:
-        # Two hubs take one edge more than the node form counts.
-        slack = most_cost - unit - (relaxed.bound + node_form.constant) + 1e-6
-        columns = node_form.node_column[is_open]
-        is_open[is_open] = (relaxed.reduced_cost[columns] <= slack) | (node_form.low[columns] > 0.5)
-    two_hubs = formulate_two_hubs(reduced, is_open)
-    rows = LinearRows()
-    rows.extend(two_hubs.rows)
-    kept = two_hubs.node_column[is_open]
-    rows.add(kept, -two_hubs.cost[kept], two_hubs.constant - most_cost - 1e-6)
-    column_of = np.full(node_form.n_columns, NO_COLUMN)
-    column_of[node_form.node_column[is_open]] = kept
-    cuts = nodes.rows
-    for columns, values, low, high in zip(cuts.columns, cuts.values, cuts.low, cuts.high, strict=True):
-        stays = column_of[columns] != NO_COLUMN
-        if stays.any() or low > 0:
-            rows.add(column_of[columns[stays]], values[stays], low, high)
-    solver, limits = how
-    search = solve_compact(replace(two_hubs, rows=rows), solver, limits, phases=["relaxation", "integer"])
-    # A DAG in which paths meet in even more edges costs two more than the node form says.
-    least = most_cost + unit if search.is_infeasible else search.bound
-    _log.debug("two hubs: %d columns, least %g", two_hubs.n_columns, least)
-    return min(least, nodes.bound + 2 * unit)
+    below = most_cost + float(reduced.cost[0])
+    several = formulate_several_hubs(reduced)
+    search = solve_compact(several, *how, below=below, phases=_SEVERAL_PHASES)
+    # A solution that costs as much as this may still be no DAG.
+    return below if search.is_infeasible else search.bound
 
 
 def _edges_within(

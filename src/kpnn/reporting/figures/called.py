@@ -63,7 +63,7 @@ def called_tree(weighed: Interpretation, dag: Dag, output: str, most: int = MOST
         weighed: what the arm's networks say.
         dag: the arm's network.
         output: the output.
-        most: called nodes to show at most, the first by z.
+        most: called nodes to show at most, the first in their order.
 
     Returns:
         `node`, `parent` (empty for the output), `depth`, `is_called`, in the order of drawing; no rows where no node is
@@ -75,7 +75,7 @@ def called_tree(weighed: Interpretation, dag: Dag, output: str, most: int = MOST
     shown = [node for node in called["node"] if node in parent_of]
     children: dict[str, list[str]] = {}
     seen = {output}
-    for node in shown:  # the first by z first: so do the branches stand
+    for node in shown:  # in their order: so do the branches stand
         path = [node]
         while path[-1] not in seen:
             seen.add(path[-1])

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
+from kpnn.pkn.graph import longest_paths
 from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
 from kpnn.reporting.study import Study
 
@@ -122,13 +123,8 @@ def lay_out_study(study: Study) -> NetworkLayout | None:
 
 def _levels(dag: Dag) -> dict[str, int]:
     """Longest way down from an output, for each neuron."""
-    children = _links(dag).groupby("parent")["child"].agg(list).to_dict()
-    depth = dict.fromkeys(dag.neurons, 0)
-    for level in dag.levels[:0:-1]:
-        for node in level:
-            for child in children.get(node, ()):
-                depth[child] = max(depth[child], depth[node] + 1)
-    return depth
+    parents = _links(dag).groupby("child")["parent"].agg(list).to_dict()
+    return dict.fromkeys(dag.neurons, 0) | longest_paths(parents)
 
 
 def _links(dag: Dag) -> pd.DataFrame:

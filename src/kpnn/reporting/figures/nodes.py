@@ -38,7 +38,7 @@ def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
 
 
 def heaviest(weighed: Interpretation, output: str, most: int) -> pd.DataFrame:
-    """The leading nodes for an output, the first by z first."""
+    """The leading nodes for an output, in their order."""
     nodes = weighed.of_output(output)
     return nodes.nsmallest(most, "rank")
 
@@ -81,8 +81,8 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
         f"top_nodes_{weighed.arm}_{output}",
         f"Leading nodes of {weighed.arm}: {output}",
         f"Node weights in `{weighed.arm}`: absolute change of the predicted probability of {output} per change of the "
-        "node's activation, on held-out cells; ticks are networks, larger marks their mean; the first by z on top. "
-        "Filled diamonds: called, that is its activity differs (q < 0.05) and the networks rest on it.",
+        "node's activation, on held-out cells; ticks are networks, larger marks their mean, by combined z. "
+        "Filled diamonds: called.",
         plot,
     )
 

@@ -15,8 +15,8 @@ from kpnn.pkn.selection.settings import SolveLimits
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer to one question about the solutions within the cost.
+class CheapestSolution:
+    """The cheapest of the solutions within a cost by another objective.
 
     Attributes:
         x: values of the columns, or None.
@@ -62,7 +62,9 @@ class SolutionsWithinCost:
         """From now on, leaves out the solutions that keep exactly these nodes."""
         self._rows.extend(self.other_node_set(x))
 
-    def cheapest(self, cost: np.ndarray, extra: LinearRows | None = None, start: np.ndarray | None = None) -> Answer:
+    def cheapest(
+        self, cost: np.ndarray, extra: LinearRows | None = None, start: np.ndarray | None = None
+    ) -> CheapestSolution:
         """The solution within the cost that is cheapest by another objective.
 
         Args:
@@ -76,7 +78,7 @@ class SolutionsWithinCost:
             for part in (self._search.rows, self._rows, extra or LinearRows()):
                 rows.extend(part)
             if not self.n_columns:
-                return Answer(None if any(low > 0 for low in rows.low) else np.empty(0), True)
+                return CheapestSolution(None if any(low > 0 for low in rows.low) else np.empty(0), True)
             limits = replace(self._limits, time_limit=self.seconds_left, gap=0.0)
             # The objective takes whole numbers only: within half a unit of the bound the best is found.
             programme = IntegerProgramme(
@@ -84,16 +86,16 @@ class SolutionsWithinCost:
             )
             outcome = self._solver(programme)
             if outcome.is_infeasible:
-                return Answer(None, True)
+                return CheapestSolution(None, True)
             if outcome.x is None:
-                return Answer(None, False)
+                return CheapestSolution(None, False)
             x = np.where(formulation.is_integer, np.round(outcome.x), outcome.x)
             cuts = violated_cuts(self._separators, x)
             cuts.extend(cycle_cuts(formulation, x))
             if not len(cuts):
-                return Answer(x, outcome.is_optimal)
+                return CheapestSolution(x, outcome.is_optimal)
             self._search.rows.extend(cuts)
-        return Answer(None, False)
+        return CheapestSolution(None, False)
 
     def _tightened_bounds(self, most_cost: float) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the columns, after what the relaxation's reduced costs exclude for this cost."""

@@ -10,7 +10,8 @@ a tree of paths from the outputs down to it or on a tree of paths from it down t
 - one that costs 1 more is a cheapest one as well, as any DAG without a hub costs at least that much.
 
 Variables: x_v for a hidden node kept, either above the hub (a_v) or not (b_v), and h_v for the hub itself. Nodes above
-the hub lie on no path below it, so that no cycle can arise, whichever edges are chosen.
+the hub lie on no path below it, so that no cycle can arise, whichever edges are chosen. The least size of the tree
+above each node is known beforehand (`model.output_trees`); with many outputs its relaxation falls short of that by far.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from kpnn.pkn.selection.model.compact_form import grouped_by
 from kpnn.pkn.selection.model.flow_network import FlowNetwork
 from kpnn.pkn.selection.model.formulation import Formulation, HubColumns
+from kpnn.pkn.selection.model.output_trees import fewest_nodes_above
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.presolve import ReducedPkn
 
@@ -48,15 +50,22 @@ def formulate_hub(reduced: ReducedPkn) -> Formulation:
     columns = HubColumns(kept, above, below, hub)
     cost, low = np.zeros(4 * len(hidden)), np.zeros(4 * len(hidden))
     cost[: len(hidden)] = unit
-    low[: len(hidden)] = reduced.is_forced[hidden]
+    # All outputs lead to what every DAG keeps, as the only way to some input.
+    low[columns.below[hidden]] = low[: len(hidden)] = reduced.is_forced[hidden]
+    rows, high = _rows(reduced, hidden, columns), np.ones(4 * len(hidden))
+    sizes = fewest_nodes_above(reduced)[hidden]
+    is_possible = np.isfinite(sizes)
+    high[columns.hub[hidden[~is_possible]]] = 0.0
+    tree = np.concatenate([columns.above[hidden], columns.hub[hidden[is_possible]]])
+    rows.add(tree, np.concatenate([np.ones(len(hidden)), -sizes[is_possible]]), 0.0)
     return Formulation(
         reduced=reduced,
         cost=cost,
         constant=unit * (len(reduced.pkn.inputs) + len(reduced.reach.outputs) - 1),
         low=low,
-        high=np.ones(4 * len(hidden)),
+        high=high,
         is_integer=np.ones(4 * len(hidden), dtype=bool),
-        rows=_rows(reduced, hidden, columns),
+        rows=rows,
         networks=(_network_below(reduced, hidden, columns), _network_above(reduced, hidden, columns)),
         node_column=kept,
         edge_column=np.full(len(reduced.edge_ids), NO_COLUMN),

@@ -32,12 +32,10 @@ class RandomDags:
 
     Attributes:
         dags: the DAGs; a neuron set may repeat where few exist.
-        n_neurons_wanted: neurons asked for.
-        n_neurons: neurons of each DAG: as wanted, or as near as the draw came.
+        n_neurons: neurons of each DAG: as many as were asked for, or as near as the draw came.
     """
 
     dags: tuple[Dag, ...]
-    n_neurons_wanted: int
     n_neurons: tuple[int, ...]
 
 
@@ -104,7 +102,7 @@ def random_dags(
                 )
             dag = as_selection(solved, found.x, settings.model_copy(update={"seed": salt})).dag
         dags.append(grow_dag(pkn, dag, wanted, rules, np.random.default_rng(salt)))
-    return RandomDags(tuple(dags), wanted, tuple(len(dag.neurons) for dag in dags))
+    return RandomDags(tuple(dags), tuple(len(dag.neurons) for dag in dags))
 
 
 def grow_dag(pkn: Pkn, dag: Dag, n_neurons: int, rules: SelectionRules, rng: np.random.Generator) -> Dag:

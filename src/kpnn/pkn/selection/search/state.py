@@ -66,7 +66,7 @@ class SearchState:
         rng: decides all that is random.
         guide: how likely each node is to be kept, shape (n_nodes,), from the last fractional or integer solution.
         best: values of the columns of the best feasible solution, or None.
-        objective: its cost, the constant included.
+        objective: its cost, the constant included; without one, what a solution must cost less than.
         bound: no DAG costs less than this.
         rounds: rounds of cuts.
         relaxed: the last relaxation that was solved to the end.
@@ -119,7 +119,7 @@ class SearchState:
     def fix_columns(self) -> None:
         """Sets columns to 0 that cannot be in any solution better than the best (reduced-cost fixing)."""
         formulation, relaxed = self.formulation, self.relaxed
-        if self.best is None or relaxed is None or relaxed.reduced_cost is None:
+        if not np.isfinite(self.objective) or relaxed is None or relaxed.reduced_cost is None:
             return
         # Keeping a column costs at least its reduced cost more than the relaxation; only this much is left.
         slack = self.objective - (relaxed.bound + formulation.constant) - self.least_gain
@@ -139,7 +139,9 @@ class SearchState:
     @property
     def gap(self) -> float:
         """(objective - bound) / objective."""
-        return np.inf if self.best is None else max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
+        if not np.isfinite(self.objective):
+            return np.inf
+        return max(0.0, (self.objective - self.bound) / max(self.objective, 1e-12))
 
     def is_done(self, problem: SearchProblem) -> bool:
         """Nothing is left to do, or no time to do it."""

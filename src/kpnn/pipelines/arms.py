@@ -1,17 +1,13 @@
-"""What nodes hand each other in memory."""
+"""The arms that are compared, and node functions that serve all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from typing import Any, Self
+from typing import Any
 
-
-class HandedOn:
-    """Base of frozen dataclasses that travel between nodes: they do not change, so that Kedro need not copy them."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
+ARMS = {"full": "full_dag", "pruned": "pruned_dag"}
+"""Name of each arm and the dataset of its DAG."""
 
 
 def for_arm(function: Callable[..., Any], arm: str) -> Callable[..., Any]:
