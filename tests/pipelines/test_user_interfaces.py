@@ -68,6 +68,9 @@ def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(trac
     assert names["full"] == names["pruned"]
     figures = {"figures/roc.png", "figures/top_nodes.png", "figures/calibration.html", "figures/learning_curves.html"}
     assert figures | {"tables/node_weights.json"} <= set(names["full"])
+    # The page that compares runs shows files that lie in no folder.
+    beside = [{one.path for one in client.list_artifacts(runs[arm]) if not one.is_dir} for arm in ("full", "pruned")]
+    assert beside[0] == beside[1] >= {"roc.png", "top_nodes.png", "node_weights.csv"}
     parent = client.get_run(runs["parent"])
     assert {"report.html", "figures", "tables"} <= {entry.path for entry in client.list_artifacts(runs["parent"])}
     assert "report.html" in parent.data.tags["mlflow.note.content"]
@@ -88,6 +91,7 @@ def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_ser
         browser.evaluate("location.reload()")
         browser.wait_for("document.body.innerText.includes('Comparing 2 Runs')")
         browser.wait_for("['full', 'pruned', 'roc_auc'].every((word) => document.body.innerText.includes(word))")
+        browser.wait_for("['roc.png', 'node_weights.csv'].every((word) => document.body.innerText.includes(word))")
         browser.screenshot(tmp_path / "compare.png")
         assert imread(tmp_path / "compare.png")[..., :3].std() > 0.02
         browser.open(f"{address}/#/experiments/{experiment}/runs/{runs['parent']}/artifacts/report.html")

@@ -20,7 +20,7 @@ from kpnn.errors import SettingsError
 from kpnn.processes import Process
 from kpnn.tracking.database import prepare_database
 from kpnn.tracking.open_runs import PROCESS_TAG, VIEW_TAG, close_own_runs, close_runs_of_dead_processes, mark_experiment
-from kpnn.tracking.server import server_problem
+from kpnn.tracking.server import runs_page, server_problem
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +179,10 @@ def test_an_experiment_has_a_view_with_the_columns_of_scores_that_a_user_may_cha
     client.set_experiment_tag(experiment, VIEW_TAG, "mine")
     mark_experiment(client, experiment)
     assert client.get_experiment(experiment).tags[VIEW_TAG] == "mine"
+
+
+def test_the_address_of_a_studys_runs_asks_for_model_training_and_hides_passwords():
+    asked = "/#/experiments/7/runs?workflowType=machine_learning"
+    assert runs_page("sqlite:////somewhere/mlruns/mlflow.db", "7") == f"http://127.0.0.1:5000{asked}"
+    assert runs_page("https://ml.example.org/", "7") == f"https://ml.example.org{asked}"
+    assert "secret" not in runs_page("https://ann:secret@ml.example.org", "7")

@@ -30,7 +30,7 @@ from kpnn.tracking.open_runs import (
     mark_experiment,
     tagged_from_the_start,
 )
-from kpnn.tracking.server import limit_requests, server_problem
+from kpnn.tracking.server import limit_requests, runs_page, server_problem
 from kpnn.tracking.settings import ServerSettings
 
 with warnings.catch_warnings(record=True):
@@ -163,6 +163,10 @@ class ForgivingMlflowHook(MlflowHook):
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Closes the run, if the server takes it, and as failed what could not be logged whole."""
         self._try(super().after_pipeline_run, run_params=run_params, pipeline=pipeline, catalog=catalog)
+        if self._experiment_id is not None and "report" in pipeline.all_outputs():
+            address = self.mlflow_config.server.mlflow_tracking_uri
+            served = "" if address.startswith("http") else ", once `make mlflow` serves them"
+            _log.info("MLflow's runs%s: %s", served, runs_page(address, self._experiment_id))
         if not self._already_active_mlflow:
             self.close_runs("FAILED")
 

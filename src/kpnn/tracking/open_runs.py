@@ -19,7 +19,8 @@ PROCESS_TAG = "kpnn.process"
 """Tag of every run: host, number and start of the process that logs it."""
 
 KIND_TAG = "mlflow.experimentKind"
-"""Tag by which MLflow's UI opens an experiment as model training; left to guess, it shows the view for traces."""
+"""Tag that says what an experiment is of. MLflow's newest UI shows what its menu (GenAI, Model training) or the address
+asks for, whatever the tag says: `kpnn.tracking.server.runs_page`."""
 
 VIEW_TAG = "mlflow.sharedViewState.kpnn-scores"
 """Tag by which MLflow's UI lists a view of the runs under `Views`."""

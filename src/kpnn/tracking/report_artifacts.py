@@ -42,6 +42,9 @@ class ArmArtifacts:
 def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
     """Logs an arm's figures and tables on its run below the active one.
 
+    Images and tables also stand beside each other outside of any folder (`roc.png`, `node_weights.csv`): MLflow's page
+    that compares runs shows such files only.
+
     Args:
         arm: name of the arm.
         artifacts: what to log.
@@ -61,11 +64,13 @@ def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
         client.set_tag(run_id, "mlflow.note.content", artifacts.description)
         for key, image in artifacts.images.items():
             client.log_image(run_id, _pixels(image), key=key, step=0)
-            client.log_figure(run_id, image, f"figures/{key}.png", save_kwargs={"dpi": _DPI})
+            for place in (f"figures/{key}.png", f"{key}.png"):
+                client.log_figure(run_id, image, place, save_kwargs={"dpi": _DPI})
         for name, plot in artifacts.plots.items():
             client.log_figure(run_id, plot, f"figures/{name}.html")
         for name, table in artifacts.tables.items():
             client.log_table(run_id, table, f"tables/{name}.json")
+            client.log_text(run_id, table.to_csv(index=False), f"{name}.csv")
     except SERVER_ERRORS as error:
         _log.warning("MLflow did not accept the figures of `%s` (%s)", arm, failure(error))
         return None

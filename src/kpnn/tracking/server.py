@@ -18,6 +18,18 @@ from kpnn.tracking.database import database_file, prepare_database
 _SEARCH = "/api/2.0/mlflow/experiments/search"
 
 
+def runs_page(address: str, experiment_id: str) -> str:
+    """Where a browser shows an experiment's runs: MLflow's UI opens its GenAI view unless the address says otherwise.
+
+    Args:
+        address: MLflow's tracking URI; a database is taken to be served where `mlflow ui` serves it by default.
+        experiment_id: the experiment.
+    """
+    server = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
+    place = without_credentials(server).rstrip("/")
+    return f"{place}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+
+
 def limit_requests(seconds: int) -> None:
     """Makes MLflow give up on a server that hangs in mid-run after seconds instead of a quarter of an hour.
 
