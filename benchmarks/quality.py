@@ -134,7 +134,7 @@ def main() -> None:
     table = pd.DataFrame(rows)
     if options.write_docs:
         sys.path.insert(0, str(PROJECT / "docs" / "generator"))
-        from quality_numbers import take
+        from quality_numbers import take  # type: ignore[import-not-found] # it lies with the documentation
 
         take(table)
     if options.seeds > 1:
