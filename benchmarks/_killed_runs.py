@@ -211,9 +211,9 @@ def _count_writes(root: Path, kill_at: int, stop_at: frozenset[int]) -> list[str
     sys.addaudithook(audit)
     flush = os.fsync
 
-    def flushed(handle: int) -> None:
-        note(f"flush {str(Path(f'/proc/self/fd/{handle}').readlink()).removeprefix(inside)}")
-        flush(handle)
+    def flushed(fd: Any) -> None:
+        note(f"flush {str(Path(f'/proc/self/fd/{fd}').readlink()).removeprefix(inside)}")
+        flush(fd)
 
     os.fsync = flushed
     from sqlalchemy import event

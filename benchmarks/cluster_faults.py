@@ -157,7 +157,7 @@ class Attack:
         """Attacks, if it is time; called again and again."""
         cluster = self._cluster
         if self.begun is not None and self._later is not None and time.monotonic() - self.begun > 3:
-            self._later, later = None, self._later
+            later, self._later = self._later, None
             later()
         if self._kind == "memory refused" or cluster.computed < self._after or (self.begun and not self._again):
             return
@@ -171,11 +171,17 @@ class Attack:
         elif self._kind == "worker":
             cluster.kill_worker()
         elif self._kind == "workers":
-            cluster.kill_worker(), cluster.kill_worker()
-            self._later = lambda: [cluster.add_worker() for _ in range(2)] and None
+            for _ in range(2):
+                cluster.kill_worker()
+            self._later = self._add_two_workers
         else:  # each worker that has computed for a while is killed, and another takes its place
-            cluster.kill_worker(), cluster.add_worker()
+            cluster.kill_worker()
+            cluster.add_worker()
             self._after = cluster.computed + 0.3
+
+    def _add_two_workers(self) -> None:
+        for _ in range(2):
+            self._cluster.add_worker()
 
     @property
     def _again(self) -> bool:
