@@ -9,7 +9,6 @@ import kedro_mlflow
 import mlflow
 import pytest
 import yaml
-from click.testing import CliRunner
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog, MemoryDataset
 
@@ -18,7 +17,6 @@ from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
 
 configure_project("kpnn")
-from kpnn.app.cli import cli  # noqa: E402 - Kedro's settings come first
 from kpnn.pipeline_registry import register_pipelines  # noqa: E402 - Kedro's settings come first
 from kpnn.settings import CONFIG_LOADER_ARGS  # noqa: E402
 from kpnn.studies import StudyConfigLoader  # noqa: E402
@@ -161,26 +159,18 @@ def runs_of(project, study: str):
 
 
 @pytest.mark.slow
-def test_two_studies_run_in_turn_leave_each_others_results_untouched(tmp_path, monkeypatch):
+def test_two_studies_run_in_turn_leave_each_others_results_untouched(tmp_path):
     project = make_project(tmp_path / "project")
-    monkeypatch.chdir(project.root)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def run(*words: str) -> None:
-        # In this process: the start of another takes longer than the run.
-        done = CliRunner().invoke(cli, ["run", *words])
-        assert done.exit_code == 0, done.output
-
     make_environment(project, "one", parameters=FEW)
     make_environment(project, "two", parameters={**FEW, "modelling": {**FEW["modelling"], "seed": 7}})
     for study in ("one", "two"):
-        run("--env", study, "--pipeline", "simulate")
-    run("--env", "one")
+        project.kedro("run", "--env", study, "--pipeline", "simulate")
+    project.kedro("run", "--env", "one")
     first, runs = files_of(project.root, "one"), runs_of(project, "one")
     assert {"data/08_reporting/one/report.html", "data/06_models/one/optuna.db"} <= set(first)
     assert {f"data/06_models/one/{arm}/models.json" for arm in ("full", "pruned")} <= set(first)
     assert len(runs) == 9  # the study, two arms, two folds each, two controls
-    run("--env", "two")
+    project.kedro("run", "--env", "two")
     assert files_of(project.root, "one") == first
     assert runs_of(project, "one").equals(runs)
     assert len(runs_of(project, "two")) == 9

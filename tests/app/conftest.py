@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from traceback import format_exception
 
 import mlflow
 import pytest
@@ -28,7 +29,8 @@ def run_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(cli, words)
         assert mlflow.active_run() is None
-        return done.exit_code, done.output
+        unforeseen = "" if isinstance(done.exception, SystemExit | None) else "".join(format_exception(done.exception))
+        return done.exit_code, done.output + unforeseen
 
     return run
 
