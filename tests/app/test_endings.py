@@ -31,6 +31,12 @@ def ended(action) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.fixture(autouse=True)
+def no_run(monkeypatch):
+    """Other tests may have left a run of this process."""
+    monkeypatch.setattr("kpnn.app.endings._before_run", lambda: None)
+
+
 @pytest.fixture
 def hears_ctrl_c():
     """What runs in the background of a shell ignores Ctrl-C from its birth."""

@@ -79,9 +79,9 @@ class BeforeRunHook:
             KpnnError: a file that the run reads does not exist, or another run is at work on the same study.
             SettingsError: naming everything else that would end the run.
         """
+        self._stores, self._keeper = (), None  # of an earlier run of this process
         self._hand_on_settings(catalog)
         check_inputs(pipeline, catalog)
-        self._keeper = None
         names = run_params.get("pipeline_names") or ["__default__"]
         plan = self._plan(names, pipeline, catalog)
         self._take_study(Claim(self._study, _makes(names, plan.writes, catalog), tuple(map(str, plan.writes))))
@@ -167,6 +167,7 @@ class BeforeRunHook:
             self._keeper.keep_all()
             self._mlflow.log_contents(self._keeper.contents())  # its run is open still
         self.release()
+        self._stores = ()  # what ends this process later has nothing to do with this run
 
     @hook_impl
     def on_pipeline_error(self) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine
 from kpnn.addresses import first_line, without_credentials
 from kpnn.tracking.database import database_file, prepare_database
 
+_TIMED_OUT = "it does not answer in time"
 _SEARCH = "/api/2.0/mlflow/experiments/search"
 
 
@@ -85,7 +86,8 @@ def _ask_over_http(address: str, seconds: float) -> str:
             json={"max_results": 1},
         )
     except Exception as error:  # of any layer below
-        return _in_words(error)
+        words = _in_words(error)
+        return f"no answer within {seconds:g} s" if words == _TIMED_OUT else words  # as where the thread keeps the time
     return _status_in_words(answer)
 
 
@@ -122,7 +124,7 @@ def _in_words(error: BaseException) -> str:
         ("out-of-date database schema", "its tables are of another version of MLflow: run `mlflow db upgrade`"),
         ("Can't locate revision", "its tables are of a newer version of MLflow than the one installed here"),
         ("refused", "the connection is refused: nothing listens there"),
-        ("timed out", "it does not answer in time"),
+        ("timed out", _TIMED_OUT),
         ("Name or service not known", "there is no such host"),
         ("Temporary failure in name resolution", "there is no such host"),
         ("NameResolutionError", "there is no such host"),
