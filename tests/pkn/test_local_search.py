@@ -144,7 +144,10 @@ def test_local_search_finds_smaller_dags_than_repairs_alone(monkeypatch: pytest.
     repaired = compact.solve_compact(formulation, *how, phases=["relaxation", "repair"])
     # From where repairs end, as the search does.
     swapped = compact.solve_compact(
-        formulation, *how, phases=["local_search"], start=repaired.best, least=repaired.bound
+        formulation,
+        *how,
+        phases=["local_search"],
+        known=compact.Known(start=repaired.best, least=repaired.bound),
     )
     assert swapped.bound == repaired.bound
     assert swapped.objective < repaired.objective

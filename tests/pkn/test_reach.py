@@ -18,7 +18,7 @@ from kpnn.errors import PknError, SelectionError
 from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
-from kpnn.pkn.selection.compact import solve_compact
+from kpnn.pkn.selection.compact import Known, solve_compact
 from kpnn.pkn.selection.model import output_trees
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import without_barred_columns
@@ -197,7 +197,7 @@ def test_where_no_node_is_below_all_outputs_several_hubs_are_stated() -> None:
     statement = formulate_several_hubs(presolve(wider, SelectionRules()))
     search = solve_compact(statement, solve_with_highs, limits, phases=["relaxation", "aimed"])
     assert (search.objective, search.bound) == (9, 9)
-    dearer = solve_compact(statement, solve_with_highs, limits, phases=["relaxation", "aimed"], below=9)
+    dearer = solve_compact(statement, solve_with_highs, limits, phases=["relaxation", "aimed"], known=Known(below=9))
     assert (dearer.best, dearer.bound) == (None, 9)
     assert select_dag(wider).objective == 9
     # Below one node that both lead to there is no second hub, and one input with one parent is none either.

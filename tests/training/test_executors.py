@@ -111,6 +111,11 @@ def test_folds_at_once_keep_the_cores_busy(monkeypatch):
     assert executors._n_at_once(ExecutionSettings(n_workers=7)) == 7
 
 
+def test_one_after_the_other_begins_nothing_after_an_error():
+    results = dict(run_tasks(add, np.ones(1), [5, 13, 1], ExecutionSettings(executor="sequential")))
+    assert list(results) == [0, 1] and isinstance(results[1], ValueError)
+
+
 def test_a_process_that_dies_has_its_task_done_again(tmp_path):
     settings = ExecutionSettings(executor="processes", n_workers=2)
     results = dict(run_tasks(die_once, str(tmp_path / "marker"), [0, 1, 2], settings))

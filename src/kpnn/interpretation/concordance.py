@@ -15,8 +15,10 @@ from kpnn.interpretation.weights import gradient_weights
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
 
-_CELLS = 1000
-"""Most cells that networks are compared on: a correlation of 0.5 is known within 0.025 then."""
+_MOST_CELLS, _LEAST_CELLS = 1000, 200
+"""Cells that networks are compared on: a correlation of 0.5 is known within 0.025 by the most, 0.055 by the least."""
+_MOST_VALUES = 50_000_000
+"""Of networks x cells x neurons, of which a few copies are held: beyond, fewer cells are compared."""
 
 
 def lowest_over_networks(
@@ -30,17 +32,19 @@ def lowest_over_networks(
     Args:
         folds: an arm's folds. Networks that were trained only to weigh nodes are not among them: of more networks the
             lowest would be lower, however much they agree.
-        cells: all cells, in memory; at most 1,000 of them, drawn at random, are looked at.
+        cells: all cells, in memory; at most 1,000 of them, drawn at random, are looked at, fewer (no fewer than 200)
+            where there are many networks of many neurons.
         neurons: names of neurons that all folds have.
         seed: of that draw.
 
     Returns:
         A row for each `repeat` (the index), a column per neuron; NaN where a repeat has one network only.
     """
-    n_cells = len(cells.labels)
+    n_cells, n_values = len(cells.labels), len(neurons) * sum(len(one.members) for one in folds)
+    most = min(_MOST_CELLS, max(_LEAST_CELLS, _MOST_VALUES // max(n_values, 1)))
     rows = np.arange(n_cells)
-    if n_cells > _CELLS:
-        rows = np.sort(np.random.default_rng(seed).choice(n_cells, _CELLS, replace=False))
+    if n_cells > most:
+        rows = np.sort(np.random.default_rng(seed).choice(n_cells, most, replace=False))
     repeats = sorted({one.repeat for one in folds})
     lowest = []
     for repeat in repeats:

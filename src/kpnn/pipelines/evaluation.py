@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -78,21 +78,19 @@ class Evaluation(HandedOn):
         """
         return LabelledCells.from_anndata(self.cells if cells is None else cells, dag.outputs, self.group_by)
 
-    def run(
-        self, arms: Sequence[Arm], store_of: Callable[[str], FoldStore], trackers: Sequence[ArmTracker]
-    ) -> list[ArmResult]:
+    def run(self, arms: Sequence[Arm], stores: Sequence[FoldStore], trackers: Sequence[ArmTracker]) -> list[ArmResult]:
         """Trains and scores arms with the same outputs, and logs each fold as it is finished.
 
         Args:
             arms: what to train.
-            store_of: where the finished folds of an arm are kept, by its name.
-            trackers: where each arm's are logged.
+            stores: where each arm's finished folds are kept.
+            trackers: where they are logged.
         """
         if not arms:
             return []
         assignments = [
-            Assignment(arm, store_of(arm.name), tracker.log_fold, tracker.finish)
-            for arm, tracker in zip(arms, trackers, strict=True)
+            Assignment(arm, store, tracker.log_fold, tracker.finish)
+            for arm, store, tracker in zip(arms, stores, trackers, strict=True)
         ]
         return cross_validate_arms(assignments, self.labelled(arms[0].dag), self.folds, self.settings)
 

@@ -74,7 +74,7 @@ def cross_validate_arms(
     _check_class_weights(settings.fit.class_weight, cells)
     works = [_Work.of(one, cells, folds, settings) for one in assignments]
     for work in works:
-        work.say_kept()
+        work.hand_on_kept()
     left = [(place, task) for place, work in enumerate(works) for task in work.left]
     begun, n_done = time.monotonic(), 0
     failed: list[tuple[_Work, FoldTask, Exception]] = []
@@ -86,7 +86,7 @@ def cross_validate_arms(
         work.keep(outcome)
         n_done += 1
         seconds_left = (time.monotonic() - begun) / n_done * (len(left) - n_done)
-        _report_progress(outcome, works, len(work.finished), len(work.tasks), seconds_left)
+        _report_progress(outcome, work, works, seconds_left)
         work.end_if_whole()
     if failed:
         raise _failure(failed, works) from failed[0][2]
@@ -95,7 +95,7 @@ def cross_validate_arms(
 
 def _failure(failed: Sequence[tuple[_Work, FoldTask, Exception]], works: Sequence[_Work]) -> KpnnError:
     work, task, cause = failed[0]
-    n_kept, n_all = (sum(len(getattr(one, name)) for one in works) for name in ("finished", "tasks"))
+    n_kept, n_all = _finished_of_all(works)
     others = f"{n_kept} of {n_all} folds are kept" + (f", {len(failed) - 1} more failed" if len(failed) > 1 else "")
     where = f"arm {work.assignment.arm.name}, {task.name}"
     return KpnnError(f"{where}: {type(cause).__name__}: {first_line(cause)} ({others})")
@@ -131,8 +131,8 @@ class _Work:
     def result(self) -> ArmResult:
         return ArmResult(self.assignment.arm.name, tuple(self.finished[task.name] for task in self.tasks))
 
-    def say_kept(self) -> None:
-        """Reports what an earlier run finished."""
+    def hand_on_kept(self) -> None:
+        """Gives out what an earlier run finished."""
         if not self.finished:
             return
         name = self.assignment.arm.name
@@ -177,8 +177,6 @@ def _trained(
     with closing(run_tasks(_train_fold_of_arm, (arms, cells, settings), with_threads, execution)) as outcomes:
         for position, outcome in outcomes:
             yield tasks[position], outcome
-            if isinstance(outcome, Exception) and execution.executor == "sequential":
-                return
 
 
 def _train_fold_of_arm(
@@ -233,11 +231,15 @@ def _worst_output(result: FoldResult) -> str:
     return f" (lowest: {worst} {scored[worst]:.3f})"
 
 
-def _report_progress(result: FoldResult, works: Sequence[_Work], done: int, of: int, seconds_left: float) -> None:
+def _finished_of_all(works: Sequence[_Work]) -> tuple[int, int]:
+    """Folds of all arms: how many are finished, and how many there are."""
+    return sum(len(work.finished) for work in works), sum(len(work.tasks) for work in works)
+
+
+def _report_progress(result: FoldResult, own: _Work, works: Sequence[_Work], seconds_left: float) -> None:
     in_all = ""
     if len(works) > 1:
-        n_done, n_all = (sum(len(getattr(one, name)) for one in works) for name in ("finished", "tasks"))
-        in_all = f", {n_done} of {n_all} of all arms here"
+        in_all = ", {} of {} of all arms here".format(*_finished_of_all(works))
     _log.info(
         "%s, %s: ROC-AUC %.3f%s, %d trials, %.0f s (%d of %d folds%s%s)",
         result.arm,
@@ -246,8 +248,8 @@ def _report_progress(result: FoldResult, works: Sequence[_Work], done: int, of: 
         _worst_output(result),
         len(result.trials),
         result.seconds,
-        done,
-        of,
+        len(own.finished),
+        len(own.tasks),
         in_all,
         f", about {seconds_left / 60:.0f} min left" if seconds_left >= 60 else "",
     )

@@ -51,7 +51,8 @@ def run_tasks(
         settings: which executor, how many workers and threads.
 
     Yields:
-        Position of a task and its result, or the exception that it raised.
+        Position of a task and its result, or the exception that it raised. In this process no task is begun after one
+        that failed.
     """
     run = {
         "threads": _run_in_threads,
@@ -124,7 +125,10 @@ def _run_here(
     settings: ExecutionSettings,  # noqa: ARG001
 ) -> Iterator[tuple[int, Any]]:
     for position, task in enumerate(tasks):
-        yield _attempt(function, shared, task, position)
+        attempted = _attempt(function, shared, task, position)
+        yield attempted
+        if isinstance(attempted[1], Exception):
+            return
 
 
 def _run_in_threads(

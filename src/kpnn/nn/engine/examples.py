@@ -13,7 +13,7 @@ from kpnn.nn.engine import kernels
 from kpnn.nn.engine.kernels import LabelledRows, Network, Penalties, Rows, Rule, Topology
 from kpnn.nn.engine.state import drops_of, initial_state, network_of
 
-FLOAT = np.dtype(np.float32)
+_FLOAT = np.dtype(np.float32)
 """Of the numbers of a network, as Keras makes them unless told otherwise."""
 
 
@@ -51,16 +51,16 @@ def example_network() -> Network:
         prior_means=np.zeros(0),
         prior_precisions=np.zeros(0),
     )
-    drops = drops_of(np.ones(1), np.ones(2), on_edges=False, dtype=FLOAT)
-    weights, biases = np.ones(2, dtype=FLOAT), np.zeros(2, dtype=FLOAT)
+    drops = drops_of(np.ones(1), np.ones(2), on_edges=False, dtype=_FLOAT)
+    weights, biases = np.ones(2, dtype=_FLOAT), np.zeros(2, dtype=_FLOAT)
     state = initial_state(weights, biases, (np.zeros(1), np.ones(1)), (np.zeros(0), np.zeros(0)))
     return network_of(topology, rule, penalties, drops, state)
 
 
 def example_cells() -> LabelledRows:
     """Two cells, one of each class."""
-    rows = Rows(np.ones(1, dtype=FLOAT), np.zeros(1, dtype=np.int32), np.array([0, 0, 1]))
-    return LabelledRows(rows, np.arange(2), np.array([[0], [1]], dtype=FLOAT), np.ones((1, 2)))
+    rows = Rows(np.ones(1, dtype=_FLOAT), np.zeros(1, dtype=np.int32), np.array([0, 0, 1]))
+    return LabelledRows(rows, np.arange(2), np.array([[0], [1]], dtype=_FLOAT), np.ones((1, 2)))
 
 
 def _train_epoch() -> None:
@@ -73,17 +73,17 @@ def _loss_of() -> None:
 
 def _values_of() -> None:
     cells = example_cells()
-    kernels.values_of(example_network(), cells.rows, cells.which, np.arange(2), np.zeros((2, 2), dtype=FLOAT))
+    kernels.values_of(example_network(), cells.rows, cells.which, np.arange(2), np.zeros((2, 2), dtype=_FLOAT))
 
 
 def _logits_of() -> None:
     cells = example_cells()
-    kernels.logits_of(example_network(), cells.rows, cells.which, np.zeros((2, 1), dtype=FLOAT))
+    kernels.logits_of(example_network(), cells.rows, cells.which, np.zeros((2, 1), dtype=_FLOAT))
 
 
 def _output_gradients_of() -> None:
     cells = example_cells()
-    kernels.output_gradients_of(example_network(), cells.rows, cells.which, np.zeros((1, 2, 2), dtype=FLOAT))
+    kernels.output_gradients_of(example_network(), cells.rows, cells.which, np.zeros((1, 2, 2), dtype=_FLOAT))
 
 
 CALLS: dict[str, Callable[[], None]] = {

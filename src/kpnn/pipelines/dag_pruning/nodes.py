@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,9 @@ _SIZE_CURVE = (1, 2, 3)
 
 _LEAST_SHARE = 0.1
 """Of the time limit, for other DAGs that are as good, however long the first took."""
+
+_MOST_AT_ONCE = 8
+"""DAGs selected side by side, each with memory of its own."""
 
 _FEW_MOVED = 0.5
 """Below this share of moved edges a rewired PKN is much like the PKN itself."""
@@ -163,16 +167,7 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
     if settings.rules.demands_every_output(pkn):
         # A proof may take long there, and a null model needs none.
         how = settings.model_copy(update={"time_limit": settings.time_limit / max(1, controls.rewired)})
-
-    def attempt(seed: int) -> tuple[RewiredPkn, DagSelection] | PknError | SelectionError:
-        try:
-            rewired = rewired_pkn(pkn, seed)
-            return rewired, _select(rewired.pkn, how, _rules_within(rewired.pkn, settings.rules))
-        except (PknError, SelectionError) as error:
-            return error
-
-    with ThreadPoolExecutor(min(usable_cores(), 8)) as threads:  # solver and kernels let go of Python's lock
-        outcomes = list(threads.map(attempt, map(int, seeds)))
+    outcomes = _rewired_selections(pkn, list(map(int, seeds)), how)
     for number, outcome in enumerate(outcomes):
         if isinstance(outcome, Exception):
             _log.warning("controls.rewired: network %d is left out: %s", number, outcome)
@@ -198,6 +193,22 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
             controls.rewired,
         )
     return found
+
+
+def _rewired_selections(
+    pkn: Pkn, seeds: Sequence[int], settings: DagSelectionSettings
+) -> list[tuple[RewiredPkn, DagSelection] | PknError | SelectionError]:
+    """For each seed a rewired PKN and its smallest DAG, or why there is none."""
+
+    def attempt(seed: int) -> tuple[RewiredPkn, DagSelection] | PknError | SelectionError:
+        try:
+            rewired = rewired_pkn(pkn, seed)
+            return rewired, _select(rewired.pkn, settings, _rules_within(rewired.pkn, settings.rules))
+        except (PknError, SelectionError) as error:
+            return error
+
+    with ThreadPoolExecutor(min(usable_cores(), _MOST_AT_ONCE)) as threads:  # the solver lets go of Python's lock
+        return list(threads.map(attempt, seeds))
 
 
 def _rules_within(pkn: Pkn, rules: SelectionRules) -> SelectionRules:

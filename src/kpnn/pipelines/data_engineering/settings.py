@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kpnn.cells import CountLimits, LabelSettings, LibrarySize, Matched, StreamedMatch, Transform, settled_library_size
 from kpnn.errors import SettingsError
+from kpnn.pkn.largest_dag.search import TIME_LIMIT
 
 COMPUTED = "compute"
 """Says in the place of a name in `obsm` that a UMAP of the study's cells is to be computed."""
@@ -30,7 +31,7 @@ class DataEngineeringSettings(LabelSettings):
     describe_by: tuple[str, ...] = ()
     embedding: str | None = "auto"
     full_dag: Literal["shortest_paths", "most_edges"] = "shortest_paths"
-    full_dag_time_limit: float = Field(default=60.0, gt=0)
+    full_dag_time_limit: float = Field(default=TIME_LIMIT, gt=0)
     control_inputs: bool = False
     control_seed: int = Field(default=42, ge=0)
     in_memory_cells: int = Field(default=200_000, ge=0)

@@ -49,7 +49,8 @@ def cross_validate_controls(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Trains and scores controls and baselines on the arms' folds, as the arms are trained."""
     arms = [*controls, *baselines]
-    results = evaluation.run(arms, store.of_arm, [ArmTracker(arm.name, is_control=True) for arm in arms])
+    trackers = [ArmTracker(arm.name, is_control=True) for arm in arms]
+    results = evaluation.run(arms, [store.of_arm(arm.name) for arm in arms], trackers)
     of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
     predictions = _stacked([result.predictions() for result in results], results, [*of_cells, "label"])
     members = _stacked([result.member_predictions() for result in results], results, [*of_cells, "member"])

@@ -17,7 +17,7 @@ ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.
 
 def cross_validate_arm(arm: str, dag: Dag, evaluation: Evaluation, store: FoldStore) -> ArmOutputs:
     """Trains and scores an arm: models, predictions (and each member's), scores, trials, learning curves, a summary."""
-    [result] = evaluation.run([Arm(arm, dag)], lambda _: store, [evaluation.tracker(arm, dag)])
+    [result] = evaluation.run([Arm(arm, dag)], [store], [evaluation.tracker(arm, dag)])
     return (
         _models(result),
         result.predictions(),

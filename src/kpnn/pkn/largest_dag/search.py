@@ -23,6 +23,8 @@ from kpnn.pkn.selection.progress import progress
 from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.selection.solvers.highs import solve_with_highs
 
+TIME_LIMIT = 60.0
+"""Seconds, where none are given."""
 _GUIDED = 3
 """Solutions of the relaxation that orders are made from: the first ones differ most."""
 _SHAKES = 500
@@ -57,7 +59,7 @@ class LargestDag:
         return (self.bound - len(self.dag.edges)) / self.bound
 
 
-def most_edges_dag(pkn: Pkn, *, time_limit: float = 60.0, threads: int = 0, seed: int = 0) -> LargestDag:
+def most_edges_dag(pkn: Pkn, *, time_limit: float = TIME_LIMIT, threads: int = 0, seed: int = 0) -> LargestDag:
     """Finds the largest acyclic part of a PKN in which all inputs and outputs, and all that is kept, lie on a path.
 
     It is what a minimum feedback arc set leaves: exact where the integer programme is solved in time, else with a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,15 +48,28 @@ PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
 _USUAL_PHASES = tuple(name for name in PHASES if name != "aimed")
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a formulation before the search.
+
+    Attributes:
+        least: no solution costs less.
+        below: solutions that do not cost less than this are not looked for.
+        start: values of the columns of a feasible solution; None: none is known.
+    """
+
+    least: float = -np.inf
+    below: float = np.inf
+    start: np.ndarray | None = None
+
+
 def solve_compact(
     formulation: Formulation,
     solver: Solver,
     limits: SolveLimits,
     *,
     from_nodes: bool = True,
-    least: float = -np.inf,
-    below: float = np.inf,
-    start: np.ndarray | None = None,
+    known: Known | None = None,
     phases: Iterable[str] | None = None,
 ) -> SearchState:
     """Solves a formulation with its cuts.
@@ -66,31 +79,30 @@ def solve_compact(
         solver: solves programmes to integrality (see `solvers.by_name`).
         limits: when to stop.
         from_nodes: an edge form starts from the DAG and the bound of its node form.
-        least: a bound that is known already.
-        below: solutions that do not cost less than this are not looked for.
-        start: values of the columns of a feasible solution, where one is known.
+        known: what is known of it already.
         phases: names of those to go through; by default all that any formulation can go through.
 
     Returns:
         Where the search ended; `best` is None where no solution was found in time or none exists.
     """
-    started = time.monotonic()
+    started, known = time.monotonic(), known or Known()
     state = SearchState.of(formulation, limits.seed)
-    state.objective = below
+    state.objective = known.below
     if not formulation.n_columns:
         state.is_infeasible = any(low > 0 for low in formulation.rows.low)
         if not state.is_infeasible:
             state.take_if_cheaper(np.empty(0))
             state.raise_bound(0.0)
         return state
-    if start is not None:
-        state.take_if_cheaper(start)
-    if np.isfinite(least):
-        state.raise_bound(least - formulation.constant)
-    if formulation.groups and start is None and from_nodes:
-        start_from_orders(state)
-    if formulation.has_edge_form and from_nodes and start is None:
-        start_from_nodes(state, solver, limits)
+    if known.start is not None:
+        state.take_if_cheaper(known.start)
+    if np.isfinite(known.least):
+        state.raise_bound(known.least - formulation.constant)
+    if from_nodes and known.start is None:
+        if formulation.groups:
+            start_from_orders(state)
+        if formulation.has_edge_form:
+            start_from_nodes(state, solver, limits)
     problem = SearchProblem.of(formulation, solver, limits, started)
     build_from(problem, state, np.zeros(formulation.n_columns))
     with progress(lambda: state.describe(problem)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kpnn.pkn.selection.compact import solve_compact
+from kpnn.pkn.selection.compact import Known, solve_compact
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import Formulation, without_barred_columns
 from kpnn.pkn.selection.model.hub_form import formulate_hub
@@ -62,7 +62,7 @@ def solve_by_hub(
         # It is the hub form that leaves a gap.
         left = clock.share(1.0 if hub.objective <= others + 1e-9 else _SHARE)
         with_cuts = replace(hub_form, rows=hub.rows)
-        hub = solve_compact(with_cuts, solver, left, least=hub_bound, start=hub.best, phases=_HUB_PHASES)
+        hub = solve_compact(with_cuts, solver, left, known=Known(least=hub_bound, start=hub.best), phases=_HUB_PHASES)
         hub_bound = hub.bound
         seconds["hub"] += clock.lap()
     bound = min(hub_bound, others)
@@ -72,7 +72,8 @@ def solve_by_hub(
         hub.seconds = seconds
         return hub_form, hub
     if hub.best is None:
-        search = solve_compact(edges, solver, clock.share(1.0), least=bound if np.isfinite(bound) else -np.inf)
+        known = Known(least=bound) if np.isfinite(bound) else None
+        search = solve_compact(edges, solver, clock.share(1.0), known=known)
         search.seconds = seconds | search.seconds
         return edges, search
     node_form = formulate(reduced, edge_form=False)
@@ -82,12 +83,12 @@ def solve_by_hub(
     if every_optimum:
         among = _edges_within(edges, node_form, nodes, hub.objective, has_hub=True)
         start = columns_of_edges(among, realize_edges(hub_form, hub.best, "support", 0))
-        search = solve_compact(among, solver, clock.share(1.0), least=bound, start=start)
+        search = solve_compact(among, solver, clock.share(1.0), known=Known(least=bound, start=start))
         search.seconds = seconds | search.seconds
         return among, search
     # What is left to find costs less than the best DAG with a hub, and has none.
     beyond = _edges_within(edges, node_form, nodes, hub.objective - unit, has_hub=False)
-    search = solve_compact(beyond, solver, clock.share(1.0), least=others, from_nodes=False)
+    search = solve_compact(beyond, solver, clock.share(1.0), known=Known(least=others), from_nodes=False)
     seconds |= search.seconds
     if search.best is None or search.objective > hub.objective - 1e-9:
         least = np.inf if search.is_infeasible else search.bound
@@ -128,7 +129,7 @@ def _least_of_several(reduced: ReducedPkn, most_cost: float, how: tuple[Solver, 
     """
     below = most_cost + float(reduced.cost[0])
     several = formulate_several_hubs(reduced)
-    search = solve_compact(several, *how, below=below, phases=_SEVERAL_PHASES)
+    search = solve_compact(several, *how, known=Known(below=below), phases=_SEVERAL_PHASES)
     # A solution that costs as much as this may still be no DAG.
     return below if search.is_infeasible else search.bound
 
