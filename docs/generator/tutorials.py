@@ -130,11 +130,23 @@ def executed(stem: str, folder: Path) -> Any:
         stem: its file's name without the suffix.
         folder: where it runs.
     """
+    notebook = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+    run_through(notebook, folder)
+    return notebook
+
+
+def run_through(notebook: Any, folder: Path) -> None:
+    """Executes a notebook in place; raises what a cell raised.
+
+    Args:
+        notebook: as it is kept.
+        folder: where it runs.
+    """
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
+    # A kernel sends what a slow cell prints in as many pieces as it took fifths of a second: they are one output.
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=900, resources=resources, coalesce_streams=True).execute()
 
 
 def missing(stem: str, project: Path, data: Path) -> Path | None:

@@ -8,7 +8,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tutorials import NEEDS_A_STUDY, NEEDS_DATA, NOTEBOOKS, PAGES, code_and_prose, differences, page_of, stems
+from tutorials import (
+    NEEDS_A_STUDY,
+    NEEDS_DATA,
+    NOTEBOOKS,
+    PAGES,
+    code_and_prose,
+    differences,
+    outputs_of,
+    page_of,
+    run_through,
+    stems,
+)
 
 FIGURE = base64.b64encode(b"not really a figure").decode()
 TABLE = (
@@ -49,6 +60,13 @@ def test_outputs_stand_below_the_code_that_gave_them() -> None:
     assert "a log" not in page.text
     assert page.figures == {"a_1.png": b"not really a figure"}
     assert "7" not in code_and_prose(page.text) and "<table>" not in code_and_prose(page.text)
+
+
+def test_what_a_slow_cell_prints_is_one_output(tmp_path: Path) -> None:
+    cell = new_code_cell("import time\nprint('one', flush=True)\ntime.sleep(1)\nprint('two')")
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), cell])
+    run_through(notebook, tmp_path)
+    assert list(outputs_of(cell)) == [("text", "one\ntwo")]
 
 
 def test_a_page_that_is_out_of_date_is_found() -> None:
