@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,6 +80,11 @@ def import_what_runs_import(root: Path, *options: str, writes: Path | None = Non
                 import_module(name)
             except Exception:  # of modules that only look like modules
                 continue
+    # What MLflow finds out once in every process: which package each module is of.
+    with suppress(ImportError):
+        from mlflow.utils.requirements_utils import _init_modules_to_packages_map
+
+        _init_modules_to_packages_map()
 
 
 def run(

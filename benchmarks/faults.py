@@ -1,6 +1,6 @@
 """Kills a small study over the whole of its life, runs the same command again, and counts what comes of it.
 
-`python benchmarks/faults.py --kills 50` kills so many runs: one in six once it has computed for a random time, the
+`python benchmarks/faults.py --kills 50` kills so many runs: two in five once they have computed for a random time, the
 others at writes spread over a run (files that are made, renamed, flushed or removed, statements of SQL), those that
 make MLflow's and Optuna's databases among them. The latter are looked at in copies of the project that one run leaves
 at each of those writes: see `_killed_runs`. Of each it says whether the next run ends well, with the results of a
@@ -26,7 +26,9 @@ import pandas as pd
 from _killed_runs import Ended, Ending, import_what_runs_import, lay_out, open_runs, run
 
 SMALL = (
-    "simulate.n_cells=120,modelling.tuning.n_trials=2,modelling.tuning.batch_size=2,modelling.fit.max_epochs=3,"
+    "simulate.network.n_genes=60,simulate.network.n_regulators=8,simulate.network.n_signalling=8,"
+    "simulate.network.predictive_genes=10,simulate.n_unlabelled=20,simulate.n_cells=100,"
+    "modelling.tuning.n_trials=2,modelling.tuning.batch_size=2,modelling.fit.max_epochs=2,"
     "modelling.fit.ensemble=2,cross_validation.n_splits=2,interpretation.control_inputs=0,"
     "interpretation.permuted_labels=0,interpretation.seeds=0,interpretation.alternative_dags=0,controls.rewired=1,"
     "controls.permuted_genes=0,controls.logistic=false"
@@ -122,12 +124,13 @@ def chosen_writes(writes: list[str], n: int, drawn: random.Random) -> dict[int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--moments", type=int, help="how many of them at random moments instead of at writes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="begin no further kill after so long")
     options = parser.parse_args()
     drawn = random.Random(options.seed)
     begun = time.monotonic()
-    n_moments = options.kills // 6
+    n_moments = options.moments if options.moments is not None else 2 * options.kills // 5
     with tempfile.TemporaryDirectory() as name:
         base = Path(name).resolve()
         lay_out(base / "raw")

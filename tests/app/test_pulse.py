@@ -32,20 +32,6 @@ def test_silence_is_broken_by_the_name_of_the_node(caplog):
     assert hook._word not in logging.getLogger().handlers
 
 
-def test_a_node_that_works_long_speaks_less_and_less_often(caplog):
-    caplog.set_level(logging.INFO)
-    hook = PulseHook(seconds=0.02)
-    hook.before_pipeline_run()
-    try:
-        hook.before_node_run(SimpleNamespace(name="cross_validate"))
-        said(caplog, until=4)
-        assert hook._silence >= 0.02 * 2**4
-        hook.before_node_run(SimpleNamespace(name="weigh_nodes"))
-        assert hook._silence == 0.02
-    finally:
-        hook.after_pipeline_run()
-
-
 def test_who_speaks_is_not_interrupted(caplog):
     caplog.set_level(logging.INFO)
     hook = PulseHook(seconds=1000.0)

@@ -1,5 +1,6 @@
 """Executors: every task once, errors travel back, a worker that dies costs nothing but time."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from kpnn.stopping import StoppedError, asked_to_stop
 from kpnn.training import executors
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.settings import ExecutionSettings
+
+KEPT = r".*Finished folds.*are kept.*the same command goes on"
 
 
 def add(shared, task):
@@ -142,36 +145,105 @@ def test_a_fold_whose_workers_all_died_says_so_in_words():
     assert executors._in_words(other, "dask there") is other
 
 
-def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path, monkeypatch):
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    port = address.rsplit(":", 1)[1]
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-    # Workers import this module to find the task's function.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": tmp_path}
-    started = [subprocess.Popen([*dask, "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **options)]
-    try:
-        started += [subprocess.Popen([*worker, "--no-nanny", "--host", "127.0.0.1"], **options) for _ in range(2)]
-        _wait_for_workers(address, 2)
-        monkeypatch.setattr(executors, "_CONNECT_SECONDS", 120)
-        settings = ExecutionSettings(executor="dask", scheduler=address)
-        results = dict(run_tasks(die_once, str(tmp_path / "marker"), list(range(4)), settings))
-        assert results == {task: task for task in range(4)}
-        assert sorted(worker.poll() is None for worker in started) == [False, True, True]
-    finally:
-        for process in started:
+class DaskProcesses:
+    """A scheduler on 127.0.0.1 and workers, each a process of its own that can be killed."""
+
+    def __init__(self, folder):
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = str(probe.getsockname()[1])
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        # Workers import this module to find the task's function.
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._options = {**quiet, "env": environment, "cwd": folder}
+        self.started = []
+
+    def start(self, n_workers):
+        here = ["--host", "127.0.0.1", "--no-dashboard"]
+        self._start("dask_scheduler", "--port", self.port, *here)
+        for _ in range(n_workers):
+            self._start("dask_worker", self.address, "--nthreads", "1", "--no-nanny", *here)
+
+    def _start(self, program, *words):
+        command = [sys.executable, "-m", f"distributed.cli.{program}", *words]
+        self.started.append(subprocess.Popen(command, **self._options))
+
+    def wait(self, n_workers):
+        from distributed import Client
+
+        with Client(self.address, timeout=300) as client:
+            client.wait_for_workers(n_workers, timeout=300)
+
+    def kill(self):
+        for process in self.started:
             process.kill()
             process.wait()
 
 
-def _wait_for_workers(address, n):
-    from distributed import Client
+@pytest.fixture
+def dask_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 120)
+    processes = DaskProcesses(tmp_path)
+    yield processes
+    processes.kill()
 
-    with Client(address, timeout=300) as client:
-        client.wait_for_workers(n, timeout=300)
+
+def test_a_killed_dask_worker_has_its_tasks_done_elsewhere(tmp_path, dask_processes):
+    dask_processes.start(n_workers=2)
+    dask_processes.wait(n_workers=2)
+    settings = ExecutionSettings(executor="dask", scheduler=dask_processes.address)
+    results = dict(run_tasks(die_once, str(tmp_path / "marker"), list(range(4)), settings))
+    assert results == {task: task for task in range(4)}
+    assert sorted(worker.poll() is None for worker in dask_processes.started) == [False, True, True]
+
+
+BEGUN, LET_GO = Event(), Event()
+
+
+def wait_at_first(shared, task):
+    """The first attempt at task 1 waits for the end of the scheduler."""
+    if task == 1 and not BEGUN.is_set():
+        BEGUN.set()
+        assert LET_GO.wait(600)
+    return shared + task
+
+
+def worker_in_this_process(address):
+    """A dask worker that has imported what tasks need; it ends with its scheduler."""
+    from distributed import Worker
+
+    async def serve():
+        async with Worker(address, nthreads=1, dashboard=False) as worker:
+            await worker.finished()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_dask_scheduler_that_starts_again_is_given_what_was_in_work(dask_processes, caplog):
+    dask_processes.start(n_workers=0)
+    workers = [worker_in_this_process(dask_processes.address)]
+    dask_processes.wait(n_workers=1)
+
+    def start_again():
+        assert BEGUN.wait(600)
+        dask_processes.kill()
+        LET_GO.set()
+        dask_processes.start(n_workers=0)
+        workers.append(worker_in_this_process(dask_processes.address))
+
+    other = threading.Thread(target=start_again)
+    other.start()
+    settings = ExecutionSettings(executor="dask", scheduler=dask_processes.address, recovery_seconds=300)
+    ended = list(run_tasks(wait_at_first, 10, [0, 1, 2], settings))
+    other.join()
+    assert sorted(ended) == [(0, 10), (1, 11), (2, 12)]  # none twice
+    assert "waiting 300 s for it" in caplog.text and "the scheduler is back; giving" in caplog.text
+    dask_processes.kill()
+    for worker in workers:
+        worker.join(60)
 
 
 def test_a_scheduler_that_does_not_answer_is_named():
@@ -196,29 +268,20 @@ def test_the_last_tasks_share_the_cores_that_would_be_idle(monkeypatch):
     assert threads_by_task(5, ExecutionSettings(executor="dask", scheduler="tcp://elsewhere:8786")) == [1] * 5
 
 
-def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(monkeypatch, tmp_path, caplog):
+def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept(dask_processes, monkeypatch, caplog):
     from distributed import Client
 
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    scheduler = subprocess.Popen([*command, "--no-dashboard"], **quiet)
-    kept = r".*Finished folds.*are kept.*the same command goes on"
-    try:
-        with Client(address, timeout=60) as client:
-            never = client.submit(time.sleep, 1)
-            monkeypatch.setattr(executors, "_LOOK_SECONDS", 0.2)
-            monkeypatch.setattr(executors, "_ALONE_SECONDS", 0.4)
-            with pytest.raises(KpnnError, match=r"dask there: there has been no worker for 0\.4 s" + kept):
-                list(executors._as_they_end(client, [never], "dask there"))
-            assert "dask there: no worker is left; waiting 0.4 s" in caplog.text  # at once
-            monkeypatch.setattr(executors, "_ALONE_SECONDS", 600)
-            threading.Timer(0.5, scheduler.kill).start()
-            with pytest.raises(KpnnError, match=r"dask there: the scheduler (is gone|was lost)" + kept):
-                list(executors._as_they_end(client, [never], "dask there"))
-    finally:
-        scheduler.kill()
-        scheduler.wait()
+    dask_processes.start(n_workers=0)
+    monkeypatch.setattr(executors, "_LOOK_SECONDS", 0.2)
+    client = Client(dask_processes.address, timeout=60)
+    never = client.submit(time.sleep, 1)
+    with pytest.raises(KpnnError, match=r"dask there: there has been no worker for 0\.4 s" + KEPT):
+        list(executors._as_they_end(client, [never], "dask there", 0.4))
+    assert "dask there: no worker is left; waiting 0.4 s" in caplog.text  # at once
+    threading.Timer(0.5, dask_processes.kill).start()
+    with pytest.raises(executors._InWorkLostError, match="the scheduler was lost" + KEPT):
+        list(executors._as_they_end(client, [never], "dask there", 600))
+    settings = ExecutionSettings(executor="dask", scheduler=dask_processes.address, recovery_seconds=0.5)
+    with pytest.raises(KpnnError, match=r"the scheduler was lost.* did not come back for 0\.5 s" + KEPT):
+        executors._client_of_next_scheduler(client, settings, "dask there")
+    assert "dask there: the scheduler is lost; waiting 0.5 s" in caplog.text

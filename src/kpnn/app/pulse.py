@@ -12,9 +12,6 @@ from kedro.pipeline.node import Node
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_SECONDS = 30.0
-"""A node that works for an hour says so every half minute, not seven hundred times."""
-
 
 class _LastWord(logging.Handler):
     """Remembers when something was last said."""
@@ -28,18 +25,15 @@ class _LastWord(logging.Handler):
 
 
 class PulseHook:
-    """Logs which node is at work, and for how long, whenever nothing was logged for a while.
-
-    Each such line of a node doubles the silence before its next, up to half a minute.
-    """
+    """Logs which node is at work, and for how long, whenever nothing was logged for a while."""
 
     def __init__(self, seconds: float = 5.0):
         """Does nothing until a pipeline runs.
 
         Args:
-            seconds: of silence before a node's first line is logged.
+            seconds: of silence before a line is logged.
         """
-        self._seconds = self._silence = seconds
+        self._seconds = seconds
         self._node, self._begun = "", time.monotonic()
         self._word = _LastWord()
         self._ended = threading.Event()
@@ -55,7 +49,7 @@ class PulseHook:
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Notes which node is at work."""
-        self._node, self._begun, self._silence = node.name, time.monotonic(), self._seconds
+        self._node, self._begun = node.name, time.monotonic()
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -72,10 +66,9 @@ class PulseHook:
         logging.getLogger().removeHandler(self._word)
 
     def _watch(self, ended: threading.Event) -> None:
-        while not ended.wait(max(0.01, self._word.at + self._silence - time.monotonic())):
-            if self._node and time.monotonic() - self._word.at >= self._silence:
+        while not ended.wait(max(0.01, self._word.at + self._seconds - time.monotonic())):
+            if self._node and time.monotonic() - self._word.at >= self._seconds:
                 _log.info("%s: at work for %.0f s", self._node, time.monotonic() - self._begun)
-                self._silence = max(self._seconds, min(2 * self._silence, _LONGEST_SECONDS))
             elif not self._node:
                 self._word.at = time.monotonic()
 

@@ -23,13 +23,10 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 10.0
 """How long dask's scheduler may take to answer."""
 
-_IN_WORK = "the scheduler was lost, and with it what was in work"
+_IN_WORK = "the scheduler was lost, and with it what was in progress"
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 """How often it is looked whether dask is still there while folds are trained."""
-
-_ALONE_SECONDS = 120.0
-"""How long dask may be without any worker: a batch system may be about to start the next."""
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
@@ -198,20 +195,23 @@ def _run_in_processes(
 def _run_on_dask(
     function: Callable, shared: Any, tasks: list[Any], settings: ExecutionSettings
 ) -> Iterator[tuple[int, Any]]:
-    """Runs on dask workers; a task whose worker dies is done again elsewhere by the scheduler."""
+    """Runs on dask workers; a task whose worker dies is done again elsewhere by the scheduler.
+
+    A scheduler that starts again at its address within `execution.recovery_seconds` is given the tasks anew.
+    """
     # Not joblib's dask backend: it raises the error of a task that dask gave up (KilledWorker) for the whole call,
-    # and the folds still in work are lost. Here it comes back as that task's own, and the others go on.
+    # and the folds still in progress are lost. Here it comes back as that task's own, and the others go on.
     try:
         from distributed.client import CancelledError
     except ImportError:
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
-    cluster, client = _dask_client(settings)
+    cluster, client = _dask_client(settings, _CONNECT_SECONDS)
     place = "the dask cluster of this machine" if settings.scheduler is None else f"dask at {settings.scheduler}"
     left = dict(enumerate(tasks))
     try:
         for attempts_left in (2, 1, 0):
             try:
-                for position, result in _on_workers(client, function, shared, left, place):
+                for position, result in _on_workers(client, function, shared, left, place, settings):
                     del left[position]
                     yield position, result
                 return
@@ -219,9 +219,12 @@ def _run_on_dask(
                 # The scheduler keeps what tasks share on few workers (its active memory manager sees to that), and
                 # cancels the tasks when the last of them dies.
                 time.sleep(1)  # a scheduler that is gone is noticed meanwhile
-                if attempts_left == 0 or client.status != "running":
+                if attempts_left == 0:
                     raise
-                _log.warning("Workers died with the data that tasks share; giving them out again (%d left)", len(left))
+                what = "workers died with the data that tasks share"
+                if client.status != "running":
+                    client, what = _client_of_next_scheduler(client, settings, place), "the scheduler is back"
+                _log.warning("%s: %s; giving %d tasks out again", place, what, len(left))
     except (CancelledError, OSError, TimeoutError) as error:
         raise KpnnError(_lost(place, first_line(error))) from None
     finally:
@@ -230,8 +233,31 @@ def _run_on_dask(
             cluster.close()
 
 
+def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str) -> Any:
+    """Waits for a scheduler where one was lost, and for a worker of it.
+
+    Raises:
+        _InWorkLostError: there is none in time.
+    """
+    lost.close()
+    if settings.scheduler is None:
+        raise _InWorkLostError(_lost(place, _IN_WORK))
+    seconds, until = settings.recovery_seconds, time.monotonic() + settings.recovery_seconds
+    _log.warning("%s: the scheduler is lost; waiting %g s for it. Finished folds are kept", place, seconds)
+    try:
+        client = _dask_client(settings, seconds)[1]
+    except SettingsError:
+        raise _InWorkLostError(_lost(place, f"{_IN_WORK}, and did not come back for {seconds:g} s")) from None
+    try:
+        client.wait_for_workers(1, timeout=max(1.0, until - time.monotonic()))
+    except TimeoutError:
+        client.close()
+        raise _InWorkLostError(_lost(place, f"the scheduler came back, and no worker for {seconds:g} s")) from None
+    return client
+
+
 def _on_workers(
-    client: Any, function: Callable, shared: Any, tasks: dict[int, Any], place: str
+    client: Any, function: Callable, shared: Any, tasks: dict[int, Any], place: str, settings: ExecutionSettings
 ) -> Iterator[tuple[int, Any]]:
     from distributed.client import CancelledError
 
@@ -240,7 +266,7 @@ def _on_workers(
         client.submit(_attempt, function, spread, task, position, pure=False): position
         for position, task in tasks.items()
     }
-    for future in _as_they_end(client, list(futures), place):
+    for future in _as_they_end(client, list(futures), place, settings.recovery_seconds):
         try:
             lost = future.exception()
             ended = (futures[future], _in_words(lost, place)) if lost is not None else future.result()
@@ -261,8 +287,13 @@ def _in_words(error: Exception, place: str) -> Exception:
     )
 
 
-def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
-    """A cluster of this machine, or None, and a client of it or of the scheduler that is named."""
+def _dask_client(settings: ExecutionSettings, seconds: float) -> tuple[Any, Any]:
+    """A cluster of this machine, or None, and a client of it or of the scheduler that is named.
+
+    Args:
+        settings: which scheduler.
+        seconds: in which it has to answer.
+    """
     from distributed import Client, LocalCluster
 
     if settings.scheduler is None:
@@ -271,7 +302,7 @@ def _dask_client(settings: ExecutionSettings) -> tuple[Any, Any]:
         )
         return cluster, Client(cluster)
     try:
-        return None, Client(settings.scheduler, timeout=_CONNECT_SECONDS)
+        return None, Client(settings.scheduler, timeout=seconds)
     except (OSError, TimeoutError) as error:
         raise SettingsError(
             f"execution.scheduler = {settings.scheduler}: no dask scheduler answers ({first_line(error)})"
@@ -282,11 +313,18 @@ class _InWorkLostError(KpnnError):
     """Tasks were cancelled: the scheduler is gone, or the data that they share."""
 
 
-def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
+def _as_they_end(client: Any, futures: list[Any], place: str, recovery_seconds: float) -> Iterator[Any]:
     """Yields futures as they end.
 
+    Args:
+        client: of the scheduler.
+        futures: to wait for.
+        place: where they run, in words.
+        recovery_seconds: how long there may be no worker.
+
     Raises:
-        KpnnError: the scheduler is gone, or there has been no worker for a while: nothing would ever end.
+        _InWorkLostError: the scheduler is gone, or what they share.
+        KpnnError: there has been no worker for so long: nothing would ever end.
     """
     from distributed import wait
     from distributed.client import CancelledError
@@ -300,7 +338,7 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
         except CancelledError:
             raise _InWorkLostError(_lost(place, _IN_WORK)) from None
         if client.status != "running":
-            raise KpnnError(_lost(place, "the scheduler is gone"))
+            raise _InWorkLostError(_lost(place, _IN_WORK))
         for future in ended:
             if future.cancelled():
                 raise _InWorkLostError(_lost(place, _IN_WORK))
@@ -309,11 +347,11 @@ def _as_they_end(client: Any, futures: list[Any], place: str) -> Iterator[Any]:
         workers = client.scheduler_info(n_workers=1)["workers"]
         if not workers and alone_since is None:
             _log.warning(
-                "%s: no worker is left; waiting %g s for another. Finished folds are kept", place, _ALONE_SECONDS
+                "%s: no worker is left; waiting %g s for another. Finished folds are kept", place, recovery_seconds
             )
         alone_since = None if workers else alone_since or time.monotonic()
-        if alone_since is not None and time.monotonic() - alone_since > _ALONE_SECONDS:
-            raise KpnnError(_lost(place, f"there has been no worker for {_ALONE_SECONDS:g} s"))
+        if alone_since is not None and time.monotonic() - alone_since > recovery_seconds:
+            raise KpnnError(_lost(place, f"there has been no worker for {recovery_seconds:g} s"))
 
 
 def _lost(place: str, why: str) -> str:

@@ -260,12 +260,14 @@ class ExecutionSettings(Settings):
         threads_per_fit: threads that a fold's trials share; None: the cores, divided by the workers where these are
             processes.
         scheduler: address of a running dask scheduler (`tcp://host:8786`); None starts a local cluster.
+        recovery_seconds: how long dask may be without its scheduler, or any worker, before the run ends.
     """
 
     executor: Literal["threads", "sequential", "processes", "dask"] = "threads"
     n_workers: Literal[-1] | PositiveInt = Field(-1, le=10_000)
     threads_per_fit: int | None = Field(None, ge=1, le=10_000)
     scheduler: str | None = Field(None, min_length=1)
+    recovery_seconds: float = Field(10.0, gt=0, le=1e6)
 
 
 class TrackingSettings(Settings):
@@ -342,11 +344,7 @@ class EvaluationSettings(Settings):
         )
 
     def with_threads(self, threads: int) -> EvaluationSettings:
-        """The same settings with the number of threads per fit made explicit.
-
-        Args:
-            threads: at least 1.
-        """
+        """The same settings with the number of threads per fit made explicit."""
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
 
     def with_initializer(self, initializer: str) -> EvaluationSettings:
