@@ -6,7 +6,8 @@
 The peers are `corneto.ml.build_dagnn` (trained by Keras) and, where it is installed, kpnn2's PackedLinear (trained by
 a plain loop on torch). Parts: `torch` and `jax` (build and epochs, without and with dropout, networks taking turns),
 `batch` (eight fits one after another and as one batch), `growth` (edges, cells, depth), `memory` (peak of a process
-that trains from CSR).
+that trains from CSR). `gpu_torch` and `gpu_jax`, left out unless asked for, need a GPU: Keras's own `fit` of the same
+models there, beside `fit_kpnn` on that machine's processor.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 PARTS = ("torch", "jax", "batch", "growth", "memory")
+GPU_PARTS = ("gpu_torch", "gpu_jax")
 CELLS, BATCH_SIZE = 1388, 64
 PENALTY: dict[str, Any] = {"bias_l1": 1e-3, "bias_l2": 1e-2}
 
@@ -203,6 +205,54 @@ def measure_growth(rounds: int) -> dict[str, Any]:
     return result
 
 
+def gpu_name() -> str | None:
+    """The GPU that this process's Keras backend computes on; None where it has none."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        devices = [device for device in jax.devices() if device.platform == "gpu"]
+        return str(devices[0].device_kind) if devices else None
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+def measure_gpu(rounds: int) -> dict[str, Any]:
+    """An epoch by Keras's own `fit` on the GPU and by `fit_kpnn` on the processor, of the same new model."""
+    from _instances import layered_dag, sparse_cells, tcr_twin
+    from kpnn.nn import adapt_normalization, build_kpnn, fit_kpnn, predict
+
+    name = gpu_name()
+    if name is None:
+        raise SystemExit("no GPU that this Keras backend sees; leave gpu_torch and gpu_jax out")
+    import keras
+
+    result: dict[str, Any] = {"gpu": name, "epochs": []}
+    large = layered_dag(n_neurons=1000, n_genes=20_000, n_gene_edges=300_000, n_neuron_edges=30_000, depth=7)
+    for dag, n_cells in ((tcr_twin(), CELLS), (large, CELLS), (tcr_twin(), 20_000)):
+        X, y = sparse_cells(n_cells, len(dag.inputs))
+        dense = X.toarray()
+        for batch_size in (64, 1024):
+            row: dict[str, Any] = {"edges": len(dag.edges), "cells": n_cells, "batch": batch_size}
+            ours, on_gpu = build_kpnn(dag, **PENALTY), build_kpnn(dag, **PENALTY)
+            row["fit_kpnn"] = [
+                float(fit_kpnn(ours, X, y, max_epochs=1, batch_size=batch_size).seconds[0]) for _ in range(1 + rounds)
+            ]
+            adapt_normalization(on_gpu, X)
+            on_gpu.compile(optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
+
+            def epoch(model: Any = on_gpu, cells: Any = dense, labels: Any = y, size: int = batch_size) -> float:
+                return seconds_of(lambda: model.fit(cells, labels, epochs=1, batch_size=size, verbose=0))
+
+            row["keras"] = [epoch() for _ in range(1 + rounds)]
+            told = predict(on_gpu, X).to_numpy().ravel()  # by the processor, from the weights that the GPU made
+            itself = np.asarray(on_gpu.predict(dense, batch_size=1024, verbose=0)).ravel()
+            row["largest difference of predictions"] = float(np.abs(told - itself).max())
+            result["epochs"].append(row)
+            print(row, file=sys.stderr, flush=True)
+    return result
+
+
 def measure_memory() -> dict[str, Any]:
     """Peak resident memory of this process before and after training from 20,000 x 20,000 cells at 10 % density."""
     # As in an installation without the JAX extra: Keras imports JAX wherever it finds it, and it takes 110 MiB.
@@ -277,9 +327,22 @@ def peers_report(backend: str, found: dict[str, Any]) -> str:
     return f"Keras on {backend}; {size}.\n\nBuild: {builds}.\n\n{table(header, rows)}"
 
 
+def gpu_report(backend: str, found: dict[str, Any]) -> str:
+    """The least disturbed epoch after the first, and how many times faster the GPU is."""
+    rows = []
+    for row in found["epochs"]:
+        ours, keras = min(row["fit_kpnn"][1:]), min(row["keras"][1:])
+        sizes = [f"{row['edges']:,}", f"{row['cells']:,}", str(row["batch"])]
+        rows.append([*sizes, brief(ours), brief(row["keras"][0]), brief(keras), f"{ours / keras:.2f}x"])
+    header = ["edges", "cells", "batch", "`fit_kpnn`, one core, s", "GPU, first epoch, s", "GPU, s", "GPU faster"]
+    return f"Keras on {backend}, {found['gpu']}.\n\n{table(header, rows)}"
+
+
 def report(part: str, found: dict[str, Any]) -> str:
     if part in ("torch", "jax"):
         return peers_report(part, found)
+    if part in GPU_PARTS:
+        return gpu_report(part.removeprefix("gpu_"), found)
     if part == "batch":
         # A round counts as undisturbed where the process got the cores that it asked for.
         rows = []
@@ -308,7 +371,7 @@ def report(part: str, found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS + GPU_PARTS, default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3, help="how often every network takes its turn")
     parser.add_argument("--out", type=Path, help="folder for a .md and a .json file of each part")
     parser.add_argument("--without-build-dagnn", action="store_true", help="leave that peer out: it takes minutes")
@@ -316,7 +379,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for part in arguments.parts:
         if not arguments.here:
-            environment = {**os.environ, "KERAS_BACKEND": "jax" if part == "jax" else "torch"}
+            environment = {**os.environ, "KERAS_BACKEND": "jax" if part.endswith("jax") else "torch"}
             command = [sys.executable, __file__, "--here", "--parts", part, "--rounds", str(arguments.rounds)]
             command += ["--out", str(arguments.out)] if arguments.out else []
             command += ["--without-build-dagnn"] if arguments.without_build_dagnn else []
@@ -328,6 +391,7 @@ def main() -> None:
             "batch": lambda: measure_batch(arguments.rounds),
             "growth": lambda: measure_growth(arguments.rounds),
             "memory": measure_memory,
+            **dict.fromkeys(GPU_PARTS, lambda: measure_gpu(arguments.rounds)),
         }[part]()
         text = f"### {part}\n\n{report(part, measured)}\n\n{machine()}\n"
         print(text, flush=True)

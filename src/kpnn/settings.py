@@ -7,6 +7,7 @@ from omegaconf.resolvers import oc
 from kpnn.app.hooks import BeforeRunHook
 from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.app.pulse import PulseHook
+from kpnn.app.terminal import TerminalHook
 from kpnn.studies import StudyConfigLoader
 
 # The reporting pipeline reads both arms' namespaces, which Kedro takes for dots in names.
@@ -17,7 +18,7 @@ warnings.filterwarnings("ignore", message=r"Namespace '\w+' is interrupted by no
 warnings.filterwarnings("ignore", message="Variable names are not unique", category=UserWarning)
 
 _mlflow = ForgivingMlflowHook()
-HOOKS = (BeforeRunHook(_mlflow), _mlflow, PulseHook())
+HOOKS = (TerminalHook(), BeforeRunHook(_mlflow), _mlflow, PulseHook())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)  # ForgivingMlflowHook stands in for its own
 CONFIG_LOADER_CLASS = StudyConfigLoader
 CONFIG_LOADER_ARGS = {

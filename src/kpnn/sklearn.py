@@ -24,7 +24,7 @@ from kpnn.pkn.selection.settings import SolveSettings
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import keras_bytes, model_from_bytes
 from kpnn.training.fold import fit_model
-from kpnn.training.orientation import oriented_activations, signs_of_network
+from kpnn.training.orientation import mean_activations, signs_of_network
 from kpnn.training.settings import RECIPES, EvaluationSettings, FitSettings, Hyperparameters, NetworkSettings
 
 if TYPE_CHECKING:
@@ -208,9 +208,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
             ValueError: as `predict_proba`.
         """
         seen = self._seen(X)
-        pairs = zip(self._members(), self.signs_, strict=True)
-        found = [oriented_activations(member, seen, signs) for member, signs in pairs]
-        mean = sum(found[1:], start=found[0]) / len(found)
+        mean = mean_activations(self._members(), seen, self.signs_)
         return mean.set_axis(X.index, axis=0) if isinstance(X, pd.DataFrame) else mean
 
     def _seen(self, X: Any) -> csr_matrix:

@@ -8,6 +8,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -64,6 +65,28 @@ def read_text(path: str | Path, error: type[KpnnError]) -> str:
     if not text.strip():
         raise error(f"{path}: is empty")
     return text
+
+
+@contextmanager
+def opened(path: Path, error: type[KpnnError]) -> Iterator[io.BufferedReader]:
+    """A file, plain or gzipped, to be read piece by piece; what goes wrong within the block names the file.
+
+    Args:
+        path: the file.
+        error: what to raise.
+
+    Raises:
+        KpnnError: of the given class; the file cannot be read, or its gzip stream is broken.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            yield io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw, 1 << 20)
+    except KpnnError:
+        raise
+    except (OSError, EOFError, zlib.error) as cause:
+        raise error(f"{path}: cannot be read ({cause})") from None
 
 
 def _unpacked(packed: IO[bytes] | gzip.GzipFile, size: int, path: str | Path, error: type[KpnnError]) -> bytes:

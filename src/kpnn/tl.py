@@ -18,7 +18,7 @@ from kpnn.errors import CellsError, near_names, some_names
 from kpnn.interpretation import node_weights as weigh
 from kpnn.interpretation.weights import Method
 from kpnn.sklearn import KPNNClassifier
-from kpnn.training.orientation import oriented_activations
+from kpnn.training.orientation import mean_activations
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -163,12 +163,8 @@ def activations(
     from kpnn.nn import members_of
 
     check_is_fitted(classifier, "model_")
-    cells = _as_read(adata, layer)
-    found = [
-        oriented_activations(member, cells, signs, missing_genes=missing_genes)
-        for member, signs in zip(members_of(classifier.model_), classifier.signs_, strict=True)
-    ]
-    mean = sum(found[1:], start=found[0]) / len(found)
+    members, cells = members_of(classifier.model_), _as_read(adata, layer)
+    mean = mean_activations(members, cells, classifier.signs_, missing_genes=missing_genes)
     adata.obsm[f"X_{key_added}"] = mean.to_numpy()
     adata.uns[key_added] = {**adata.uns.get(key_added, {}), "nodes": list(mean.columns)}
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kedro.framework.project import configure_project
 
 from kedro_project import make_project
+from kpnn.app.check import estimate
 from kpnn.app.check.estimate import estimate_work, spoken
 from kpnn.app.cli import cli
 from kpnn.pipelines.parameters import all_settings
@@ -149,6 +150,34 @@ def test_networks_are_counted_as_they_are_trained():
     assert more.of_weights == work.of_weights + 2 * 5 * 7 + 2 * 5 * 3  # both arms; folds and networks of `full`
     larger = estimate_work(all_settings(SMALL), n_cells=10_000, n_edges=50_000, n_folds=5)
     assert larger.seconds > 10 * work.seconds
+
+
+def shipped() -> dict[str, object]:
+    """The parameters of conf/base, which a study has that states nothing."""
+    files = sorted((Path(__file__).parents[2] / "conf" / "base").glob("parameters*.yml"))
+    return {name: group for file in files for name, group in (yaml.safe_load(file.read_text()) or {}).items()}
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "n_edges", "measured"),
+    [(3000, 892, 140), (2000, 3836, 307 / 2)],
+    ids=["demo", "sets_of_genes"],
+)  # the second by its CPU time, on a machine that others used too
+def test_two_idle_cores_took_what_is_estimated_within_a_factor_of_two(monkeypatch, n_cells, n_edges, measured):
+    monkeypatch.setattr(estimate, "usable_cores", lambda: 2)
+    work = estimate_work(all_settings(shipped()), n_cells=n_cells, n_edges=n_edges, n_folds=5)
+    assert work.cores == 2
+    assert work.seconds / 2 < measured < 2 * work.seconds
+
+
+def test_more_cores_count_only_where_they_are_used(monkeypatch):
+    monkeypatch.setattr(estimate, "usable_cores", lambda: 16)
+    size = {"n_cells": 5000, "n_edges": 5000, "n_folds": 5}
+    cores = {
+        executor: estimate_work(all_settings({"modelling": {"execution": {"executor": executor}}}), **size).cores
+        for executor in ("threads", "sequential", "processes")
+    }
+    assert cores == {"threads": 2, "sequential": 1, "processes": 16}
 
 
 def test_times_are_said_as_a_person_says_them():

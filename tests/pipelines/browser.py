@@ -136,6 +136,7 @@ def server(
 ) -> Iterator[None]:
     """Starts a server and all that it starts, waits until it answers, and ends them all."""
     environment = {**variables} | {"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "1"}
+    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # ten processes that nothing here asks for
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, **options)
         try:

@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 from kpnn.datasets.files import FilesDataset
 from kpnn.pipelines.reporting.logging_report import draw_files, log_report
 from kpnn.reporting import write_report
+from kpnn.tracking.open_runs import mark_experiment
+from kpnn.tracking.server import runs_page
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reporting"))
@@ -31,6 +33,7 @@ def tracked(tmp_path_factory):
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = mlflow.create_experiment("kpnn", artifact_location=(folder / "artifacts").as_uri())
     client, runs = MlflowClient(), {}
+    mark_experiment(client, experiment)
     with mlflow.start_run(experiment_id=experiment, run_name="study") as parent:
         runs["parent"] = parent.info.run_id
         for arm, auc in (("full", 0.95), ("pruned", 0.94)):
@@ -84,8 +87,9 @@ def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(trac
 def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_server, tmp_path):
     address, experiment, runs = mlflow_server
     with Browser(tmp_path) as browser:
-        browser.open(f"{address}/#/experiments/{experiment}/runs")
+        browser.open(runs_page(address, experiment))
         browser.wait_for("document.body.innerText.includes('study')")
+        browser.wait_for("['roc_auc_full', 'roc_auc_pruned'].every((word) => document.body.innerText.includes(word))")
         chosen = json.dumps([runs["full"], runs["pruned"]]).replace(" ", "").replace('"', "%22")
         browser.open(f"{address}/#/compare-runs?runs={chosen}&experiments=[%22{experiment}%22]")
         browser.evaluate("location.reload()")

@@ -181,8 +181,9 @@ def test_an_experiment_has_a_view_with_the_columns_of_scores_that_a_user_may_cha
     assert client.get_experiment(experiment).tags[VIEW_TAG] == "mine"
 
 
-def test_the_address_of_a_studys_runs_asks_for_model_training_and_hides_passwords():
-    asked = "/#/experiments/7/runs?workflowType=machine_learning"
+def test_the_address_of_a_studys_runs_asks_for_their_scores_in_model_training_and_hides_passwords():
+    asked = "/#/experiments/7/runs?viewStateShareKey=kpnn-scores&workflowType=machine_learning"
+    assert VIEW_TAG.endswith(".kpnn-scores")
     assert runs_page("sqlite:////somewhere/mlruns/mlflow.db", "7") == f"http://127.0.0.1:5000{asked}"
     assert runs_page("https://ml.example.org/", "7") == f"https://ml.example.org{asked}"
     assert "secret" not in runs_page("https://ann:secret@ml.example.org", "7")

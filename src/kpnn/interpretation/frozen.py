@@ -70,9 +70,6 @@ class FrozenNetwork:
     def of(cls, model: keras.Model) -> FrozenNetwork:
         """Reads the network off a model.
 
-        Args:
-            model: a model that `build_kpnn` made.
-
         Raises:
             ModelError: `build_kpnn` did not make the model.
         """
@@ -109,11 +106,7 @@ class FrozenNetwork:
         return dense + self.offset
 
     def run(self, genes: np.ndarray) -> Values:
-        """Computes all neurons.
-
-        Args:
-            genes: what `genes_in` returned.
-        """
+        """Computes all neurons."""
         pre, act = genes.copy(), np.zeros_like(genes)
         for level, (children, weights) in zip(self.levels, self._below, strict=True):
             pre[:, level] += act[:, children] @ weights

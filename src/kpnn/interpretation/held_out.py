@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 
 from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, contribution, together
-from kpnn.interpretation.trained_fold import TrainedFold, expression_for
+from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
@@ -56,17 +55,6 @@ class HeldOutWeights:
 
 
 @dataclass(frozen=True, eq=False)
-class _HeldOutCells:
-    """Cells that a fold held out, their expression in the order of its DAG's inputs; and the fold's repeat."""
-
-    expression: csr_matrix
-    labels: np.ndarray
-    groups: np.ndarray | None
-    depth: np.ndarray | None
-    repeat: int
-
-
-@dataclass(frozen=True, eq=False)
 class _OfMember:
     """What one network weighs: its tables by name, evidence per output, oriented activations of the shared neurons."""
 
@@ -94,17 +82,14 @@ def weigh_held_out(
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("per_fold", "biases", "genes", "edges")}
     activations = []
     for trained, more in zip(folds, further or [()] * len(folds), strict=True):
-        rows = trained.held_out
-        groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
-        expression = expression_for(trained.dag, cells, rows)
-        held_out = _HeldOutCells(expression, cells.labels[rows], groups, depth, trained.repeat)
+        held_out = HeldOutCells.of(trained, cells)
         found = [_weigh_member(member, held_out, neurons) for member in (*trained.members, *more)]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))
         for name, parts in tables.items():
             parts += [_named(one.tables[name], trained, member) for member, one in enumerate(found)]
         index = pd.MultiIndex.from_product(
-            [[trained.repeat], [trained.fold], cells.barcodes[rows]], names=["repeat", "fold", "barcode"]
+            [[trained.repeat], [trained.fold], cells.barcodes[trained.held_out]], names=["repeat", "fold", "barcode"]
         )
         mean = np.mean([one.activations for one in found], axis=0)
         activations.append(pd.DataFrame(mean, index=index, columns=list(neurons)))
@@ -125,20 +110,17 @@ def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
     return tuple(sorted(common))
 
 
-def _weigh_member(member: keras.Model, cells: _HeldOutCells, neurons: Sequence[str]) -> _OfMember:
+def _weigh_member(member: keras.Model, cells: HeldOutCells, neurons: Sequence[str]) -> _OfMember:
     from kpnn.nn import biases
 
     network = FrozenNetwork.of(member)
-    genes, labels = network.genes_in(cells.expression), cells.labels
+    genes = network.genes_in(cells.expression)
     gradients, act = gradient_weights(network, genes), network.run(genes).act
-    found = [
-        HeldOutEvidence(act, of_output, labels[:, j], cells.groups, cells.repeat, cells.depth)
-        for j, of_output in enumerate(gradients)
-    ]
+    found = cells.evidence(act, gradients)
     columns = {
         "gradient": gradients,
         "conductance": conductance_weights(network, cells.expression),
-        "ablation": ablation_weights(network, genes, labels),
+        "ablation": ablation_weights(network, genes, cells.labels),
         "contribution": np.stack([contribution(one) for one in found]),
     }
     weights = as_table(network, gradients, "gradient")

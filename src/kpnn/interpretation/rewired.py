@@ -12,7 +12,7 @@ import pandas as pd
 from kpnn.interpretation.enrichment import reaching
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, activity_test, together
-from kpnn.interpretation.trained_fold import TrainedFold, expression_for
+from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
@@ -101,20 +101,11 @@ def _trained_on(
 
 def _evidence(fold: TrainedFold, cells: LabelledCells) -> list[HeldOutEvidence]:
     """What a fold's networks together say about the cells that they never saw, for each output."""
-    rows = fold.held_out
-    expression, labels = expression_for(fold.dag, cells, rows), cells.labels[rows]
-    groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
-    found = []
+    held_out, found = HeldOutCells.of(fold, cells), []
     for member in fold.members:
         network = FrozenNetwork.of(member)
-        genes = network.genes_in(expression)
-        act = network.run(genes).act
-        found.append(
-            [
-                HeldOutEvidence(act, of_output, labels[:, place], groups, fold.repeat, depth)
-                for place, of_output in enumerate(gradient_weights(network, genes))
-            ]
-        )
+        genes = network.genes_in(held_out.expression)
+        found.append(held_out.evidence(network.run(genes).act, gradient_weights(network, genes)))
     return [together(of_output) for of_output in zip(*found, strict=True)]
 
 

@@ -89,8 +89,8 @@ class ActivityTest:
         z: standard normal where a neuron and the class have nothing to do with each other, shape (n_neurons,).
         p_value: one-sided, shape (n_neurons,).
         by_fold: z of every fold by itself, shape (n_folds, n_neurons).
-        roc_auc: with which the activity tells the classes of unseen cells, beside depth and within groups, mean over
-            folds, shape (n_neurons,); NaN where no fold can compare classes.
+        roc_auc: with which the activity tells the classes of unseen cells apart, adjusted for depth and within groups,
+            mean over folds, shape (n_neurons,); NaN where no fold can compare classes.
         z_per_roc_auc: how much z grows, on average, per unit of ROC-AUC above 0.5; 0 where nothing can be compared.
     """
 
@@ -180,7 +180,7 @@ class _FoldTest:
 def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
     used = _used(fold)
     if fold.depth is not None:
-        used = np.round(beside_depth(used, fold.depth), 10)
+        used = np.round(adjusted_for_depth(used, fold.depth), 10)
     above, variance, areas = np.zeros((3, used.shape[1]))
     smallest_step, n_pairs, shift, spread = np.inf, 0, 0.0, 0.0
     for block in _blocks(used, fold):
@@ -213,8 +213,8 @@ def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
     )
 
 
-def beside_depth(values: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """What of some values a smooth function of depth does not tell: residuals of a polynomial in the rank of depth.
+def adjusted_for_depth(values: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """What a smooth function of depth leaves unexplained: residuals of values on a polynomial in the rank of depth.
 
     No class is looked at, so exchanging classes among cells of equal depth stays exact.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
+from kpnn.interpretation.significance import HeldOutEvidence
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import keras_bytes, model_from_bytes
@@ -57,6 +58,44 @@ class TrainedFold:
         from kpnn.nn import members_of
 
         return members_of(self.model)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutCells:
+    """Cells that a fold's networks never saw.
+
+    Attributes:
+        expression: shape (n_cells, n_inputs), in the order of the DAG's inputs.
+        labels: 0/1, shape (n_cells, n_outputs).
+        groups: donor or sample of each cell, shape (n_cells,); None: cells are independent.
+        depth: sum of each cell's counts, shape (n_cells,); None: not known.
+        repeat: the fold's.
+    """
+
+    expression: csr_matrix
+    labels: np.ndarray
+    groups: np.ndarray | None
+    depth: np.ndarray | None
+    repeat: int
+
+    @classmethod
+    def of(cls, fold: TrainedFold, cells: LabelledCells) -> HeldOutCells:
+        """The cells that a fold held out, among all cells."""
+        rows = fold.held_out
+        groups, depth = (None if known is None else known[rows] for known in (cells.groups, cells.depth))
+        return cls(expression_for(fold.dag, cells, rows), cells.labels[rows], groups, depth, fold.repeat)
+
+    def evidence(self, activations: np.ndarray, gradients: np.ndarray) -> list[HeldOutEvidence]:
+        """What the cells say about a network's neurons, for each output.
+
+        Args:
+            activations: shape (n_cells, n_neurons).
+            gradients: mean gradient of each output by each neuron, shape (n_outputs, n_neurons).
+        """
+        return [
+            HeldOutEvidence(activations, of_output, self.labels[:, place], self.groups, self.repeat, self.depth)
+            for place, of_output in enumerate(gradients)
+        ]
 
 
 def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matrix:

@@ -99,24 +99,13 @@ def as_table(network: FrozenNetwork, weights: np.ndarray, name: str = "weight") 
 
 
 def gradient_weights(network: FrozenNetwork, genes: np.ndarray) -> np.ndarray:
-    """Mean gradient of each output by each neuron, shape (n_outputs, n_neurons); one pass per output.
-
-    Args:
-        network: the network.
-        genes: what `genes_in` returned.
-    """
+    """Mean gradient of each output by each neuron, shape (n_outputs, n_neurons); one pass per output."""
     values = network.run(genes)
     return np.stack([network.gradients(values, output).mean(axis=0) for output in network.outputs])
 
 
 def difference_weights(network: FrozenNetwork, genes: np.ndarray, step: float = STEP) -> np.ndarray:
-    """The same by central differences: each neuron is held a little above and below its activation.
-
-    Args:
-        network: the network.
-        genes: what `genes_in` returned.
-        step: how far.
-    """
+    """The same by central differences: each neuron is held a little above and below its activation."""
     values = network.run(genes)
     weights = np.zeros((len(network.outputs), genes.shape[1]))
     for neuron in range(genes.shape[1]):

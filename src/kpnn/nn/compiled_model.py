@@ -113,12 +113,7 @@ class CompiledModel:
         return tuple(each.copy() for each in (state.kernel, state.bias, state.moving_mean, state.moving_variance))
 
     def store(self, snapshot: tuple[np.ndarray, ...], n_cells: int) -> None:
-        """Writes a snapshot into the Keras model.
-
-        Args:
-            snapshot: what `snapshot` returned.
-            n_cells: number of training cells.
-        """
+        """Writes a snapshot into the Keras model."""
         kernel, bias, mean, variance = snapshot
         self.layer.kernel.assign(kernel)
         self.layer.bias.assign(bias)

@@ -44,12 +44,7 @@ class Evaluation(HandedOn):
         return None if self.group_by is None else self.cells.obs[self.group_by].astype(str)
 
     def tracker(self, arm: str, dag: Dag) -> ArmTracker:
-        """Where an arm's folds and models are logged.
-
-        Args:
-            arm: name of the arm.
-            dag: its network.
-        """
+        """Where an arm's folds and models are logged."""
         return ArmTracker(arm, self._served(dag), trial_runs=self.settings.tracking.trial_runs)
 
     def _served(self, dag: Dag) -> Served:

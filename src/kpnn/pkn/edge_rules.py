@@ -62,11 +62,6 @@ class _Edges:
 def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.DataFrame:
     """Makes of what a file states the edges that a PKN takes.
 
-    Args:
-        stated: the file's edges, as text.
-        path: the file, for errors.
-        options: what is asked for.
-
     Returns:
         `parent`, `child`, `sign` (int8) and where there are costs `cost`; `attrs["account"]` is a `ReadAccount`,
         `attrs["also_read"]` lists other files that were read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.errors import SettingsError
+from kpnn.pkn import gene_of
 from kpnn.simulation.counts import CountModel, draw_barcodes, draw_counts
 from kpnn.simulation.dressing import Dressing, dress
 from kpnn.simulation.networks import Plan, deep_network, flat_network, signalling_network
@@ -46,15 +47,8 @@ class Truth:
     fold_changes: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON holds them."""
-        return {
-            "scenario": self.scenario,
-            "seed": self.seed,
-            "output": self.output,
-            "predictive_nodes": list(self.predictive_nodes),
-            "path_nodes": list(self.path_nodes),
-            "fold_changes": self.fold_changes,
-        }
+        """The fields by name."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +133,7 @@ def simulate(
     classes = rng.permutation(np.arange(n_cells) % 2)
     with_unlabelled = np.concatenate([classes, rng.integers(0, 2, n_unlabelled)])
     counts = draw_counts(rng, with_unlabelled, log_fold_changes, modules, count_model or CountModel())
-    names = [gene.removesuffix(_SUFFIX) for gene in plan.genes]
+    names = [gene_of(gene, _SUFFIX) for gene in plan.genes]
     counts, symbols = dress(rng, counts, names, log_fold_changes != 0, dressing or Dressing())
     barcodes = pd.Index(draw_barcodes(rng, len(with_unlabelled)))
     order = rng.permutation(len(barcodes))

@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.errors import SettingsError
+from kpnn.pkn import gene_of
 from kpnn.simulation.counts import CountModel, draw_counts
 from kpnn.simulation.networks import Plan
 
@@ -169,7 +170,7 @@ def tcr_file(
     counts = _seen_at_least_once(rng, counts)
     # Columns of the file: present genes, repeats of some of them, genes that the network does not know.
     n_repeats = shape.n_matching_columns - n_present + len(_WITH_UNDERSCORES)
-    present = [gene.removesuffix("_gene") for gene in plan.genes[:n_present]]
+    present = [gene_of(gene, "_gene") for gene in plan.genes[:n_present]]
     repeated = np.concatenate(
         [np.arange(100, 100 + shape.n_repeats_seen), rng.integers(len(seen), n_present, n_repeats)]
     )

@@ -22,8 +22,11 @@ KIND_TAG = "mlflow.experimentKind"
 """Tag that says what an experiment is of. MLflow's newest UI shows what its menu (GenAI, Model training) or the address
 asks for, whatever the tag says: `kpnn.tracking.server.runs_page`."""
 
-VIEW_TAG = "mlflow.sharedViewState.kpnn-scores"
-"""Tag by which MLflow's UI lists a view of the runs under `Views`."""
+VIEW = "kpnn-scores"
+"""Name by which an address asks for the view of a study's scores."""
+
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""Tag by which MLflow's UI lists that view under `Views`."""
 
 _COLUMNS = (
     "attributes.`Created`",
@@ -31,7 +34,6 @@ _COLUMNS = (
     "metrics.`roc_auc`",
     "metrics.`roc_auc_full`",
     "metrics.`roc_auc_pruned`",
-    "metrics.`roc_auc_degradation_percent`",
     "metrics.`parameter_compression_percent`",
     "params.`n_parameters`",
 )

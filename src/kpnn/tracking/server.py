@@ -14,13 +14,16 @@ from sqlalchemy import create_engine
 
 from kpnn.addresses import first_line, without_credentials
 from kpnn.tracking.database import database_file, prepare_database
+from kpnn.tracking.open_runs import VIEW
 
 _TIMED_OUT = "it does not answer in time"
 _SEARCH = "/api/2.0/mlflow/experiments/search"
 
 
 def runs_page(address: str, experiment_id: str) -> str:
-    """Where a browser shows an experiment's runs: MLflow's UI opens its GenAI view unless the address says otherwise.
+    """Where a browser shows an experiment's runs with their scores.
+
+    MLflow's UI opens its GenAI view, and columns without scores, unless the address says otherwise.
 
     Args:
         address: MLflow's tracking URI; a database is taken to be served where `mlflow ui` serves it by default.
@@ -28,7 +31,7 @@ def runs_page(address: str, experiment_id: str) -> str:
     """
     server = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
     place = without_credentials(server).rstrip("/")
-    return f"{place}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return f"{place}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&workflowType=machine_learning"
 
 
 def limit_requests(seconds: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import CellsError, some_names
-from kpnn.training.orientation import oriented_activations, signs_of_network
+from kpnn.training.orientation import mean_activations, signs_of_network
 
 if TYPE_CHECKING:
     import keras
@@ -128,10 +128,10 @@ def out_of_fold_activations(folds: Sequence[tuple[Sequence[keras.Model], np.ndar
     Returns:
         Cells that some fold held out x neurons, oriented; the index holds the barcodes.
     """
-    tables = []
-    for members, _ in folds:
-        found = [oriented_activations(member, cells, signs_of_network(member, cells)) for member in members]
-        tables.append(sum(found[1:], start=found[0]) / len(found))
+    tables = [
+        mean_activations(members, cells, [signs_of_network(member, cells) for member in members])
+        for members, _ in folds
+    ]
     means, spreads = (
         np.stack([measure(table.to_numpy(), axis=0) for table in tables]) for measure in (np.mean, np.std)
     )

@@ -56,7 +56,7 @@ def cross_validate(
 def cross_validate_arms(
     assignments: Sequence[Assignment], cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings
 ) -> list[ArmResult]:
-    """Trains and scores arms on every outer fold; folds of all arms are one heap of tasks.
+    """Trains and scores arms on every outer fold; folds of all arms are one pool of tasks.
 
     Args:
         assignments: the arms, and where their results go.
@@ -74,7 +74,7 @@ def cross_validate_arms(
     _check_class_weights(settings.fit.class_weight, cells)
     works = [_Work.of(one, cells, folds, settings) for one in assignments]
     for work in works:
-        work.hand_on_kept()
+        work.report_kept()
     left = [(place, task) for place, work in enumerate(works) for task in work.left]
     begun, n_done = time.monotonic(), 0
     failed: list[tuple[_Work, FoldTask, Exception]] = []
@@ -131,7 +131,7 @@ class _Work:
     def result(self) -> ArmResult:
         return ArmResult(self.assignment.arm.name, tuple(self.finished[task.name] for task in self.tasks))
 
-    def hand_on_kept(self) -> None:
+    def report_kept(self) -> None:
         """Gives out what an earlier run finished."""
         if not self.finished:
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kpnn.training.orientation import oriented_activations, signs_of_network
+from kpnn.training.orientation import mean_activations, signs_of_network
 
 if TYPE_CHECKING:
     import keras
@@ -67,9 +67,5 @@ def predict_ensemble(
         )
         if not signs:  # the first cells settle it, so that it is the same in every batch
             signs = [signs_of_network(member, cells, missing_genes=missing_genes) for member in members]
-        found = [
-            oriented_activations(member, cells, of_member, missing_genes=missing_genes)
-            for member, of_member in zip(members, signs, strict=True)
-        ]
-        activations.append(sum(found[1:], start=found[0]) / len(found))
+        activations.append(mean_activations(members, cells, signs, missing_genes=missing_genes))
     return EnsemblePrediction(pd.concat(probabilities, ignore_index=True), pd.concat(activations), missing)

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 10.0
 """How long dask's scheduler may take to answer."""
 
-_IN_WORK = "the scheduler was lost, and with it what was in work"
+_IN_WORK = "the scheduler was lost, and with it what was in progress"
 
 _LOOK_SECONDS = 1.0
 """How often it is looked whether dask is still there while folds are trained."""
@@ -200,7 +200,7 @@ def _run_on_dask(
     A scheduler that starts again at its address within `execution.recovery_seconds` is given the tasks anew.
     """
     # Not joblib's dask backend: it raises the error of a task that dask gave up (KilledWorker) for the whole call,
-    # and the folds still in work are lost. Here it comes back as that task's own, and the others go on.
+    # and the folds still in progress are lost. Here it comes back as that task's own, and the others go on.
     try:
         from distributed.client import CancelledError
     except ImportError:

@@ -110,11 +110,7 @@ def _training_settings(fit: Fit, common: FitSettings) -> TrainingSettings:
 
 
 def model_of(networks: Sequence[keras.Model]) -> keras.Model:
-    """One model of a fold's networks: a single one as it is, of several the mean of their logits.
-
-    Args:
-        networks: fitted, on the same DAG.
-    """
+    """One model of a fold's networks: a single one as it is, of several the mean of their logits."""
     from kpnn.nn import build_ensemble
 
     return networks[0] if len(networks) == 1 else build_ensemble(networks)

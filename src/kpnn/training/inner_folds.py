@@ -22,13 +22,7 @@ _SHUFFLES = 20
 
 
 def fold_seed(seed: int, repeat: int, fold: int) -> int:
-    """The seed of one outer fold: the same in every arm, so that arms differ by their networks alone.
-
-    Args:
-        seed: of the study.
-        repeat: from 0.
-        fold: from 0.
-    """
+    """The seed of one outer fold: the same in every arm, so that arms differ by their networks alone."""
     return int(np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0] >> 1)  # fits int32
 
 

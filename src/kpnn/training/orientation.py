@@ -6,6 +6,7 @@ the opposite. Oriented, a neuron that rises speaks for the output.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,3 +103,24 @@ def oriented_activations(
     table = node_activations(network, cells, missing_genes=missing_genes)
     at_rest = np.array([kind.function(np.zeros(1))[0] for kind in sparse_dag(network).neuron_activations])
     return pd.DataFrame(oriented(table.to_numpy(), signs, at_rest), index=table.index, columns=table.columns)
+
+
+def mean_activations(
+    networks: Iterable[keras.Model], cells: Any, signs: Iterable[np.ndarray], *, missing_genes: str = "error"
+) -> pd.DataFrame:
+    """`oriented_activations` of several networks on one DAG, averaged.
+
+    Args:
+        networks: such as the members of an ensemble.
+        cells: as for `kpnn.nn.predict`.
+        signs: for each network what `signs_of_network` returned.
+        missing_genes: as for `kpnn.nn.predict`.
+
+    Returns:
+        Cells x neurons, in the order of `dag.neurons`.
+    """
+    found = [
+        oriented_activations(network, cells, of_network, missing_genes=missing_genes)
+        for network, of_network in zip(networks, signs, strict=True)
+    ]
+    return sum(found[1:], start=found[0]) / len(found)

@@ -55,7 +55,7 @@ class Contender:
 
     @property
     def diverged(self) -> bool:
-        """Whether a network of its had no finite loss."""
+        """Whether the loss of one of its networks was not finite."""
         return not all(np.isfinite(member.loss) for member in self.members)
 
     def loss(self, n_folds: int | None = None) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -10,6 +9,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel
 
 from kpnn.interpretation import InterpretationSettings
+from kpnn.processes import usable_cores
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
@@ -20,6 +20,8 @@ _EPOCHS = 100
 """After which most networks stop by themselves, of max_epochs = 400."""
 _EARNED = 0.4
 """Share of the further inner folds that a trial of the race earns, on average."""
+_AT_ONCE = {"threads": 2, "sequential": 1}
+"""Cores that an executor keeps busy, at most; the others keep all."""
 _SIZES = 3
 """Networks between the smallest and the full one."""
 _SECONDS_AROUND = 45.0
@@ -38,7 +40,8 @@ class Work:
         of_arms: of these by the two arms, tuning included.
         of_controls: by the controls.
         of_weights: for node weights.
-        seconds: about how long all of the run takes on this machine; wrong by a factor of two either way.
+        seconds: about how long all of the run takes where nothing else runs; wrong by a factor of two either way.
+        cores: that it keeps busy.
     """
 
     networks: int
@@ -46,6 +49,7 @@ class Work:
     of_controls: int
     of_weights: int
     seconds: float
+    cores: int
 
     @property
     def spoken(self) -> str:
@@ -85,9 +89,8 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
     epochs = min(_EPOCHS, modelling.fit.max_epochs)
     per_network = epochs * trained_on * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
-    in_one_process = modelling.execution.executor in ("threads", "sequential")
-    workers = 1 if in_one_process else max(1, (os.cpu_count() or 1) // 2)
-    return Work(networks, of_arms, of_controls, of_weights, _SECONDS_AROUND + networks * per_network / workers)
+    cores = min(usable_cores(), _AT_ONCE.get(modelling.execution.executor, usable_cores()))
+    return Work(networks, of_arms, of_controls, of_weights, _SECONDS_AROUND + networks * per_network / cores, cores)
 
 
 def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:

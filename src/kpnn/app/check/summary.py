@@ -115,7 +115,11 @@ def _work(run: DryRun) -> Iterator[str]:
         f"{rewired}",
     )
     work = estimate_work(run.settings, n_cells=n_cells, n_edges=len(run.full_dag.edges), n_folds=n_folds)
-    yield from _said("in all", f"about {work.networks:,} networks; estimated time {work.spoken} on two free cores")
+    cores = "one free core" if work.cores == 1 else f"{work.cores} free cores"
+    yield from _said(
+        "in all",
+        f"about {work.networks:,} networks; estimated time {work.spoken} on {cores}, longer where other programs run",
+    )
 
 
 def _controls(controls: ControlSettings) -> Iterator[str]:

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from kpnn.errors import CellsError
 from kpnn.files import written_whole
 
+_GENOME = "GRCh38"
 # Cell Ranger's own chunk length and compression.
 _ENTRIES = {"chunks": (80_000,), "compression": "gzip", "compression_opts": 4, "shuffle": True}
 
@@ -24,7 +25,6 @@ def write_tenx_h5(
     symbols: pd.Index,
     gene_ids: pd.Index,
     *,
-    genome: str = "GRCh38",
     layout: Literal["genome", "features"] = "features",
 ) -> None:
     """Writes counts as a 10x file; the file appears only when it is complete.
@@ -35,7 +35,6 @@ def write_tenx_h5(
         barcodes: names of the cells.
         symbols: gene symbols, which may repeat.
         gene_ids: gene identifiers.
-        genome: the genome's name.
         layout: `genome` writes Cell Ranger's older layout (a group named after the genome), `features` the newer.
 
     Raises:
@@ -46,7 +45,7 @@ def write_tenx_h5(
             f"{path}: counts of shape {counts.shape} with {len(barcodes):,} barcodes and {len(symbols):,} genes"
         )
     with written_whole(path) as partial, h5py.File(partial, "w") as file:
-        group = file.create_group("matrix" if layout == "features" else genome)
+        group = file.create_group("matrix" if layout == "features" else _GENOME)
         _names(group, "barcodes", barcodes)
         _entries(group, "data", counts.data.astype(np.int32))
         _entries(group, "indices", counts.indices.astype(np.int64))
@@ -57,7 +56,7 @@ def write_tenx_h5(
             _names(features, "id", gene_ids)
             _names(features, "name", symbols)
             _names(features, "feature_type", pd.Index(["Gene Expression"]).repeat(len(symbols)))
-            _names(features, "genome", pd.Index([genome]).repeat(len(symbols)))
+            _names(features, "genome", pd.Index([_GENOME]).repeat(len(symbols)))
         else:
             _names(group, "genes", gene_ids)
             _names(group, "gene_names", symbols)

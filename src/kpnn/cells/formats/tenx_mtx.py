@@ -5,12 +5,9 @@ Of Matrix Market's kinds, sparse matrices with or without values and dense ones 
 
 from __future__ import annotations
 
-import gzip
 import io
 import warnings
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +16,8 @@ import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
 from kpnn.cells.formats.features import are_of_type
-from kpnn.errors import CellsError, KpnnError, some_names
-from kpnn.text_tables import read_text
+from kpnn.errors import CellsError, some_names
+from kpnn.text_tables import opened, read_text
 
 _ENTRIES_AT_ONCE = 2_000_000
 # The standard's words, and those that STARsolo and others write.
@@ -58,7 +55,7 @@ class TenxMtx(Expression):
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
         # With one column there is one name per gene, which serves as whichever is asked for.
         self._symbols = pd.Index([(rows[row][1:2] or [""])[0] or rows[row][0] for row in self._columns], dtype=object)
-        with self._text() as stream:
+        with opened(self._matrix, CellsError) as stream:
             self._n_entries, self._header_lines = self._read_header(stream)
 
     @property
@@ -107,18 +104,6 @@ class TenxMtx(Expression):
             raise CellsError(f"{path}, line {some_names(empty)}: no name")
         return rows
 
-    @contextmanager
-    def _text(self) -> Iterator[io.BufferedReader]:
-        try:
-            with self._matrix.open("rb") as raw:
-                packed = raw.read(2) == b"\x1f\x8b"
-                raw.seek(0)
-                yield io.BufferedReader(gzip.GzipFile(fileobj=raw) if packed else raw, 1 << 20)
-        except KpnnError:
-            raise
-        except (OSError, EOFError, zlib.error) as cause:
-            raise CellsError(f"{self._matrix}: cannot be read ({cause})") from None
-
     def _read_header(self, stream: io.BufferedReader) -> tuple[int, int]:
         first = stream.readline(1000).decode("latin-1").lower().split()
         if first[:1] != ["%%matrixmarket"]:
@@ -158,7 +143,7 @@ class TenxMtx(Expression):
     def _entries(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Gene, cell (both from 0) and value of the entries, in bounded pieces."""
         seen = 0
-        with self._text() as stream:
+        with opened(self._matrix, CellsError) as stream:
             for _ in range(self._header_lines):
                 stream.readline()
             for chunk in self._chunks(stream):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +14,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.errors import CellsError, KpnnError, some_names
-from kpnn.text_tables import is_comment, separator_of
+from kpnn.errors import CellsError, some_names
+from kpnn.text_tables import is_comment, opened, separator_of
 
 Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 
@@ -129,20 +126,8 @@ class TextMatrix(Expression):
 
     @contextmanager
     def _lines(self) -> Iterator[Iterator[bytes]]:
-        try:
-            with self.path.open("rb") as raw:
-                packed = raw.read(2) == b"\x1f\x8b"
-                raw.seek(0)
-                stream = gzip.GzipFile(fileobj=raw) if packed else raw
-                yield self._split(io.BufferedReader(stream, 1 << 20))
-        except KpnnError:
-            raise
-        except (OSError, EOFError, zlib.error) as cause:
-            raise CellsError(f"{self.path}: cannot be read ({cause})") from None
-
-    def _split(self, stream: io.BufferedReader) -> Iterator[bytes]:
-        for line in iter(lambda: stream.readline(_LONGEST_LINE), b""):
-            yield line.rstrip(b"\r\n")
+        with opened(self.path, CellsError) as stream:
+            yield (line.rstrip(b"\r\n") for line in iter(lambda: stream.readline(_LONGEST_LINE), b""))
 
     def _read_names(self, lines: Iterator[bytes], separator: str | None) -> None:
         self._header_line = 1

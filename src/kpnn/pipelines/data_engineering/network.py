@@ -10,7 +10,7 @@ import pandas as pd
 from kpnn.cells import ClassLabels
 from kpnn.errors import PknError, SettingsError, near_names, some_names
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pkn import Pkn
+from kpnn.pkn import Pkn, gene_of
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
     if computed:
         raise PknError(
             f"{source}: {some_names(computed)} ends in {suffix!r} like a measured gene but has children; what is "
-            f"measured is not computed: call the protein {computed[0].removesuffix(suffix)!r} and keep the gene as a "
+            f"measured is not computed: call the protein {gene_of(computed[0], suffix)!r} and keep the gene as a "
             f"leaf (or set data_engineering.input_suffix)"
         )
     return Pkn.from_edges(edges, inputs=inputs, outputs=outputs, source=source)

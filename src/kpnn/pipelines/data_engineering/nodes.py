@@ -26,7 +26,6 @@ from kpnn.cells.folds import FoldSettings, make_folds
 from kpnn.errors import SettingsError
 from kpnn.files import sha256_of
 from kpnn.pipelines.data_engineering.embedding import read_embedding, with_embedding
-from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs, state_pkn
 from kpnn.pipelines.data_engineering.parts import CheckedLabels, MatchedStudy, PreparedStudy, StatedNetwork
 from kpnn.pipelines.data_engineering.settings import COMPUTED, DataEngineeringSettings
@@ -52,19 +51,6 @@ def check_labels(
 ) -> CheckedLabels:
     """Finds class labels and the column of groups, in their own table or in the cells' `obs`, and validates them."""
     return CheckedLabels(label_cells(table, expression, settings, cross_validation.group_by), expression)
-
-
-def assemble_network(
-    edges: pd.DataFrame | None,
-    signalling: pd.DataFrame | None,
-    regulon: pd.DataFrame | None,
-    settings: DataEngineeringSettings,
-) -> pd.DataFrame:
-    """Takes the edge list, or makes one from a regulon or sets of genes, signalling and the receptors of each output.
-
-    Which of the two it is says the catalog; the filepath of what is not used is null.
-    """
-    return joined_knowledge(edges, signalling, regulon, settings)
 
 
 def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngineeringSettings) -> StatedNetwork:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Pipeline, node
 
 from kpnn.pipelines.data_engineering import nodes
+from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 
 _SETTINGS = "params:data_engineering"
 _FOLDS = "params:cross_validation"
@@ -21,7 +22,7 @@ def create_pipeline() -> Pipeline:
                 name="check_labels",
             ),
             node(
-                nodes.assemble_network,
+                joined_knowledge,
                 ["edges", "signalling", "regulon", _SETTINGS],
                 "network",
                 name="assemble_network",

@@ -63,11 +63,7 @@ class DataEngineeringSettings(LabelSettings):
         return value
 
     def transform_of(self, cells: Matched | StreamedMatch) -> Transform:
-        """What is done to the counts of these cells.
-
-        Args:
-            cells: the labelled cells.
-        """
+        """What is done to the counts of these cells."""
         origin = cells.origin
         size = settled_library_size(
             self.library_size,

@@ -6,9 +6,9 @@ import pandas as pd
 
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
-from kpnn.pkn import Dag, Pkn
+from kpnn.pkn import Dag
 from kpnn.tracking import ArmTracker
-from kpnn.training.controls import Arm, ControlSettings, Rivals, baseline_arms, control_arms
+from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
 from kpnn.training.results import ArmResult, FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
 
@@ -26,11 +26,6 @@ def list_controls(
         size_path=rivals_of_kind(rival_dags, "size_path", outputs),
     )
     return control_arms(controls, pruned_dag, rivals, {} if pruned_folds is None else _recipes(pruned_folds))
-
-
-def list_baselines(pruned_dag: Dag, pkn: Pkn, controls: ControlSettings) -> list[Arm]:
-    """Lists the classifiers without a network of pathways that are switched on."""
-    return baseline_arms(controls, pruned_dag, pkn)
 
 
 def _recipes(fold_metrics: pd.DataFrame) -> dict[str, Hyperparameters]:

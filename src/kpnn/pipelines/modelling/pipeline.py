@@ -7,15 +7,11 @@ from kedro.pipeline import Pipeline, node
 from kpnn.pipelines.arms import ARMS, for_arm
 from kpnn.pipelines.evaluation import create_evaluation
 from kpnn.pipelines.modelling import controls, nodes
+from kpnn.training.controls import baseline_arms
 
 
 def create_arm(arm: str, dag: str) -> Pipeline:
-    """Cross-validates one arm, in a namespace of its name.
-
-    Args:
-        arm: name of the arm.
-        dag: dataset of its DAG.
-    """
+    """Cross-validates one arm, in a namespace of its name."""
     template = [
         node(
             for_arm(nodes.cross_validate_arm, arm),
@@ -44,7 +40,7 @@ def create_controls() -> Pipeline:
             "arms",
             name="list_controls",
         ),
-        node(controls.list_baselines, ["pruned_dag", "pkn", "params:controls"], "baselines", name="list_baselines"),
+        node(baseline_arms, ["params:controls", "pruned_dag", "pkn"], "baselines", name="list_baselines"),
         node(
             controls.cross_validate_controls,
             ["arms", "baselines", "evaluation", "fold_store"],

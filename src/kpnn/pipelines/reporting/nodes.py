@@ -84,13 +84,7 @@ def gather_weights(
 
 
 def gather_arm(tables: ArmTables, weighed: Interpretation, interpretation: dict[str, Any]) -> ArmParts:
-    """Brings together what of an arm exists.
-
-    Args:
-        tables: its results.
-        weighed: what its nodes weigh.
-        interpretation: what could not be weighed.
-    """
+    """Brings together what of an arm exists."""
     notes = tuple(interpretation["notes"])
     return ArmParts(
         tables if len(tables.predictions) else None,

@@ -13,12 +13,7 @@ _OF_CONTROLS = ("predictions", "member_predictions", "fold_metrics", "summary")
 
 
 def create_arm(arm: str, dag: str) -> Pipeline:
-    """Weighs the nodes of one arm and gathers its results, in a namespace of its name.
-
-    Args:
-        arm: name of the arm.
-        dag: dataset of its DAG.
-    """
+    """Weighs the nodes of one arm and gathers its results, in a namespace of its name."""
     inputs = {"dag": dag, "evaluation": "evaluation"}
     parameters = {"params:interpretation": "params:interpretation"}
     weighed = ["trained", "params:interpretation", "rivals"]

@@ -13,7 +13,7 @@ import networkx as nx
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
-from kpnn.pkn.formats.stated import Stated
+from kpnn.pkn.formats.stated import Stated, with_usual_names
 from kpnn.text_tables import read_text
 
 # Attributes that mean a field without being named; a weight is none of them: many programs give every edge 1.0.
@@ -119,11 +119,7 @@ def _with_attributes(
         raise PknError(
             f"{path}: no edge has the attribute {some_names(absent)} (found: {some_names(sorted(known)) or 'none'})"
         )
-    named = {field: str(name) for field, name in columns.items()}
-    for field, usual in _USUAL_NAMES.items():
-        there = [name for name in usual if name in known]
-        if there and field not in named and not (field == "sign" and "stimulation" in named):
-            named[field] = there[0]
+    named = with_usual_names({field: str(name) for field, name in columns.items()}, _USUAL_NAMES, known)
     for field, name in named.items():
         values = list(attributes[name])
         if field == "directed":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -31,3 +31,21 @@ class Stated:
     complexes: frozenset[str] = frozenset()
     passed_over: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def with_usual_names(
+    named: Mapping[str, str], usual: Mapping[str, tuple[str, ...]], there: Collection[str]
+) -> dict[str, str]:
+    """Adds to the columns or attributes that the user names those whose own names say what they are.
+
+    Args:
+        named: field -> name, as the user has it.
+        usual: field -> names that mean it, the first one first.
+        there: names that the file has.
+    """
+    fields = dict(named)
+    for name_of, names in usual.items():
+        found = [name for name in names if name in there]
+        if found and name_of not in fields and not (name_of == "sign" and "stimulation" in fields):
+            fields[name_of] = found[0]
+    return fields

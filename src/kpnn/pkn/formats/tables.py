@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import PknError
-from kpnn.pkn.formats.stated import Stated
+from kpnn.pkn.formats.stated import Stated, with_usual_names
 from kpnn.text_tables import read_string_table
 
 COMPLEX = "COMPLEX:"
@@ -70,11 +70,7 @@ def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
         fields |= zip(("parent", "child"), pair, strict=True)
     if not {"sign", "stimulation"} & set(fields) and "sign" not in header and set(_USUAL_SIGNS) <= set(header):
         fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
-    for field, usual in _USUAL_NAMES.items():
-        there = [name for name in usual if name in header]
-        if there and field not in fields and not (field == "sign" and "stimulation" in fields):
-            fields[field] = there[0]
-    return fields
+    return with_usual_names(fields, _USUAL_NAMES, header)
 
 
 def _complexes(table: pd.DataFrame, column: str) -> set[str]:

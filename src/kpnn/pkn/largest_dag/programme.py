@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from kpnn.pkn.largest_dag.orders import CyclicEdges
 from kpnn.pkn.paths import PathEdges
+from kpnn.pkn.selection.model.programme import Programme
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 
 _LEAST_VIOLATION = 0.01
@@ -27,7 +28,7 @@ _SOURCES_AT_ONCE = 400
 
 
 @dataclass(frozen=True, eq=False)
-class LargestDagProgramme:
+class LargestDagProgramme(Programme):
     """The programme of one PKN; its cost is the number of edges kept, counted below 0.
 
     Attributes:
@@ -35,7 +36,6 @@ class LargestDagProgramme:
         n_genes: input nodes below each node, shape (n_nodes,).
         edge_column: column of each edge's y, shape (n_edges,).
         node_column: column of each node's x, shape (n_nodes,); NO_COLUMN for inputs and outputs.
-        cost, low, high, is_integer, rows: see `kpnn.pkn.selection.model.programme.Statement`.
         n_always: edges that every solution keeps, because an input hangs on an output itself.
     """
 
@@ -43,17 +43,7 @@ class LargestDagProgramme:
     n_genes: np.ndarray
     edge_column: np.ndarray
     node_column: np.ndarray
-    cost: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    is_integer: np.ndarray
-    rows: LinearRows
     n_always: int
-
-    @property
-    def n_columns(self) -> int:
-        """Number of variables."""
-        return len(self.cost)
 
     def kept(self, x: np.ndarray) -> np.ndarray:
         """How much of each edge between neurons is kept, shape (n_edges,)."""
@@ -102,17 +92,16 @@ def state_programme(paths: PathEdges, parent: np.ndarray, child: np.ndarray) -> 
                 rows.add(np.array([node, edge]), np.array([1.0, -1.0]), 0.0)
     for code in hidden.tolist():
         into, out_of = edge_column[core_child == code], edge_column[core_parent == code]
-        rows.add(np.append(into, node_column[code]), np.append(np.ones(len(into)), -1.0), 0.0)
+        rows.needs_one(node_column[code], into)
         if not n_genes[code]:
-            rows.add(np.append(out_of, node_column[code]), np.append(np.ones(len(out_of)), -1.0), 0.0)
+            rows.needs_one(node_column[code], out_of)
     for code in np.flatnonzero(paths.is_output & (n_genes == 0)).tolist():
-        out_of = edge_column[core_parent == code]
-        rows.add(out_of, np.ones(len(out_of)), 1.0)
+        rows.at_least(edge_column[core_parent == code], 1.0)
     gene_parent, gene = parent[~is_core], child[~is_core]
     for code in np.unique(gene).tolist():
         columns = node_column[gene_parent[gene == code]]
         if (columns != NO_COLUMN).all():
-            rows.add(columns, np.ones(len(columns)), 1.0)
+            rows.at_least(columns, 1.0)
     n_columns = n_edges + len(hidden)
     cost = np.full(n_columns, -1.0)
     cost[node_column[hidden]] = -n_genes[hidden].astype(float)
@@ -131,12 +120,7 @@ def state_programme(paths: PathEdges, parent: np.ndarray, child: np.ndarray) -> 
 
 
 def cycle_rows(programme: LargestDagProgramme, x: np.ndarray) -> LinearRows:
-    """Rows of cycles of which x keeps too much: for each edge the most violated, of those the most violated first.
-
-    Args:
-        programme: the programme.
-        x: values of its columns.
-    """
+    """Rows of cycles of which x keeps too much: for each edge the most violated, of those the most violated first."""
     edges = programme.edges
     loss = np.clip(1.0 - programme.kept(x), 0.0, 1.0)
     inside = np.flatnonzero(edges.is_on_cycle & (loss < 1.0 - _LEAST_VIOLATION))

@@ -17,7 +17,7 @@ from kpnn.pkn.largest_dag.programme import LargestDagProgramme, cycle_rows, stat
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import PathEdges, edges_on_paths
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
-from kpnn.pkn.selection.model.programme import IntegerProgramme
+from kpnn.pkn.selection.model.programme import SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.progress import progress
 from kpnn.pkn.selection.settings import SolveLimits
@@ -177,12 +177,10 @@ class _Search:
     def _solve_integer(self) -> None:
         programme = self.programme
         while not self._is_done:
-            rows = LinearRows()
-            rows.extend(programme.rows)
-            rows.extend(self._cuts)
+            rows = LinearRows.joined(programme.rows, self._cuts)
             left = self._seconds_left
             outcome = solve_with_highs(
-                IntegerProgramme(
+                SolverRequest(
                     programme,
                     rows,
                     low=programme.low,

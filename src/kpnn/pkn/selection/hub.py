@@ -119,17 +119,17 @@ class _Clock:
         return seconds
 
 
-def _least_of_several(reduced: ReducedPkn, most_cost: float, how: tuple[Solver, SolveLimits]) -> float:
+def _least_of_several(reduced: ReducedPkn, most_cost: float, solve_with: tuple[Solver, SolveLimits]) -> float:
     """A bound of the cost of DAGs with several hubs, as far as it is at most one edge above a given cost.
 
     Args:
         reduced: the presolved PKN.
         most_cost: DAGs that cost more do not matter.
-        how: the solver, and when to stop.
+        solve_with: the solver, and when to stop.
     """
     below = most_cost + float(reduced.cost[0])
     several = formulate_several_hubs(reduced)
-    search = solve_compact(several, *how, known=Known(below=below), phases=_SEVERAL_PHASES)
+    search = solve_compact(several, *solve_with, known=Known(below=below), phases=_SEVERAL_PHASES)
     # A solution that costs as much as this may still be no DAG.
     return below if search.is_infeasible else search.bound
 
@@ -153,8 +153,7 @@ def _edges_within(
     unit = float(reduced.cost[0])
     codes = np.flatnonzero(node_form.node_column != NO_COLUMN)
     columns, node_columns = edges.node_column[codes], node_form.node_column[codes]
-    low, high, rows = edges.low.copy(), edges.high.copy(), LinearRows()
-    rows.extend(edges.rows)
+    low, high, rows = edges.low.copy(), edges.high.copy(), LinearRows.joined(edges.rows)
     if relaxed is not None and relaxed.reduced_cost is not None:
         slack = most_cost - (0.0 if has_hub else unit) - (relaxed.bound + node_form.constant) + 1e-6
         high[columns[relaxed.reduced_cost[node_columns] > slack]] = 0.0

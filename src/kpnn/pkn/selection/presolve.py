@@ -17,6 +17,7 @@ node serves nobody by itself: it may be reached from one of the outputs only.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -97,6 +98,20 @@ class ReducedPkn:
     distance_from_output: np.ndarray
     distance_to_input: np.ndarray
     report: PresolveReport
+
+    @cached_property
+    def hidden(self) -> np.ndarray:
+        """Node codes of the hidden nodes that have usable edges, ascending."""
+        has_edges = np.zeros(len(self.is_input), dtype=bool)
+        has_edges[self.parent] = has_edges[self.child] = True
+        return np.flatnonzero(has_edges & ~self.is_input & ~self.is_output)
+
+    @cached_property
+    def has_input(self) -> np.ndarray:
+        """Nodes with a usable edge to an input, shape (n_nodes,), bool."""
+        found = np.zeros(len(self.is_input), dtype=bool)
+        found[self.parent[~self.is_core]] = True
+        return found
 
     @property
     def is_acyclic(self) -> bool:

@@ -56,10 +56,6 @@ def merge_twin_outputs(pkn: Pkn, rules: SelectionRules) -> TwinOutputs | None:
 
     Their hidden children must have no further parents, so that all edges into a hidden node still cost the same.
 
-    Args:
-        pkn: the PKN.
-        rules: the demands on the DAG.
-
     Returns:
         None where there is nothing to merge.
     """

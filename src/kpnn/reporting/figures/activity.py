@@ -18,10 +18,6 @@ def standardized(weighed: Interpretation, nodes: list[str]) -> pd.DataFrame:
     """Oriented held-out activations in standard deviations from the mean of their fold: `barcode` and the nodes.
 
     Every fold has networks of its own, whose neurons have levels and ranges of their own.
-
-    Args:
-        weighed: what the arm's networks say.
-        nodes: of which.
     """
     table = weighed.activations
     by_fold = table.groupby(["repeat", "fold"])[nodes]

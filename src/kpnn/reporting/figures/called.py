@@ -93,13 +93,7 @@ def called_tree(weighed: Interpretation, dag: Dag, output: str, most: int = MOST
 
 
 def nodes_with_activity(weighed: Interpretation, dag: Dag, output: str) -> list[str]:
-    """The called nodes whose activations are known, in the order of the tree.
-
-    Args:
-        weighed: what the arm's networks say.
-        dag: the arm's network.
-        output: the output.
-    """
+    """The called nodes whose activations are known, in the order of the tree."""
     tree = called_tree(weighed, dag, output)
     return [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
 

@@ -50,11 +50,7 @@ def draw_confusions(matrix: pd.DataFrame) -> go.Figure:
 
 
 def confusion_figure(arm: ArmTables) -> Figure | None:
-    """Shares of each class's held-out cells by what they are called; None where outputs do not exclude each other.
-
-    Args:
-        arm: the arm.
-    """
+    """Shares of each class's held-out cells by what they are called; None where outputs do not exclude each other."""
     if not arm.one_of_k:
         return None
     return Figure(

@@ -36,7 +36,7 @@ def scores_figure(comparison: pd.DataFrame) -> Figure:
     """Every score of every arm with its 95 % interval over cells and training."""
     metrics = list(dict.fromkeys(comparison["metric"]))
     arms = list(dict.fromkeys(comparison["arm"]))
-    plot = new_plot("score (no unit; 0 to 1 but for log loss)", "", height=90 + 46 * len(metrics))
+    plot = new_plot("score (no unit)", "", height=90 + 46 * len(metrics))
     for position, arm in enumerate(arms):
         rows = comparison[comparison["arm"] == arm].set_index("metric").loc[metrics]
         look = look_of(arm, position)

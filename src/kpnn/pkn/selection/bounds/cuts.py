@@ -135,9 +135,9 @@ class Separator:
             return  # an arc of unlimited capacity leads in: nothing is violated
         target = self.network.target_column[position]
         if target == NO_COLUMN:
-            rows.add(columns, np.ones(len(columns)), 1.0)
+            rows.at_least(columns, 1.0)
         elif target not in columns:
-            rows.add(np.append(columns, target), np.append(np.ones(len(columns)), -1.0), 0.0)
+            rows.needs_one(target, columns)
 
 
 def cycle_cuts(formulation: Formulation, x: np.ndarray) -> LinearRows:

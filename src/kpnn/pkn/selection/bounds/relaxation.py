@@ -1,4 +1,4 @@
-"""The linear relaxation of a formulation whose rows grow, and the bound that it proves."""
+"""The linear relaxation of a programme whose rows grow, and the bound that it proves."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ import time
 import highspy
 import numpy as np
 
-from kpnn.pkn.selection.model.programme import SolverOutcome, Statement
+from kpnn.pkn.selection.model.programme import Programme, SolverOutcome
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.solvers.highs import highs, pass_model
 
 _LARGE = 15_000
-"""Rows and columns of a formulation beyond which its relaxation is solved by the interior point method."""
+"""Rows and columns of a programme beyond which its relaxation is solved by the interior point method."""
 
 
 class Relaxation:
-    """The linear relaxation of a formulation, kept in HiGHS between rounds of cuts.
+    """The linear relaxation of a programme, kept in HiGHS between rounds of cuts.
 
-    Small formulations use the simplex method, which goes on from the last basis after new rows; large ones the
+    Small programmes use the simplex method, which goes on from the last basis after new rows; large ones the
     interior point method without crossover, and the bound is recomputed from its row duals so that it holds whatever
     the method's tolerance.
     """
 
-    def __init__(self, formulation: Statement, *, threads: int, seed: int) -> None:
-        self._formulation = formulation
-        self._rows = LinearRows()
-        self._rows.extend(formulation.rows)
-        self._is_large = len(formulation.rows) + formulation.n_columns > _LARGE
+    def __init__(self, programme: Programme, *, threads: int, seed: int) -> None:
+        self._programme = programme
+        self._rows = LinearRows.joined(programme.rows)
+        self._is_large = len(programme.rows) + programme.n_columns > _LARGE
         self._highs = highs(threads, seed)
         if self._is_large:
             self._highs.setOptionValue("solver", "ipm")
             self._highs.setOptionValue("run_crossover", "off")
-        no_integers = np.zeros(formulation.n_columns, dtype=bool)
+        no_integers = np.zeros(programme.n_columns, dtype=bool)
         pass_model(
             self._highs,
-            formulation,
-            formulation.rows,
-            low=formulation.low,
-            high=formulation.high,
+            programme,
+            programme.rows,
+            low=programme.low,
+            high=programme.high,
             is_integer=no_integers,
         )
 
@@ -47,15 +46,15 @@ class Relaxation:
         if not len(rows):
             return
         self._rows.extend(rows)
-        starts = np.concatenate([[0], np.cumsum([len(columns) for columns in rows.columns])])
+        matrix = rows.matrix(self._programme.n_columns)
         self._highs.addRows(
             len(rows),
             np.array(rows.low),
             np.array(rows.high),
-            int(starts[-1]),
-            starts[:-1].astype(np.int32),
-            np.concatenate(rows.columns).astype(np.int32),
-            np.concatenate(rows.values),
+            matrix.nnz,
+            matrix.indptr[:-1].astype(np.int32),
+            matrix.indices.astype(np.int32),
+            matrix.data,
         )
 
     def solve(self, time_limit: float) -> SolverOutcome:
@@ -75,7 +74,7 @@ class Relaxation:
             return SolverOutcome(None, np.inf, True, False)
         solution = self._highs.getSolution()
         if self._is_large and len(solution.row_dual) == len(self._rows):
-            bound, reduced_cost = dual_bound(self._formulation, self._rows, np.array(solution.row_dual))
+            bound, reduced_cost = dual_bound(self._programme, self._rows, np.array(solution.row_dual))
         elif status == highspy.HighsModelStatus.kOptimal:
             bound, reduced_cost = self._highs.getInfo().objective_function_value, np.array(solution.col_dual)
         else:
@@ -84,17 +83,17 @@ class Relaxation:
         return SolverOutcome(x, bound, False, x is not None, reduced_cost)
 
 
-def dual_bound(formulation: Statement, rows: LinearRows, duals: np.ndarray) -> tuple[float, np.ndarray]:
+def dual_bound(programme: Programme, rows: LinearRows, duals: np.ndarray) -> tuple[float, np.ndarray]:
     """The bound that any multipliers of the rows prove, and the reduced costs that go with it.
 
     Args:
-        formulation: gives objective and bounds of the columns.
+        programme: gives objective and bounds of the columns.
         rows: low <= A x <= high.
         duals: one multiplier per row; positive ones price `low`, negative ones `high`.
     """
     low, high = np.array(rows.low), np.array(rows.high)
     duals = np.where((duals > 0) & np.isfinite(low), duals, np.where((duals < 0) & np.isfinite(high), duals, 0.0))
-    reduced_cost = formulation.cost - rows.matrix(formulation.n_columns).T @ duals
+    reduced_cost = programme.cost - rows.matrix(programme.n_columns).T @ duals
     sides = np.where(duals > 0, np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0))
-    value = duals @ sides + np.minimum(reduced_cost * formulation.low, reduced_cost * formulation.high).sum()
+    value = duals @ sides + np.minimum(reduced_cost * programme.low, reduced_cost * programme.high).sum()
     return float(value), reduced_cost

@@ -9,7 +9,7 @@ import numpy as np
 
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
-from kpnn.pkn.selection.model.programme import IntegerProgramme
+from kpnn.pkn.selection.model.programme import SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.search.phases import build_from
 from kpnn.pkn.selection.search.state import SearchProblem, SearchState
@@ -77,12 +77,11 @@ def _violated_at(cost: float, problem: SearchProblem, state: SearchState) -> Lin
     assert relaxed is not None and relaxed.reduced_cost is not None
     slack, reduced_cost = cost - relaxed.bound + _SLACK, relaxed.reduced_cost
     is_open = (formulation.low < 0.5) & (formulation.high > 0.5)
-    rows = LinearRows()
-    rows.extend(state.rows)
+    rows = LinearRows.joined(state.rows)
     priced = np.flatnonzero(formulation.cost)
     rows.add(priced, formulation.cost[priced], -np.inf, cost + 0.1)
     outcome = problem.solver(
-        IntegerProgramme(
+        SolverRequest(
             formulation,
             rows,
             low=np.where(is_open & (-reduced_cost > slack), 1.0, formulation.low),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kpnn.pkn.selection.bounds.cuts import cycle_cuts, violated_cuts
-from kpnn.pkn.selection.model.programme import IntegerProgramme
+from kpnn.pkn.selection.model.programme import SolverRequest
 from kpnn.pkn.selection.search.phases import build_from
 from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 
@@ -44,7 +44,7 @@ def solve_in_integer_rounds(problem: SearchProblem, state: SearchState) -> None:
     while not state.is_done(problem):
         left = problem.seconds_left
         outcome = problem.solver(
-            IntegerProgramme(
+            SolverRequest(
                 formulation,
                 state.rows,
                 low=formulation.low,

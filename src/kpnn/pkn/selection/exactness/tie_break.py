@@ -55,8 +55,7 @@ def _least_draw(
     if found.x is None or not found.is_proven:
         return best, False
     tied = [found.x]
-    others = LinearRows()
-    others.extend(extra)
+    others = LinearRows.joined(extra)
     others.add(columns, draw[columns], -np.inf, float(np.round(draw @ found.x)) + 0.1)
     while len(tied) < _MOST_TIES:
         others.extend(optimal.other_node_set(tied[-1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpnn.pkn.selection.bounds.cuts import Separator, cycle_cuts, violated_cuts
-from kpnn.pkn.selection.model.programme import IntegerProgramme, Solver
+from kpnn.pkn.selection.model.programme import Solver, SolverRequest
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import SolveLimits
@@ -74,17 +74,13 @@ class SolutionsWithinCost:
         """
         formulation = replace(self._search.formulation, cost=np.asarray(cost, dtype=float))
         while self.seconds_left > 0:
-            rows = LinearRows()
-            for part in (self._search.rows, self._rows, extra or LinearRows()):
-                rows.extend(part)
+            rows = LinearRows.joined(self._search.rows, self._rows, extra or LinearRows())
             if not self.n_columns:
                 return CheapestSolution(None if any(low > 0 for low in rows.low) else np.empty(0), True)
             limits = replace(self._limits, time_limit=self.seconds_left, gap=0.0)
             # The objective takes whole numbers only: within half a unit of the bound the best is found.
-            programme = IntegerProgramme(
-                formulation, rows, self._low, self._high, limits, absolute_gap=0.5, start=start
-            )
-            outcome = self._solver(programme)
+            request = SolverRequest(formulation, rows, self._low, self._high, limits, absolute_gap=0.5, start=start)
+            outcome = self._solver(request)
             if outcome.is_infeasible:
                 return CheapestSolution(None, True)
             if outcome.x is None:

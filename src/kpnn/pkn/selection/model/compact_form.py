@@ -64,12 +64,14 @@ def formulate(reduced: ReducedPkn, *, edge_form: bool | None = None) -> Formulat
             the node form is a relaxation: no DAG costs less than its optimum. Asked for by True, it holds every
             feasible DAG, by default the cheapest ones of each neuron set that is optimal.
     """
-    builder = _Builder(reduced, not node_form_suffices(reduced) if edge_form is None else edge_form)
+    builder = _CompactForm(reduced, not node_form_suffices(reduced) if edge_form is None else edge_form)
     builder.has_single_inputs = bool(edge_form or reduced.rules.keep_nodes or reduced.rules.keep_edges)
     return builder.build()
 
 
-class _Builder:
+class _CompactForm:
+    """The columns and rows of a compact formulation while they are stated."""
+
     def __init__(self, reduced: ReducedPkn, edge_form: bool) -> None:
         self.reduced = reduced
         self.edge_form = edge_form
@@ -85,9 +87,7 @@ class _Builder:
         self.has_single_inputs = False
         self.groups: list[tuple[GeneClass, np.ndarray]] = []
         self.always_served = np.zeros(self.n_nodes, dtype=bool)
-        on_path = np.zeros(self.n_nodes, dtype=bool)
-        on_path[reduced.parent] = on_path[reduced.child] = True
-        self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
+        self.hidden = reduced.hidden
         self.node_column = np.full(self.n_nodes, NO_COLUMN)
         self.edge_column = np.full(len(reduced.edge_ids), NO_COLUMN)
         self.core = np.flatnonzero(reduced.is_core)
@@ -175,14 +175,13 @@ class _Builder:
             for position in reduced.open_classes:
                 gene_class = reduced.classes[position]
                 columns, always = self._kept_sum(gene_class.parents)
-                self.rows.add(columns, np.ones(len(columns)), gene_class.coverage - always)
+                self.rows.at_least(columns, gene_class.coverage - always)
         for group, columns in self.groups:
-            self.rows.add(columns, np.ones(len(columns)), group.coverage)
+            self.rows.at_least(columns, group.coverage)
             for code, column in zip(group.parents, columns, strict=True):
                 self._need_node(column, code)
         for _, edges in grouped_by(reduced.child, reduced.priced_edges):
-            columns = self.edge_column[edges]
-            self.rows.add(columns, np.ones(len(columns)), reduced.coverage[reduced.child[edges[0]]])
+            self.rows.at_least(self.edge_column[edges], reduced.coverage[reduced.child[edges[0]]])
         self._need_ends(reduced.priced_edges)
         if self.edge_form and reduced.reach:
             self._cover_outputs()
@@ -204,7 +203,7 @@ class _Builder:
             for code, parents, columns in of_inputs:
                 found = columns[is_below[parents]]
                 if is_wanted[code] and len(found) < len(columns):
-                    self.rows.add(found, np.ones(len(found)), 1.0)
+                    self.rows.at_least(found, 1.0)
 
     def _need_ends(self, edges: np.ndarray) -> None:
         """y_a <= x at both ends."""
@@ -240,25 +239,21 @@ class _Builder:
     def _connect_neurons(self) -> None:
         """Every kept hidden node has a kept parent and, counting inputs, a kept child."""
         reduced = self.reduced
-        ones = np.ones
         parents_of = dict(grouped_by(reduced.child, self.core))
         if self.edge_form:
             self._need_ends(self.core)
             for code in self.hidden.tolist():
-                columns = self.edge_column[parents_of[code]]
-                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+                self.rows.needs_one(self.node_column[code], self.edge_column[parents_of[code]])
             return
-        has_input = np.zeros(self.n_nodes, dtype=bool)
-        has_input[reduced.parent[~reduced.is_core]] = True
         children_of = dict(grouped_by(reduced.parent, self.core))
         for code in self.hidden.tolist():
-            columns, always = self._kept_sum(reduced.parent[parents_of[code]])
-            if not always:
-                self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
-            if not has_input[code]:
-                columns, always = self._kept_sum(reduced.child[children_of[code]])
+            needed = [reduced.parent[parents_of[code]]]
+            if not reduced.has_input[code]:
+                needed.append(reduced.child[children_of[code]])
+            for codes in needed:
+                columns, always = self._kept_sum(codes)
                 if not always:
-                    self.rows.add(np.append(columns, self.node_column[code]), np.append(ones(len(columns)), -1.0), 0.0)
+                    self.rows.needs_one(self.node_column[code], columns)
 
     def _serve_classes(self) -> None:
         """A kept neuron without a kept hidden child needs an input of its own; there may be too few to go round."""
@@ -307,9 +302,9 @@ class _Builder:
             )
             node = self.node_column[code]
             if node == NO_COLUMN:
-                self.rows.add(columns, np.ones(len(columns)), 1.0)
+                self.rows.at_least(columns, 1.0)
             else:
-                self.rows.add(np.append(columns, node), np.append(np.ones(len(columns)), -1.0), 0.0)
+                self.rows.needs_one(node, columns)
 
     def _inputs_of_nodes(self) -> list[tuple[int, int]]:
         """(node, column) where a column says that an input is kept for the node."""

@@ -34,6 +34,40 @@ class FlowNetwork:
     target_column: np.ndarray
 
 
+class Arcs:
+    """Arcs of a flow network, collected kind by kind."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, tail: np.ndarray, head: np.ndarray, column: np.ndarray | None = None) -> None:
+        """Adds arcs.
+
+        Args:
+            tail: where each begins, shape (n_arcs,).
+            head: where each ends, shape (n_arcs,).
+            column: whose values are their capacities, shape (n_arcs,); None: they are always open.
+        """
+        self._parts.append((tail, head, np.full(len(tail), NO_COLUMN) if column is None else column))
+
+    def add_into(self, head: int, tail: np.ndarray, column: np.ndarray | None = None) -> None:
+        """Adds arcs that all end in one node, as `add` does."""
+        self.add(tail, np.full(len(tail), head), column)
+
+    def network(self, n_nodes: int, source: int, *targets: tuple[np.ndarray, np.ndarray | None]) -> FlowNetwork:
+        """The network of all arcs so far.
+
+        Args:
+            n_nodes: number of nodes, among them the source.
+            source: node that everything must be reached from.
+            *targets: nodes that must be reached, and the columns that say how much of each is kept; None: all of it.
+        """
+        tail, head, column = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        wanted = [np.full(len(nodes), NO_COLUMN) if columns is None else columns for nodes, columns in targets]
+        ends = np.concatenate([nodes for nodes, _ in targets])
+        return FlowNetwork(n_nodes, source, tail, head, column, ends, np.concatenate(wanted))
+
+
 def network_from_outputs(reduced: ReducedPkn, node_column: np.ndarray, edge_column: np.ndarray) -> FlowNetwork:
     """From the outputs down to the kept hidden nodes and the inputs.
 
@@ -48,38 +82,23 @@ def network_from_outputs(reduced: ReducedPkn, node_column: np.ndarray, edge_colu
     n = len(node_column)
     source = 2 * n
     # Inputs that must reach outputs of their own have networks of their own.
-    open_classes, priced = (
-        ((), np.empty(0, dtype=np.int64))
-        if reduced.reach
-        else (
-            reduced.open_classes,
-            reduced.priced_edges,
-        )
-    )
+    open_classes, priced = reduced.open_classes, reduced.priced_edges
+    if reduced.reach:
+        open_classes, priced = (), priced[:0]
     core = np.flatnonzero(reduced.is_core)
     outputs, hidden = np.flatnonzero(reduced.is_output), np.flatnonzero(node_column != NO_COLUMN)
-    tails = [np.full(len(outputs), source), outputs, hidden, n + reduced.parent[core]]
-    heads = [outputs, n + outputs, n + hidden, reduced.child[core]]
-    columns = [np.full(2 * len(outputs), NO_COLUMN), node_column[hidden], edge_column[core]]
+    arcs = Arcs()
+    arcs.add(np.full(len(outputs), source), outputs)
+    arcs.add(outputs, n + outputs)
+    arcs.add(hidden, n + hidden, node_column[hidden])
+    arcs.add(n + reduced.parent[core], reduced.child[core], edge_column[core])
     classes = source + 1 + np.arange(len(open_classes))
     for node, position in zip(classes, open_classes, strict=True):
-        parents = reduced.classes[position].parents
-        tails.append(n + parents)
-        heads.append(np.full(len(parents), node))
-        columns.append(np.full(len(parents), NO_COLUMN))
-    tails.append(n + reduced.parent[priced])
-    heads.append(reduced.child[priced])
-    columns.append(edge_column[priced])
+        arcs.add_into(node, n + reduced.classes[position].parents)
+    arcs.add(n + reduced.parent[priced], reduced.child[priced], edge_column[priced])
     inputs = np.unique(reduced.child[priced])
-    return FlowNetwork(
-        n_nodes=source + 1 + len(classes),
-        source=source,
-        tail=np.concatenate(tails),
-        head=np.concatenate(heads),
-        column=np.concatenate(columns),
-        targets=np.concatenate([classes, inputs, hidden]),
-        target_column=np.concatenate([np.full(len(classes) + len(inputs), NO_COLUMN), node_column[hidden]]),
-    )
+    targets = (classes, None), (inputs, None), (hidden, node_column[hidden])
+    return arcs.network(source + 1 + len(classes), source, *targets)
 
 
 def network_from_one_output(
@@ -106,24 +125,16 @@ def network_from_one_output(
     priced = reduced.priced_edges[is_wanted[reduced.child[reduced.priced_edges]]]
     others = reduced.reach.outputs[reduced.reach.outputs != output]
     hidden = np.flatnonzero(node_column != NO_COLUMN)
+    arcs = Arcs()
+    arcs.add(others, n + others)
+    arcs.add(hidden, n + hidden, node_column[hidden])
+    for edges in (core, priced):
+        arcs.add(n + reduced.parent[edges], reduced.child[edges], edge_column[edges])
     targets = 2 * n + np.arange(len(wanted))
-    tails = [others, hidden, n + reduced.parent[core], n + reduced.parent[priced]]
-    heads = [n + others, n + hidden, reduced.child[core], reduced.child[priced]]
-    columns = [np.full(len(others), NO_COLUMN), node_column[hidden], edge_column[core], edge_column[priced]]
-    for target, (group, group_columns) in zip(targets, wanted, strict=True):
-        tails.append(n + group.parents)
-        heads.append(np.full(len(group.parents), target))
-        columns.append(group_columns)
-    targets = np.concatenate([targets, np.unique(reduced.child[priced])])
-    return FlowNetwork(
-        n_nodes=2 * n + len(wanted),
-        source=n + output,
-        tail=np.concatenate(tails),
-        head=np.concatenate(heads),
-        column=np.concatenate(columns),
-        targets=targets,
-        target_column=np.full(len(targets), NO_COLUMN),
-    )
+    for target, (group, columns) in zip(targets, wanted, strict=True):
+        arcs.add_into(target, n + group.parents, columns)
+    inputs = np.unique(reduced.child[priced])
+    return arcs.network(2 * n + len(wanted), n + output, (targets, None), (inputs, None))
 
 
 def network_from_inputs(
@@ -148,18 +159,14 @@ def network_from_inputs(
     outputs, hidden = np.flatnonzero(reduced.is_output), np.flatnonzero(node_column != NO_COLUMN)
     codes = np.array([code for code, _ in serve], dtype=np.int64)
     serve_columns = np.array([column for _, column in serve], dtype=np.int64)
-    from_source = np.full(len(always_served) + len(codes) + len(priced), source)
-    tails = [outputs + n, hidden + n, reduced.child[core], from_source]
-    heads = [outputs, hidden, n + reduced.parent[core]]
-    heads += [n + always_served, n + codes, n + reduced.parent[priced]]
-    columns = [np.full(len(outputs), NO_COLUMN), node_column[hidden], edge_column[core]]
-    columns += [np.full(len(always_served), NO_COLUMN), serve_columns, edge_column[priced]]
-    return FlowNetwork(
-        n_nodes=source + 1,
-        source=source,
-        tail=np.concatenate(tails),
-        head=np.concatenate(heads),
-        column=np.concatenate(columns),
-        targets=n + np.concatenate([outputs, hidden]),
-        target_column=np.concatenate([np.full(len(outputs), NO_COLUMN), node_column[hidden]]),
-    )
+    arcs = Arcs()
+    arcs.add(outputs + n, outputs)
+    arcs.add(hidden + n, hidden, node_column[hidden])
+    arcs.add(reduced.child[core], n + reduced.parent[core], edge_column[core])
+    for served, column in (
+        (always_served, None),
+        (codes, serve_columns),
+        (reduced.parent[priced], edge_column[priced]),
+    ):
+        arcs.add(np.full(len(served), source), n + served, column)
+    return arcs.network(source + 1, source, (n + outputs, None), (n + hidden, node_column[hidden]))

@@ -8,6 +8,7 @@ import numpy as np
 
 from kpnn.pkn.selection.gene_classes import GeneClass
 from kpnn.pkn.selection.model.flow_network import FlowNetwork
+from kpnn.pkn.selection.model.programme import Programme
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 from kpnn.pkn.selection.presolve import ReducedPkn
 
@@ -30,16 +31,12 @@ class HubColumns:
 
 
 @dataclass(frozen=True, eq=False)
-class Formulation:
-    """A mixed-integer linear programme and the networks that its cuts come from.
+class Formulation(Programme):
+    """DAG selection as a mixed-integer linear programme, and the networks that its cuts come from.
 
     Attributes:
         reduced: the presolved PKN that it is about.
-        cost: objective coefficients, shape (n_columns,).
         constant: cost of what is kept in any case.
-        low, high: bounds, shape (n_columns,).
-        is_integer: shape (n_columns,), bool.
-        rows: the rows, without cuts.
         networks: where cuts are separated; none where the rows alone are exact.
         node_column: column of each node's x, shape (n_nodes,); NO_COLUMN for other nodes.
         edge_column: column of each usable edge's y, shape (n_usable,); NO_COLUMN where it has none.
@@ -51,12 +48,7 @@ class Formulation:
     """
 
     reduced: ReducedPkn
-    cost: np.ndarray
     constant: float
-    low: np.ndarray
-    high: np.ndarray
-    is_integer: np.ndarray
-    rows: LinearRows
     networks: tuple[FlowNetwork, ...]
     node_column: np.ndarray
     edge_column: np.ndarray
@@ -85,11 +77,6 @@ class Formulation:
                 (code, gene, column) for code, column in zip(group.parents.tolist(), columns.tolist(), strict=True)
             ]
         return found
-
-    @property
-    def n_columns(self) -> int:
-        """Number of variables."""
-        return len(self.cost)
 
     @property
     def has_whole_costs(self) -> bool:

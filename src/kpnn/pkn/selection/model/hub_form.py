@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from kpnn.pkn.selection.model.compact_form import grouped_by
-from kpnn.pkn.selection.model.flow_network import FlowNetwork
+from kpnn.pkn.selection.model.flow_network import Arcs, FlowNetwork
 from kpnn.pkn.selection.model.formulation import Formulation, HubColumns
 from kpnn.pkn.selection.model.output_trees import fewest_nodes_above
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
@@ -39,10 +39,7 @@ def hub_form_applies(reduced: ReducedPkn) -> bool:
 
 def formulate_hub(reduced: ReducedPkn) -> Formulation:
     """Formulates the search for a cheapest DAG with a hub; only where `hub_form_applies`."""
-    n_nodes = len(reduced.pkn.nodes)
-    on_path = np.zeros(n_nodes, dtype=bool)
-    on_path[reduced.parent] = on_path[reduced.child] = True
-    hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
+    n_nodes, hidden = len(reduced.pkn.nodes), reduced.hidden
     unit = float(reduced.cost[0])
     kept, above, below, hub = (np.full(n_nodes, NO_COLUMN) for _ in range(4))
     for place, column in enumerate((kept, above, below, hub)):
@@ -52,7 +49,7 @@ def formulate_hub(reduced: ReducedPkn) -> Formulation:
     cost[: len(hidden)] = unit
     # All outputs lead to what every DAG keeps, as the only way to some input.
     low[columns.below[hidden]] = low[: len(hidden)] = reduced.is_forced[hidden]
-    rows, high = _rows(reduced, hidden, columns), np.ones(4 * len(hidden))
+    rows, high = _rows(reduced, columns), np.ones(4 * len(hidden))
     sizes = fewest_nodes_above(reduced)[hidden]
     is_possible = np.isfinite(sizes)
     high[columns.hub[hidden[~is_possible]]] = 0.0
@@ -66,7 +63,7 @@ def formulate_hub(reduced: ReducedPkn) -> Formulation:
         high=high,
         is_integer=np.ones(4 * len(hidden), dtype=bool),
         rows=rows,
-        networks=(_network_below(reduced, hidden, columns), _network_above(reduced, hidden, columns)),
+        networks=(_network_below(reduced, columns), _network_above(reduced, columns)),
         node_column=kept,
         edge_column=np.full(len(reduced.edge_ids), NO_COLUMN),
         serve=(),
@@ -77,18 +74,11 @@ def formulate_hub(reduced: ReducedPkn) -> Formulation:
     )
 
 
-def _rows(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> LinearRows:
-    rows = LinearRows()
+def _rows(reduced: ReducedPkn, columns: HubColumns) -> LinearRows:
+    rows, hidden = LinearRows(), reduced.hidden
     core = np.flatnonzero(reduced.is_core)
     parents_of, children_of = dict(grouped_by(reduced.child, core)), dict(grouped_by(reduced.parent, core))
     nothing = np.empty(0, dtype=np.int64)
-    has_input = np.zeros(len(reduced.pkn.nodes), dtype=bool)
-    has_input[reduced.parent[~reduced.is_core]] = True
-
-    def one_of(found: np.ndarray, column: int) -> None:
-        """A kept column needs one of those found."""
-        rows.add(np.append(found, column), np.append(np.ones(len(found)), -1.0), 0.0)
-
     rows.add(columns.hub[hidden], np.ones(len(hidden)), 1.0, 1.0)
     for code in hidden.tolist():
         parents = reduced.parent[parents_of[code]]
@@ -96,64 +86,45 @@ def _rows(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> Linea
         hidden_parents = parents[~reduced.is_output[parents]]
         x, a, b, h = (column[code] for column in (columns.kept, columns.above, columns.below, columns.hub))
         rows.add(np.array([x, a, b]), np.array([1.0, -1.0, -1.0]), 0.0, 0.0)
-        one_of(np.array([b]), h)
-        one_of(np.append(columns.below[hidden_parents], h), b)
-        if not has_input[code]:
-            one_of(columns.below[children], b)
-        one_of(np.concatenate([columns.above[children], columns.hub[children]]), a)
+        rows.needs_one(h, np.array([b]))
+        rows.needs_one(b, np.append(columns.below[hidden_parents], h))
+        if not reduced.has_input[code]:
+            rows.needs_one(b, columns.below[children])
+        rows.needs_one(a, np.concatenate([columns.above[children], columns.hub[children]]))
         if len(hidden_parents) == len(parents):
-            one_of(columns.above[hidden_parents], a)
+            rows.needs_one(a, columns.above[hidden_parents])
     for output in reduced.reach.outputs.tolist():
         children = reduced.child[children_of.get(output, nothing)]
-        found = np.concatenate([columns.above[children], columns.hub[children]])
-        rows.add(found, np.ones(len(found)), 1.0)
+        rows.at_least(np.concatenate([columns.above[children], columns.hub[children]]), 1.0)
     for position in reduced.open_classes:
         found = columns.below[reduced.classes[position].parents]
-        found = found[found != NO_COLUMN]
-        rows.add(found, np.ones(len(found)), 1.0)
+        rows.at_least(found[found != NO_COLUMN], 1.0)
     return rows
 
 
-def _network_below(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> FlowNetwork:
+def _network_below(reduced: ReducedPkn, columns: HubColumns) -> FlowNetwork:
     """From the hub down to the inputs and to all that is kept below; v' follows v."""
-    n = len(columns.kept)
+    n, hidden = len(columns.kept), reduced.hidden
     core = np.flatnonzero(reduced.is_core & ~reduced.is_output[reduced.parent])
     classes = 2 * n + 1 + np.arange(len(reduced.open_classes))
-    tails = [np.full(len(hidden), 2 * n), hidden, n + reduced.parent[core]]
-    heads = [hidden, n + hidden, reduced.child[core]]
-    arcs = [columns.hub[hidden], columns.below[hidden], np.full(len(core), NO_COLUMN)]
+    arcs = Arcs()
+    arcs.add(np.full(len(hidden), 2 * n), hidden, columns.hub[hidden])
+    arcs.add(hidden, n + hidden, columns.below[hidden])
+    arcs.add(n + reduced.parent[core], reduced.child[core])
     for node, position in zip(classes, reduced.open_classes, strict=True):
         parents = reduced.classes[position].parents
-        parents = parents[~reduced.is_output[parents]]
-        tails.append(n + parents)
-        heads.append(np.full(len(parents), node))
-        arcs.append(np.full(len(parents), NO_COLUMN))
-    return FlowNetwork(
-        n_nodes=2 * n + 1 + len(classes),
-        source=2 * n,
-        tail=np.concatenate(tails),
-        head=np.concatenate(heads),
-        column=np.concatenate(arcs),
-        targets=np.concatenate([classes, hidden]),
-        target_column=np.concatenate([np.full(len(classes), NO_COLUMN), columns.below[hidden]]),
-    )
+        arcs.add_into(node, n + parents[~reduced.is_output[parents]])
+    return arcs.network(2 * n + 1 + len(classes), 2 * n, (classes, None), (hidden, columns.below[hidden]))
 
 
-def _network_above(reduced: ReducedPkn, hidden: np.ndarray, columns: HubColumns) -> FlowNetwork:
+def _network_above(reduced: ReducedPkn, columns: HubColumns) -> FlowNetwork:
     """From the hub up to the outputs and to all that is kept above, against the edges; v'' stands for v as the hub."""
-    n = len(columns.kept)
+    n, hidden = len(columns.kept), reduced.hidden
     core = np.flatnonzero(reduced.is_core)
     child, parent = reduced.child[core], reduced.parent[core]
-    outputs = reduced.reach.outputs
-    tails = [np.full(len(hidden), 3 * n), 2 * n + child, hidden, n + child]
-    heads = [2 * n + hidden, parent, n + hidden, parent]
-    no_column = np.full(len(core), NO_COLUMN)
-    return FlowNetwork(
-        n_nodes=3 * n + 1,
-        source=3 * n,
-        tail=np.concatenate(tails),
-        head=np.concatenate(heads),
-        column=np.concatenate([columns.hub[hidden], no_column, columns.above[hidden], no_column]),
-        targets=np.concatenate([outputs, hidden]),
-        target_column=np.concatenate([np.full(len(outputs), NO_COLUMN), columns.above[hidden]]),
-    )
+    arcs = Arcs()
+    arcs.add(np.full(len(hidden), 3 * n), 2 * n + hidden, columns.hub[hidden])
+    arcs.add(2 * n + child, parent)
+    arcs.add(hidden, n + hidden, columns.above[hidden])
+    arcs.add(n + child, parent)
+    return arcs.network(3 * n + 1, 3 * n, (reduced.reach.outputs, None), (hidden, columns.above[hidden]))

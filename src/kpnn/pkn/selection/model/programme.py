@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -12,50 +11,45 @@ from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.settings import SolveLimits
 
 
-class Statement(Protocol):
-    """Columns and rows of a mixed-integer linear programme, such as `Formulation`."""
+@dataclass(frozen=True, eq=False)
+class Programme:
+    """A mixed-integer linear programme; a subclass says what its columns stand for.
 
-    @property
-    def cost(self) -> np.ndarray:
-        """Of each column, shape (n_columns,); their sum is to be least."""
+    Attributes:
+        cost: of each column, shape (n_columns,); their sum is to be least.
+        low, high: bounds of the columns, shape (n_columns,).
+        is_integer: which columns are whole numbers, shape (n_columns,), bool.
+        rows: the rows, without cuts.
+    """
 
-    @property
-    def low(self) -> np.ndarray:
-        """Lower bounds of the columns, shape (n_columns,)."""
-
-    @property
-    def high(self) -> np.ndarray:
-        """Upper bounds of the columns, shape (n_columns,)."""
-
-    @property
-    def is_integer(self) -> np.ndarray:
-        """Which columns are whole numbers, shape (n_columns,), bool."""
-
-    @property
-    def rows(self) -> LinearRows:
-        """The rows, before any cuts."""
+    cost: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    is_integer: np.ndarray
+    rows: LinearRows
 
     @property
     def n_columns(self) -> int:
         """Number of variables."""
+        return len(self.cost)
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerProgramme:
-    """A mixed-integer linear programme: a formulation with more rows and tighter bounds.
+class SolverRequest:
+    """A programme to solve, with more rows and tighter bounds.
 
     Attributes:
-        formulation: gives objective and integrality.
+        programme: gives objective and integrality.
         rows: all rows, cuts among them.
-        low: lower bounds of the columns, at least the formulation's, shape (n_columns,).
-        high: upper bounds of the columns, at most the formulation's, shape (n_columns,).
+        low: lower bounds of the columns, at least the programme's, shape (n_columns,).
+        high: upper bounds of the columns, at most the programme's, shape (n_columns,).
         limits: when to stop.
         absolute_gap: stop where best and bound are this close.
         start: values of the columns of a feasible solution, or None.
-        on_progress: is told the bound (without the formulation's constant) as it rises, by solvers that can.
+        on_progress: is told the bound (without a formulation's constant) as it rises, by solvers that can.
     """
 
-    formulation: Statement
+    programme: Programme
     rows: LinearRows
     low: np.ndarray
     high: np.ndarray
@@ -71,7 +65,7 @@ class SolverOutcome:
 
     Attributes:
         x: values of the columns of the best solution, or None.
-        bound: no solution of the rows costs less than this (without the formulation's constant).
+        bound: no solution of the rows costs less than this (without a formulation's constant).
         is_infeasible: the rows are proven to have no solution.
         is_optimal: x is proven optimal for the rows, within the gap asked for.
         reduced_cost: of each column, for a relaxation solved to the end, else None.
@@ -84,5 +78,5 @@ class SolverOutcome:
     reduced_cost: np.ndarray | None = None
 
 
-Solver = Callable[[IntegerProgramme], SolverOutcome]
+Solver = Callable[[SolverRequest], SolverOutcome]
 """Solves a programme to integrality."""

@@ -20,12 +20,28 @@ class LinearRows:
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
 
+    @classmethod
+    def joined(cls, *parts: LinearRows) -> LinearRows:
+        """A new collection of all rows of others."""
+        rows = cls()
+        for part in parts:
+            rows.extend(part)
+        return rows
+
     def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float = np.inf) -> None:
         """Adds one row."""
         self.columns.append(np.asarray(columns, dtype=np.int32))
         self.values.append(np.asarray(values, dtype=float))
         self.low.append(low)
         self.high.append(high)
+
+    def at_least(self, columns: np.ndarray, least: float) -> None:
+        """Adds the row that these columns add up to at least so much."""
+        self.add(columns, np.ones(len(columns)), least)
+
+    def needs_one(self, column: int, others: np.ndarray) -> None:
+        """Adds the row that a column needs one of the others."""
+        self.add(np.append(others, column), np.append(np.ones(len(others)), -1.0), 0.0)
 
     def extend(self, other: LinearRows) -> None:
         """Adds all rows of another collection."""

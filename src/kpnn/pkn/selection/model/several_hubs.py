@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from kpnn.pkn.selection.model.compact_form import grouped_by
-from kpnn.pkn.selection.model.flow_network import FlowNetwork
+from kpnn.pkn.selection.model.flow_network import Arcs, FlowNetwork
 from kpnn.pkn.selection.model.formulation import Formulation
 from kpnn.pkn.selection.model.output_trees import fewest_nodes_above
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
@@ -29,17 +29,17 @@ _NOTHING = np.empty(0, dtype=np.int64)
 
 def formulate_several_hubs(reduced: ReducedPkn) -> Formulation:
     """States what DAGs with two hubs or more satisfy; only where `hub_form_applies`."""
-    return _Builder(reduced).build()
+    return _SeveralHubsForm(reduced).build()
 
 
-class _Builder:
+class _SeveralHubsForm:
+    """The columns and rows of DAGs with several hubs while they are stated."""
+
     def __init__(self, reduced: ReducedPkn) -> None:
         self.reduced = reduced
         self.outputs = reduced.reach.outputs
         self.n_nodes = len(reduced.pkn.nodes)
-        on_path = np.zeros(self.n_nodes, dtype=bool)
-        on_path[reduced.parent] = on_path[reduced.child] = True
-        self.hidden = np.flatnonzero(on_path & ~reduced.is_input & ~reduced.is_output)
+        self.hidden = reduced.hidden
         self.n_columns = 0
         self.rows = LinearRows()
         self.kept, self.above, self.full, self.main, self.other = (self._columns(self.hidden) for _ in range(5))
@@ -61,20 +61,17 @@ class _Builder:
 
     def build(self) -> Formulation:
         reduced, hidden = self.reduced, self.hidden
-        has_input = np.zeros(self.n_nodes, dtype=bool)
-        has_input[reduced.parent[~reduced.is_core]] = True
         for code in hidden.tolist():
-            self._state_node(code, bool(has_input[code]))
+            self._state_node(code)
         for output in self.outputs.tolist():
-            found = self._leads_on(output)
-            self.rows.add(found, np.ones(len(found)), 1.0)
+            self.rows.at_least(self._leads_on(output), 1.0)
         for place in self.classes:
             self._state_class(place)
         mains = np.concatenate([self.main[hidden], np.array(list(self.class_main.values()), dtype=np.int64)])
         self.rows.add(mains, np.ones(len(mains)), 1.0, 1.0)
         # Where no input is a hub, a hidden node is one beside the main one.
         hubs = np.concatenate([self.other[hidden], np.array(list(self.class_hubs.values()), dtype=np.int64)])
-        self.rows.add(hubs, np.ones(len(hubs)), 1.0)
+        self.rows.at_least(hubs, 1.0)
         impossible = self._state_trees()
         high = np.ones(self.n_columns)
         high[impossible] = 0.0
@@ -138,30 +135,26 @@ class _Builder:
                         found[owner] |= names
         return {place: np.array(sorted(codes), dtype=np.int64) for place, codes in found.items()}
 
-    def _need_one(self, found: np.ndarray, column: int) -> None:
-        """A kept column needs one of those found."""
-        self.rows.add(np.append(found, column), np.append(np.ones(len(found)), -1.0), 0.0)
-
     def _leads_on(self, code: int) -> np.ndarray:
         """Columns of what a node that is not full leads to: nodes of its kind, and hubs."""
         children = self.children.get(code, _NOTHING)
         inputs = np.array(self.hubs_below.get(code, []), dtype=np.int64)
         return np.concatenate([self._of([self.above, self.main, self.other], children), inputs])
 
-    def _state_node(self, code: int, has_input: bool) -> None:
+    def _state_node(self, code: int) -> None:
         x, a, b, r, s = (kind[code] for kind in (self.kept, self.above, self.full, self.main, self.other))
         parents, children = self.parents.get(code, _NOTHING), self.children.get(code, _NOTHING)
         self.rows.add(np.array([x, a, b]), np.array([1.0, -1.0, -1.0]), 0.0, 0.0)
         self.rows.add(np.array([b, r, s]), np.array([1.0, -1.0, -1.0]), 0.0)
-        self._need_one(np.append(self._of([self.full], parents), [r, s]), b)
-        if not has_input:
+        self.rows.needs_one(b, np.append(self._of([self.full], parents), [r, s]))
+        if not self.reduced.has_input[code]:
             # A child below is no hub.
             below, hubs = self._of([self.full], children), self._of([self.main, self.other], children)
             values = np.concatenate([np.ones(len(below)), -np.ones(len(hubs) + 1)])
             self.rows.add(np.concatenate([below, hubs, [b]]), values, 0.0)
-        self._need_one(self._leads_on(code), a)
+        self.rows.needs_one(a, self._leads_on(code))
         if not self.reduced.is_output[parents].any():
-            self._need_one(self._of([self.above], parents), a)
+            self.rows.needs_one(a, self._of([self.above], parents))
         self._need_two_parents(parents, [r, s])
 
     def _need_two_parents(self, parents: np.ndarray, columns: list[int]) -> None:
@@ -175,14 +168,14 @@ class _Builder:
         parents = self.parents_of_class[place]
         full = self._of([self.full], parents)
         if place not in self.class_hubs:
-            self.rows.add(full, np.ones(len(full)), 1.0)
+            self.rows.at_least(full, 1.0)
             return
         hubs = self.class_hubs[place]
-        self.rows.add(np.append(full, hubs), np.ones(len(full) + 1), 1.0)
+        self.rows.at_least(np.append(full, hubs), 1.0)
         for column in full.tolist():
             # One edge from a full parent is cheaper than two.
             self.rows.add(np.array([column, hubs]), -np.ones(2), -1.0)
-        self._need_one(np.array([hubs]), self.class_main[place])
+        self.rows.needs_one(self.class_main[place], np.array([hubs]))
         self._need_two_parents(parents, [hubs])
 
     def _state_trees(self) -> np.ndarray:
@@ -211,7 +204,7 @@ class _Builder:
             found = np.concatenate([main[is_so], larger])
             self.rows.add(np.append(found, column), np.append(np.ones(len(found)), -1.0), 0.0, 0.0)
             for hub in hubs[is_so].tolist():
-                self._need_one(column, hub)
+                self.rows.needs_one(hub, column)
             larger = column
         return np.append(main[~is_possible], hubs[~is_possible])
 
@@ -224,38 +217,35 @@ class _Builder:
         """From the hubs, v' after v; an input is reached through its parents, or is a hub itself."""
         n, hidden, source = self.n_nodes, self.hidden, 2 * self.n_nodes
         is_way = ~self.reduced.is_output[self.core_parent]
-        arcs = _Arcs()
+        arcs = Arcs()
         for kind in (self.main, self.other):
             arcs.add(np.full(len(hidden), source), hidden, kind[hidden])
         arcs.add(hidden, n + hidden, self.full[hidden])
         arcs.add(n + self.core_parent[is_way], self.core_child[is_way])
         for node, place in enumerate(self.classes, start=source + 1):
             parents = self.parents_of_class[place]
-            parents = parents[~self.reduced.is_output[parents]]
-            arcs.add(n + parents, np.full(len(parents), node))
+            arcs.add_into(node, n + parents[~self.reduced.is_output[parents]])
             if place in self.class_hubs:
                 arcs.add(np.array([source]), np.array([node]), np.array([self.class_hubs[place]]))
         ends = source + 1 + np.arange(len(self.classes))
-        targets = np.concatenate([ends, hidden])
-        return arcs.network(source, targets, np.append(np.full(len(ends), NO_COLUMN), self.full[hidden]))
+        return arcs.network(source + 1 + len(ends), source, (ends, None), (hidden, self.full[hidden]))
 
     def _up_to_outputs(self) -> FlowNetwork:
         starts = [(self.main[self.hidden], self.class_main, self.parents_of_class)]
-        return self._up(starts, self.outputs, np.full(len(self.outputs), NO_COLUMN))
+        return self._up(starts, (self.outputs, None))
 
     def _up_to_nodes(self) -> FlowNetwork:
         starts = [(self.main[self.hidden], {}, {}), (self.other[self.hidden], self.class_hubs, self.leads_to)]
-        return self._up(starts, self.hidden, self.above[self.hidden])
+        return self._up(starts, (self.hidden, self.above[self.hidden]))
 
     def _up(
         self,
         starts: list[tuple[np.ndarray, dict[int, int], dict[int, np.ndarray]]],
-        targets: np.ndarray,
-        target_column: np.ndarray,
+        targets: tuple[np.ndarray, np.ndarray | None],
     ) -> FlowNetwork:
         """Against the edges; v' follows v on the way, and v'' stands for v as a hub."""
         n, hidden, source = self.n_nodes, self.hidden, 3 * self.n_nodes
-        arcs, node = _Arcs(), source
+        arcs, node = Arcs(), source
         for columns, of_classes, parents_of in starts:
             arcs.add(np.full(len(hidden), source), 2 * n + hidden, columns)
             for place, column in of_classes.items():
@@ -265,37 +255,17 @@ class _Builder:
         arcs.add(2 * n + self.core_child, self.core_parent)
         arcs.add(hidden, n + hidden, self.above[hidden])
         arcs.add(n + self.core_child, self.core_parent)
-        return arcs.network(source, targets, target_column, n_nodes=node + 1)
+        return arcs.network(node + 1, source, targets)
 
     def _down_from(self, output: int) -> FlowNetwork:
         """From one output to every hub but the main one, which has all outputs above it already."""
         n, hidden, is_output = self.n_nodes, self.hidden, self.reduced.is_output
         is_way = ~is_output[self.core_parent] | (self.core_parent == output)
-        arcs = _Arcs()
+        arcs = Arcs()
         arcs.add(hidden, n + hidden, self.above[hidden])
         arcs.add(n + self.core_parent[is_way], self.core_child[is_way])
         for node, place in enumerate(self.hub_classes, start=2 * n):
             parents = self.parents_of_class[place]
-            parents = parents[~is_output[parents] | (parents == output)]
-            arcs.add(n + parents, np.full(len(parents), node))
-        targets = np.concatenate([hidden, 2 * n + np.arange(len(self.hub_classes))])
-        columns = np.append(self.other[hidden], list(self.class_hubs.values())).astype(np.int64)
-        return arcs.network(n + output, targets, columns, n_nodes=2 * n + len(self.hub_classes))
-
-
-class _Arcs:
-    """Arcs of a network, collected kind by kind."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-
-    def add(self, tail: np.ndarray, head: np.ndarray, column: np.ndarray | None = None) -> None:
-        self._parts.append((tail, head, np.full(len(tail), NO_COLUMN) if column is None else column))
-
-    def network(
-        self, source: int, targets: np.ndarray, target_column: np.ndarray, *, n_nodes: int | None = None
-    ) -> FlowNetwork:
-        tail, head, column = (np.concatenate(part) for part in zip(*self._parts, strict=True))
-        if n_nodes is None:
-            n_nodes = 1 + max(source, int(targets.max()))
-        return FlowNetwork(n_nodes, source, tail, head, column, targets, target_column)
+            arcs.add_into(node, n + parents[~is_output[parents] | (parents == output)])
+        inputs = 2 * n + np.arange(len(self.hub_classes)), np.array(list(self.class_hubs.values()), dtype=np.int64)
+        return arcs.network(2 * n + len(self.hub_classes), n + output, (hidden, self.other[hidden]), inputs)

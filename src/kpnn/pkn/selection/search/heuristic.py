@@ -170,7 +170,7 @@ class NodeHeuristic:
             ways_in = is_in[self._head] & ~is_in[self._tail]
             parents = np.unique(column[self._tail[ways_in]])
             for owner in column[is_in]:
-                rows.add(np.append(parents, owner), np.append(np.ones(len(parents)), -1.0), 0.0)
+                rows.needs_one(owner, parents)
         return rows
 
     def _paths(self, weight: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
-from kpnn.pkn.selection.model.programme import IntegerProgramme
+from kpnn.pkn.selection.model.programme import SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.search.hub_heuristic import HubHeuristic
 from kpnn.pkn.selection.search.state import SearchProblem, SearchState
@@ -146,8 +146,7 @@ def swap_nodes(problem: SearchProblem, state: SearchState) -> None:
     state.fix_columns()
     local = LocalSearch(formulation.cost, is_fixed=formulation.low > 0.5, is_allowed=state.high > 0.5)
     # Not the cuts so far: they are many, and loops that do arise are cut off one by one.
-    rows = LinearRows()
-    rows.extend(formulation.rows)
+    rows = LinearRows.joined(formulation.rows)
     kept, clock, in_vain = state.best > 0.5, time.monotonic(), 0
     while in_vain < _SEARCHES_IN_VAIN and not state.is_done(problem):
         if time.monotonic() - clock > _SEARCH_SHARE * problem.limits.time_limit:
@@ -176,7 +175,7 @@ def search_neighbourhoods(problem: SearchProblem, state: SearchState) -> None:
         clock = time.monotonic()
         seconds = min(_NEIGHBOURHOOD_SECONDS, problem.seconds_left)
         outcome = problem.solver(
-            IntegerProgramme(
+            SolverRequest(
                 formulation,
                 state.rows,
                 low=np.where((best > 0.5) & ~freed & formulation.is_integer, 1.0, formulation.low),

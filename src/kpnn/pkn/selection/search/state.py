@@ -92,8 +92,7 @@ class SearchState:
     @classmethod
     def of(cls, formulation: Formulation, seed: int) -> SearchState:
         """The state before the first phase."""
-        rows = LinearRows()
-        rows.extend(formulation.rows)
+        rows = LinearRows.joined(formulation.rows)
         guide = np.zeros(len(formulation.reduced.pkn.nodes))
         return cls(formulation, rows, formulation.high, np.random.default_rng(seed), guide)
 

@@ -6,31 +6,31 @@ import highspy
 import numpy as np
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome, Statement
+from kpnn.pkn.selection.model.programme import Programme, SolverOutcome, SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
 
 
-def solve_with_highs(milp: IntegerProgramme) -> SolverOutcome:
+def solve_with_highs(request: SolverRequest) -> SolverOutcome:
     """Solves a programme to integrality with HiGHS."""
-    limits, on_progress = milp.limits, milp.on_progress
+    limits, on_progress = request.limits, request.on_progress
     solver = highs(limits.threads, limits.seed)
     solver.setOptionValue("time_limit", max(limits.time_limit, 0.01))
-    solver.setOptionValue("mip_abs_gap", milp.absolute_gap)
+    solver.setOptionValue("mip_abs_gap", request.absolute_gap)
     solver.setOptionValue("mip_rel_gap", limits.gap)
     pass_model(
         solver,
-        milp.formulation,
-        milp.rows,
-        low=milp.low,
-        high=milp.high,
-        is_integer=milp.formulation.is_integer,
+        request.programme,
+        request.rows,
+        low=request.low,
+        high=request.high,
+        is_integer=request.programme.is_integer,
     )
-    if milp.start is not None:
+    if request.start is not None:
         solution = highspy.HighsSolution()
-        solution.col_value = milp.start.tolist()
+        solution.col_value = request.start.tolist()
         solver.setSolution(solution)
     if on_progress is not None:
-        # The formulation's columns alone: a solution here may still be cut off.
+        # The programme's columns alone: a solution here may still be cut off.
         solver.cbMipLogging.subscribe(lambda event: on_progress(event.data_out.mip_dual_bound))
     solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
@@ -56,7 +56,7 @@ def highs(threads: int, seed: int) -> highspy.Highs:
 
 def pass_model(
     solver: highspy.Highs,
-    formulation: Statement,
+    programme: Programme,
     rows: LinearRows,
     *,
     low: np.ndarray,
@@ -67,17 +67,17 @@ def pass_model(
 
     Args:
         solver: a HiGHS.
-        formulation: gives the objective.
+        programme: gives the objective.
         rows: all rows.
         low: lower bounds of the columns, shape (n_columns,).
         high: upper bounds of the columns, shape (n_columns,).
         is_integer: which columns are whole numbers, shape (n_columns,), bool.
     """
-    matrix = rows.matrix(formulation.n_columns)
+    matrix = rows.matrix(programme.n_columns)
     model = highspy.HighsLp()
-    model.num_col_ = formulation.n_columns
+    model.num_col_ = programme.n_columns
     model.num_row_ = len(rows)
-    model.col_cost_ = formulation.cost
+    model.col_cost_ = programme.cost
     model.col_lower_ = low
     model.col_upper_ = high
     model.row_lower_ = np.array(rows.low)

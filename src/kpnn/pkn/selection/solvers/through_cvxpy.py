@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kpnn.errors import SelectionError
-from kpnn.pkn.selection.model.programme import IntegerProgramme, SolverOutcome, Statement
+from kpnn.pkn.selection.model.programme import Programme, SolverOutcome, SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.progress import log_lines
 from kpnn.pkn.selection.settings import SolveLimits
@@ -19,31 +19,33 @@ FREE_GUROBI = 2_000
 """Variables, and constraints, that Gurobi's free licence takes."""
 
 
-def solve_with_cvxpy(name: str, milp: IntegerProgramme) -> SolverOutcome:
+def solve_with_cvxpy(name: str, request: SolverRequest) -> SolverOutcome:
     """As `highs.solve_with_highs`, for a solver that cvxpy knows; progress is the solver's own."""
     import cvxpy as cp
 
-    formulation, limits = milp.formulation, milp.limits
-    small = shrink(formulation, milp.rows, milp.low, milp.high)
+    programme, limits = request.programme, request.limits
+    small = shrink(programme, request.rows, request.low, request.high)
     free, matrix, row_low, row_high = small.free, small.matrix, small.row_low, small.row_high
     if small.is_infeasible or not len(free):
         return small.outcome(np.empty(0), 0.0, is_optimal=True)
-    integer = np.flatnonzero(formulation.is_integer[free])
-    x = cp.Variable(len(free), integer=(integer,) if len(integer) else False, bounds=[milp.low[free], milp.high[free]])
-    if milp.start is not None:
-        x.value = milp.start[free]
+    integer = np.flatnonzero(programme.is_integer[free])
+    x = cp.Variable(
+        len(free), integer=(integer,) if len(integer) else False, bounds=[request.low[free], request.high[free]]
+    )
+    if request.start is not None:
+        x.value = request.start[free]
     below, above = np.isfinite(row_high), np.isfinite(row_low)
     constraints = []
     if above.any():
         constraints.append(matrix[above] @ x >= row_low[above])
     if below.any():
         constraints.append(matrix[below] @ x <= row_high[below])
-    problem = cp.Problem(cp.Minimize(formulation.cost[free] @ x), constraints)
-    options = solver_options(name, replace(limits, time_limit=max(limits.time_limit, 0.1)), milp.absolute_gap)
+    problem = cp.Problem(cp.Minimize(programme.cost[free] @ x), constraints)
+    options = solver_options(name, replace(limits, time_limit=max(limits.time_limit, 0.1)), request.absolute_gap)
     try:
         with log_lines(f"{name}: "), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # cvxpy's on reaching the time limit; the gap says it
-            problem.solve(solver=name, warm_start=milp.start is not None, verbose=name == "SCIP", **options)
+            problem.solve(solver=name, warm_start=request.start is not None, verbose=name == "SCIP", **options)
     except cp.error.SolverError as error:
         _explain_licence(name, len(free), len(row_low), error)
         return SolverOutcome(None, -np.inf, False, False)
@@ -56,7 +58,7 @@ def solve_with_cvxpy(name: str, milp: IntegerProgramme) -> SolverOutcome:
 
 @dataclass(frozen=True, eq=False)
 class Shrunk:
-    """A formulation without the columns that are fixed and the rows that hold whatever the others are.
+    """A programme without the columns that are fixed and the rows that hold whatever the others are.
 
     Attributes:
         fixed: values of all columns; those of free ones do not count.
@@ -83,16 +85,9 @@ class Shrunk:
         return SolverOutcome(x, bound + self.cost_of_fixed, False, is_optimal)
 
 
-def shrink(formulation: Statement, rows: LinearRows, low: np.ndarray, high: np.ndarray) -> Shrunk:
-    """Leaves out fixed columns and redundant rows, so that small licences go further.
-
-    Args:
-        formulation: gives the objective.
-        rows: all rows.
-        low: lower bounds of the columns.
-        high: upper bounds of the columns.
-    """
-    matrix = rows.matrix(formulation.n_columns)
+def shrink(programme: Programme, rows: LinearRows, low: np.ndarray, high: np.ndarray) -> Shrunk:
+    """Leaves out fixed columns and redundant rows, so that small licences go further."""
+    matrix = rows.matrix(programme.n_columns)
     row_low, row_high = np.array(rows.low), np.array(rows.high)
     positive, negative = matrix.maximum(0), matrix.minimum(0)
     least = positive @ low + negative @ high
@@ -105,7 +100,7 @@ def shrink(formulation: Statement, rows: LinearRows, low: np.ndarray, high: np.n
     return Shrunk(
         fixed=np.where(is_fixed, low, 0.0),
         free=free,
-        cost_of_fixed=float(formulation.cost[is_fixed] @ low[is_fixed]),
+        cost_of_fixed=float(programme.cost[is_fixed] @ low[is_fixed]),
         matrix=csr_array(matrix[:, free])[np.flatnonzero(needed)],
         row_low=(row_low - shift)[needed],
         row_high=(row_high - shift)[needed],
