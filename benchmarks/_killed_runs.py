@@ -59,7 +59,8 @@ def lay_out(root: Path, raw: Path | None = None) -> None:
     (root / "conf" / "local").mkdir()
     (root / "src").mkdir()
     (root / "mlruns").mkdir()
-    shutil.copy(REPOSITORY / "pyproject.toml", root)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(REPOSITORY / name, root)
     if raw is not None:
         shutil.copytree(raw, root / "data" / "01_raw")
 

@@ -5,6 +5,9 @@ others at writes spread over a run (files that are made, renamed, flushed or rem
 make MLflow's and Optuna's databases among them. The latter are looked at in copies of the project that one run leaves
 at each of those writes: see `_killed_runs`. Of each it says whether the next run ends well, with the results of a
 run that nobody killed, without a traceback, a run left open in MLflow, a lock or half a file.
+
+`python benchmarks/faults.py --traced` asks the system instead (strace) what `kedro run --pipeline simulate`, a whole
+`kedro run` and `kpnn check` write outside of their project, and which addresses beyond this machine they turn to.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pathlib import Path
 import pandas as pd
 
 from _killed_runs import Ended, Ending, import_what_runs_import, lay_out, open_runs, run
+from _traced_runs import trace
 
 SMALL = (
     "simulate.network.n_genes=60,simulate.network.n_regulators=8,simulate.network.n_signalling=8,"
@@ -121,13 +125,48 @@ def chosen_writes(writes: list[str], n: int, drawn: random.Random) -> dict[int, 
     return found
 
 
+def look_outside() -> int:
+    """Says what whole commands do outside of their project; 1 where one turned elsewhere, or wrote there."""
+    astray = 0
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name).resolve() / "study"
+        lay_out(root)
+        small = ("--params", SMALL)
+        for words in (
+            ("-m", "kedro", "run", "--pipeline", "simulate", *small),
+            ("-m", "kpnn.app", "check"),
+            ("-m", "kedro", "run", *small),
+        ):
+            found = trace(root, *words)
+            counts = {kind: len(paths) for kind, paths in sorted(found.written.items())}
+            print(
+                f"{' '.join(words[1:4])}: exit code {found.code}, {found.calls:,} calls, written {counts}", flush=True
+            )
+            beyond = sorted(found.addresses) + sorted(found.written.get("elsewhere", ()))
+            print(f"    beyond this machine, or elsewhere on it: {beyond or 'nothing'}", flush=True)
+            print(f"    temporary: {_first_parts(found.written.get('temporary', set()))}", flush=True)
+            if found.code:
+                print(found.said[-3000:])
+            astray += bool(beyond) or found.code != 0
+    return int(astray > 0)
+
+
+def _first_parts(paths: set[str]) -> list[str]:
+    """Names of what lies directly in the folder of temporary files, random parts left out."""
+    place = Path(tempfile.gettempdir()).resolve()
+    return sorted({Path(path).relative_to(place).parts[0][:8] for path in paths if Path(path) != place})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--moments", type=int, help="how many of them at random moments instead of at writes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="begin no further kill after so long")
+    parser.add_argument("--traced", action="store_true", help="look what commands do outside of their project instead")
     options = parser.parse_args()
+    if options.traced:
+        sys.exit(look_outside())
     drawn = random.Random(options.seed)
     begun = time.monotonic()
     n_moments = options.moments if options.moments is not None else 2 * options.kills // 5

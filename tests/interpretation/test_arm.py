@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 import kpnn.interpretation.controls as controls_module
+from kpnn.cells import CellsOnDisk
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
 from kpnn.interpretation.concordance import lowest_correlations, lowest_over_networks
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
+from kpnn.interpretation.trained_fold import expression_for
 from kpnn.nn import build_ensemble, set_edge_weights
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
@@ -91,6 +94,25 @@ def test_permuted_labels_stay_among_the_cells_of_a_donor(arm, monkeypatch):
     for labels in seen:
         assert not np.array_equal(labels, cells.labels[:, 0])
         assert [labels[cells.groups == donor].sum() for donor in np.unique(cells.groups)] == [5] * 12
+
+
+def test_control_inputs_may_lie_on_disk(arm, tmp_path):
+    folds, _ = arm
+
+    def draw_on_disk(seed):
+        drawn = draw_cells(seed)
+        AnnData(drawn.expression).write_h5ad(tmp_path / f"{seed}.h5ad")
+        return replace(drawn, store=CellsOnDisk.open(tmp_path / f"{seed}.h5ad"))
+
+    rows = np.random.default_rng(1).permutation(40)
+    mirrored = Dag.from_edges(pd.DataFrame(EDGES[::-1], columns=["parent", "child"]), outputs=["OUT"])
+    for dag in (DAG, mirrored):
+        on_disk = expression_for(dag, draw_on_disk(3), rows)
+        assert (on_disk != expression_for(dag, draw_cells(3), rows)).nnz == 0
+    brief = TRAINING.model_copy(update={"fit": TRAINING.fit.model_copy(update={"max_epochs": 8})})
+    table = controls_module.on_control_inputs(folds[:2], draw_on_disk, 1, brief, seed=1)
+    assert table.groupby("fold")["node"].agg(list).tolist() == [["A", "B", "C"]] * 2
+    assert (table.loc[table["node"] == "A", "gradient"].abs() > 0).all()
 
 
 def test_nothing_is_trained_again_where_nothing_is_asked_for(arm):

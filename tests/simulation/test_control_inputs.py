@@ -6,9 +6,15 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from kpnn.cells import Transform
+from kpnn.cells import CellsOnDisk, Transform
 from kpnn.errors import SettingsError
-from kpnn.simulation import control_counts, control_inputs, simulate
+from kpnn.simulation import (
+    control_counts,
+    control_inputs,
+    most_control_entries,
+    simulate,
+    write_control_inputs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +62,21 @@ def test_matched_cells_keep_names_labels_and_transform(study):
     assert list(control.obs_names) == list(cells.obs_names)
     np.testing.assert_allclose(np.expm1(control.X.toarray()).sum(axis=1), 500.0, rtol=1e-3)
     assert (control.layers["counts"] != cells.layers["counts"]).nnz > 0
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.25])
+def test_written_some_at_a_time_they_are_the_same(study, tmp_path, unit):
+    counts, classes = study
+    counts, classes, transform = sp.csr_matrix(counts)[:1500], classes[:1500], Transform(library_size=500.0)
+    cells = ad.AnnData(transform.apply(counts, np.asarray(counts.sum(axis=1)).ravel()))
+    cells.obs["T"], cells.obs["U"] = classes, 1 - classes
+    cells.layers["counts"], cells.uns["transform"] = counts * np.float32(unit), transform.as_dict()
+    expected = control_inputs(cells, ["T", "U"], seed=3, flat_profile=True).X
+    write_control_inputs(cells, ["T", "U"], 3, tmp_path / "control.h5ad", flat_profile=True)
+    read = list(CellsOnDisk.open(tmp_path / "control.h5ad").buffers())
+    written = sp.vstack([part for part, _ in read], format="csr")[np.argsort(np.concatenate([at for _, at in read]))]
+    assert (written != expected).nnz == 0
+    assert expected.nnz <= most_control_entries(cells) <= min(counts.sum(), np.prod(counts.shape))
 
 
 def test_fractions_cannot_be_redrawn(study):

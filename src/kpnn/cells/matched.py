@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
+from kpnn.cells.formats.anndata_writing import GrowingCsr, begin_anndata
 from kpnn.cells.joining import Join
 from kpnn.cells.transforms import Transform
 from kpnn.cells.values import LARGEST_LOGARITHM, are_counts
@@ -30,7 +31,6 @@ DEPTH = "total_counts"
 
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
-_CHUNK = (1 << 18,)
 
 Made = TypeVar("Made")
 
@@ -254,45 +254,21 @@ class PendingCells:
         Args:
             path: the file, which is replaced if it is there.
         """
-        from anndata.io import write_elem
-
         with h5py.File(path, "w") as file:
-            file.attrs["encoding-type"], file.attrs["encoding-version"] = "anndata", "0.1.0"
-            write_elem(file, "obs", self.obs)
-            write_elem(file, "var", self.var)
-            write_elem(file, "uns", _uns(self.transform, self.one_of_k))
-            write_elem(file, "obsm", self.obsm)
-            for empty in ("varm", "obsp", "varp", "layers"):
-                write_elem(file, empty, {})
-            transformed, counted = (self._csr(file, name) for name in ("X", "layers/counts"))
-            indices = transformed.create_dataset("indices", (0,), np.int32, maxshape=(None,), chunks=_CHUNK)
-            ends, at = [np.zeros(1, dtype=np.int64)], 0
+            begin_anndata(file, self.obs, self.var, _uns(self.transform, self.one_of_k), self.obsm)
+            transformed = GrowingCsr(file, "X", self.shape)
+            counted, at = GrowingCsr(file, "layers/counts", self.shape, structure=transformed), 0
             for counts in self.matched.blocks():
                 totals = self.matched.totals[at : at + counts.shape[0]]
                 at += counts.shape[0]
-                _append(indices, counts.indices)
-                _append(transformed["data"], self.transform.apply(counts, totals).data)
-                _append(counted["data"], counts.data)
-                ends.append(ends[-1][-1] + counts.indptr[1:].astype(np.int64))
-            transformed["indptr"] = np.concatenate(ends)
-            counted["indices"], counted["indptr"] = indices, transformed["indptr"]
-
-    def _csr(self, file: h5py.File, name: str) -> h5py.Group:
-        group = file.create_group(name)
-        group.attrs["encoding-type"], group.attrs["encoding-version"] = "csr_matrix", "0.1.0"
-        group.attrs["shape"] = np.array(self.shape, dtype=np.int64)
-        group.create_dataset("data", (0,), np.float32, maxshape=(None,), chunks=_CHUNK)
-        return group
+                transformed.append(self.transform.apply(counts, totals))
+                counted.append(counts)
+            transformed.close()
+            counted.close()
 
 
 def _uns(transform: Transform, one_of_k: bool) -> dict[str, Any]:
     return {"transform": transform.as_dict(), "kpnn": {"one_of_k": one_of_k}}
-
-
-def _append(node: h5py.Dataset, values: np.ndarray) -> None:
-    start = node.shape[0]
-    node.resize((start + len(values),))
-    node[start:] = values
 
 
 def parts_of(expression: Expression, n_cells: int) -> Iterator[slice]:

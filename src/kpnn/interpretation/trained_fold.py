@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from kpnn.interpretation.significance import HeldOutEvidence
 from kpnn.pkn import Dag
@@ -103,10 +103,13 @@ def expression_for(dag: Dag, cells: LabelledCells, rows: np.ndarray) -> csr_matr
 
     Args:
         dag: the network.
-        cells: with the genes of its inputs, in memory.
+        cells: with the genes of its inputs; of cells on disk, these are read into memory.
         rows: positions of the cells.
     """
     # Taking all rows or all columns would copy the matrix, which may be most of what fits in memory.
-    found, columns = cells.expression, cells.columns_of(dag.inputs)
+    found, columns = cells.store.whole(), cells.columns_of(dag.inputs)
+    if found is None:
+        read = [*cells.store.rows(rows).columns(columns).buffers()]
+        return vstack([part for part, _ in read], format="csr")[np.argsort(np.concatenate([at for _, at in read]))]
     found = found if np.array_equal(rows, np.arange(found.shape[0])) else found[rows]
     return found if np.array_equal(columns, np.arange(found.shape[1])) else found[:, columns]

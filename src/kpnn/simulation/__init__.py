@@ -1,6 +1,6 @@
 """Data with a planted truth."""
 
-from kpnn.simulation.control import control_counts, control_inputs
+from kpnn.simulation.control import control_counts, control_inputs, most_control_entries, write_control_inputs
 from kpnn.simulation.counts import CountModel
 from kpnn.simulation.dressing import Dressing
 from kpnn.simulation.scenarios import Scenario, Simulation, Truth, check_sizes, simulate
@@ -16,5 +16,7 @@ __all__ = [
     "check_sizes",
     "control_counts",
     "control_inputs",
+    "most_control_entries",
     "simulate",
+    "write_control_inputs",
 ]

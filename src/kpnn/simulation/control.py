@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
+from kpnn.cells.formats.anndata_writing import GrowingCsr, begin_anndata
 from kpnn.cells.transforms import Transform
 from kpnn.errors import SettingsError
 
@@ -16,6 +20,55 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_AT_ONCE = 4096
+_BLOCK = 512
+_FOLD_CHANGE = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """What control counts are drawn from.
+
+    Attributes:
+        trials: of each cell, shape (cells,).
+        chances: of each gene in each combination of classes that occurs, shape (combinations, genes).
+        which: the combination of each cell, shape (cells,).
+        fold_changes: of class 1 over class 0, shape (genes, outputs).
+        rng: draws them.
+    """
+
+    trials: np.ndarray
+    chances: np.ndarray
+    which: np.ndarray
+    fold_changes: np.ndarray
+    rng: np.random.Generator
+
+    @classmethod
+    def of(cls, counts: sp.csr_matrix, classes: np.ndarray, seed: int, fold_change: float, flat_profile: bool) -> _Draw:
+        """See `control_counts`."""
+        if not fold_change > 1:
+            raise SettingsError(f"fold_change must be above 1, found {fold_change}")
+        if counts.nnz and (counts.data != np.round(counts.data)).any():
+            raise SettingsError("control inputs are redrawn from counts, but the cells hold fractions")
+        if counts.nnz and counts.data.min() < 0:
+            raise SettingsError(f"control inputs are redrawn from counts, but the cells hold {counts.data.min():g}")
+        rng = np.random.default_rng(seed)
+        n_cells, n_genes = counts.shape
+        trials = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel().astype(np.int64)
+        pooled = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
+        share = np.full(n_genes, 1 / n_genes) if flat_profile else pooled / max(1.0, pooled.sum())
+        combinations, which = np.unique(classes.reshape(n_cells, -1), axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        half_up = np.where(np.arange(n_genes) % 2 == 0, fold_change, 1 / fold_change)
+        fold_changes = np.column_stack([rng.permutation(half_up) for _ in range(combinations.shape[1])])
+        factors = np.exp((combinations - 0.5) @ np.log(fold_changes).T)  # sqrt of each output's fold change, up or down
+        return cls(trials, np.minimum(1.0, share * factors), which, fold_changes, rng)
+
+    def blocks(self, block: int) -> Iterator[sp.csr_matrix]:
+        """Counts of all cells in their order, so many at once; once only."""
+        for start in range(0, len(self.trials), block):
+            part = slice(start, start + block)
+            drawn = self.rng.binomial(self.trials[part, None], self.chances[self.which[part]])
+            yield sp.csr_matrix(drawn.astype(np.float32))
 
 
 def control_counts(
@@ -23,9 +76,9 @@ def control_counts(
     classes: np.ndarray,
     seed: int,
     *,
-    fold_change: float = 2.0,
+    fold_change: float = _FOLD_CHANGE,
     flat_profile: bool = False,
-    block: int = 512,
+    block: int = _BLOCK,
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """Redraws counts so that every gene differs between the classes by the same factor (Fortelny & Bock 2020).
 
@@ -49,39 +102,26 @@ def control_counts(
     Raises:
         SettingsError: the fold change is not above 1, or a count is negative or not whole.
     """
-    if not fold_change > 1:
-        raise SettingsError(f"fold_change must be above 1, found {fold_change}")
-    if counts.nnz and (counts.data != np.round(counts.data)).any():
-        raise SettingsError("control inputs are redrawn from counts, but the cells hold fractions")
-    if counts.nnz and counts.data.min() < 0:
-        raise SettingsError(f"control inputs are redrawn from counts, but the cells hold {counts.data.min():g}")
-    rng = np.random.default_rng(seed)
-    n_cells, n_genes = counts.shape
-    trials = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel().astype(np.int64)
-    pooled = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
-    share = np.full(n_genes, 1 / n_genes) if flat_profile else pooled / max(1.0, pooled.sum())
-    combinations, which = np.unique(classes.reshape(n_cells, -1), axis=0, return_inverse=True)
-    which = which.reshape(-1)
-    half_up = np.where(np.arange(n_genes) % 2 == 0, fold_change, 1 / fold_change)
-    fold_changes = np.column_stack([rng.permutation(half_up) for _ in range(combinations.shape[1])])
-    factors = np.exp((combinations - 0.5) @ np.log(fold_changes).T)  # sqrt of each output's fold change, up or down
-    probabilities = np.minimum(1.0, share * factors)
+    draw = _Draw.of(counts, classes, seed, fold_change, flat_profile)
     parts: dict[str, list[np.ndarray]] = {"data": [], "indices": [], "lengths": []}
-    for start in range(0, n_cells, block):
-        part = slice(start, start + block)
-        drawn = sp.csr_matrix(rng.binomial(trials[part, None], probabilities[which[part]]).astype(np.float32))
+    for drawn in draw.blocks(block):
         for name, values in (("data", drawn.data), ("indices", drawn.indices), ("lengths", np.diff(drawn.indptr))):
             parts[name].append(values)
     # Joined one by one, each part given up at once: there may be several times as many entries as cells came with.
     joined = {name: np.concatenate(parts.pop(name)) for name in ("data", "indices", "lengths")}
     ends = np.concatenate([[0], np.cumsum(joined["lengths"], dtype=np.int64)])
-    return sp.csr_matrix((joined["data"], joined["indices"], ends), shape=counts.shape), fold_changes.reshape(
-        n_genes, *classes.shape[1:]
+    return sp.csr_matrix((joined["data"], joined["indices"], ends), shape=counts.shape), draw.fold_changes.reshape(
+        counts.shape[1], *classes.shape[1:]
     )
 
 
 def control_inputs(
-    cells: AnnData, outputs: str | Sequence[str], seed: int, *, fold_change: float = 2.0, flat_profile: bool = False
+    cells: AnnData,
+    outputs: str | Sequence[str],
+    seed: int,
+    *,
+    fold_change: float = _FOLD_CHANGE,
+    flat_profile: bool = False,
 ) -> AnnData:
     """Matched cells with control inputs in the place of their expression.
 
@@ -105,18 +145,18 @@ def control_inputs(
     from anndata import AnnData
 
     names = [outputs] if isinstance(outputs, str) else list(outputs)
-    measured = sp.csr_matrix(cells.layers["counts"])
-    one_count = _one_count(measured)
+    measured, one_count = _counts_of(cells)
     counts, fold_changes = control_counts(
-        measured if one_count == 1 else _in_counts(measured, one_count),
+        measured,
         cells.obs[names].to_numpy().astype(int),
         seed,
         fold_change=fold_change,
         flat_profile=flat_profile,
     )
-    counts = counts * np.float32(one_count)
+    if one_count != 1:
+        counts.data *= np.float32(one_count)
     transform = Transform.from_dict(cells.uns["transform"])
-    drawn = transform.apply(counts, _totals_over_all_genes(cells, counts, transform))
+    drawn = transform.apply(counts, _totals_over_all_genes(cells.X, counts, transform))
     # Not a copy of all of it: that would hold the cells' own expression and counts a second time.
     control = AnnData(drawn, cells.obs.copy(), cells.var.copy(), uns=deepcopy(dict(cells.uns)), obsm=dict(cells.obsm))
     control.layers["counts"] = counts
@@ -125,10 +165,63 @@ def control_inputs(
     return control
 
 
-def _totals_over_all_genes(cells: AnnData, drawn: sp.csr_matrix, transform: Transform) -> np.ndarray:
+def write_control_inputs(
+    cells: AnnData, outputs: Sequence[str], seed: int, path: str | Path, *, flat_profile: bool = False
+) -> None:
+    """Writes the expression that `control_inputs` draws to an `.h5ad`; never more than a block of it is in memory.
+
+    Args:
+        cells: as `control_inputs` takes them.
+        outputs: whose classes the genes tell apart.
+        seed: everything is drawn from it.
+        path: of the file; its `X` has the cells and genes of `cells` in their order.
+        flat_profile: whether every gene has the same share of the counts.
+
+    Raises:
+        SettingsError: a value is negative.
+    """
+    import h5py
+
+    measured, one_count = _counts_of(cells)
+    draw = _Draw.of(measured, cells.obs[list(outputs)].to_numpy().astype(int), seed, _FOLD_CHANGE, flat_profile)
+    transform, at = Transform.from_dict(cells.uns["transform"]), 0
+    with h5py.File(path, "w") as file:
+        begin_anndata(file, pd.DataFrame(index=cells.obs_names), pd.DataFrame(index=cells.var_names))
+        matrix = GrowingCsr(file, "X", cells.shape)
+        for block in draw.blocks(_BLOCK):
+            counts = block * np.float32(one_count)
+            expression = cells.X[at : at + counts.shape[0]]
+            matrix.append(transform.apply(counts, _totals_over_all_genes(expression, counts, transform)))
+            at += counts.shape[0]
+        matrix.close()
+
+
+def most_control_entries(cells: AnnData) -> int:
+    """How many values other than 0 control inputs may have: no more than counts, nor than genes, of each cell.
+
+    Args:
+        cells: as `control_inputs` takes them.
+    """
+    measured, _ = _counts_of(cells)
+    return int(np.minimum(np.asarray(measured.sum(axis=1, dtype=np.float64)), measured.shape[1]).sum())
+
+
+def _counts_of(cells: AnnData) -> tuple[sp.csr_matrix, float]:
+    """Counts, whole numbers, and the value that one of them has in the cells."""
+    measured = sp.csr_matrix(cells.layers["counts"])
+    one_count = _one_count(measured)
+    return (measured if one_count == 1 else _in_counts(measured, one_count)), one_count
+
+
+def _totals_over_all_genes(expression: sp.csr_matrix, drawn: sp.csr_matrix, transform: Transform) -> np.ndarray:
     """What each control cell's counts would add up to over all genes of the file, of which the cells hold a part.
 
     The part that the drawn genes are of all counts is taken to be that of the measured ones.
+
+    Args:
+        expression: of the cells, as it was measured and transformed.
+        drawn: control counts of the same cells.
+        transform: that was done.
     """
     of_drawn = np.asarray(drawn.sum(axis=1)).ravel()
     if transform.library_size is None:
@@ -136,7 +229,7 @@ def _totals_over_all_genes(cells: AnnData, drawn: sp.csr_matrix, transform: Tran
     sums = [
         np.asarray((part.expm1() if transform.log1p else part).sum(axis=1)).ravel()
         for start in range(0, len(of_drawn), _CELLS_AT_ONCE)
-        for part in [cells.X[start : start + _CELLS_AT_ONCE]]
+        for part in [expression[start : start + _CELLS_AT_ONCE]]
     ]
     share = np.concatenate(sums) / transform.library_size
     return np.divide(of_drawn, share, out=np.zeros(len(of_drawn)), where=share > 0)

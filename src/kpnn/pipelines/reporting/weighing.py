@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
+from kpnn.cells import CellsOnDisk
 from kpnn.errors import ModelError
 from kpnn.handed_on import HandedOn
 from kpnn.interpretation import (
@@ -21,7 +24,7 @@ from kpnn.interpretation import (
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
-from kpnn.simulation import control_inputs
+from kpnn.simulation import control_inputs, most_control_entries, write_control_inputs
 from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
@@ -40,6 +43,8 @@ NodeTables = tuple[
 
 _SHOWN_NODES = 12
 """Nodes of an output whose activations are kept, cell by cell: the called ones, or else the first."""
+_CONTROL_ENTRIES_IN_MEMORY = 250_000_000
+"""Of 12 bytes each while they are drawn; training holds the cells of a fold beside them."""
 _COLUMNS = (
     ["node", "output", "rank", "weight"],
     ["repeat", "fold", "member", "node", "output", "gradient"],
@@ -116,19 +121,16 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
         return nodes, per_fold, biases, genes, edges, stability, shown, retrained, {"notes": arm.notes, "n_folds": 0}
     dag, evaluation, rivals = arm.dag, arm.evaluation, rivals or RivalNetworks()
 
-    def draw_control(seed: int) -> LabelledCells:
-        # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
-        return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
-
-    weights = weigh_arm(
-        arm.folds,
-        evaluation.labelled(dag),
-        settings,
-        evaluation.settings,
-        draw_control=draw_control,
-        alternatives=rivals.alternative[: settings.alternative_dags],
-        rewired=rivals.rewired,
-    )
+    with TemporaryDirectory() as folder:
+        weights = weigh_arm(
+            arm.folds,
+            evaluation.labelled(dag),
+            settings,
+            evaluation.settings,
+            draw_control=lambda seed: _control_cells(evaluation, dag, seed, Path(folder)),
+            alternatives=rivals.alternative[: settings.alternative_dags],
+            rewired=rivals.rewired,
+        )
     summary = summarise_nodes(weights, dag, settings)
     return (
         summary,
@@ -144,6 +146,17 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
         ),
         {"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
+
+
+def _control_cells(evaluation: Evaluation, dag: Dag, seed: int, folder: Path) -> LabelledCells:
+    """Cells with control inputs; on disk, instead of those before them, where they would be a large part of memory."""
+    # With the study's own profile common genes would tell more than rare ones: not the network's structure alone.
+    if most_control_entries(evaluation.cells) <= _CONTROL_ENTRIES_IN_MEMORY:
+        return evaluation.labelled(dag, control_inputs(evaluation.cells, dag.outputs, seed, flat_profile=True))
+    for earlier in folder.iterdir():
+        earlier.unlink()
+    write_control_inputs(evaluation.cells, dag.outputs, seed, folder / f"{seed}.h5ad", flat_profile=True)
+    return replace(evaluation.labelled(dag), store=CellsOnDisk.open(folder / f"{seed}.h5ad"))
 
 
 def _shown_activations(activations: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
