@@ -20,6 +20,7 @@ from kpnn.evaluation import METRICS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "generator"))
+from catalog_pages import names_file  # noqa: E402 - the site's page of files
 from demo_run import numbers_of_run  # noqa: E402 - what README's numbers are collected with
 
 TOLERANCE = 0.005
@@ -122,6 +123,13 @@ def test_the_demo_gives_the_answer_that_readme_shows(demo):
     for name in ("estimate", "lower", "upper"):
         assert found["difference"][name] == pytest.approx(shown["difference"][name], abs=TOLERANCE)
     assert f"scores within {TOLERANCE}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_file_that_a_run_writes_stands_in_the_reference(demo):
+    written = [path for top in ("data", "mlruns") for path in (demo.root / top).rglob("*") if path.is_file()]
+    names = {path.relative_to(demo.root).as_posix() for path in written if path.name != ".gitkeep"}
+    assert len(names) > 100
+    assert sorted(name for name in names if not names_file(ROOT / "conf" / "base" / "catalog.yml", name)) == []
 
 
 def test_saved_models_repeat_their_out_of_fold_predictions_in_a_new_process(demo):

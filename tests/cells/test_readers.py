@@ -213,6 +213,23 @@ def test_features_of_another_kind_are_no_genes_and_not_in_the_totals(tmp_path):
     assert list(antibodies.var_names) == ["CD3E"]
 
 
+@pytest.mark.parametrize("orientation", ["genes_by_cells", "cells_by_genes"])
+def test_reads_of_no_gene_are_not_in_the_totals_of_a_table(tmp_path, orientation):
+    counts = pd.DataFrame({"c0": [1, 2, 90], "c1": [3, 0, 80]}, index=["G0", "G1", "__no_feature"])
+    path = tmp_path / "htseq.tsv"
+    (counts if orientation == "genes_by_cells" else counts.T).to_csv(path, sep="\t")
+    cells = open_expression(path, orientation=orientation).read(genes=["G0"])
+    assert cells.obs["total_counts"].tolist() == [3, 3]
+    assert cells.X.toarray().ravel().tolist() == [1, 3]
+
+
+def test_a_decimal_comma_is_called_one(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("cell;G0;G1\nc0;0,5;1\n")
+    with pytest.raises(CellsError, match=r"column G0: '0,5' is not a number; decimals stand behind a point"):
+        open_expression(path, orientation="cells_by_genes").read()
+
+
 def test_an_option_of_another_format_is_refused_by_name(tmp_path):
     write("tenx newer", tmp_path)
     with pytest.raises(CellsError, match="no option orientation"):

@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 from api_pages import ROOMS, api_page, error_messages, errors_page, public_names
-from catalog_pages import catalog_entries, catalog_page
+from catalog_pages import catalog_entries, catalog_page, names_file
 from command_pages import commands, commands_page
 from parameter_pages import ABOUT, all_parameters, parameters_page
 from pydantic import BaseModel
@@ -57,6 +57,15 @@ def test_the_page_of_files_names_every_entry_of_the_catalog_and_says_what_it_is(
     assert [one.name for one in entries if not one.meaning] == []
     page = catalog_page(path)
     assert all(f"| `{one.name}` |" in page for one in entries)
+
+
+def test_a_file_that_the_page_does_not_name_is_found(root: Path) -> None:
+    catalog = root / "conf" / "base" / "catalog.yml"
+    fold = "data/06_models/tcr/full/repeat_0_fold_3"
+    assert names_file(catalog, f"{fold}/model.keras")
+    assert names_file(catalog, "data/08_reporting/tcr/pruned/node_weights.csv")
+    assert not names_file(catalog, f"{fold}/scratch.parquet")
+    assert not names_file(catalog, "data/08_reporting/tcr/other/node_weights.csv")
 
 
 def test_the_page_of_commands_names_every_option_and_says_what_it_does() -> None:

@@ -322,3 +322,22 @@ def test_a_member_that_lacks_a_cell_of_its_fold_is_an_error():
         ArmScores.from_predictions("full", table, members=members.iloc[1:])
     with pytest.raises(CellsError, match="other cells than their ensembles"):
         ArmScores.from_predictions("full", table, members=members[members["fold"] != 0])
+
+
+def test_an_arms_own_interval_reaches_further_towards_a_half():
+    scores = ArmScores.from_predictions("full", two_arms(16)[0])
+    found = interval(scores)
+    below, above = found.estimate - found.lower, found.upper - found.estimate
+    assert found.lower > 0 and found.upper < 1
+    assert below > above > 0
+    # At either end the error is the one of a score there, not the estimate's.
+    quantile = stats.t.ppf(0.975, found.degrees_of_freedom)
+    for end, away in ((found.lower, below), (found.upper, above)):
+        there = found.standard_error * np.sqrt(end * (1 - end) / (found.estimate * (1 - found.estimate)))
+        assert away == pytest.approx(quantile * there, rel=0.02)
+
+
+def test_the_interval_of_a_difference_is_symmetric():
+    full, pruned = (ArmScores.from_predictions("arm", table) for table in two_arms(16)[:2])
+    found = difference_interval(pruned, full)
+    assert found.upper - found.estimate == pytest.approx(found.estimate - found.lower)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,14 @@ def test_rewired_networks_are_selected_from_rewired_pkns_and_are_the_same_in_eve
     assert first == again == more[:2]
     other = run(pkn, tmp_path, controls={"rewired": 3, "seed": 7}).load("rival_dags")
     assert more != [dag.fingerprint for dag in rivals_of_kind(other, "rewired", pkn.outputs)]
+
+
+def test_a_solver_that_prints_leaves_standard_output_as_it_was(pkn: Pkn, tmp_path: Path) -> None:
+    pytest.importorskip("pyscipopt")
+    before = sys.stdout
+    table = run(pkn, tmp_path, dag_selection={"solver": "SCIP"}, controls={"rewired": 4}).load("rival_dags")
+    assert len(rivals_of_kind(table, "rewired", pkn.outputs)) == 4
+    assert sys.stdout is before
 
 
 def test_a_rule_that_no_rewired_network_can_meet_leaves_it_out_and_says_so(

@@ -128,7 +128,9 @@ def test_cyclic_has_cycles():
 
 
 def test_a_dressed_file_has_foreign_repeated_and_missing_genes():
-    study = simulate("cyclic", n_cells=60, dressing=Dressing(7, 3, 4), **SMALL["cyclic"])
+    study = simulate(
+        "cyclic", n_cells=60, dressing=Dressing(n_foreign=7, n_repeated=3, n_unmeasured=4), **SMALL["cyclic"]
+    )
     known = {gene_of(name, "_gene") for name in study.edges["child"] if name.endswith("_gene")}
     assert len(study.symbols) == 120 + 7 + 3 - 4
     assert len(known - set(study.symbols)) == 4

@@ -30,6 +30,8 @@ these are at most the number of groups less one.
 Every part has its own degrees of freedom; those of the sum are Satterthwaite's, and the quantile is Student's t. Where
 few cells carry all the influence (nearly perfect separation) C's own are few. Where none does, because every fold is
 perfect, the interval is not a point: see `_unseen_variance`.
+
+The interval of a difference is symmetric. That of one arm's ROC-AUC is not: see `_ends_of_share`.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ from kpnn.evaluation.scores import ArmScores, LeaveOneOut, fold_weights, group_c
 
 Groups: TypeAlias = Mapping[str, object] | pd.Series
 """Barcode -> donor, sample, ..."""
+
+_OF_SCORE = (0.0, 1.0)
+"""Limits of one arm's score; those of a difference are -1 and 1."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,8 @@ def interval(
     """
     leave_one_out = () if scores.leave_one_out is None else (scores.leave_one_out,)
     contrast = _contrast(scores, (scores.values, scores.influence), leave_one_out, output)
-    most = np.inf if scores.metric == "log_loss" else 1.0
-    return _interval(contrast, _codes(scores, groups), confidence, scores.metric == "roc_auc", (0.0, most))
+    limits = (0.0, np.inf) if scores.metric == "log_loss" else _OF_SCORE
+    return _interval(contrast, _codes(scores, groups), confidence, scores.metric == "roc_auc", limits)
 
 
 def difference_interval(
@@ -244,26 +249,51 @@ def _interval(
         if not cells.degrees_of_freedom:
             # One group, or one of each class: nothing says how groups differ, so the interval is everything.
             cells = Part(1.0, 1.0)
-    if of_ranks:
-        cells = Part(cells.variance + _unseen_variance(contrast, confidence), cells.degrees_of_freedom)
+    unseen = _unseen_variance(contrast, confidence) if of_ranks else 0.0
+    cells = Part(cells.variance + unseen, cells.degrees_of_freedom)
     # n_test / n_train of C as it is observed, networks' noise included: training parts overlap (Nadeau & Bengio 2003).
     noise = _noise_of_influence(contrast, contrast.barcode_of_row if codes is None else codes)
-    overlap = (cells.variance + noise) / max(1, contrast.n_splits - 1)
-    cells = Part(cells.variance + overlap, cells.degrees_of_freedom)
+    of_training = 1.0 / max(1, contrast.n_splits - 1)
+    cells = Part(cells.variance + (cells.variance + noise) * of_training, cells.degrees_of_freedom)
     error = float(np.sqrt(cells.variance + training.variance))
     freedom = float(satterthwaite(cells, training))
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    quantile = float(stats.t.ppf((1 + confidence) / 2, freedom))
     estimate = float(means.mean())
+    lower, upper = estimate - quantile * error, estimate + quantile * error
+    if of_ranks and limits == _OF_SCORE:
+        lower, upper = _ends_of_share(estimate, quantile * error, quantile * np.sqrt(unseen * (1.0 + of_training)))
     return Interval(
         estimate=estimate,
-        lower=max(limits[0], estimate - half),
-        upper=min(limits[1], estimate + half),
+        lower=float(max(limits[0], lower)),
+        upper=float(min(limits[1], upper)),
         standard_error=error,
         degrees_of_freedom=freedom,
         se_cells=float(np.sqrt(cells.variance)),
         se_training=float(np.sqrt(training.variance)),
         training_from=training_from,
     )
+
+
+def _ends_of_share(estimate: float, half: float, of_unseen: float) -> tuple[float, float]:
+    """The ends of an interval around one ROC-AUC, as Wilson's (1927) around a proportion.
+
+    Few donors whose score is high by chance have a small standard error as well, and a symmetric interval then ends
+    above the truth four times as often as below it. A rank sum varies about as p (1 - p), so at either end p the error
+    is taken to be the one there: (estimate - p)^2 = half^2 p (1 - p) / (estimate (1 - estimate)). What cells unlike
+    those seen may hide does not grow so, and is added as it is.
+
+    Args:
+        estimate: the score.
+        half: half the width of the symmetric interval.
+        of_unseen: the part of it, as a root of squares, that `_unseen_variance` accounts for.
+    """
+    if half >= max(estimate, 1.0 - estimate):  # nothing is known
+        return 0.0, 1.0
+    scatter = estimate * (1.0 - estimate)
+    c = max(0.0, half**2 - of_unseen**2) / scatter if scatter > 0 else 0.0
+    middle, room = estimate + c / 2.0, estimate**2 - of_unseen**2
+    away = float(np.sqrt(max(0.0, middle**2 - (1.0 + c) * room)))
+    return (middle - away) / (1.0 + c), (middle + away) / (1.0 + c)
 
 
 def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:

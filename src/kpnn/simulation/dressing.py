@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field
+
+from kpnn.settings_base import Settings
 
 
-@dataclass(frozen=True)
-class Dressing:
+class Dressing(Settings):
     """How a simulated file differs from the network's genes.
 
     Attributes:
@@ -18,9 +18,9 @@ class Dressing:
         n_unmeasured: genes of the network, none of them predictive, that the file does not have.
     """
 
-    n_foreign: int = 0
-    n_repeated: int = 0
-    n_unmeasured: int = 0
+    n_foreign: int = Field(default=0, ge=0, le=1_000_000)
+    n_repeated: int = Field(default=0, ge=0, le=1_000_000)
+    n_unmeasured: int = Field(default=0, ge=0, le=1_000_000)
 
 
 def dress(

@@ -43,7 +43,12 @@ class Arm:
     recipes: Mapping[str, Hyperparameters] = field(default_factory=dict)
 
     def settings_of(self, fold: str, settings: EvaluationSettings) -> EvaluationSettings:
-        """The settings under which a fold of this arm is trained: by its recipe, without a search, where it has one."""
+        """The settings under which a fold of this arm is trained: by its recipe, without a search, where it has one.
+
+        Args:
+            fold: name of the fold.
+            settings: of all arms.
+        """
         if self.initializer is not None:
             settings = settings.with_initializer(self.initializer)
         if fold not in self.recipes:
@@ -52,7 +57,11 @@ class Arm:
         return settings.model_copy(update={"hyperparameters": self.recipes[fold], "tuning": unsearched})
 
     def cells_seen(self, cells: LabelledCells) -> LabelledCells:
-        """The cells as this arm sees them: the genes of its DAG, shuffled where it says so."""
+        """The cells as this arm sees them: the genes of its DAG, shuffled where it says so.
+
+        Args:
+            cells: all labelled cells.
+        """
         seen = cells.restricted_to(self.dag.inputs)
         if self.permute_genes is not None:
             seen = seen.with_genes_in_places(np.random.default_rng(self.permute_genes).permutation(len(seen.nodes)))

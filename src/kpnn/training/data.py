@@ -120,6 +120,9 @@ class LabelledCells:
     def columns_of(self, inputs: Sequence[str]) -> np.ndarray:
         """Positions of a DAG's inputs among the genes, shape (n_inputs,).
 
+        Args:
+            inputs: names of input nodes.
+
         Raises:
             CellsError: an input is not among the genes.
         """
@@ -132,6 +135,9 @@ class LabelledCells:
     def restricted_to(self, inputs: Sequence[str]) -> LabelledCells:
         """The same cells with the genes of a DAG's inputs, in their order.
 
+        Args:
+            inputs: names of input nodes.
+
         Raises:
             CellsError: an input is not among the genes.
         """
@@ -140,7 +146,11 @@ class LabelledCells:
         return replace(self, store=self.store.columns(self.columns_of(inputs)), nodes=tuple(inputs))
 
     def with_genes_in_places(self, order: np.ndarray) -> LabelledCells:
-        """The same cells with gene `order[i]` standing where gene i is named: knowledge shuffled."""
+        """The same cells with gene `order[i]` standing where gene i is named: knowledge shuffled.
+
+        Args:
+            order: a permutation of the columns.
+        """
         return replace(self, store=self.store.columns(order))
 
     def with_labels(self, labels: np.ndarray) -> LabelledCells:

@@ -344,7 +344,11 @@ class EvaluationSettings(Settings):
         )
 
     def with_threads(self, threads: int) -> EvaluationSettings:
-        """The same settings with the number of threads per fit made explicit."""
+        """The same settings with the number of threads per fit made explicit.
+
+        Args:
+            threads: at least 1.
+        """
         return self.model_copy(update={"execution": self.execution.model_copy(update={"threads_per_fit": threads})})
 
     def with_initializer(self, initializer: str) -> EvaluationSettings:

@@ -26,6 +26,8 @@ _SIZES = 3
 """Networks between the smallest and the full one."""
 _SECONDS_AROUND = 45.0
 """DAG selection, node weights, figures, report, MLflow."""
+_SECONDS_PER_FURTHER_OUTPUT = 15.0
+"""Of several outputs each has node weights, intervals and figures of its own."""
 _SPREAD = 2.0
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -60,7 +62,9 @@ class Work:
         return f"{number if is_same else f'{number} {unit}'} to {spoken(longest)}"
 
 
-def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: int, n_folds: int) -> Work:
+def estimate_work(
+    settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: int, n_folds: int, n_outputs: int = 1
+) -> Work:
     """Counts the networks that a run trains, and says about how long that takes.
 
     Args:
@@ -68,6 +72,7 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
         n_cells: labelled cells.
         n_edges: edges of the full DAG; the others are smaller, which is left out of account.
         n_folds: outer folds, over all repeats.
+        n_outputs: of the networks.
     """
     modelling = _group(settings, "modelling", EvaluationSettings)
     controls = _group(settings, "controls", ControlSettings)
@@ -90,7 +95,8 @@ def estimate_work(settings: Mapping[str, BaseModel], *, n_cells: int, n_edges: i
     epochs = min(_EPOCHS, modelling.fit.max_epochs)
     per_network = epochs * trained_on * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
     cores = min(usable_cores(), _AT_ONCE.get(modelling.execution.executor, usable_cores()))
-    return Work(networks, of_arms, of_controls, of_weights, _SECONDS_AROUND + networks * per_network / cores, cores)
+    around = _SECONDS_AROUND + _SECONDS_PER_FURTHER_OUTPUT * (n_outputs - 1)
+    return Work(networks, of_arms, of_controls, of_weights, around + networks * per_network / cores, cores)
 
 
 def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:

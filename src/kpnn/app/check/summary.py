@@ -114,7 +114,8 @@ def _work(run: DryRun) -> Iterator[str]:
         f"control inputs; once {weights.seeds} further starts and up to {weights.alternative_dags} other optimal DAGs"
         f"{rewired}",
     )
-    work = estimate_work(run.settings, n_cells=n_cells, n_edges=len(run.full_dag.edges), n_folds=n_folds)
+    size = {"n_edges": len(run.full_dag.edges), "n_outputs": len(run.pkn.outputs)}
+    work = estimate_work(run.settings, n_cells=n_cells, n_folds=n_folds, **size)
     cores = "one free core" if work.cores == 1 else f"{work.cores} free cores"
     yield from _said(
         "in all",

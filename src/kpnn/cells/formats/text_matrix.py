@@ -17,6 +17,13 @@ from kpnn.cells.expression import Expression, GeneNames
 from kpnn.errors import CellsError, some_names
 from kpnn.text_tables import is_comment, opened, separator_of
 
+_NO_GENES = (
+    *("__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
+    *("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"),
+)
+"""Rows in which HTSeq and STAR count the reads of no gene: they are no part of a cell's library."""
+_WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
+
 Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 
 _BARCODE = re.compile(r"[ACGTN]{8,}([-_.]\w+)?$|.*[-_#:][ACGTN]{10,}([-_.]\w+)?$")
@@ -108,13 +115,14 @@ class TextMatrix(Expression):
         place = np.full(len(self._line_names), -1)
         place[wanted] = np.arange(len(wanted))
         totals = np.zeros(len(cells))
+        is_gene = ~np.isin(np.asarray(self.symbols, dtype=object), _NO_GENES)
         parts, at = [], []
         for start, values in self._blocks(None if self._lines_are_genes else place >= 0):
             where = place[start]
             if self._lines_are_genes:
-                totals += values[:, cells].sum(axis=0, dtype=np.float64)
+                totals += values[is_gene[start]][:, cells].sum(axis=0, dtype=np.float64)
             else:
-                totals[where] = values.sum(axis=1, dtype=np.float64)
+                totals[where] = values[:, is_gene].sum(axis=1, dtype=np.float64)
             kept = where >= 0
             parts.append(sp.csr_matrix(values[kept][:, across]))
             at.append(where[kept])
@@ -292,6 +300,7 @@ class TextMatrix(Expression):
                     return CellsError(
                         f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is not a number"
                         + ("; `fill: 0` takes missing values for 0" if plain.lower() in _MISSING else "")
+                        + ("; decimals stand behind a point" if _WITH_COMMA.fullmatch(plain) else "")
                     )
         return CellsError(
             f"{self.source}: values that are not numbers, around line {numbers[0] + self._header_line + 1}"

@@ -32,6 +32,7 @@ from kpnn.pkn import (
     widened_dag,
 )
 from kpnn.pkn.selection.settings import TieBreakOptions
+from kpnn.pkn.selection.solvers.by_name import find_solver, lets_others_run
 from kpnn.processes import usable_cores
 from kpnn.training.controls import ControlSettings
 
@@ -207,7 +208,8 @@ def _rewired_selections(
         except (PknError, SelectionError) as error:
             return error
 
-    with ThreadPoolExecutor(min(usable_cores(), _MOST_AT_ONCE)) as threads:  # the solver lets go of Python's lock
+    n_at_once = min(usable_cores(), _MOST_AT_ONCE) if lets_others_run(find_solver(settings.solver)[0]) else 1
+    with ThreadPoolExecutor(n_at_once) as threads:
         return list(threads.map(attempt, seeds))
 
 

@@ -7,9 +7,8 @@ import logging
 import re
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,11 +18,16 @@ from urllib3.util import Retry
 
 from kpnn.errors import KpnnError
 
+if TYPE_CHECKING:
+    from kpnn.pipelines.download.settings import FetchSettings
+
 logger = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
 _MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 _RANGE_NOT_THERE = 416
+_LONGEST_WAIT_SECONDS = 60.0
+"""No pause between attempts is longer, but for one that the server asks for."""
 
 
 class DownloadError(KpnnError):
@@ -34,51 +38,31 @@ class _BrokenOffError(Exception):
     """A file did not come whole; what came is kept, or was discarded because it does not fit."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long a download is tried.
-
-    Attributes:
-        attempts: how often a connection is opened without a byte gained before giving up.
-        first_wait_seconds: pause after the first failure; each further one is twice as long.
-        longest_wait_seconds: no pause is longer, but for one that the server asks for.
-        timeout_seconds: longest silence of the server.
-    """
-
-    attempts: int = 5
-    first_wait_seconds: float = 1.0
-    longest_wait_seconds: float = 60.0
-    timeout_seconds: float = 30.0
-
-    def pause_before(self, attempt: int) -> float:
-        """Seconds to wait before an attempt, counted from 2."""
-        return min(self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** (attempt - 2))
-
-    def session(self) -> requests.Session:
-        """A session that asks again by itself where there is no connection or the server is busy."""
-        retry = Retry(
-            total=self.attempts - 1,
-            backoff_factor=self.first_wait_seconds,
-            backoff_max=self.longest_wait_seconds,
-            status_forcelist=_MAY_PASS,
-            raise_on_status=False,
-        )
-        session = requests.Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        return session
+def _session(settings: FetchSettings) -> requests.Session:
+    """A session that asks again by itself where there is no connection or the server is busy."""
+    retry = Retry(
+        total=settings.attempts - 1,
+        backoff_factor=settings.first_wait_seconds,
+        backoff_max=_LONGEST_WAIT_SECONDS,
+        status_forcelist=_MAY_PASS,
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
 
 
-def effective_address(address: str, patience: Patience) -> str:
+def effective_address(address: str, settings: FetchSettings) -> str:
     """The address after all redirects, ending in a slash, so that file names can be appended."""
     if not address.startswith(("http://", "https://")):
         raise DownloadError(f"download.address must begin with http:// or https://, found {address!r}")
-    with patience.session() as session, _ask(session, address, {}, patience) as response:
+    with _session(settings) as session, _ask(session, address, {}, settings) as response:
         path = response.url.split("?", 1)[0].split("#", 1)[0]
     return path if path.endswith("/") else path.rsplit("/", 1)[0] + "/"
 
 
-def fetch(url: str, path: Path, patience: Patience) -> Path:
+def fetch(url: str, path: Path, settings: FetchSettings) -> Path:
     """Fetches a file to `path`'s name with `.partial` appended; the caller checks it and renames it.
 
     A `.partial` file of an earlier call is continued if the server still has the same version of the file.
@@ -86,7 +70,7 @@ def fetch(url: str, path: Path, patience: Patience) -> Path:
     Args:
         url: what to fetch.
         path: where it belongs in the end.
-        patience: how long to try.
+        settings: how long to try.
 
     Returns:
         The complete partial file.
@@ -97,18 +81,18 @@ def fetch(url: str, path: Path, patience: Patience) -> Path:
     partial = path.with_name(path.name + ".partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     failures = 0
-    with patience.session() as session:
+    with _session(settings) as session:
         while True:
             before = _size(partial)
             try:
-                _continue(session, url, partial, patience)
+                _continue(session, url, partial, settings)
             except _BrokenOffError as failure:
                 # A server that breaks off now and then but gets on is not given up.
                 failures = 1 if _size(partial) > before else failures + 1
-                if failures >= patience.attempts:
+                if failures >= settings.attempts:
                     fetched = f" after {_size(partial):,} bytes" if _size(partial) else ""
                     raise DownloadError(f"{url}: {failure}{fetched}; gave up after {failures} attempts") from failure
-                wait = patience.pause_before(failures + 1)
+                wait = min(_LONGEST_WAIT_SECONDS, settings.first_wait_seconds * 2.0 ** (failures - 1))
                 logger.warning("%s: %s; trying again in %.1f s", url, failure, wait)
                 time.sleep(wait)
             else:
@@ -122,23 +106,23 @@ def discard(partial: Path) -> None:
     _state_file(partial).unlink(missing_ok=True)
 
 
-def _ask(session: requests.Session, url: str, headers: dict[str, str], patience: Patience) -> requests.Response:
+def _ask(session: requests.Session, url: str, headers: dict[str, str], settings: FetchSettings) -> requests.Response:
     """Opens an answer whose body is yet to be read; raises DownloadError where there is none."""
     try:
-        response = session.get(url, headers=headers, timeout=patience.timeout_seconds, stream=True)
+        response = session.get(url, headers=headers, timeout=settings.timeout_seconds, stream=True)
     except (requests.ConnectionError, requests.Timeout) as error:
         cause = getattr(error.args[0] if error.args else error, "reason", error)
-        raise DownloadError(f"{url}: no connection ({cause}); gave up after {patience.attempts} attempts") from error
+        raise DownloadError(f"{url}: no connection ({cause}); gave up after {settings.attempts} attempts") from error
     except requests.RequestException as error:
         raise DownloadError(f"{url}: is not an address ({error})") from error
     if response.ok or response.status_code == _RANGE_NOT_THERE:
         return response
     response.close()
-    given_up = f"; gave up after {patience.attempts} attempts" if response.status_code in _MAY_PASS else ""
+    given_up = f"; gave up after {settings.attempts} attempts" if response.status_code in _MAY_PASS else ""
     raise DownloadError(f"{url}: HTTP {response.status_code} {response.reason}{given_up}")
 
 
-def _continue(session: requests.Session, url: str, partial: Path, patience: Patience) -> None:
+def _continue(session: requests.Session, url: str, partial: Path, settings: FetchSettings) -> None:
     """Fetches what is still missing of a file."""
     state, have = _read_state(partial), _size(partial)
     if have and not state.get("validator") and state.get("total") is None:
@@ -149,7 +133,7 @@ def _continue(session: requests.Session, url: str, partial: Path, patience: Pati
         headers["Range"] = f"bytes={have}-"
         if state.get("validator"):
             headers["If-Range"] = state["validator"]
-    with _ask(session, url, headers, patience) as response:
+    with _ask(session, url, headers, settings) as response:
         if response.status_code == _RANGE_NOT_THERE:
             if have and have == state.get("total"):
                 return

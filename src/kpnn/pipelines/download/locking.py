@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kpnn.files import sha256_of, written_whole
-from kpnn.pipelines.download.fetching import DownloadError, Patience, discard, fetch
+from kpnn.pipelines.download.fetching import DownloadError, discard, fetch
+from kpnn.pipelines.download.settings import FetchSettings
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Wanted:
     sha256: str | None = None
 
 
-def fetch_locked(files: Mapping[str, Wanted], folder: Path, lock_name: str, patience: Patience) -> dict[str, Any]:
+def fetch_locked(files: Mapping[str, Wanted], settings: FetchSettings, lock_name: str) -> dict[str, Any]:
     """Fetches files, checks them, and locks their fingerprints.
 
     Files that are there and fit the lock are left alone. All files are fetched and checked before the first of
@@ -39,9 +40,8 @@ def fetch_locked(files: Mapping[str, Wanted], folder: Path, lock_name: str, pati
 
     Args:
         files: name -> what is wanted.
-        folder: where they belong, and the lock beside them.
+        settings: where they belong, and the lock beside them; how long to try.
         lock_name: the lock's name.
-        patience: how long to try.
 
     Returns:
         Name -> `sha256`, `bytes`, whether it was `fetched` now, and what it `holds`.
@@ -49,6 +49,7 @@ def fetch_locked(files: Mapping[str, Wanted], folder: Path, lock_name: str, pati
     Raises:
         DownloadError: a file cannot be had, holds something else, or does not fit its fingerprint.
     """
+    folder = Path(settings.folder)
     locked = _Lock(folder / lock_name)
     report: dict[str, Any] = {}
     fetched: dict[Path, Path] = {}
@@ -58,7 +59,7 @@ def fetch_locked(files: Mapping[str, Wanted], folder: Path, lock_name: str, pati
         if path.is_file():
             report[name] = _check_present(path, wanted, known, lock_name)
             continue
-        partial = fetch(wanted.url(), path, patience)
+        partial = fetch(wanted.url(), path, settings)
         report[name] = _check_fetched(partial, name, wanted, known, lock_name)
         fetched[partial] = path
     for partial, path in fetched.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -26,7 +25,7 @@ def download_study(settings: DownloadSettings) -> dict[str, Any]:
 
     @cache
     def address() -> str:
-        asked.append(effective_address(settings.address, settings.patience))
+        asked.append(effective_address(settings.address, settings))
         return asked[0]
 
     def url(name: str) -> str:
@@ -36,5 +35,5 @@ def download_study(settings: DownloadSettings) -> dict[str, Any]:
         name: Wanted(partial(url, name), partial(check_content, file=file), file.sha256)
         for name, file in settings.files.items()
     }
-    report = fetch_locked(files, Path(settings.folder), LOCK, settings.patience)
+    report = fetch_locked(files, settings, LOCK)
     return {"address": asked[0] if asked else None, "folder": settings.folder, "files": report}

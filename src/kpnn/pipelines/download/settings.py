@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from kpnn.pipelines.download.fetching import Patience
 from kpnn.settings_base import MOST_SECONDS_OF_A_SERVER, Settings
 
 
@@ -79,11 +78,6 @@ class FetchSettings(Settings):
             if not name or "/" in name or "\\" in name or name.startswith("."):
                 raise ValueError(f"{name!r} is not a plain file name")
         return files
-
-    @property
-    def patience(self) -> Patience:
-        """How long to try."""
-        return Patience(self.attempts, self.first_wait_seconds, timeout_seconds=self.timeout_seconds)
 
 
 class DownloadSettings(FetchSettings):

@@ -36,7 +36,7 @@ def fetch_priors(settings: PriorsSettings) -> dict[str, Any]:
         name: Wanted(partial(str, file.address), partial(_holds, file=file), file.sha256)
         for name, file in chosen.items()
     }
-    report = fetch_locked(files, Path(settings.folder), LOCK, settings.patience)
+    report = fetch_locked(files, settings, LOCK)
     for name, entry in report.items():
         entry |= {key: getattr(chosen[name], key) for key in ("address", "licence", "reference")}
         logger.info("%s: %s", entry["holds"]["said"], entry["licence"])

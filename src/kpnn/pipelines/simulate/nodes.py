@@ -21,7 +21,7 @@ def simulate_study(settings: SimulationSettings) -> tuple[AnnData, pd.DataFrame,
         fold_change=settings.fold_change,
         seed=settings.seed,
         n_unlabelled=settings.n_unlabelled,
-        dressing=settings.file.dressing,
+        dressing=settings.file,
         **settings.network,
     )
     return study.to_anndata(), study.labels, study.edges, study.truth.as_dict()

@@ -11,25 +11,6 @@ from kpnn.settings_base import Settings
 from kpnn.simulation import Dressing, Scenario, check_sizes
 
 
-class FileSettings(Settings):
-    """How the simulated file differs from the network's genes; see `kpnn.simulation.Dressing`.
-
-    Attributes:
-        n_foreign: genes of the file that the network does not know.
-        n_repeated: genes whose name occurs twice in the file.
-        n_unmeasured: genes of the network that the file lacks.
-    """
-
-    n_foreign: int = Field(default=0, ge=0, le=1_000_000)
-    n_repeated: int = Field(default=0, ge=0, le=1_000_000)
-    n_unmeasured: int = Field(default=0, ge=0, le=1_000_000)
-
-    @property
-    def dressing(self) -> Dressing:
-        """The same settings as the library takes them."""
-        return Dressing(self.n_foreign, self.n_repeated, self.n_unmeasured)
-
-
 class SimulationSettings(Settings):
     """What to simulate; see `conf/base/parameters_simulate.yml`.
 
@@ -48,7 +29,7 @@ class SimulationSettings(Settings):
     n_unlabelled: int = Field(default=0, ge=0, le=10_000_000)
     fold_change: float = Field(default=2.0, gt=1, le=1000)
     seed: int = Field(default=42, ge=0)
-    file: FileSettings = FileSettings()
+    file: Dressing = Dressing()
     network: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

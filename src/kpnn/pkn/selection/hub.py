@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 
@@ -19,15 +21,22 @@ from kpnn.pkn.selection.presolve import ReducedPkn
 from kpnn.pkn.selection.realization import columns_of_edges, realize_edges
 from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import SolveLimits
+from kpnn.pkn.selection.solvers.by_name import lets_others_run
+from kpnn.stopping import stopped_by
 
 _log = logging.getLogger(__name__)
 
 _HUB_PHASES = ("relaxation", "repair", "aimed", "integer")
 _SEVERAL_PHASES = ("relaxation", "aimed", "integer")
-_SHARE = 0.25
-"""Most of the time limit that the search for the best DAG with a hub may take."""
-_SEVERAL_SHARE = 0.8
-"""Most of what is left then that the proof for DAGs with several hubs may take."""
+_HUB_SHARE = 0.1
+"""Most of the time limit that the search for the best DAG with a hub may take by itself, to know what is cheap."""
+_SEVERAL_SHARE = 0.95
+"""Most of what is left then that the proof for DAGs with several hubs may take, the search for one with a hub beside
+it."""
+_SEVERAL_SHARE_ALONE = 0.6
+"""The same where the solver lets nothing run beside it."""
+_NODES_SHARE = 0.25
+"""Most of what is left after both that the node form's relaxation may take."""
 
 
 def solve_by_hub(
@@ -48,23 +57,16 @@ def solve_by_hub(
     reduced = edges.reduced
     unit = float(reduced.cost[0])
     hub_form = formulate_hub(reduced)
-    hub = solve_compact(hub_form, solver, clock.share(_SHARE), phases=_HUB_PHASES)
+    hub = solve_compact(hub_form, solver, clock.share(_HUB_SHARE), phases=_HUB_PHASES)
     seconds = {"hub": clock.lap()}
-    hub_bound = np.inf if hub.is_infeasible else hub.bound
     # Where the hub form has no solution in time, whatever several hubs cost is a bound.
     most = np.inf
     if hub.best is not None:
         most = hub.objective if every_optimum else hub.objective - unit
-    others = _least_of_several(reduced, most, (solver, clock.share(_SEVERAL_SHARE)))
+    hub, others = _both_to_the_end(hub_form, hub, most, (solver, clock))
+    hub_bound = np.inf if hub.is_infeasible else hub.bound
     seconds["several_hubs"] = clock.lap()
     _log.debug("hub form: best %g, bound %g; several hubs: at least %g", hub.objective, hub_bound, others)
-    if hub.best is not None and hub_bound < min(hub.objective, others) - 1e-9:
-        # It is the hub form that leaves a gap.
-        left = clock.share(1.0 if hub.objective <= others + 1e-9 else _SHARE)
-        with_cuts = replace(hub_form, rows=hub.rows)
-        hub = solve_compact(with_cuts, solver, left, known=Known(least=hub_bound, start=hub.best), phases=_HUB_PHASES)
-        hub_bound = hub.bound
-        seconds["hub"] += clock.lap()
     bound = min(hub_bound, others)
     is_proven = hub.best is not None and hub.objective <= bound + 1e-9
     if is_proven and (not every_optimum or hub.objective < others - 1e-9):
@@ -78,7 +80,7 @@ def solve_by_hub(
         return edges, search
     node_form = formulate(reduced, edge_form=False)
     # Its bound and reduced costs are what matters: the relaxation is enough.
-    nodes = solve_compact(node_form, solver, clock.share(_SHARE), phases=["relaxation"])
+    nodes = solve_compact(node_form, solver, clock.share(_NODES_SHARE), phases=["relaxation"])
     seconds["nodes"] = clock.lap()
     if every_optimum:
         among = _edges_within(edges, node_form, nodes, hub.objective, has_hub=True)
@@ -117,6 +119,41 @@ class _Clock:
         now = time.monotonic()
         seconds, self._lap = now - self._lap, now
         return seconds
+
+
+def _both_to_the_end(
+    hub_form: Formulation, hub: SearchState, most_cost: float, solve_with: tuple[Solver, _Clock]
+) -> tuple[SearchState, float]:
+    """Goes on with the best DAG with a hub where it is not proven, beside the proof for DAGs with several hubs.
+
+    Returns:
+        The search of the hub form, and what DAGs with several hubs cost at least, see `_least_of_several`.
+    """
+    solver, clock = solve_with
+    stop = Event()
+
+    def several(limits: SolveLimits) -> float:
+        with stopped_by(stop):
+            return _least_of_several(hub_form.reduced, most_cost, (solver, limits))
+
+    def again(limits: SolveLimits) -> SearchState:
+        known = Known(least=hub.bound, start=hub.best)
+        return solve_compact(replace(hub_form, rows=hub.rows), solver, limits, known=known, phases=_HUB_PHASES)
+
+    if hub.best is None or hub.bound >= hub.objective - 1e-9:
+        return hub, several(clock.share(_SEVERAL_SHARE))
+    if not lets_others_run(solver):
+        others = several(clock.share(_SEVERAL_SHARE_ALONE))
+        return again(clock.share(_SEVERAL_SHARE)), others
+    limits = clock.share(_SEVERAL_SHARE)
+    with ThreadPoolExecutor(1) as beside:
+        of_several = beside.submit(several, limits)
+        try:
+            hub = again(limits)
+        except BaseException:  # Ctrl-C among them
+            stop.set()
+            raise
+        return hub, of_several.result()
 
 
 def _least_of_several(reduced: ReducedPkn, most_cost: float, solve_with: tuple[Solver, SolveLimits]) -> float:

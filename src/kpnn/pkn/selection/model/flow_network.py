@@ -50,7 +50,7 @@ class Arcs:
         """
         self._parts.append((tail, head, np.full(len(tail), NO_COLUMN) if column is None else column))
 
-    def add_into(self, head: int, tail: np.ndarray, column: np.ndarray | None = None) -> None:
+    def add_into(self, head: int | np.integer, tail: np.ndarray, column: np.ndarray | None = None) -> None:
         """Adds arcs that all end in one node, as `add` does."""
         self.add(tail, np.full(len(tail), head), column)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from threading import Event
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.search.heuristic import NodeHeuristic
 from kpnn.pkn.selection.search.hub_heuristic import HubHeuristic
 from kpnn.pkn.selection.settings import SolveLimits
+from kpnn.stopping import asked_to_stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class SearchProblem:
         separators: find violated cuts, one for each flow network.
         heuristic: builds solutions; node form only, and only where any output will do for an input.
         hub_heuristic: the same for a formulation with a hub.
+        asked: set where the search is to stop.
     """
 
     formulation: Formulation
@@ -39,6 +42,7 @@ class SearchProblem:
     separators: tuple[Separator, ...]
     heuristic: NodeHeuristic | None
     hub_heuristic: HubHeuristic | None
+    asked: Event = field(default_factory=asked_to_stop)
 
     @classmethod
     def of(cls, formulation: Formulation, solver: Solver, limits: SolveLimits, started: float) -> SearchProblem:
@@ -51,8 +55,8 @@ class SearchProblem:
 
     @property
     def seconds_left(self) -> float:
-        """Until the time limit."""
-        return self.limits.time_limit - (time.monotonic() - self.started)
+        """Until the time limit; none where the search is asked to stop."""
+        return 0.0 if self.asked.is_set() else self.limits.time_limit - (time.monotonic() - self.started)
 
 
 @dataclass
@@ -148,7 +152,8 @@ class SearchState:
 
     def describe(self, problem: SearchProblem) -> str:
         """One line on the state of the search."""
-        best = "no DAG yet" if self.best is None else f"best {self.objective:g}, gap {self.gap:.2%}"
+        wanted = f" below {self.objective:g}" if np.isfinite(self.objective) else ""
+        best = f"no DAG{wanted} yet" if self.best is None else f"best {self.objective:g}, gap {self.gap:.2%}"
         return (
             f"{time.monotonic() - problem.started:.0f} s, {self.phase}, {best}, bound {self.bound:g}, "
             f"{self.rounds} rounds of cuts"

@@ -29,3 +29,8 @@ def find_solver(name: str) -> tuple[Solver, str]:
     if find_spec(module) is None:
         raise SelectionError(f"solver {name} is not installed: `pip install {package}`, or choose HIGHS")
     return partial(solve_with_cvxpy, name), f"{name} ({package} {version(package)}, cvxpy {version('cvxpy')})"
+
+
+def lets_others_run(solver: Solver) -> bool:
+    """Whether other threads run while a solver is at work; cvxpy's keep Python's lock, and share one stdout."""
+    return solver is solve_with_highs
