@@ -278,9 +278,9 @@ def _ends_of_share(estimate: float, half: float, of_unseen: float) -> tuple[floa
     """The ends of an interval around one ROC-AUC, as Wilson's (1927) around a proportion.
 
     Few donors whose score is high by chance have a small standard error as well, and a symmetric interval then ends
-    above the truth four times as often as below it. A rank sum varies about as p (1 - p), so at either end p the error
-    is taken to be the one there: (estimate - p)^2 = half^2 p (1 - p) / (estimate (1 - estimate)). What cells unlike
-    those seen may hide does not grow so, and is added as it is.
+    above the truth several times as often as below it. A rank sum varies about as p (1 - p), so at either end p the
+    error is taken to be the one there: (estimate - p)^2 = half^2 p (1 - p) / (estimate (1 - estimate)). What cells
+    unlike those seen may hide does not grow so, and is added as it is.
 
     Args:
         estimate: the score.
