@@ -33,7 +33,10 @@ def rewire_full(pkn: Pkn, settings: InterpretationSettings, data_engineering: Da
 
 def join_rivals(of_selection: pd.DataFrame, rewired_full: list[Dag]) -> pd.DataFrame:
     """Joins the rivals of the selected DAG with those of the full one."""
-    return pd.concat([of_selection, rival_table({"rewired_full": rewired_full})], ignore_index=True)
+    of_full = rival_table({"rewired_full": rewired_full})
+    if not len(of_full) or not len(of_selection):  # a table without rows has no types that the other could keep
+        return of_selection if len(of_selection) else of_full
+    return pd.concat([of_selection, of_full], ignore_index=True)
 
 
 def _full_dag(pkn: Pkn, settings: DataEngineeringSettings) -> Dag:
