@@ -57,7 +57,12 @@ def test_rare_combinations_of_several_labels_do_not_stop_a_run():
 def test_a_class_too_small_for_the_folds_is_named():
     labels = labels_of(40)
     labels["TCR"] = [1] * 3 + [0] * 37
-    with pytest.raises(CellsError, match=r"class 1 of `TCR` has 3 cells, fewer than cross_validation.n_splits = 5"):
+    theirs = ", ".join(labels.index[:3])
+    said = rf"class 1 of `TCR` has 3 cells, fewer than cross_validation.n_splits = 5.*its cells: {theirs}\)"
+    with pytest.raises(CellsError, match=said):
+        make_folds(labels, FoldSettings())
+    labels["TCR"] = [1] + [0] * 39
+    with pytest.raises(CellsError, match=rf"class 1 of `TCR` has 1 cell, fewer.*its cells: {labels.index[0]}\)"):
         make_folds(labels, FoldSettings())
 
 

@@ -51,13 +51,16 @@ def folder(tmp_path_factory):
     os.chdir(before)
 
 
-def engineered(labels=None, edges="edges.csv", group_by=None, **settings):
-    more = {
+def engineered(labels=None, edges="edges.csv", group_by=None, more=None, **settings):
+    entries = {
         "raw_expression": {"type": EXPRESSION, "filepath": "data/01_raw/cells.h5ad"},
         "class_labels": {"type": LABELS, "filepath": None} if labels is None else {"type": LABELS, **labels},
         "edges": {"type": "kpnn.datasets.raw.EdgeListDataset", "filepath": f"data/01_raw/{edges}"},
+        **(more or {}),
     }
-    return Study(more=more).engineer(data_engineering=settings, cross_validation={"group_by": group_by, "n_splits": 3})
+    return Study(more=entries).engineer(
+        data_engineering=settings, cross_validation={"group_by": group_by, "n_splits": 3}
+    )
 
 
 @pytest.mark.parametrize("in_memory_cells", [1000, 5])
@@ -132,6 +135,21 @@ def test_every_class_of_too_few_cells_is_named(folder):
     message = r"class 1 of `few0` has 2 cells, class 1 of `few1` has 2 cells, fewer than cross_validation.n_splits = 5"
     with pytest.raises(KpnnError, match=message):
         Study(more=more).engineer(data_engineering={"label": "rare", "new_roots": True})
+
+
+def test_donors_that_tell_the_classes_are_a_warning_unless_they_are_kept_together(folder, caplog):
+    raw = ad.read_h5ad("data/01_raw/cells.h5ad")
+    raw.obs["patient"] = [f"p{number % 9}" for number in range(N)]  # of one type each
+    raw.write_h5ad("data/01_raw/nested.h5ad")
+    cells = {"raw_expression": {"type": EXPRESSION, "filepath": "data/01_raw/nested.h5ad"}}
+    data = engineered(label="type", output_nodes=NODES, more=cells)
+    assert "column patient (9 values) alone predicts" in caplog.text
+    assert "set cross_validation.group_by to patient" in caplog.text and "column donor" not in caplog.text
+    found = {(one["column"], one["output"]): one["roc_auc"] for one in data["data_summary"]["batches"]}
+    assert found["patient", "T"] == 1.0 and found["donor", "T"] < 0.65
+    caplog.clear()
+    engineered(label="type", output_nodes=NODES, more=cells, group_by="patient")
+    assert "alone predicts" not in caplog.text
 
 
 def test_columns_of_the_cells_that_describe_them_come_along_and_are_looked_at_beside_depth(folder):

@@ -15,13 +15,15 @@ from fabricated import make_arm, make_dag, make_interpretation, make_study
 from kpnn.pkn import Dag
 from kpnn.reporting import write_report
 from kpnn.reporting.blocks import Row, leaves
-from kpnn.reporting.depth import depth_metrics, depth_notes
 from kpnn.reporting.figures import embedding
 from kpnn.reporting.figures.activity import activity_figure, groups_figure, standardized
 from kpnn.reporting.figures.called import called_tree, strongest_paths, tree_figure
 from kpnn.reporting.figures.embedding import embedding_figure
+from kpnn.reporting.figures.network import lay_out_study
+from kpnn.reporting.figures.paper import paper_figures
 from kpnn.reporting.node_sections import nodes_section
 from kpnn.reporting.node_words import told_of_nodes
+from kpnn.reporting.nuisance import nuisance_metrics, nuisance_notes
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,13 @@ def test_no_node_is_named_where_the_arm_does_not_predict(study):
     drawn = figures_of(without)
     assert "top_nodes_full_OUT" in drawn and not any("pruned" in name for name in drawn)
     assert told(study).names_nodes
+    assert {name for name in paper_figures(without, None) if name.startswith("top_nodes")} == {"top_nodes_full_OUT"}
+    leaders = {arm: study.interpretation(arm).nodes.set_index("rank")["node"][1] for arm in ("full", "pruned")}
+    for of_study, arm in ((study, "pruned"), (without, "full")):
+        drawn = lay_out_study(replace(of_study, interpretations=(of_study.interpretation(arm),))).nodes
+        assert list(drawn.loc[drawn["called"], "node"]) == [leaders[arm]]
+    guessed = lay_out_study(replace(without, interpretations=(study.interpretation("pruned"),))).nodes
+    assert not guessed["called"].any()
 
 
 def test_where_no_node_is_called_the_smallest_effect_that_would_have_been_seen_is_said(study):
@@ -129,6 +138,17 @@ def test_it_is_said_where_randomized_networks_do_as_well(study):
     words = " ".join(told(study, beyond_rewired=0.4).sentences)
     assert f"Randomized networks do as well for `{leader}`" in words
     assert "rewired PKNs" not in " ".join(told(study, n_rewired=0, beyond_rewired=np.nan).sentences)
+
+
+def test_it_is_said_which_names_the_network_adds_to_plain_enrichment(study):
+    assert "enrichment" not in " ".join(told(study).sentences)
+    nodes = study.interpretation("pruned").nodes
+    same = " ".join(told(study, enrichment_rank=nodes["rank"]).sentences)
+    assert "has 1 of 1 called nodes as its first: the network adds no name" in same
+    first_three = {"called": nodes["rank"] <= 3, "enrichment_rank": nodes["rank"].replace({2: 7, 7: 2})}
+    second = nodes.loc[nodes["rank"] == 2, "node"].item()
+    words = " ".join(told(study, **first_three).sentences)
+    assert f"has 2 of 3 called nodes among its first 3; the network adds `{second}` (7.)" in words
 
 
 def test_a_called_node_that_weighs_what_its_place_gives_it_is_marked_as_structure(study):
@@ -194,7 +214,16 @@ def test_cells_are_drawn_on_their_coordinates_by_the_activity_of_a_node_or_by_cl
     assert embedding_figure(uncalled, study.pruned_dag, "OUT", labels, place) is None
 
 
-def test_depth_that_tells_the_classes_is_told_before_the_nodes(study):
+def test_it_is_said_where_no_donors_are_named_to_exchange_labels_within(study):
+    def noted(of_study):
+        return [block.sentence for block in nodes_section(of_study, 20) if getattr(block, "style", "") == "note"]
+
+    (note,) = noted(replace(study, groups=None))
+    assert "cross_validation.group_by" in note and "p-values" in note
+    assert noted(replace(study, groups=pd.Series("d", index=[f"cell{number}" for number in range(200)]))) == []
+
+
+def test_depth_or_donors_that_tell_the_classes_are_told_before_the_nodes(study):
     row = {"output": "OUT", "measure": "counts", "roc_auc": 0.2, "median_1": 900.0, "median_0": 1500.0}
     deep = replace(study, data_summary={**study.data_summary, "depth": [row], "depth_by_column": [
         {"column": "donor", "measure": "counts", "explained": 0.4, "n_values": 3}]})  # fmt: skip
@@ -202,6 +231,12 @@ def test_depth_that_tells_the_classes_is_told_before_the_nodes(study):
     assert "Counts alone predict OUT with ROC-AUC 0.80" in page and "group_by" in page
     assert page.index("Counts alone predict") < page.index('<section id="nodes">')
     assert 'download="depth.csv"' in page and 'download="depth_by_column.csv"' in page
-    assert depth_metrics(deep) == {"depth_roc_auc": 0.8} and depth_metrics(study) == {}
+    assert nuisance_metrics(deep) == {"depth_roc_auc": 0.8} and nuisance_metrics(study) == {}
+    batch = {"column": "donor", "output": "OUT", "roc_auc": 0.9, "n_values": 8, "n_of_class": 4}
+    batch |= {"is_nested": True, "is_kept_together": False}
+    nested = replace(study, data_summary={**study.data_summary, "batches": [batch]})
+    page = write_report(nested).page
+    assert "Column donor (8 values) alone predicts OUT with ROC-AUC 0.90" in page and 'download="batches.csv"' in page
+    assert nuisance_metrics(nested) == {"batch_roc_auc": 0.9}
     shallow = replace(study, data_summary={**study.data_summary, "depth": [row | {"roc_auc": 0.55}]})
-    assert depth_notes(shallow) == []
+    assert nuisance_notes(shallow) == []

@@ -1,6 +1,7 @@
 """Cells: expression readers, class labels, matching with a PKN's genes, folds, and where matched cells are kept."""
 
 from kpnn.cells.account import Step
+from kpnn.cells.batches import BatchByClass, batch_columns, batch_warnings, batches_by_class, names_batches
 from kpnn.cells.classes import LabelSettings
 from kpnn.cells.depth import DepthByClass, depth_by_class, depth_by_column, depth_warnings, warn_of_depth
 from kpnn.cells.described import UMAP, Embedding, described_cells, embedding_of
@@ -17,6 +18,7 @@ from kpnn.cells.transforms import LibrarySize, Transform, settled_library_size
 __all__ = [
     "DEPTH",
     "UMAP",
+    "BatchByClass",
     "CellStore",
     "CellsInMemory",
     "CellsOnDisk",
@@ -33,6 +35,9 @@ __all__ = [
     "Step",
     "StreamedMatch",
     "Transform",
+    "batch_columns",
+    "batch_warnings",
+    "batches_by_class",
     "check_class_labels",
     "depth_by_class",
     "depth_by_column",
@@ -41,6 +46,7 @@ __all__ = [
     "embedding_of",
     "label_cells",
     "match",
+    "names_batches",
     "open_expression",
     "read_class_labels",
     "read_label_table",

@@ -150,14 +150,19 @@ def _splitter(settings: FoldSettings, repeat: int, grouped: bool) -> StratifiedK
 
 
 def _require_enough_cells(labels: pd.DataFrame, n_splits: int) -> None:
-    found = [
-        (f"class {value} of `{output}`", int((labels[output] == value).sum())) for output in labels for value in (1, 0)
-    ]
-    few = [f"{name} has {count} cell{'' if count == 1 else 's'}" for name, count in found if count < n_splits]
+    few: list[str] = []
+    theirs: list[str] = []
+    for output in labels:
+        for value in (1, 0):
+            cells = labels.index[labels[output] == value]
+            if len(cells) < n_splits:
+                few.append(f"class {value} of `{output}` has {len(cells)} cell{'' if len(cells) == 1 else 's'}")
+                theirs += list(cells)
     if few:
         raise CellsError(
             f"{some_names(few)}, fewer than cross_validation.n_splits = {n_splits}: every fold needs cells of both "
             "classes; label more cells, set fewer folds, or leave the class out"
+            + (f" (its cells: {some_names(dict.fromkeys(theirs))})" if theirs else "")
         )
 
 

@@ -15,7 +15,7 @@ from kpnn.reporting.figures.style import Figure
 MOST_CSV_ROWS = 3000
 """Rows of a table that can be saved from the page: a report must stay small enough to be sent."""
 
-_NAMES = ("node", "gene", "parent", "child", "arm", "network", "control", "output", "hyperparameter")
+_NAMES = ("node", "gene", "parent", "child", "arm", "network", "control", "output", "class", "called", "hyperparameter")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ _SHOWN = (
     "optimal DAGs",
     "n_genes",
 )
+_WITHOUT_GROUPS = (
+    "No donor or sample is named in `cross_validation.group_by`: labels are exchanged among all cells, and p-values of "
+    "nodes take every cell for an observation. Cells of one donor are none of their own."
+)
 _MOST_ROWS = 60
 _MOST_VALUES = 100
 """Values of a column of the cells up to which activity is shown by it."""
@@ -68,7 +72,7 @@ def nodes_section(study: Study, most: int) -> Blocks:
     """The leading nodes of each arm and output, the full account of every node, and what could not be weighed."""
     if not study.interpretations:
         return (Text("No network is there to weigh nodes with.", "note"),) if study.arms else ()
-    blocks: list[Block] = []
+    blocks: list[Block] = [] if study.groups is not None else [Text(_WITHOUT_GROUPS, "note")]
     for weighed in reversed(study.interpretations):  # the pruned arm first: it is what the study is about
         for number, output in enumerate(weighed.outputs):
             told = _of_output(study, weighed, output, most)

@@ -51,8 +51,25 @@ def told_of_nodes(study: Study, weighed: Interpretation, output: str, membership
     sentences = (
         _named(weighed, called, output, membership) if len(called) else _could_not_tell(weighed, output, membership),
     )
-    more = (_beside_rewired(weighed, called), _by_structure(called), _visible(nodes) if len(called) else "")
+    more = (
+        _beside_enrichment(called),
+        _beside_rewired(weighed, called),
+        _by_structure(called),
+        _visible(nodes) if len(called) else "",
+    )
     return Told(tuple(filter(None, (*sentences, *more))), tuple(filter(None, notes)), names_nodes=True)
+
+
+def nodes_may_be_named(study: Study, weighed: Interpretation, output: str) -> bool:
+    """Whether an arm predicts an output, so that what its nodes weigh for it says something.
+
+    Args:
+        study: for the arm's scores.
+        weighed: what the arm's networks say.
+        output: the output.
+    """
+    arm = study.arm(weighed.arm)
+    return arm is None or _guesses(arm, output, study.groups) is None
 
 
 def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | None:
@@ -110,6 +127,24 @@ def _visible(nodes: pd.DataFrame) -> str:
         f"A node whose activity alone tells the classes with a ROC-AUC of {visible:.2f} would be found in four studies "
         "of five, a weaker one less often."
     )
+
+
+def _beside_enrichment(called: pd.DataFrame) -> str:
+    """Says which names the network adds to those that genes have without it."""
+    if "enrichment_rank" not in called or not len(called):
+        return ""
+    n_called = len(called)
+    added = called[called["enrichment_rank"] > n_called]
+    first = f"its first {n_called}" if n_called > 1 else "its first"
+    sentence = (
+        f"Without a network, plain enrichment of a node's genes has {n_called - len(added)} of {n_called} called nodes "
+        f"{'among ' if n_called > 1 else 'as '}{first}"
+    )
+    if not len(added):
+        return f"{sentence}: the network adds no name to them."
+    names = [f"`{row['node']}` ({int(row['enrichment_rank'])}.)" for _, row in added.head(_NAMED).iterrows()]
+    more = f" and {len(added) - _NAMED} more" if len(added) > _NAMED else ""
+    return f"{sentence}; the network adds {', '.join(names)}{more}."
 
 
 def _beside_rewired(weighed: Interpretation, called: pd.DataFrame) -> str:

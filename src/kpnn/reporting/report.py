@@ -11,9 +11,9 @@ from kpnn.handed_on import HandedOn
 from kpnn.reporting import node_sections, sections
 from kpnn.reporting.blocks import NetworkDrawing, Row, Section, Table, leaves
 from kpnn.reporting.comparing import Answer, answer, comparison_table
-from kpnn.reporting.depth import depth_notes
 from kpnn.reporting.figures.network import NetworkLayout, lay_out_study
 from kpnn.reporting.figures.style import Figure
+from kpnn.reporting.nuisance import nuisance_notes
 from kpnn.reporting.page import Lead, Tile, render_page
 from kpnn.reporting.study import Study
 
@@ -138,7 +138,7 @@ def _warnings(study: Study) -> list[str]:
         undefined = int(arm.fold_metrics["roc_auc"].isna().sum())
         if undefined:
             found.append(f"{undefined} folds of `{arm.name}` hold out one class only and have no ROC-AUC.")
-    found += depth_notes(study)
+    found += nuisance_notes(study)
     status = study.selection.get("status")
     if status not in (None, "optimal"):
         found.append(

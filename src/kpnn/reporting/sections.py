@@ -11,7 +11,6 @@ import pandas as pd
 from kpnn.evaluation import Comparison
 from kpnn.reporting.blocks import Block, Blocks, Bullets, ParametersAsJson, Text, details_of, row_of, table_of
 from kpnn.reporting.comparing import sizes_table
-from kpnn.reporting.depth import depth_blocks
 from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.performance import (
     calibration_figure,
@@ -30,6 +29,7 @@ from kpnn.reporting.figures.training import (
     parameter_importances,
     tuning_figure,
 )
+from kpnn.reporting.nuisance import nuisance_blocks
 from kpnn.reporting.outputs import confusions_table, differences_table, genes_table, of_all_outputs, outputs_table
 from kpnn.reporting.standing import size_in_words, standing_in_words
 from kpnn.reporting.study import Study
@@ -159,7 +159,7 @@ def data_section(study: Study) -> Blocks:
     if summary.get("transform"):
         done = ", ".join(f"{name} {value}" for name, value in summary["transform"].items())
         blocks.append(Text(f"Expression was transformed by: {done}."))
-    return (*blocks, *depth_blocks(study))
+    return (*blocks, *nuisance_blocks(study))
 
 
 def record_section(study: Study) -> Blocks:

@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.cells import Expression
+from kpnn.cells import Expression, names_batches
 from kpnn.cells.classes import LabelSettings, are_blank, as_texts
 from kpnn.cells.labelling import ClassLabels, label_cells
 from kpnn.errors import CellsError, near_names, some_names
 
 _MOST_CLASSES = 30
-_DONORS = ("donor", "patient", "individual", "subject", "sample", "replicate", "batch", "mouse")
 _TRUTH = ({"0", "1"}, {"false", "true"})
 
 
@@ -159,7 +158,7 @@ def _hint(columns: _Columns, asked: Asked) -> Iterable[str]:
     if asked.group is not None:
         return ()
     for name in columns.names:
-        if name != asked.label and any(word in name.lower() for word in _DONORS):
+        if name != asked.label and names_batches(name):
             column = columns[name]
             n_groups = _filled(column).nunique()
             if 2 <= n_groups <= len(column) / 3:

@@ -13,8 +13,12 @@ import pandas as pd
 
 from kpnn.cells import (
     DEPTH,
+    BatchByClass,
     Expression,
     StreamedMatch,
+    batch_columns,
+    batch_warnings,
+    batches_by_class,
     depth_by_class,
     depth_by_column,
     described_cells,
@@ -50,7 +54,8 @@ def check_labels(
     cross_validation: FoldSettings,
 ) -> CheckedLabels:
     """Finds class labels and the column of groups, in their own table or in the cells' `obs`, and validates them."""
-    return CheckedLabels(label_cells(table, expression, settings, cross_validation.group_by), expression)
+    found = label_cells(table, expression, settings, cross_validation.group_by)
+    return CheckedLabels(found, expression, batch_columns(table, expression, found))
 
 
 def state_network(edges: pd.DataFrame, labels: CheckedLabels, settings: DataEngineeringSettings) -> StatedNetwork:
@@ -88,7 +93,9 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     sources = (expression.source, named.source, *network.sources)
     columns = _columns(cells, labels, settings)
     embedding = read_embedding(expression, cells, settings.embedding)
-    return MatchedStudy(cells, named, network.pkn, pkn, sources, columns, coverage, network.accounts, embedding)
+    return MatchedStudy(
+        cells, named, network.pkn, pkn, sources, columns, coverage, network.accounts, labels.batches, embedding
+    )
 
 
 def _columns(cells: Matched | StreamedMatch, labels: CheckedLabels, settings: DataEngineeringSettings) -> pd.DataFrame:
@@ -134,11 +141,23 @@ def finish(
     origin = matched.cells.origin  # values that are not counts any more were scaled by somebody else
     scaled = transform.library_size is not None or origin.is_logged or not origin.has_counts
     warn_of_depth(depth_by_class(matched.cells), scaled=scaled, grouped=groups is not None)
+    for sentence in batch_warnings(_batches_by_class(matched)):
+        logger.warning("%s", sentence)
     cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)
     cells = with_embedding(cells, matched.embedding, compute=settings.embedding == COMPUTED)
     return cells, matched.pkn, study.full_dag, study.folds
+
+
+def _batches_by_class(matched: MatchedStudy) -> tuple[BatchByClass, ...]:
+    groups = matched.labels.groups
+    return batches_by_class(matched.cells.labels, matched.batches, None if groups is None else groups.columns[0])
+
+
+def _known_of_cells(matched: MatchedStudy) -> pd.DataFrame:
+    """The columns that describe the cells, and those that hold donors or batches."""
+    return matched.columns.join(matched.batches.drop(columns=matched.columns.columns, errors="ignore"))
 
 
 def _summary_of_labels(matched: MatchedStudy) -> dict[str, Any]:
@@ -172,7 +191,8 @@ def summarise_data(study: PreparedStudy, settings: DataEngineeringSettings) -> d
         "labels": _summary_of_labels(matched),
         "transform": settings.transform_of(matched.cells).as_dict(),
         "depth": [asdict(one) for one in depth_by_class(matched.cells)],
-        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, matched.columns)],
+        "depth_by_column": [asdict(one) for one in depth_by_column(matched.cells, _known_of_cells(matched))],
+        "batches": [asdict(one) for one in _batches_by_class(matched)],
         "control_inputs": settings.control_inputs,
         "files": {source: sha256_of(source) for source in matched.sources if source},
     }

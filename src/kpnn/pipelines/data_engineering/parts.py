@@ -20,10 +20,13 @@ class CheckedLabels(HandedOn):
     Attributes:
         of_cells: the labels, their columns named as the user has them.
         expression: the opened file; a file from afar is fetched once.
+        batches: donor, sample, batch of each labelled cell, as far as columns of such names hold them; index the
+            barcodes.
     """
 
     of_cells: ClassLabels
     expression: Expression
+    batches: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ class MatchedStudy(HandedOn):
         pkn: the same, pruned to measured genes.
         sources: the files that cells, labels and network come from.
         columns: what else is to be known about each cell, the groups among it, index the barcodes.
+        batches: as in `CheckedLabels`.
         embedding: place of each cell in two dimensions, if the file says it.
         coverage: how the network's genes and those of the expression file meet.
         accounts: as in `StatedNetwork`.
@@ -67,6 +71,7 @@ class MatchedStudy(HandedOn):
     columns: pd.DataFrame
     coverage: Coverage
     accounts: tuple[ReadAccount, ...]
+    batches: pd.DataFrame
     embedding: Embedding | None = None
 
 

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from kpnn.reporting import Answer, Report, Study
-from kpnn.reporting.depth import depth_metrics
 from kpnn.reporting.figures.classes import confusion_figure
 from kpnn.reporting.figures.paper import (
     as_files,
@@ -19,6 +18,8 @@ from kpnn.reporting.figures.paper import (
 )
 from kpnn.reporting.figures.performance import calibration_figure
 from kpnn.reporting.figures.training import learning_curves_figure
+from kpnn.reporting.node_words import nodes_may_be_named
+from kpnn.reporting.nuisance import nuisance_metrics, nuisance_notes
 from kpnn.reporting.outputs import worst_output_in_words
 from kpnn.tracking import log_study
 from kpnn.tracking.data_sets import log_data
@@ -41,7 +42,7 @@ def log_report(study: Study, report: Report, files: Path) -> None:
         page = Path(name) / "report.html"
         page.write_text(report.page, encoding="utf-8")
         artifacts = [page, *sorted(files.iterdir())]
-        measured = answer.metrics | _areas(report) | depth_metrics(study)
+        measured = answer.metrics | _areas(report) | nuisance_metrics(study)
         log_study(measured, _record(study), _tags(study, answer), artifacts, _description(study, answer))
     log_data(study.data_summary.get("files", {}))
     if len(report.comparison):
@@ -73,7 +74,8 @@ def _log_arm(report: Report, name: str) -> None:
     output, scores = arm.outputs[0], report.comparison.set_index(["arm", "metric"]).loc[(name, "roc_auc")]
     images, tables = {"roc": draw_roc((arm,), output) if len(arm.outputs) == 1 else draw_roc_of_outputs(arm)}, {}
     if weighed is not None:
-        images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
+        if nodes_may_be_named(report.study, weighed, output):
+            images["top_nodes"] = draw_top_nodes(weighed, output, report.most_nodes)
         tables["node_weights"] = weighed.nodes.round(6)
     plots = {"calibration": calibration_figure((arm,), output).plot}
     confusions = confusion_figure(arm)
@@ -105,7 +107,7 @@ def _description(study: Study, answer: Answer) -> str:
     saved = answer.metrics.get("parameter_compression_percent")
     if saved is not None:
         lines += [f"The pruned network has {saved:.2f} % fewer parameters.", ""]
-    lines += [f"- {note}" for note in (*study.missing, *answer.notes)]
+    lines += [f"- {note}" for note in (*study.missing, *answer.notes, *nuisance_notes(study))]
     lines.append("The whole report: `report.html` under Artifacts. To compare the arms, tick `full` and `pruned` below")
     lines.append("this run in the table of runs and choose Compare.")
     return "\n".join(lines)

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from kpnn.pkn import Dag
 from kpnn.pkn.graph import longest_paths
 from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
-from kpnn.reporting.study import Study
+from kpnn.reporting.node_words import nodes_may_be_named
+from kpnn.reporting.study import Interpretation, Study
 
 LETTER_PIXELS, GAP_PIXELS, ROW_PIXELS = 6.9, 78.0, 18
 """Width of a letter of a name, room for edges between two levels, height of a row."""
@@ -107,7 +108,10 @@ def lay_out_study(study: Study) -> NetworkLayout | None:
     columns = ["weight", "share", "q_value", "called"]
     weighed = [found for arm in ("pruned", "full") if (found := study.interpretation(arm)) is not None]
     if weighed:
-        heaviest = [found.nodes.sort_values("weight", ascending=False).drop_duplicates("node") for found in weighed]
+        heaviest = [
+            _with_named_calls(study, found).sort_values("weight", ascending=False).drop_duplicates("node")
+            for found in weighed
+        ]
         known = pd.concat(heaviest).drop_duplicates("node").set_index("node").reindex(nodes["node"])
         nodes[columns] = known[columns].to_numpy()
         nodes = nodes.assign(called=nodes["called"].eq(True), **nodes[columns[:3]].astype(float))
@@ -119,6 +123,12 @@ def lay_out_study(study: Study) -> NetworkLayout | None:
         membership = study.membership.set_index("node")["membership"]
         nodes["membership"] = nodes["node"].map(membership).fillna("unknown")
     return NetworkLayout(nodes, edges)
+
+
+def _with_named_calls(study: Study, weighed: Interpretation) -> pd.DataFrame:
+    """The nodes of an arm, none of which is called for an output that the arm does not predict."""
+    named = [output for output in weighed.outputs if nodes_may_be_named(study, weighed, output)]
+    return weighed.nodes.assign(called=weighed.nodes["called"] & weighed.nodes["output"].isin(named))
 
 
 def _levels(dag: Dag) -> dict[str, int]:

@@ -32,6 +32,7 @@ from kpnn.reporting.figures.style import (
     VERMILLION,
     look_of,
 )
+from kpnn.reporting.node_words import nodes_may_be_named
 from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
@@ -78,7 +79,7 @@ def paper_figures(study: Study, layout: NetworkLayout | None, most: int = 20) ->
         drawn["folds"] = draw_folds(study.arms)
     drawn |= {f"confusions_{arm.name}": draw_confusions(arm) for arm in study.arms if arm.one_of_k}
     for weighed in study.interpretations:
-        for output in weighed.outputs:
+        for output in (name for name in weighed.outputs if nodes_may_be_named(study, weighed, name)):
             drawn[f"top_nodes_{weighed.arm}_{output}"] = draw_top_nodes(weighed, output, most)
     if layout is not None:
         drawn["network"] = draw_network_on_paper(layout)
