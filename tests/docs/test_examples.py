@@ -12,13 +12,17 @@ import pytest
 
 MODULES = (
     "kpnn.errors",
+    "kpnn.pkn.edge_table",
     "kpnn.pkn.input_nodes",
     "kpnn.pkn.network",
     "kpnn.pkn.dag",
     "kpnn.pkn.conversion",
     "kpnn.pkn.full_dag",
+    "kpnn.pkn.largest_dag.search",
+    "kpnn.pkn.output_inputs",
     "kpnn.pkn.rewiring",
     "kpnn.pkn.selection.dag_selection",
+    "kpnn.pkn.selection.settings",
     "kpnn.pkn.selection.near_optimal.alternatives",
     "kpnn.pkn.selection.near_optimal.random_dags",
     "kpnn.pkn.selection.near_optimal.size_path",
