@@ -1,4 +1,4 @@
-"""A score, or a difference of two arms' scores, as a weighted sum over folds and outputs."""
+"""A score, or a difference of scores, as the weighted sum that its variance is taken of."""
 
 from __future__ import annotations
 
@@ -47,23 +47,62 @@ class Contrast:
         return np.bincount(position, influence, self.n_repeats * n_codes).reshape(self.n_repeats, n_codes)
 
 
-def contrast_of(
+def contrast_of(scores: ArmScores, output: str | None) -> Contrast:
+    """An arm's score.
+
+    Args:
+        scores: of the arm.
+        output: of this output only; None: the mean over outputs.
+
+    Raises:
+        SettingsError: there is no such output, or no fold has a score.
+    """
+    leave_one_out = () if scores.leave_one_out is None else (scores.leave_one_out,)
+    return _weighted(scores, (scores.values, scores.influence), leave_one_out, output)
+
+
+def contrast_between(candidate: ArmScores, reference: ArmScores, output: str | None) -> Contrast:
+    """Candidate minus reference, paired over cells and folds.
+
+    Args:
+        candidate: scores of the arm in question.
+        reference: of the arm compared against.
+        output: of this output only; None: the mean over outputs.
+
+    Raises:
+        SettingsError: the arms have other metrics, outputs, folds or cells, there is no such output, or no fold has a
+            score.
+    """
+    _require_pairs(candidate, reference)
+    difference = (candidate.values - reference.values, candidate.influence - reference.influence)
+    leave_one_out = _paired(candidate.leave_one_out, reference.leave_one_out)
+    return _weighted(candidate, difference, leave_one_out, output)
+
+
+def _require_pairs(candidate: ArmScores, reference: ArmScores) -> None:
+    pair = f"`{candidate.arm}` and `{reference.arm}`"
+    if candidate.metric != reference.metric or candidate.outputs != reference.outputs:
+        raise SettingsError(f"{pair} are scored by different metrics or outputs: compare like with like")
+    if not np.array_equal(candidate.folds, reference.folds):
+        raise SettingsError(f"{pair} have different folds: keep those that both have")
+    same_cells = np.array_equal(candidate.barcodes, reference.barcodes)
+    if not same_cells or not np.array_equal(candidate.labels, reference.labels):
+        raise SettingsError(f"{pair} hold out different cells or labels: run both on the same folds")
+
+
+def _paired(first: LeaveOneOut | None, second: LeaveOneOut | None) -> tuple[LeaveOneOut, ...]:
+    """Ensembles of one size in every fold are paired member by member; else each arm's members count by themselves."""
+    if first is not None and second is not None and np.array_equal(first.sizes, second.sizes):
+        return (first - second,)
+    return tuple(one for one in (first, second) if one is not None)
+
+
+def _weighted(
     scores: ArmScores,
     values_and_influence: tuple[np.ndarray, np.ndarray],
     leave_one_out: tuple[LeaveOneOut, ...],
     output: str | None,
 ) -> Contrast:
-    """The contrast of scores whose folds, cells and labels are one arm's.
-
-    Args:
-        scores: of the arm, or of either of two that are paired.
-        values_and_influence: shapes (n_folds, n_outputs) and (n_rows, n_outputs): its own, or their differences.
-        leave_one_out: independent sets of members left out.
-        output: the only output that counts; None: each counts alike.
-
-    Raises:
-        SettingsError: there is no such output, or no fold has a score.
-    """
     if output is not None and output not in scores.outputs:
         raise SettingsError(f"output {output!r} is not one of {', '.join(scores.outputs)}")
     weights = fold_weights(scores, None if output is None else scores.outputs.index(output))

@@ -45,9 +45,9 @@ import pandas as pd
 from scipy import stats
 
 from kpnn.errors import SettingsError
-from kpnn.evaluation.contrast import Contrast, contrast_of
+from kpnn.evaluation.contrast import Contrast, contrast_between, contrast_of
 from kpnn.evaluation.parts import Part, pooled, satterthwaite
-from kpnn.evaluation.scores import ArmScores, LeaveOneOut, group_codes
+from kpnn.evaluation.scores import ArmScores, group_codes
 
 Groups: TypeAlias = Mapping[str, object] | pd.Series
 """Barcode -> donor, sample, ..."""
@@ -123,10 +123,10 @@ def interval(
         >>> round(found.estimate, 2), round(found.lower, 2), round(found.upper, 2)
         (0.79, 0.73, 0.84)
     """
-    leave_one_out = () if scores.leave_one_out is None else (scores.leave_one_out,)
-    contrast = contrast_of(scores, (scores.values, scores.influence), leave_one_out, output)
     limits = (0.0, np.inf) if scores.metric == "log_loss" else _OF_SCORE
-    return _interval(contrast, _codes(scores, groups), confidence, scores.metric == "roc_auc", limits)
+    return _interval(
+        contrast_of(scores, output), _codes(scores, groups), confidence, scores.metric == "roc_auc", limits
+    )
 
 
 def difference_interval(
@@ -167,30 +167,9 @@ def difference_interval(
         >>> round(found.estimate, 2), round(found.lower, 2), round(found.upper, 2)
         (-0.24, -0.3, -0.17)
     """
-    _require_pairs(candidate, reference)
-    difference = (candidate.values - reference.values, candidate.influence - reference.influence)
-    leave_one_out = _paired(candidate.leave_one_out, reference.leave_one_out)
-    contrast = contrast_of(candidate, difference, leave_one_out, output)
+    contrast = contrast_between(candidate, reference, output)
     most = np.inf if candidate.metric == "log_loss" else 1.0
     return _interval(contrast, _codes(candidate, groups), confidence, candidate.metric == "roc_auc", (-most, most))
-
-
-def _require_pairs(candidate: ArmScores, reference: ArmScores) -> None:
-    pair = f"`{candidate.arm}` and `{reference.arm}`"
-    if candidate.metric != reference.metric or candidate.outputs != reference.outputs:
-        raise SettingsError(f"{pair} are scored by different metrics or outputs: compare like with like")
-    if not np.array_equal(candidate.folds, reference.folds):
-        raise SettingsError(f"{pair} have different folds: keep those that both have")
-    same_cells = np.array_equal(candidate.barcodes, reference.barcodes)
-    if not same_cells or not np.array_equal(candidate.labels, reference.labels):
-        raise SettingsError(f"{pair} hold out different cells or labels: run both on the same folds")
-
-
-def _paired(first: LeaveOneOut | None, second: LeaveOneOut | None) -> tuple[LeaveOneOut, ...]:
-    """Ensembles of one size in every fold are paired member by member; else each arm's members count by themselves."""
-    if first is not None and second is not None and np.array_equal(first.sizes, second.sizes):
-        return (first - second,)
-    return tuple(one for one in (first, second) if one is not None)
 
 
 def _codes(scores: ArmScores, groups: Groups | None) -> np.ndarray | None:
