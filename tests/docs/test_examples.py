@@ -18,6 +18,7 @@ MODULES = (
     "kpnn.pkn.dag",
     "kpnn.pkn.conversion",
     "kpnn.pkn.full_dag",
+    "kpnn.pkn.lanes",
     "kpnn.pkn.largest_dag.search",
     "kpnn.pkn.output_inputs",
     "kpnn.pkn.rewiring",
