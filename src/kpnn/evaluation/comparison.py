@@ -28,6 +28,15 @@ class Verdict(StrEnum):
 
     A loss is said however small it is. A gain that is sure to be smaller than the margin is none: the same arms,
     trained again, would be called better one time and as good the other.
+
+    Examples:
+        >>> from kpnn.evaluation import Interval
+        >>> parts = {"se_cells": 0.0028, "se_training": 0.001, "training_from": "repeats"}
+        >>> difference = Interval(0.002, -0.004, 0.008, standard_error=0.003, degrees_of_freedom=50.0, **parts)
+        >>> Verdict.of(difference, margin=0.01).value
+        'as well (within the margin)'
+        >>> Verdict.of(difference, margin=0.001).value
+        'cannot tell'
     """
 
     BETTER = "better"
@@ -71,6 +80,21 @@ class OutputDifference:
         output: its name.
         interval: of candidate minus reference, for this output alone.
         p_value: two-sided, against no difference, after Holm's correction over the outputs.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.evaluation import ArmScores, compare
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": np.arange(400) % 4, "barcode": [f"c{i}" for i in range(400)]})
+        >>> cells = cells.assign(output="TCR", label=rng.integers(0, 2, 400))
+        >>> signal = cells["label"] + rng.normal(0, 1, 400)
+        >>> full = [cells.assign(output=name, probability=1 / (1 + np.exp(-signal))) for name in ("CD4", "CD8")]
+        >>> noisy = 1 / (1 + np.exp(-signal - rng.normal(0, 3, 400)))
+        >>> arms = {"pruned": [full[0], full[1].assign(probability=noisy)], "full": full}
+        >>> pruned, full = (ArmScores.from_predictions(arm, pd.concat(tables)) for arm, tables in arms.items())
+        >>> [(one.output, round(one.p_value, 3)) for one in compare(pruned, full).per_output]
+        [('CD4', 1.0), ('CD8', 0.0)]
     """
 
     output: str
@@ -94,6 +118,20 @@ class Comparison:
         verdict: what the interval says.
         sentence: the same in words, with the figures.
         per_output: each output by itself, where there are several.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.evaluation import ArmScores, compare
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": np.arange(400) % 4, "barcode": [f"c{i}" for i in range(400)]})
+        >>> cells = cells.assign(output="TCR", label=rng.integers(0, 2, 400))
+        >>> signal = cells["label"] + rng.normal(0, 1, 400)
+        >>> full = ArmScores.from_predictions("full", cells.assign(probability=1 / (1 + np.exp(-signal))))
+        >>> nearly = 1 / (1 + np.exp(-signal - rng.normal(0, 0.01, 400)))
+        >>> found = compare(ArmScores.from_predictions("pruned", cells.assign(probability=nearly)), full, margin=0.02)
+        >>> found.verdict.value, found.equivalent, found.not_worse
+        ('as well (within the margin)', True, True)
     """
 
     reference: str
@@ -218,6 +256,13 @@ def verdict_in_words(candidate: str, reference: str, interval: Interval, margin:
 
     Returns:
         The clause, without a full stop.
+
+    Examples:
+        >>> from kpnn.evaluation import Interval
+        >>> parts = {"se_cells": 0.0028, "se_training": 0.001, "training_from": "repeats"}
+        >>> difference = Interval(0.002, -0.004, 0.008, standard_error=0.003, degrees_of_freedom=50.0, **parts)
+        >>> verdict_in_words("pruned", "full", difference, margin=0.01)
+        '`pruned` predicts as well as `full` (within the margin of 0.01)'
     """
     verdict = Verdict.of(interval, margin)
     if verdict is Verdict.BETTER:

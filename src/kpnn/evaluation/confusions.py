@@ -16,6 +16,15 @@ def by_cell(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Labels 0 and 1, and predicted probabilities.
+
+    Examples:
+        >>> import pandas as pd
+        >>> predictions = pd.DataFrame({"repeat": 0, "fold": 0, "barcode": ["c1", "c1", "c2", "c2", "c3", "c3"]})
+        >>> predictions = predictions.assign(output=["B", "T"] * 3, label=[1, 0, 1, 0, 0, 1])
+        >>> predictions["probability"] = [0.9, 0.1, 0.3, 0.7, 0.2, 0.8]
+        >>> labels, probabilities = by_cell(predictions)
+        >>> labels.tolist(), probabilities.tolist()
+        ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
     """
     outputs = list(dict.fromkeys(predictions["output"]))
     cells = predictions.groupby(["repeat", "fold", "barcode", "output"], sort=True)[["label", "probability"]]
@@ -33,6 +42,14 @@ def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Counts, int: the index holds the classes that cells are of, the columns what they are called, both in the order
         of the outputs. A cell counts once per repeat.
+
+    Examples:
+        >>> import pandas as pd
+        >>> predictions = pd.DataFrame({"repeat": 0, "fold": 0, "barcode": ["c1", "c1", "c2", "c2", "c3", "c3"]})
+        >>> predictions = predictions.assign(output=["B", "T"] * 3, label=[1, 0, 1, 0, 0, 1])
+        >>> predictions["probability"] = [0.9, 0.1, 0.3, 0.7, 0.2, 0.8]
+        >>> confusion_matrix(predictions).loc["B"].to_dict()  # two cells are of B, one of them is called T
+        {'B': 1, 'T': 1}
     """
     outputs = list(dict.fromkeys(predictions["output"]))
     labels, probabilities = by_cell(predictions)
@@ -50,6 +67,12 @@ def top_confusions(matrix: pd.DataFrame, most: int = 5) -> pd.DataFrame:
     Returns:
         `class`, `called` (what cells of the class are taken for), `n_cells` (how many are) and `share` (of the class's
         cells), the largest number first; only pairs that occur.
+
+    Examples:
+        >>> import pandas as pd
+        >>> matrix = pd.DataFrame([[8, 2], [0, 9]], index=["B", "T"], columns=["B", "T"])
+        >>> top_confusions(matrix).to_dict("records")
+        [{'class': 'B', 'called': 'T', 'n_cells': 2, 'share': 0.2}]
     """
     counts = matrix.to_numpy()
     rows, columns = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))

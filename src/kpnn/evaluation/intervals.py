@@ -69,6 +69,12 @@ class Interval:
         se_cells: the part of the standard error that more cells (or groups) would shrink.
         se_training: the part that more repeats or members would shrink.
         training_from: what that part is known from: `repeats`, `members` or `folds`.
+
+    Examples:
+        >>> parts = {"se_cells": 0.0028, "se_training": 0.001, "training_from": "repeats"}
+        >>> difference = Interval(0.002, -0.004, 0.008, standard_error=0.003, degrees_of_freedom=50.0, **parts)
+        >>> round(difference.p_value, 2)
+        0.51
     """
 
     estimate: float
@@ -103,6 +109,19 @@ def interval(
     Raises:
         SettingsError: no fold has a score.
         CellsError: a cell has no group.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.evaluation import ArmScores
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": np.arange(400) % 4, "barcode": [f"c{i}" for i in range(400)]})
+        >>> cells = cells.assign(output="TCR", label=rng.integers(0, 2, 400))
+        >>> signal = cells["label"] + rng.normal(0, 1, 400)
+        >>> scores = ArmScores.from_predictions("full", cells.assign(probability=1 / (1 + np.exp(-signal))))
+        >>> found = interval(scores)
+        >>> round(found.estimate, 2), round(found.lower, 2), round(found.upper, 2)
+        (0.79, 0.73, 0.84)
     """
     limits = (0.0, np.inf) if scores.metric == "log_loss" else _OF_SCORE
     return _interval(
@@ -133,6 +152,20 @@ def difference_interval(
     Raises:
         SettingsError: the arms have other metrics, outputs, folds or cells, or no fold has a score.
         CellsError: a cell has no group.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.evaluation import ArmScores
+        >>> rng = np.random.default_rng(0)
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": np.arange(400) % 4, "barcode": [f"c{i}" for i in range(400)]})
+        >>> cells = cells.assign(output="TCR", label=rng.integers(0, 2, 400))
+        >>> signal = cells["label"] + rng.normal(0, 1, 400)
+        >>> full = ArmScores.from_predictions("full", cells.assign(probability=1 / (1 + np.exp(-signal))))
+        >>> noisy = 1 / (1 + np.exp(-signal - rng.normal(0, 3, 400)))
+        >>> found = difference_interval(ArmScores.from_predictions("noisy", cells.assign(probability=noisy)), full)
+        >>> round(found.estimate, 2), round(found.lower, 2), round(found.upper, 2)
+        (-0.24, -0.3, -0.17)
     """
     contrast = contrast_between(candidate, reference, output)
     most = np.inf if candidate.metric == "log_loss" else 1.0

@@ -35,6 +35,10 @@ def metrics_of(one_of_k: bool) -> tuple[str, ...]:
 
     Returns:
         Names of scores.
+
+    Examples:
+        >>> [name for name in metrics_of(one_of_k=True) if name not in metrics_of(one_of_k=False)]
+        ['balanced_accuracy']
     """
     return METRICS if not one_of_k else (*METRICS[:3], "balanced_accuracy", *METRICS[3:])
 
@@ -51,6 +55,12 @@ def are_exclusive(y: np.ndarray, probabilities: np.ndarray) -> bool:
 
     Returns:
         Whether they are.
+
+    Examples:
+        >>> import numpy as np
+        >>> y = np.array([[1, 0], [0, 1]])
+        >>> are_exclusive(y, np.array([[0.8, 0.2], [0.3, 0.7]])), are_exclusive(y, np.array([[0.8, 0.9], [0.3, 0.7]]))
+        (True, False)
     """
     several = y.shape[1] > 1
     return several and bool((y.sum(axis=1) == 1).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-4))
@@ -87,6 +97,13 @@ def score(
     Returns:
         Every name of `METRICS` (the macro average over outputs) and, with several outputs, `<metric>_<output>`: the
         output's class against all else. A score that needs both classes is NaN where only one is present.
+
+    Examples:
+        >>> import numpy as np
+        >>> y = np.array([[0], [0], [1], [1]])
+        >>> scores = score(y, np.array([[0.1], [0.6], [0.4], [0.9]]), ["TCR"])
+        >>> scores["roc_auc"], scores["accuracy"], round(scores["brier"], 3)
+        (0.75, 0.5, 0.185)
     """
     calls = called(probabilities, one_of_k=one_of_k)
     per_output = {name: _score_one(y[:, j], probabilities[:, j], calls[:, j]) for j, name in enumerate(outputs)}
@@ -137,6 +154,13 @@ def calibration(y: np.ndarray, probabilities: np.ndarray, n_bins: int = 10) -> p
 
     Returns:
         One row per bin that holds cells: `predicted` (mean), `observed` (share of class 1), `n_cells`.
+
+    Examples:
+        >>> import numpy as np
+        >>> calibration(np.array([0, 0, 0, 1, 1, 1]), np.array([0.1, 0.2, 0.3, 0.2, 0.8, 0.9]), n_bins=2).round(2)
+           predicted  observed  n_cells
+        0       0.20      0.25        4
+        1       0.85      1.00        2
     """
     bins = np.clip((probabilities * n_bins).astype(int), 0, n_bins - 1)
     table = pd.DataFrame({"bin": bins, "predicted": probabilities, "observed": y})

@@ -84,6 +84,15 @@ class ArmScores:
         influence: of the row on its fold's score, shape (n_rows, n_outputs); see `score_with_influence`.
         leave_one_out: the same of ensembles without one of their members; None where the members' predictions are
             not known or there is one only.
+
+    Examples:
+        >>> import pandas as pd
+        >>> predictions = pd.DataFrame({"repeat": 0, "fold": [0] * 4 + [1] * 4, "barcode": list("abcdefgh")})
+        >>> predictions = predictions.assign(output="TCR", label=[0, 0, 1, 1] * 2)
+        >>> predictions["probability"] = [0.1, 0.4, 0.6, 0.9, 0.1, 0.7, 0.3, 0.9]
+        >>> scores = ArmScores.from_predictions("full", predictions)
+        >>> scores.fold_values.tolist(), scores.mean
+        ([1.0, 0.75], 0.875)
     """
 
     arm: str

@@ -108,6 +108,19 @@ def build_ensemble(members: Sequence[keras.Model]) -> keras.Model:
 
     Raises:
         ModelError: there is no member, or the members do not fit together.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from scipy.special import expit, logit
+        >>> from kpnn.nn import build_kpnn, predict
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> dag = Dag.from_edges(edges, outputs=["TCR"])
+        >>> members = [build_kpnn(dag, seed=seed) for seed in (1, 2)]
+        >>> cells = pd.DataFrame({"CD69": [0.0, 2.5]})
+        >>> mean = sum(logit(predict(member, cells)) for member in members) / 2
+        >>> bool((predict(build_ensemble(members), cells) - expit(mean)).abs().max(axis=None) < 1e-6)
+        True
     """
     if not members:
         raise ModelError("an ensemble needs at least one network")
@@ -156,6 +169,16 @@ def members_of(model: keras.Model) -> tuple[keras.Model, ...]:
 
     Raises:
         ModelError: neither made the model.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> dag = Dag.from_edges(edges, outputs=["TCR"])
+        >>> ensemble = build_ensemble([build_kpnn(dag, name="fold_0"), build_kpnn(dag, name="fold_1")])
+        >>> [member.name for member in members_of(ensemble)]
+        ['fold_0', 'fold_1']
     """
     for layer in model.layers:
         if isinstance(layer, MeanOfLogits):
@@ -172,6 +195,15 @@ def is_one_of_k(model: keras.Model) -> bool:
 
     Returns:
         Whether they do.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["CD4", "CD8"], "child": ["CD40LG_gene", "CD8A_gene"]})
+        >>> dag = Dag.from_edges(edges)
+        >>> is_one_of_k(build_kpnn(dag)), is_one_of_k(build_kpnn(dag, output_activation="softmax"))
+        (False, True)
     """
     return sparse_dag(members_of(model)[0]).one_of_k
 
@@ -186,5 +218,14 @@ def dag_of(model: keras.Model) -> Dag:
 
     Returns:
         The DAG.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> dag_of(model).levels, dag_of(model).n_parameters
+        ((('CD69_gene',), ('ZAP70',), ('TCR',)), 4)
     """
     return sparse_dag(members_of(model)[0]).dag

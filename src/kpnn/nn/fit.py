@@ -152,6 +152,22 @@ def fit_kpnns(
     Raises:
         ModelError: the models' DAGs differ, cells or labels do not fit, or a loss is not finite.
         SettingsError: lists differ in length, or an argument makes no sense.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.nn import TrainingSettings, build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> dag = Dag.from_edges(edges, outputs=["TCR"])
+        >>> cells = pd.DataFrame({"CD69": [0.0, 0.2, 2.5, 3.0]})
+        >>> models, folds = [build_kpnn(dag, seed=seed) for seed in (1, 2)], [np.array([0, 2]), np.array([1, 3])]
+        >>> settings = TrainingSettings(max_epochs=3)
+        >>> histories = fit_kpnns(
+        ...     models, cells, [0, 0, 1, 1], training_rows=folds, validation_rows=folds[::-1], settings=settings
+        ... )
+        >>> [history.n_epochs for history in histories]
+        [3, 3]
     """
     if not_finite not in ("error", "stop"):
         raise SettingsError(f"not_finite must be 'error' or 'stop', not {not_finite!r}")
@@ -186,6 +202,17 @@ def adapt_normalization(model: keras.Model, X: Any) -> None:
     Args:
         model: a model that `build_kpnn` made.
         X: the training cells, as for `fit_kpnn`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]), input_normalization="standard")
+        >>> adapt_normalization(model, pd.DataFrame({"CD69": [0.0, 4.0]}))
+        >>> mean, scale = model.get_layer("input_normalization").shift_and_scale()
+        >>> mean.tolist(), scale.tolist()
+        ([2.0], [0.5])
     """
     rows, names, _ = as_rows(model, X)
     compiled = CompiledModel.of(model)

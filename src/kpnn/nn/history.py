@@ -21,6 +21,19 @@ class History:
         seconds: wall-clock time of each epoch; where a callback watches a batch of fits, its epochs share theirs.
         best_epoch: epoch (from 1) whose weights the model holds; 0 if they are those before the fit.
         stopped_by: `max_epochs`, `patience`, `callback` or `not_finite`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, fit_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]), initializer="conducting")
+        >>> cells = pd.DataFrame({"CD69": [0.0, 0.2, 2.5, 3.0]})
+        >>> history = fit_kpnn(model, cells, [0, 0, 1, 1], max_epochs=5, learning_rate=0.1)
+        >>> history.n_epochs, history.best_epoch, history.stopped_by
+        (5, 5, 'max_epochs')
+        >>> bool(history.loss[-1] < history.loss[0])
+        True
     """
 
     loss: np.ndarray

@@ -45,6 +45,17 @@ class SparseDag(keras.layers.Layer):
         kernel: variable of each edge, shape (n_edges,), in the order of `dag.edges`: its weight unless `signed`.
         bias: bias of each neuron, shape (n_neurons,), in the order of `dag.neurons`.
         n_training_cells: number of cells that the model was last trained on, 0 before: what the prior is weighed by.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Dag
+        >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("B", "g1"), ("B", "g2")]
+        >>> layer = SparseDag(Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"])))
+        >>> tuple(layer(np.zeros((4, 2), dtype="float32")).shape)  # 4 cells x 2 inputs to 4 cells x 1 output
+        (4, 1)
+        >>> layer.kernel.shape, layer.bias.shape  # a weight per edge, a bias per neuron
+        ((5,), (3,))
     """
 
     def __init__(

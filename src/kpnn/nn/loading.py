@@ -29,6 +29,19 @@ def load_kpnn(path: str | Path) -> keras.Model:
 
     Raises:
         ModelError: there is no such file, it cannot be read, or it holds another kind of network.
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, edge_weights
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.keras")
+        ...     loaded = load_kpnn(f"{folder}/model.keras")
+        >>> edge_weights(loaded).equals(edge_weights(model))
+        True
     """
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file")

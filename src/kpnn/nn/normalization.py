@@ -47,6 +47,15 @@ class InputNormalization(keras.layers.Layer):
         variance: variance of each gene (divisor: number of cells), shape (n_inputs,).
         n_cells: cells that mean and variance come from; 0 before the first fit. Scalar, int32.
         scale: what all genes are divided by; of `common` alone. Scalar.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> normalization = InputNormalization("standard")
+        >>> normalization.build((None, 2))
+        >>> normalization.set_moments(mean=np.array([1.0, 2.0]), variance=np.array([4.0, 0.0]), n_cells=10)
+        >>> ops.convert_to_numpy(normalization(np.array([[5.0, 3.0]]))).tolist()  # the second gene does not vary
+        [[2.0, 1.0]]
     """
 
     def __init__(self, kind: str, **kwargs: Any) -> None:

@@ -83,6 +83,17 @@ def node_activations(
 
     Raises:
         ModelError: as `predict`, a node is not a neuron of the model, or the model is an ensemble.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, set_edge_weights
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {("ZAP70", "CD69_gene"): 1.0}, {"ZAP70": 0.0})
+        >>> found = node_activations(model, pd.DataFrame({"CD69": [0.0, 2.0]}), ["ZAP70"])
+        >>> found["ZAP70"].astype(float).round(2).tolist()
+        [0.5, 0.88]
     """
     wanted = sparse_dag(model).dag.neurons if nodes is None else nodes
     return _values(model, cells, wanted, missing_genes)[0]
@@ -101,6 +112,17 @@ def output_gradients(model: keras.Model, cells: Any, *, missing_genes: str = "er
         Derivatives, outputs x cells x neurons, in the order of `dag.outputs` and `dag.neurons`; 1 for an output by
         itself (for a linear output p(1 - p), because its prediction is the sigmoid p of its value). Of a softmax they
         are those of the class's probability p: by its own logit p(1 - p), by that of a class of probability q -pq.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, set_edge_weights
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {("TCR", "ZAP70"): 2.0, ("ZAP70", "CD69_gene"): 0.0}, {"TCR": -1.0, "ZAP70": 0.0})
+        >>> gradients = output_gradients(model, pd.DataFrame({"CD69": [2.5]}))  # ZAP70 is 0.5 and TCR p = 0.5
+        >>> gradients.shape, gradients[0, 0].tolist()  # of TCR by itself, and by ZAP70: p (1 - p) times the weight
+        ((1, 1, 2), [1.0, 0.5])
     """
     rows, names, _ = as_rows(model, cells, missing_genes)
     network = CompiledModel.of(model).predictor

@@ -30,6 +30,13 @@ class TrainingSettings:
             softmax each class as much as any other), or a mapping of the labels 0 and 1 to weights; of a softmax, of
             the outputs' names, and those that are not named weigh 1.
         seed: order of the cells and dropout; the same seed repeats a run bit for bit on one machine.
+
+    Examples:
+        >>> TrainingSettings(patience=10, learning_rate_schedule="plateau").epochs_to_halving
+        5
+        >>> TrainingSettings(max_epochs=0)
+        Traceback (most recent call last):
+        kpnn.errors.SettingsError: max_epochs must be a whole number of at least 1, not 0
     """
 
     max_epochs: int = 200

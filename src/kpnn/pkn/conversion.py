@@ -94,6 +94,13 @@ def to_corneto(pkn: Pkn) -> Any:
 
     Returns:
         A `corneto.Graph`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> pkn = Pkn.from_edges(pd.DataFrame({"parent": ["R", "A"], "child": ["A", "g"]}))
+        >>> [(sorted(sources), sorted(targets)) for sources, targets in to_corneto(pkn).E]
+        [(['g'], ['A']), (['A'], ['R']), ([], ['g']), (['R'], [])]
     """
     import corneto as cn
 
@@ -121,6 +128,15 @@ def from_corneto(graph: Any, *, inputs: Iterable[str] | None = None, outputs: It
 
     Raises:
         PknError: a hyperedge or an undirected edge, or the graph makes no PKN.
+
+    Examples:
+        >>> import corneto as cn
+        >>> graph = cn.Graph()
+        >>> _ = graph.add_edge("g", "A", interaction=-1)
+        >>> _ = graph.add_edge("A", "R")
+        >>> pkn = from_corneto(graph)
+        >>> pkn.outputs, pkn.edges["sign"].tolist()
+        (('R',), [-1, 0])
     """
     rows, entries, exits, undirected = [], [], [], []
     for position, (sources, targets) in enumerate(graph.E):

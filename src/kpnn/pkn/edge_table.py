@@ -18,6 +18,13 @@ class CleanUp:
         self_loops: nodes that had an edge to themselves; those edges are dropped.
         duplicates: (parent, child) pairs that occurred more than once; the cheapest stays. A known sign outweighs an
             unknown one; where the copies disagree it is unknown.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "A"], "child": ["A", "A", "A", "g"]})
+        >>> Pkn.from_edges(edges).clean_up
+        CleanUp(self_loops=('A',), duplicates=(('R', 'A'),))
     """
 
     self_loops: tuple[str, ...] = ()

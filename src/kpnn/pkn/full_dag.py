@@ -139,6 +139,15 @@ def extended_dag(pkn: Pkn, dag: Dag) -> Dag:
 
     Returns:
         A DAG that holds all edges of `dag`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, select_dag
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B", "A", "B"], "child": ["A", "B", "B", "A", "g", "g"]})
+        >>> pkn = Pkn.from_edges(edges)
+        >>> dag = select_dag(pkn).dag
+        >>> len(pkn.edges), len(dag.edges), len(extended_dag(pkn, dag).edges)  # all but one edge of the cycle
+        (6, 2, 5)
     """
     paths = edges_on_paths(pkn)
     rows = np.flatnonzero(paths.usable)

@@ -20,6 +20,13 @@ def inputs_per_output(network: Pkn | Dag) -> dict[str, int]:
 
     Returns:
         By output, in their order.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn
+        >>> edges = [("CD4", "LCK"), ("CD8", "LCK"), ("CD8", "RUNX3"), ("LCK", "CD69_gene"), ("RUNX3", "CD8A_gene")]
+        >>> inputs_per_output(Pkn.from_edges(pd.DataFrame(edges, columns=["parent", "child"])))
+        {'CD4': 1, 'CD8': 2}
     """
     nodes = pd.Index(network.nodes)
     parents, children = (nodes.get_indexer(network.edges[end]) for end in ("parent", "child"))
@@ -40,6 +47,13 @@ class Funnel:
         node: its name.
         outputs: outputs that reach an input through it alone.
         share: of all pairs of an output and an input below it, how many it alone joins.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Dag, narrowest_funnel
+        >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("A", "g2"), ("A", "g3"), ("B", "g4")]
+        >>> narrowest_funnel(Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"])))
+        Funnel(node='A', outputs=('R',), share=0.75)
     """
 
     node: str
@@ -57,6 +71,15 @@ def narrowest_funnel(dag: Dag) -> Funnel | None:
 
     Returns:
         The neuron with what it joins, or None.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "A", "B"], "child": ["A", "B", "g1", "g2", "g2"]})
+        >>> narrowest_funnel(Dag.from_edges(edges)).node  # g1 is below A alone, g2 below both
+        'A'
+        >>> narrowest_funnel(Dag.from_edges(edges[edges["child"] != "g1"])) is None
+        True
     """
     nodes = pd.Index(dag.nodes)
     parents, children = (nodes.get_indexer(dag.edges[end]) for end in ("parent", "child"))

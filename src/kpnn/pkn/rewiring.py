@@ -29,6 +29,15 @@ class RewiredPkn:
         n_swaps: pairs of edges that exchanged their children.
         moved: share of the edges that the PKN before does not hold.
         lost: input nodes on no path from an output any more. Only a PKN with cycles can lose some.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, rewired_pkn
+        >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("A", "g2"), ("B", "g3"), ("B", "g4")]
+        >>> pkn = Pkn.from_edges(pd.DataFrame(edges, columns=["parent", "child"]))
+        >>> rewired = rewired_pkn(pkn, seed=1)
+        >>> rewired.n_swaps > 10, round(rewired.moved, 2), rewired.lost
+        (True, 0.33, ())
     """
 
     pkn: Pkn

@@ -101,6 +101,18 @@ def control_counts(
 
     Raises:
         SettingsError: the fold change is not above 1, or a count is negative or not whole.
+
+    Examples:
+        >>> import numpy as np
+        >>> import scipy.sparse as sp
+        >>> counts = sp.csr_matrix(np.full((400, 4), 50.0))
+        >>> classes = np.arange(400) % 2
+        >>> drawn, fold_changes = control_counts(counts, classes, seed=1)
+        >>> sorted(fold_changes.tolist())
+        [0.5, 0.5, 2.0, 2.0]
+        >>> ratio = drawn[classes == 1].mean(axis=0) / drawn[classes == 0].mean(axis=0)
+        >>> np.allclose(ratio, fold_changes, rtol=0.1)
+        True
     """
     draw = _Draw.of(counts, classes, seed, fold_change, flat_profile)
     parts: dict[str, list[np.ndarray]] = {"data": [], "indices": [], "lengths": []}
@@ -141,6 +153,19 @@ def control_inputs(
 
     Raises:
         SettingsError: the fold change is not above 1, or a value is negative.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import scipy.sparse as sp
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import Transform
+        >>> obs = pd.DataFrame({"TCR": [0, 1] * 10}, index=[f"c{i}" for i in range(20)])
+        >>> counts = sp.csr_matrix(np.tile([[3.0, 0.0, 5.0, 2.0]], (20, 1)))
+        >>> cells = AnnData(counts.log1p(), obs, uns={"transform": Transform().as_dict()}, layers={"counts": counts})
+        >>> control = control_inputs(cells, "TCR", seed=1)
+        >>> control.shape, sorted(control.var["fold_change"])
+        ((20, 4), [0.5, 0.5, 2.0, 2.0])
     """
     from anndata import AnnData
 
@@ -179,6 +204,22 @@ def write_control_inputs(
 
     Raises:
         SettingsError: a value is negative.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> import scipy.sparse as sp
+        >>> from anndata import AnnData, read_h5ad
+        >>> from kpnn.cells import Transform
+        >>> obs = pd.DataFrame({"TCR": [0, 1] * 10}, index=[f"c{i}" for i in range(20)])
+        >>> counts = sp.csr_matrix(np.tile([[3.0, 0.0, 5.0, 2.0]], (20, 1)))
+        >>> cells = AnnData(counts.log1p(), obs, uns={"transform": Transform().as_dict()}, layers={"counts": counts})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_control_inputs(cells, ["TCR"], 1, f"{folder}/control.h5ad")
+        ...     written = read_h5ad(f"{folder}/control.h5ad")
+        >>> np.allclose(written.X.toarray(), control_inputs(cells, "TCR", seed=1).X.toarray())
+        True
     """
     import h5py
 
@@ -201,6 +242,17 @@ def most_control_entries(cells: AnnData) -> int:
 
     Args:
         cells: as `control_inputs` takes them.
+
+    Returns:
+        The sum over cells.
+
+    Examples:
+        >>> import scipy.sparse as sp
+        >>> from anndata import AnnData
+        >>> counts = sp.csr_matrix([[1.0, 1.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]])
+        >>> cells = AnnData(counts, layers={"counts": counts})
+        >>> most_control_entries(cells)  # 2 of the cell of two counts, 4 of the cell of nine
+        6
     """
     measured, _ = _counts_of(cells)
     return int(np.minimum(np.asarray(measured.sum(axis=1, dtype=np.float64)), measured.shape[1]).sum())

@@ -30,6 +30,17 @@ class CountModel:
         module_sd: standard deviation over cells of a hidden node's own activity (natural logarithm), which its
             genes share and which says nothing about the class.
         response_sd: standard deviation over cells of how strongly a cell of class 1 responds (its mean is 1).
+
+    Examples:
+        >>> from kpnn.simulation import simulate
+        >>> sizes = {"n_cells": 20, "n_nodes": 5, "genes_per_node": 3}
+        >>> complete = simulate("single", count_model=CountModel(dropout_midpoint=0.0), **sizes)
+        >>> sparse = simulate("single", count_model=CountModel(dropout_midpoint=2.0), **sizes)
+        >>> sparse.counts.nnz < complete.counts.nnz
+        True
+        >>> CountModel(dispersion=0.0)
+        Traceback (most recent call last):
+        kpnn.errors.SettingsError: dispersion must be above 0, found 0.0
     """
 
     log_mean: float = 0.3

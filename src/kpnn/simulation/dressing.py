@@ -16,6 +16,13 @@ class Dressing(Settings):
         n_foreign: genes in the file that the network does not know.
         n_repeated: genes whose name occurs twice in the file; the second column holds a part of the counts.
         n_unmeasured: genes of the network, none of them predictive, that the file does not have.
+
+    Examples:
+        >>> from kpnn.simulation import simulate
+        >>> dressing = Dressing(n_foreign=4, n_unmeasured=2)
+        >>> data = simulate("single", n_cells=20, n_nodes=5, genes_per_node=3, dressing=dressing)
+        >>> data.counts.shape  # 15 genes in the network: two are not measured, four others are
+        (20, 17)
     """
 
     n_foreign: int = Field(default=0, ge=0, le=1_000_000)

@@ -37,6 +37,11 @@ class Truth:
         predictive_nodes: nodes whose genes answer to the class.
         path_nodes: nodes between them and the output.
         fold_changes: predictive input node -> fold change of class 1 over class 0.
+
+    Examples:
+        >>> data = simulate("single", n_cells=20, n_nodes=5, genes_per_node=3, fold_change=2.0)
+        >>> data.truth.output, data.truth.predictive_nodes, data.truth.fold_changes
+        ('OUT', ('NODE1',), {'GENE01_gene': 0.5, 'GENE02_gene': 2.0, 'GENE03_gene': 0.5})
     """
 
     scenario: str
@@ -64,6 +69,13 @@ class Simulation:
         labels: `barcode` and the output's 0/1 column.
         truth: what was planted.
         layout: which of 10x's layouts the study's file has.
+
+    Examples:
+        >>> data = simulate("single", n_cells=20, n_nodes=5, genes_per_node=3)
+        >>> data.labels.columns.tolist(), int(data.labels["OUT"].sum())
+        (['barcode', 'OUT'], 10)
+        >>> len(data.edges), len(data.symbols)  # each of 5 nodes below the output, each of 15 genes below one of them
+        (20, 15)
     """
 
     counts: sp.csr_matrix
@@ -222,6 +234,12 @@ def check_sizes(scenario: str, sizes: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: the scenario has no such size, or one is no whole number of a believable size (of `widths`:
             several).
+
+    Examples:
+        >>> check_sizes("single", {"n_nodes": 5})
+        >>> check_sizes("single", {"nodes": 5})
+        Traceback (most recent call last):
+        kpnn.errors.SettingsError: scenario single has no size nodes (it has n_nodes, genes_per_node)
     """
     known = TcrShape.__dataclass_fields__ if scenario == "tcr_like" else _SIZES[scenario]
     strange = sorted(set(map(str, sizes)) - set(known))

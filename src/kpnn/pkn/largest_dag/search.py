@@ -42,6 +42,14 @@ class LargestDag:
         dag: the DAG; every input and output of the PKN is in it.
         bound: no such DAG holds more edges.
         seconds: that it took.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, most_edges_dag
+        >>> edges = pd.DataFrame({"parent": ["R", "A", "B", "A", "B"], "child": ["A", "B", "A", "g", "g"]})
+        >>> found = most_edges_dag(Pkn.from_edges(edges))
+        >>> len(found.dag.edges), found.bound, found.status, found.gap
+        (4, 4, 'optimal', 0.0)
     """
 
     dag: Dag
@@ -76,6 +84,14 @@ def most_edges_dag(pkn: Pkn, *, time_limit: float = TIME_LIMIT, threads: int = 0
 
     Raises:
         SelectionError: an input has no path up to an output, or an output none down to an input.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, shortest_path_dag
+        >>> edges = pd.DataFrame({"parent": ["R", "A", "B", "A", "B"], "child": ["A", "B", "A", "g", "g"]})
+        >>> pkn = Pkn.from_edges(edges)
+        >>> len(pkn.edges), len(most_edges_dag(pkn).dag.edges), len(shortest_path_dag(pkn).edges)
+        (5, 4, 2)
     """
     started = time.monotonic()
     paths = edges_on_paths(pkn)

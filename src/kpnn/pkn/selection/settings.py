@@ -70,6 +70,17 @@ class SelectionRules(Settings):
         coverage: each input keeps this many parents, or all that it has where they are fewer.
         reach: `every`: each input reaches every output that it reaches in the PKN; `any`: at least one of them. With
             one output they are the same.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, enumerate_dags
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> pkn = Pkn.from_edges(edges)
+        >>> [one.dag.hidden for one in enumerate_dags(pkn, rules=SelectionRules(forbid_nodes=["A"])).selections]
+        [('B',)]
+        >>> SelectionRules(keep_nodes=["LCK"]).check(pkn)
+        Traceback (most recent call last):
+        kpnn.errors.SelectionError: keep_nodes: LCK not among the nodes of the PKN
     """
 
     keep_nodes: _NodeNames = ()
@@ -156,6 +167,11 @@ class SolveSettings(Settings):
         seed: of the solver, and of the tie-break `random`.
         tie_break: which of several optimal DAGs to take: `support` prefers nodes with many PKN edges to inputs,
             `balanced` also spreads the inputs evenly over their parents, `random` draws by seed.
+
+    Examples:
+        >>> settings = SolveSettings(time_limit=10, tie_break="balanced")
+        >>> settings.limits, settings.solver
+        (SolveLimits(time_limit=10.0, gap=0.0, threads=0, seed=0), 'HIGHS')
     """
 
     method: Annotated[Method, _one_of(Method)] = "compact"

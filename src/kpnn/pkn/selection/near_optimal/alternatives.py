@@ -25,6 +25,14 @@ class Alternatives:
         is_complete: there are no others within the tolerance.
         membership: columns `node` and `membership`, one row per hidden node of the PKN: in `all`, `some` or `none`
             of all neuron sets within the tolerance, not only of those listed; `unknown` where time ran out.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, enumerate_dags
+        >>> edges = [("R", "A"), ("R", "B"), ("A", "g1"), ("B", "g1"), ("R", "C"), ("C", "g2")]
+        >>> found = enumerate_dags(Pkn.from_edges(pd.DataFrame(edges, columns=["parent", "child"])))
+        >>> found.membership.set_index("node")["membership"].to_dict()
+        {'A': 'some', 'B': 'some', 'C': 'all'}
     """
 
     selections: tuple[DagSelection, ...]

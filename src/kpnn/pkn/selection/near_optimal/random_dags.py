@@ -33,6 +33,14 @@ class RandomDags:
     Attributes:
         dags: the DAGs; a neuron set may repeat where few exist.
         n_neurons: neurons of each DAG: as many as were asked for, or as near as the draw came.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, random_dags
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> drawn = random_dags(Pkn.from_edges(edges), 8)
+        >>> set(drawn.n_neurons), sorted({dag.hidden for dag in drawn.dags})
+        ({2}, [('A',), ('B',)])
     """
 
     dags: tuple[Dag, ...]

@@ -24,6 +24,13 @@ class SizeStep:
         objective: cost of its edges.
         status: of the selection (see `DagSelection`); `full` for the last step.
         gap: of the selection.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.pkn import Pkn, size_path
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "B"], "child": ["A", "B", "g", "g"]})
+        >>> [(step.budget, step.objective, step.status) for step in size_path(Pkn.from_edges(edges), (1, 2))]
+        [(1, 2.0, 'optimal'), (2, 4.0, 'optimal'), (None, 4.0, 'full')]
     """
 
     budget: int | None
