@@ -144,6 +144,36 @@ def test_docstrings_of_public_functions_say_what_goes_in_and_what_comes_out(room
     assert silent == []
 
 
+ROOMS_WITH_EXAMPLES = ("cells",)
+"""Where every public function and class shows how it is called and what comes out; `test_examples.py` runs that."""
+
+
+def shows_an_example(owner: Any) -> bool:
+    """Whether a function, or a class or one of its own ways to make it, has examples."""
+    makers = [one for one in vars(owner).values() if isinstance(one, classmethod)] if inspect.isclass(owner) else []
+    return any("\nExamples:\n" in inspect.cleandoc(one.__doc__ or "") for one in (owner, *makers))
+
+
+@pytest.mark.parametrize("room", ROOMS_WITH_EXAMPLES)
+def test_every_public_function_and_class_shows_an_example(room: str) -> None:
+    module = importlib.import_module(f"kpnn.{room}")
+    public = [getattr(module, name) for name in module.__all__]
+    called = [one for one in public if inspect.isfunction(one) or inspect.isclass(one)]
+    assert [one.__name__ for one in called if not shows_an_example(one)] == []
+
+
+def test_a_class_without_an_example_is_found() -> None:
+    class Silent:
+        """Says nothing."""
+
+        @classmethod
+        def of(cls) -> Silent:
+            """Makes one."""
+            return cls()
+
+    assert not shows_an_example(Silent)
+
+
 FACE = {
     "kpnn.pkn": ("Pkn", "Dag", "DagSelection", "select_dag"),
     "kpnn.nn": ("build_kpnn", "fit_kpnn", "predict", "set_edge_weights", "edge_weights", "biases"),
