@@ -147,6 +147,7 @@ def test_docstrings_of_public_functions_say_what_goes_in_and_what_comes_out(room
 
 ROOMS_WITH_EXAMPLES = (
     "cells",
+    "interpretation",
     "reporting",
 )
 """One room a line. That what they show comes out is tested with the examples."""
