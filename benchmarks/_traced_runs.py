@@ -83,7 +83,8 @@ def _note(found: Traced, call: str, rest: str, root: Path) -> None:
     if call in ("connect", "sendto", "sendmsg", "sendmmsg"):
         for four, six in _ADDRESS.findall(rest):
             address = ipaddress.ip_address(four or six)
-            if not (address.is_loopback or address.is_unspecified):
+            # A name server on this machine asks others.
+            if "htons(53)" in rest or not (address.is_loopback or address.is_unspecified):
                 found.addresses.add(str(address))
         return
     if re.search(r"= -1 E", rest) or (call in ("open", "openat") and not re.search(r"O_(WRONLY|RDWR|CREAT)", rest)):

@@ -45,7 +45,8 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        initdb = shutil.which("initdb") or str(programs[-1] / "initdb")
+        # Resolved: often linked into the path alone, without the programs that lie beside it.
+        initdb = str(Path(shutil.which("initdb") or programs[-1] / "initdb").resolve())
         self._as_postgres = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
         folder.chmod(0o777)
         self._folder, self._port = folder, free_port()

@@ -152,9 +152,10 @@ def look_outside() -> int:
 
 
 def _first_parts(paths: set[str]) -> list[str]:
-    """Names of what lies directly in the folder of temporary files, random parts left out."""
+    """Names of what lies directly in the folder of temporary files; those that Python draws are one."""
     place = Path(tempfile.gettempdir()).resolve()
-    return sorted({Path(path).relative_to(place).parts[0][:8] for path in paths if Path(path) != place})
+    names = {Path(path).relative_to(place).parts[0] for path in paths if Path(path) != place}
+    return sorted({"tmp..." if name.startswith("tmp") else name for name in names})
 
 
 def main() -> None:

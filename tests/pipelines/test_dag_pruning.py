@@ -37,6 +37,9 @@ def pkn() -> Pkn:
     return Pkn.from_edges(pd.DataFrame(PAIRS, columns=["parent", "child"]), outputs=["R"])
 
 
+PARAMETERS = ("data_engineering", "dag_selection", "controls", "interpretation")
+
+
 class Kept(MemoryDataset):
     """Stays in memory after its last reader."""
 
@@ -50,7 +53,7 @@ def run(pkn: Pkn, folder: Path, *, one_of_k: bool = False, **groups: dict[str, A
     catalog = DataCatalog(
         {
             **{name: Kept() for name in names},
-            **{f"params:{name}": Kept(settings[name]) for name in ("dag_selection", "controls", "interpretation")},
+            **{f"params:{name}": Kept(settings[name]) for name in PARAMETERS},
             "pkn": Kept(pkn),
             "data_summary": Kept({"labels": {"one_of_k": one_of_k}}),
             "full_dag": Kept(shortest_path_dag(pkn)),
@@ -174,6 +177,18 @@ def test_rewired_networks_are_selected_from_rewired_pkns_and_are_the_same_in_eve
     assert first == again == more[:2]
     other = run(pkn, tmp_path, controls={"rewired": 3, "seed": 7}).load("rival_dags")
     assert more != [dag.fingerprint for dag in rivals_of_kind(other, "rewired", pkn.outputs)]
+
+
+def test_full_dags_of_rewired_pkns_are_drawn_where_interpretation_asks_for_them(pkn: Pkn, tmp_path: Path) -> None:
+    none = run(pkn, tmp_path).load("rival_dags")
+    assert rivals_of_kind(none, "rewired_full", pkn.outputs) == []
+    asked = run(pkn, tmp_path, interpretation={"rewired_full": 2}).load("rival_dags")
+    pd.testing.assert_frame_equal(asked[asked["kind"] != "rewired_full"], none)
+    drawn = rivals_of_kind(asked, "rewired_full", pkn.outputs)
+    assert len(drawn) == 2 and all(set(dag.inputs) == set(pkn.inputs) for dag in drawn)
+    full = {"data_engineering": {"full_dag": "most_edges"}, "interpretation": {"rewired_full": 2}}
+    most = rivals_of_kind(run(pkn, tmp_path, **full).load("rival_dags"), "rewired_full", pkn.outputs)
+    assert sum(len(dag.edges) for dag in most) > sum(len(dag.edges) for dag in drawn)
 
 
 def test_a_solver_that_prints_leaves_standard_output_as_it_was(pkn: Pkn, tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ NONSENSE: dict[type, dict[str, Any]] = {
     list: {"number": 7, "true": True, "text": "some text", **NO_NUMBER, **ANYTHING_ELSE},
     dict: {"number": 7, "true": True, "text": "some text", "list": [1], **NO_NUMBER},
 }
+EXCLUDE: dict[tuple[str, str], tuple[Any, dict[str, Any]]] = {  # what excludes others: with these it makes sense
+    ("data_engineering", "outputs"): (
+        ["A"],
+        {"label": None, "classes": None, "positive": None, "output_nodes": {}, "receptors": {}},
+    ),
+    ("dag_selection", "lanes"): (2, {"max_depth": None, "max_parents": None}),
+}
+TAKEN_FROM_ELSEWHERE = {("modelling", "network", "gene_suffix")}
 TAKES_MORE = (
     "data_engineering.classes",  # a list, or a group of lists
     "data_engineering.classes.0",  # values of a column: what YAML takes for a number or a truth may be one
@@ -123,6 +131,32 @@ def with_value(place: Path_, value: Any) -> dict[str, Any]:
 
 def test_what_is_fuzzed_makes_sense_itself() -> None:
     assert set(all_settings(PARAMETERS)) == set(GROUPS)
+
+
+def fields_of(settings: BaseModel, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name in type(settings).model_fields:
+        yield (*at, name)
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from fields_of(value, (*at, name))
+
+
+def test_every_parameter_is_fuzzed() -> None:
+    named = {tuple(part for part in place if isinstance(part, str)) for place, v in places(PARAMETERS) if v is not None}
+    fuzzed = {place[:n] for place in named for n in range(1, len(place) + 1)}
+    fields = {field for group, found in all_settings(PARAMETERS).items() for field in fields_of(found, (group,))}
+    assert len(fields) > 100 and fields <= fuzzed | set(EXCLUDE) | TAKEN_FROM_ELSEWHERE
+
+
+@pytest.mark.parametrize(("group", "name"), EXCLUDE)
+def test_nonsense_in_what_excludes_other_parameters_is_refused_by_name(group: str, name: str) -> None:
+    sensible, others = EXCLUDE[group, name]
+    without: dict[str, Any] = {**PARAMETERS[group], **others}
+    all_settings({group: {**without, name: sensible}})
+    for kind, nonsense in NONSENSE[type(sensible)].items():
+        with pytest.raises(SettingsError, match=f"{group}.{name}"):
+            all_settings({group: {**without, name: nonsense}})
+            pytest.fail(kind)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -18,6 +18,7 @@ from kpnn.cells import Transform
 from kpnn.datasets.tables import TableDataset
 from kpnn.interpretation import InterpretationSettings
 from kpnn.nn import build_kpnn, fit_kpnn
+from kpnn.pipelines.dag_pruning.rewiring import rewire_full
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.reporting import create_pipeline
@@ -35,7 +36,7 @@ from kpnn.pipelines.reporting.nodes import (
     state_answer,
     write_report,
 )
-from kpnn.pipelines.reporting.rewiring import rewire_full
+from kpnn.pipelines.reporting.rewiring import train_rewired_full
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.reporting.weighing import TrainedArm, load_networks, load_rivals, weigh_nodes
 from kpnn.pipelines.rivals import rival_table
@@ -112,9 +113,10 @@ def test_nodes_of_the_full_arm_are_set_beside_full_dags_of_rewired_pkns_where_th
     evaluation = Evaluation(cells, folds, EvaluationSettings(fit={"max_epochs": 20, "ensemble": 2}), None)
     trained = load_networks(dag, evaluation, store, models)
     settings = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
-    assert rewire_full(trained, pkn, settings, DataEngineeringSettings()).rewired == ()
-    settings = settings.model_copy(update={"rewired_full": 2})
-    rivals = rewire_full(trained, pkn, settings, DataEngineeringSettings())
+    asked = settings.model_copy(update={"rewired_full": 2})
+    table = rival_table({"rewired_full": rewire_full(pkn, asked, DataEngineeringSettings())})
+    assert train_rewired_full(trained, table, settings).rewired == ()
+    rivals, settings = train_rewired_full(trained, table, asked), asked
     assert len(rivals.rewired) == 2 and rivals.notes == []
     for of_pkn in rivals.rewired:
         (other,) = {one.dag.fingerprint: one.dag for one in of_pkn}.values()
@@ -125,7 +127,9 @@ def test_nodes_of_the_full_arm_are_set_beside_full_dags_of_rewired_pkns_where_th
     nodes = weigh_nodes(trained, settings, rivals)[0]
     assert (nodes["n_rewired"] == 2).all() and nodes["beyond_rewired"].notna().all()
     chosen = replace(trained, dag=rivals.rewired[0][0].dag)
-    assert "top_genes" in rewire_full(chosen, pkn, settings, DataEngineeringSettings()).notes[0]
+    assert "top_genes" in train_rewired_full(chosen, table, settings).notes[0]
+    fewer = train_rewired_full(trained, table[table["replicate"] == 0], settings)
+    assert len(fewer.rewired) == 1 and "Of 2 rewired PKNs 1" in fewer.notes[0]
 
 
 def test_the_node_whose_genes_tell_the_class_leads_and_is_called(study):

@@ -45,8 +45,9 @@ import pandas as pd
 from scipy import stats
 
 from kpnn.errors import SettingsError
+from kpnn.evaluation.contrast import Contrast, contrast_between, contrast_of
 from kpnn.evaluation.parts import Part, pooled, satterthwaite
-from kpnn.evaluation.scores import ArmScores, LeaveOneOut, fold_weights, group_codes
+from kpnn.evaluation.scores import ArmScores, group_codes
 
 Groups: TypeAlias = Mapping[str, object] | pd.Series
 """Barcode -> donor, sample, ..."""
@@ -85,42 +86,6 @@ class Interval:
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.degrees_of_freedom))
 
 
-@dataclass(frozen=True, eq=False)
-class _Contrast:
-    """A score, or a difference of scores, as a weighted sum over folds and outputs.
-
-    Attributes:
-        values: shape (n_folds, n_outputs).
-        weights: of the values within their repeat, same shape.
-        repeat_of_fold: position of the fold's repeat, shape (n_folds,).
-        n_repeats: number of repeats.
-        n_splits: number of folds of a repeat.
-        fold_of_row: shape (n_rows,).
-        influence: of each row on its repeat's mean, shape (n_rows,).
-        labels: shape (n_rows, n_outputs).
-        barcode_of_row: position of the row's barcode, shape (n_rows,).
-        leave_one_out: independent sets of members left out: values of the mean over folds (n_members, n_folds) and
-            influences (n_members, n_rows), `as_of_one_size`, and the folds' sizes (n_folds,).
-    """
-
-    values: np.ndarray
-    weights: np.ndarray
-    repeat_of_fold: np.ndarray
-    n_repeats: int
-    n_splits: int
-    fold_of_row: np.ndarray
-    influence: np.ndarray
-    labels: np.ndarray
-    barcode_of_row: np.ndarray
-    leave_one_out: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]
-
-    def summed(self, influence: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Influences summed per cell or group and repeat, shape (n_repeats, n_codes)."""
-        n_codes = int(codes.max()) + 1
-        position = self.repeat_of_fold[self.fold_of_row] * n_codes + codes
-        return np.bincount(position, influence, self.n_repeats * n_codes).reshape(self.n_repeats, n_codes)
-
-
 def interval(
     scores: ArmScores, *, groups: Groups | None = None, confidence: float = 0.95, output: str | None = None
 ) -> Interval:
@@ -139,10 +104,10 @@ def interval(
         SettingsError: no fold has a score.
         CellsError: a cell has no group.
     """
-    leave_one_out = () if scores.leave_one_out is None else (scores.leave_one_out,)
-    contrast = _contrast(scores, (scores.values, scores.influence), leave_one_out, output)
     limits = (0.0, np.inf) if scores.metric == "log_loss" else _OF_SCORE
-    return _interval(contrast, _codes(scores, groups), confidence, scores.metric == "roc_auc", limits)
+    return _interval(
+        contrast_of(scores, output), _codes(scores, groups), confidence, scores.metric == "roc_auc", limits
+    )
 
 
 def difference_interval(
@@ -169,68 +134,17 @@ def difference_interval(
         SettingsError: the arms have other metrics, outputs, folds or cells, or no fold has a score.
         CellsError: a cell has no group.
     """
-    _require_pairs(candidate, reference)
-    difference = (candidate.values - reference.values, candidate.influence - reference.influence)
-    leave_one_out = _paired(candidate.leave_one_out, reference.leave_one_out)
-    contrast = _contrast(candidate, difference, leave_one_out, output)
+    contrast = contrast_between(candidate, reference, output)
     most = np.inf if candidate.metric == "log_loss" else 1.0
     return _interval(contrast, _codes(candidate, groups), confidence, candidate.metric == "roc_auc", (-most, most))
-
-
-def _require_pairs(candidate: ArmScores, reference: ArmScores) -> None:
-    pair = f"`{candidate.arm}` and `{reference.arm}`"
-    if candidate.metric != reference.metric or candidate.outputs != reference.outputs:
-        raise SettingsError(f"{pair} are scored by different metrics or outputs: compare like with like")
-    if not np.array_equal(candidate.folds, reference.folds):
-        raise SettingsError(f"{pair} have different folds: keep those that both have")
-    same_cells = np.array_equal(candidate.barcodes, reference.barcodes)
-    if not same_cells or not np.array_equal(candidate.labels, reference.labels):
-        raise SettingsError(f"{pair} hold out different cells or labels: run both on the same folds")
-
-
-def _paired(first: LeaveOneOut | None, second: LeaveOneOut | None) -> tuple[LeaveOneOut, ...]:
-    """Ensembles of one size in every fold are paired member by member; else each arm's members count by themselves."""
-    if first is not None and second is not None and np.array_equal(first.sizes, second.sizes):
-        return (first - second,)
-    return tuple(one for one in (first, second) if one is not None)
 
 
 def _codes(scores: ArmScores, groups: Groups | None) -> np.ndarray | None:
     return None if groups is None else group_codes(scores, groups)
 
 
-def _contrast(
-    scores: ArmScores,
-    values_and_influence: tuple[np.ndarray, np.ndarray],
-    leave_one_out: tuple[LeaveOneOut, ...],
-    output: str | None,
-) -> _Contrast:
-    if output is not None and output not in scores.outputs:
-        raise SettingsError(f"output {output!r} is not one of {', '.join(scores.outputs)}")
-    weights = fold_weights(scores, None if output is None else scores.outputs.index(output))
-    if not weights.any():
-        raise SettingsError(f"no fold of `{scores.arm}` has a score: each holds out cells of one class only")
-    values, influence = values_and_influence
-    of_row = weights[scores.fold_of_row]
-    # A repeat without any score counts for nothing: its folds weigh zero, whichever repeat they are put with.
-    repeats = np.unique(scores.folds[weights.any(axis=1), 0])
-    repeat_of_fold = np.searchsorted(repeats, scores.folds[:, 0]).clip(0, len(repeats) - 1)
-    return _Contrast(
-        values=np.nan_to_num(values),
-        weights=weights,
-        repeat_of_fold=repeat_of_fold,
-        n_repeats=len(repeats),
-        n_splits=int(np.unique(scores.folds[:, 0], return_counts=True)[1].max()),
-        fold_of_row=scores.fold_of_row,
-        influence=(influence * of_row).sum(axis=1),
-        labels=scores.labels,
-        barcode_of_row=pd.factorize(scores.barcodes)[0],
-        leave_one_out=tuple(one.weighted(weights, scores.fold_of_row) for one in leave_one_out),
-    )
-
-
 def _interval(
-    contrast: _Contrast,
+    contrast: Contrast,
     codes: np.ndarray | None,
     confidence: float,
     of_ranks: bool,
@@ -296,7 +210,7 @@ def _ends_of_share(estimate: float, half: float, of_unseen: float) -> tuple[floa
     return (middle - away) / (1.0 + c), (middle + away) / (1.0 + c)
 
 
-def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:
+def _noise_of_influence(contrast: Contrast, codes: np.ndarray) -> float:
     """The part of the squared mean influences that is the networks' doing: it is part of the training's variance."""
     if contrast.n_repeats > 1:
         return float(contrast.summed(contrast.influence, codes).var(axis=0, ddof=1).sum()) / contrast.n_repeats
@@ -307,7 +221,7 @@ def _noise_of_influence(contrast: _Contrast, codes: np.ndarray) -> float:
     return noise
 
 
-def _cells_part(contrast: _Contrast) -> Part:
+def _cells_part(contrast: Contrast) -> Part:
     """C of independent cells; its degrees of freedom follow from how unevenly the cells carry it."""
     squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
     total = float(squares.sum())
@@ -317,7 +231,7 @@ def _cells_part(contrast: _Contrast) -> Part:
     return Part(max(0.0, total - _noise_of_influence(contrast, contrast.barcode_of_row)), freedom)
 
 
-def _groups_part(contrast: _Contrast, codes: np.ndarray) -> Part:
+def _groups_part(contrast: Contrast, codes: np.ndarray) -> Part:
     """C of groups, from what they differ by within their folds; no degrees of freedom where every group is alone."""
     by_repeat, of_all = _centring(contrast, codes)
     kept = by_repeat.mean(axis=0)
@@ -334,7 +248,7 @@ def _groups_part(contrast: _Contrast, codes: np.ndarray) -> Part:
     return Part(pure * of_all / share, float(np.trace(found)) ** 2 / float((found**2).sum()))
 
 
-def _centring(contrast: _Contrast, codes: np.ndarray) -> tuple[np.ndarray, float]:
+def _centring(contrast: Contrast, codes: np.ndarray) -> tuple[np.ndarray, float]:
     """What centring within folds leaves of an effect that each group has of its own.
 
     A group's effect enters its fold's score by the group's share of the fold's cells of either class; a group's
@@ -358,7 +272,7 @@ def _centring(contrast: _Contrast, codes: np.ndarray) -> tuple[np.ndarray, float
     return kept, float((coefficients**2).sum())
 
 
-def _variance_between_folds(contrast: _Contrast) -> Part:
+def _variance_between_folds(contrast: Contrast) -> Part:
     """The variance of one repeat's mean from the spread of its folds: of cells, of groups and of training."""
     weights = contrast.weights.sum(axis=1)
     scores = (contrast.weights * contrast.values).sum(axis=1) / np.where(weights > 0, weights, 1.0)
@@ -372,7 +286,7 @@ def _variance_between_folds(contrast: _Contrast) -> Part:
     return Part(sum(variances) / several, sum(freedoms) / several)
 
 
-def _training_part(contrast: _Contrast, means: np.ndarray, cells: Part, folds: Part) -> tuple[Part, str]:
+def _training_part(contrast: Contrast, means: np.ndarray, cells: Part, folds: Part) -> tuple[Part, str]:
     """T, and where it is known from."""
     n_repeats = len(means)
     excess = _excess_of_folds(cells, folds, n_repeats)
@@ -396,7 +310,7 @@ def _excess_of_folds(cells: Part, folds: Part, n_repeats: int) -> Part:
     return Part(excess / n_repeats, freedom)
 
 
-def _members_part(contrast: _Contrast) -> Part:
+def _members_part(contrast: Contrast) -> Part:
     """The jackknife variance, over members, of the mean over folds, whose members are independent."""
     variance = uncertain = 0.0
     for values, _, sizes in contrast.leave_one_out:
@@ -406,7 +320,7 @@ def _members_part(contrast: _Contrast) -> Part:
     return Part(variance, variance**2 / uncertain if uncertain else 0.0)
 
 
-def _unseen_variance(contrast: _Contrast, confidence: float) -> float:
+def _unseen_variance(contrast: Contrast, confidence: float) -> float:
     """What cells unlike those seen may hide, as a variance: it matters only where hardly a cell has any influence.
 
     Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if a share q of a

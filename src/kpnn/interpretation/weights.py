@@ -104,15 +104,15 @@ def gradient_weights(network: FrozenNetwork, genes: np.ndarray) -> np.ndarray:
     return np.stack([network.gradients(values, output).mean(axis=0) for output in network.outputs])
 
 
-def difference_weights(network: FrozenNetwork, genes: np.ndarray, step: float = STEP) -> np.ndarray:
+def difference_weights(network: FrozenNetwork, genes: np.ndarray) -> np.ndarray:
     """The same by central differences: each neuron is held a little above and below its activation."""
     values = network.run(genes)
     weights = np.zeros((len(network.outputs), genes.shape[1]))
     for neuron in range(genes.shape[1]):
         above, below = (
-            network.run_with(genes, values, neuron, values.act[:, neuron] + sign * step) for sign in (1.0, -1.0)
+            network.run_with(genes, values, neuron, values.act[:, neuron] + sign * STEP) for sign in (1.0, -1.0)
         )
-        weights[:, neuron] = ((above - below) / (2 * step)).mean(axis=0)
+        weights[:, neuron] = ((above - below) / (2 * STEP)).mean(axis=0)
     return weights
 
 

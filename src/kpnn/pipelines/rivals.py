@@ -9,7 +9,7 @@ import pandas as pd
 
 from kpnn.pkn import Dag
 
-RivalKind = Literal["alternative", "rewired", "size_path"]
+RivalKind = Literal["alternative", "rewired", "size_path", "rewired_full"]
 
 _COLUMNS = ["kind", "replicate", "parent", "child", "sign", "cost"]
 

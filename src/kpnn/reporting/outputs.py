@@ -13,6 +13,8 @@ from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Study
 
 _OF_OUTPUT = ("roc_auc", "average_precision", "precision", "recall", "f1")
+_CONFUSIONS = 5
+"""Pairs of classes of an arm in the table of confusions."""
 
 
 def base_metric(metric: str) -> tuple[str, str]:
@@ -122,15 +124,16 @@ def differences_table(comparison: Comparison | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["output", "difference", "lower", "upper", "p_value"])
 
 
-def confusions_table(arms: Sequence[ArmTables], most: int = 5) -> pd.DataFrame:
+def confusions_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
     """The pairs of classes that each arm confuses most often: `arm`, `class`, `called`, `n_cells`, `share`.
 
     Args:
         arms: the arms; those whose outputs do not exclude each other have no rows.
-        most: pairs of an arm.
     """
     tables = [
-        top_confusions(confusion_matrix(arm.predictions), most).assign(arm=arm.name) for arm in arms if arm.one_of_k
+        top_confusions(confusion_matrix(arm.predictions), most=_CONFUSIONS).assign(arm=arm.name)
+        for arm in arms
+        if arm.one_of_k
     ]
     columns = ["arm", "class", "called", "n_cells", "share"]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)

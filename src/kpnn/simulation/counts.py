@@ -9,6 +9,9 @@ import scipy.sparse as sp
 
 from kpnn.errors import SettingsError
 
+_CELLS_AT_ONCE = 256
+"""Cells drawn at once; bounds the memory, and other numbers are drawn with another one."""
+
 
 @dataclass(frozen=True)
 class CountModel:
@@ -51,8 +54,6 @@ def draw_counts(
     log_fold_changes: np.ndarray,
     modules: np.ndarray,
     model: CountModel,
-    *,
-    block: int = 256,
 ) -> sp.csr_matrix:
     """Draws counts for cells of two classes.
 
@@ -62,7 +63,6 @@ def draw_counts(
         log_fold_changes: natural logarithm of the fold change of class 1 over class 0, shape (genes,).
         modules: number of the hidden node whose own activity the gene follows, or -1, shape (genes,).
         model: how counts are drawn.
-        block: cells drawn at once; bounds the memory.
 
     Returns:
         Counts, cells x genes, int32 CSR.
@@ -73,8 +73,10 @@ def draw_counts(
     base = np.where(log_fold_changes != 0, np.maximum(base, np.float32(model.log_mean)), base)
     n_modules = int(modules.max(initial=-1)) + 1
     parts = []
-    for start in range(0, len(classes), block):
-        response = classes[start : start + block] * rng.normal(1.0, model.response_sd, len(classes[start:][:block]))
+    for start in range(0, len(classes), _CELLS_AT_ONCE):
+        response = classes[start : start + _CELLS_AT_ONCE] * rng.normal(
+            1.0, model.response_sd, len(classes[start:][:_CELLS_AT_ONCE])
+        )
         library = rng.normal(0.0, model.library_size_sd, len(response))
         activity = np.zeros((len(response), n_modules + 1), dtype=np.float32)
         activity[:, :n_modules] = rng.normal(0.0, model.module_sd, (len(response), n_modules))

@@ -112,7 +112,7 @@ class LabelledCells:
         matrix = self.store.whole()
         if matrix is None:
             raise CellsError(
-                "baselines and control inputs need the cells in memory, but these stay on disk; switch them off, or "
+                "baselines and node weights need the cells in memory, but these stay on disk; switch them off, or "
                 "raise stream_above_entries of matched_cells in the catalog"
             )
         return matrix

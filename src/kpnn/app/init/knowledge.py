@@ -96,7 +96,7 @@ def read_files(files: NetworkFiles) -> dict[str, NetworkFile]:
 def names_in(entries: Mapping[str, NetworkFile]) -> list[str]:
     """Every name that a gene may have in the files, to tell genes from cells in a table."""
     nodes = {name for file in entries.values() for side in ("parent", "child") for name in file.edges[side]}
-    return sorted(nodes | {name.removesuffix(SUFFIX) for name in nodes})
+    return sorted(nodes | {gene_of(name, SUFFIX) for name in nodes})
 
 
 def make_knowledge(

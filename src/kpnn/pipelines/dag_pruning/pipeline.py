@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline, node
 
-from kpnn.pipelines.dag_pruning import nodes
+from kpnn.pipelines.dag_pruning import nodes, rewiring
 
 _SETTINGS = "params:dag_selection"
 _SETTLED = "settled_dag_selection"
@@ -33,8 +33,20 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.find_rivals,
                 ["selection", "alternatives", _SETTLED, _CONTROLS],
-                "rival_dags",
+                "rivals_of_selection",
                 name="find_rivals",
+            ),
+            node(
+                rewiring.rewire_full,
+                ["pkn", "params:interpretation", "params:data_engineering"],
+                "rewired_full_dags",
+                name="rewire_full",
+            ),
+            node(
+                rewiring.join_rivals,
+                ["rivals_of_selection", "rewired_full_dags"],
+                "rival_dags",
+                name="join_rivals",
             ),
             node(
                 nodes.summarise,

@@ -17,15 +17,14 @@ def create_arm(arm: str, dag: str) -> Pipeline:
     inputs = {"dag": dag, "evaluation": "evaluation"}
     parameters = {"params:interpretation": "params:interpretation"}
     weighed = ["trained", "params:interpretation", "rivals"]
-    if arm == "pruned":  # rivals are those of the selected DAG
+    if arm == "pruned":  # those of the selected DAG are trained as controls
         beside = ("rival_dags", "controls.fold_store", "controls.summary")
         rivals = node(weighing.load_rivals, ["trained", *beside], "rivals", name="load_rivals")
         inputs |= {name: name for name in beside}
     else:
-        needed = ["trained", "pkn", "params:interpretation", "params:data_engineering"]
-        rivals = node(rewiring.rewire_full, needed, "rivals", name="rewire_full")
-        inputs["pkn"] = "pkn"
-        parameters["params:data_engineering"] = "params:data_engineering"
+        needed = ["trained", "rival_dags", "params:interpretation"]
+        rivals = node(rewiring.train_rewired_full, needed, "rivals", name="train_rewired_full")
+        inputs["rival_dags"] = "rival_dags"
     template = [
         rivals,
         node(

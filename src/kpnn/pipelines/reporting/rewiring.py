@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pandas as pd
 
 from kpnn.errors import KpnnError
 from kpnn.interpretation import InterpretationSettings, train_rewired
-from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.reporting.weighing import RivalNetworks, TrainedArm
-from kpnn.pkn import Dag, Pkn, most_edges_dag, rewired_pkn, shortest_path_dag
+from kpnn.pipelines.rivals import rivals_of_kind
 
 logger = logging.getLogger(__name__)
 
@@ -18,28 +18,22 @@ _REWIRED = 6
 """First number of the seeds, which no other network of interpretation has."""
 
 
-def rewire_full(
-    arm: TrainedArm, pkn: Pkn, settings: InterpretationSettings, data_engineering: DataEngineeringSettings
-) -> RivalNetworks:
-    """Rewires the PKN, takes its full DAG as the arm's was taken, and trains it in every fold; as often as asked."""
+def train_rewired_full(arm: TrainedArm, rival_dags: pd.DataFrame, settings: InterpretationSettings) -> RivalNetworks:
+    """Trains the full DAGs of rewired PKNs in every fold."""
+    dags = rivals_of_kind(rival_dags, "rewired_full", arm.dag.outputs)[: settings.rewired_full]
     if not settings.rewired_full or not arm.folds:
         return RivalNetworks()
     if any(one.dag.fingerprint != arm.dag.fingerprint for one in arm.folds):
         return RivalNetworks(notes=["No networks on rewired PKNs: with top_genes every fold has genes of its own."])
     cells, training = arm.evaluation.labelled(arm.dag), arm.evaluation.settings
     rewired, notes = [], []
+    if len(dags) < settings.rewired_full:
+        notes.append(f"Of {settings.rewired_full} rewired PKNs {len(dags)} have a full DAG that can be trained.")
     seeds = np.random.SeedSequence([settings.seed, _REWIRED]).generate_state(settings.rewired_full)
-    for number, seed in enumerate(seeds):
+    for number, (dag, seed) in enumerate(zip(dags, seeds, strict=False)):
         try:
-            dag = _full_dag(rewired_pkn(pkn, int(seed)).pkn, data_engineering)
             logger.info("Training on rewired PKN %d: %s edges", number, f"{len(dag.edges):,}")
             rewired += train_rewired([dag], arm.folds, cells, training, int(seed))
         except KpnnError as error:
             notes.append(f"No networks on rewired PKN {number}: {error}")
     return RivalNetworks(rewired=rewired, notes=notes)
-
-
-def _full_dag(pkn: Pkn, settings: DataEngineeringSettings) -> Dag:
-    if settings.full_dag == "shortest_paths":
-        return shortest_path_dag(pkn)
-    return most_edges_dag(pkn, time_limit=settings.full_dag_time_limit).dag

@@ -56,21 +56,20 @@ def strongest_paths(dag: Dag, edges: pd.DataFrame, output: str) -> dict[str, str
     return parent_of
 
 
-def called_tree(weighed: Interpretation, dag: Dag, output: str, most: int = MOST) -> pd.DataFrame:
+def called_tree(weighed: Interpretation, dag: Dag, output: str) -> pd.DataFrame:
     """The called nodes of an output with the nodes on their strongest paths to it, each below its parent.
 
     Args:
         weighed: what the arm's networks say.
         dag: the arm's network.
         output: the output.
-        most: called nodes to show at most, the first in their order.
 
     Returns:
         `node`, `parent` (empty for the output), `depth`, `is_called`, in the order of drawing; no rows where no node is
         called.
     """
     nodes = weighed.of_output(output)
-    called = nodes[nodes["called"]].nsmallest(most, "rank")
+    called = nodes[nodes["called"]].nsmallest(MOST, "rank")
     parent_of = strongest_paths(dag, weighed.edges, output)
     shown = [node for node in called["node"] if node in parent_of]
     children: dict[str, list[str]] = {}

@@ -30,6 +30,7 @@ _OTHER_KINDS = (
 
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAPS_WITHIN = 128 * 2**20
+_NAMES_AT_ONCE = 2**16
 
 
 @contextmanager
@@ -103,15 +104,14 @@ def _is_endless(raw: mmap.mmap, start: int, size: int) -> bool:
     return False
 
 
-def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO", ndim: int = 1) -> h5py.Dataset:
-    """A dataset of a group, checked for its type, its dimensions and a believable size.
+def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO") -> h5py.Dataset:
+    """A one-dimensional dataset of a group, checked for its type and a believable size.
 
     Args:
         group: an open group.
         name: the dataset's name in it.
         path: the file, for errors.
         kinds: numpy's kind letters that are acceptable.
-        ndim: number of dimensions.
 
     Raises:
         CellsError: it does not exist, or is not of this shape and type.
@@ -120,7 +120,7 @@ def dataset(group: Any, name: str, path: str | Path, *, kinds: str = "iufbSO", n
     where = f"{path}: {group.name.rstrip('/')}/{name}"
     if not isinstance(node, h5py.Dataset):
         raise CellsError(f"{where}: no such dataset" if node is None else f"{where}: is not a dataset")
-    if node.ndim != ndim or node.dtype.kind not in kinds:
+    if node.ndim != 1 or node.dtype.kind not in kinds:
         raise CellsError(f"{where}: has type {node.dtype} and {node.ndim} dimensions; damaged or another format")
     if node.size * node.dtype.itemsize > _MOST_COMPRESSION * Path(path).stat().st_size + 2**16:
         raise CellsError(f"{where}: claims {node.size:,} entries, more than the file can hold; damaged")
@@ -142,13 +142,12 @@ def texts(node: h5py.Dataset, path: str | Path) -> pd.Index:
         raise CellsError(f"{path}: {node.name}: names that are not UTF-8 text; damaged") from None
 
 
-def find_names(node: h5py.Dataset, wanted: list[bytes], *, at_once: int = 1 << 16) -> list[list[int]]:
+def find_names(node: h5py.Dataset, wanted: list[bytes]) -> list[list[int]]:
     """The positions of names in a dataset of fixed-width text, read in bounded pieces.
 
     Args:
         node: fixed-width text, shape (n,).
         wanted: the names to find.
-        at_once: names read in one piece.
 
     Returns:
         For each wanted name its positions, ascending; none if it does not exist.
@@ -160,8 +159,8 @@ def find_names(node: h5py.Dataset, wanted: list[bytes], *, at_once: int = 1 << 1
         keys = _mixed(np.array(list(positions), dtype=f"S{width}"), width) >> np.uint64(44)
         is_key = np.zeros(1 << 20, dtype=bool)
         is_key[keys] = True
-        for start in range(0, node.shape[0], at_once):
-            names = node[start : start + at_once]
+        for start in range(0, node.shape[0], _NAMES_AT_ONCE):
+            names = node[start : start + _NAMES_AT_ONCE]
             likely = np.flatnonzero(is_key[_mixed(names.astype(f"S{width}"), width) >> np.uint64(44)])
             for at, name in zip(likely.tolist(), names[likely].tolist(), strict=True):
                 if name in positions:

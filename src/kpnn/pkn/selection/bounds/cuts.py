@@ -21,6 +21,8 @@ _LEAST_VIOLATION = 0.01
 """Cuts that are violated by less move the bound too little to be worth a row."""
 _MOST_SECONDS = 5.0
 """Seconds of maximum flows in one round; a cut missed now is found in a later round."""
+_MOST_CUTS = 500
+"""Cuts of one network in one round."""
 
 
 class Separator:
@@ -34,12 +36,11 @@ class Separator:
         indptr = np.searchsorted(self._tail, np.arange(n + 1))
         self._indptr, self._indices = indptr.astype(np.int32), self._head.astype(np.int32)
 
-    def cuts(self, x: np.ndarray, most: int = 500) -> LinearRows:
+    def cuts(self, x: np.ndarray) -> LinearRows:
         """Rows that x violates: for each disconnected target a cut near the target and one near the source.
 
         Args:
             x: values of the columns, shape (n_columns,).
-            most: stop after this many cuts.
         """
         net = self.network
         # No target wants more than 1, so that 10 is as good as unlimited.
@@ -57,7 +58,7 @@ class Separator:
         order = order[wanted[order] > _LEAST_VIOLATION]
         covered, near_source_is_cut = np.zeros(net.n_nodes, dtype=bool), False
         for position in order:
-            if len(rows) >= most:
+            if len(rows) >= _MOST_CUTS:
                 return rows
             target = net.targets[position]
             if reached[target] or covered[target]:
@@ -77,7 +78,7 @@ class Separator:
         deadline = time.monotonic() + _MOST_SECONDS
         graph = self._graph(capacity, slice(None))
         for position in order:
-            if len(rows) >= most or time.monotonic() > deadline:
+            if len(rows) >= _MOST_CUTS or time.monotonic() > deadline:
                 break
             target = net.targets[position]
             if covered[target]:

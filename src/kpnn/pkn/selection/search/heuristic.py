@@ -62,19 +62,17 @@ class NodeHeuristic:
         by_node = self._serves.tocsc()
         self._rows_of = np.split(by_node.indices, by_node.indptr[1:-1])
 
-    def build(self, likely: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+    def build(self, likely: np.ndarray) -> np.ndarray:
         """A feasible set of kept nodes that prefers likely ones.
 
         Args:
             likely: between 0 and 1 for every node, shape (n_nodes,), such as the relaxation's x.
-            kept: nodes to keep in any case, shape (n_nodes,), bool.
 
         Returns:
             Kept nodes, shape (n_nodes,), bool, pruned.
         """
         weight = np.clip(1.0 - likely, _LEAST_WEIGHT, 1.0)
-        wanted = self._is_always.copy() if kept is None else kept | self._is_always
-        kept = self._connect(wanted, weight)
+        kept = self._connect(self._is_always.copy(), weight)
         # Of demands that are equally near, those with fewer choices come first.
         waiting = np.argsort(np.array([len(parents) for parents in self._choices]), kind="stable")
         count = self._serves @ kept.astype(np.int64)

@@ -1,0 +1,45 @@
+"""Nodes that draw what the nodes of the arm `full` are weighed beside: full DAGs of rewired PKNs."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from kpnn.errors import KpnnError
+from kpnn.interpretation import InterpretationSettings
+from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.rivals import rival_table
+from kpnn.pkn import Dag, Pkn, most_edges_dag, rewired_pkn, shortest_path_dag
+
+_log = logging.getLogger(__name__)
+
+_REWIRED = 6
+"""First number of the seeds, which no other draw for interpretation has."""
+
+
+def rewire_full(pkn: Pkn, settings: InterpretationSettings, data_engineering: DataEngineeringSettings) -> list[Dag]:
+    """Rewires the PKN and takes its full DAG as the study's was taken; as often as asked."""
+    found = []
+    seeds = np.random.SeedSequence([settings.seed, _REWIRED]).generate_state(settings.rewired_full)
+    for number, seed in enumerate(seeds):
+        try:
+            found.append(_full_dag(rewired_pkn(pkn, int(seed)).pkn, data_engineering))
+        except KpnnError as error:
+            _log.warning("interpretation.rewired_full: rewired PKN %d is left out: %s", number, error)
+    return found
+
+
+def join_rivals(of_selection: pd.DataFrame, rewired_full: list[Dag]) -> pd.DataFrame:
+    """Joins the rivals of the selected DAG with those of the full one."""
+    of_full = rival_table({"rewired_full": rewired_full})
+    if not len(of_full) or not len(of_selection):  # a table without rows has no types that the other could keep
+        return of_selection if len(of_selection) else of_full
+    return pd.concat([of_selection, of_full], ignore_index=True)
+
+
+def _full_dag(pkn: Pkn, settings: DataEngineeringSettings) -> Dag:
+    if settings.full_dag == "shortest_paths":
+        return shortest_path_dag(pkn)
+    return most_edges_dag(pkn, time_limit=settings.full_dag_time_limit).dag
