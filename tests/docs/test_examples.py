@@ -53,6 +53,7 @@ MODULES = (
     "kpnn.reporting.study",
     "kpnn.simulation.scenarios",
     "kpnn.sklearn",
+    "kpnn.tracking.serving",
     "kpnn.tl",
     "kpnn.pl",
 )
