@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,7 +26,20 @@ MODULES = (
     "kpnn.pkn.selection.near_optimal.alternatives",
     "kpnn.pkn.selection.near_optimal.random_dags",
     "kpnn.pkn.selection.near_optimal.size_path",
+    "kpnn.cells.account",
+    "kpnn.cells.classes",
+    "kpnn.cells.depth",
+    "kpnn.cells.described",
+    "kpnn.cells.expression",
     "kpnn.cells.folds",
+    "kpnn.cells.formats",
+    "kpnn.cells.formats.in_memory",
+    "kpnn.cells.labelling",
+    "kpnn.cells.labels",
+    "kpnn.cells.matched",
+    "kpnn.cells.matching",
+    "kpnn.cells.store",
+    "kpnn.cells.transforms",
     "kpnn.nn.build",
     "kpnn.nn.ensemble",
     "kpnn.nn.fit",
@@ -43,34 +55,58 @@ MODULES = (
     "kpnn.evaluation.intervals",
     "kpnn.evaluation.metrics",
     "kpnn.evaluation.scores",
+    "kpnn.interpretation.arm",
+    "kpnn.interpretation.rewired",
+    "kpnn.interpretation.settings",
+    "kpnn.interpretation.significance",
     "kpnn.interpretation.stability",
+    "kpnn.interpretation.summary",
+    "kpnn.interpretation.trained_fold",
     "kpnn.interpretation.weights",
     "kpnn.simulation.control",
     "kpnn.simulation.counts",
     "kpnn.simulation.dressing",
+    "kpnn.reporting.comparing",
+    "kpnn.reporting.report",
+    "kpnn.reporting.study",
     "kpnn.simulation.scenarios",
     "kpnn.simulation.tcr_like",
     "kpnn.sklearn",
+    "kpnn.tracking.serving",
     "kpnn.tl",
     "kpnn.pl",
 )
-RUNNING_EXAMPLE = {"kpnn.tl": "fit"}
-"""Modules whose examples go on with the names of one function's example."""
+FOLDS, ARM = "kpnn.interpretation.trained_fold.TrainedFold", "kpnn.interpretation.arm.weigh_arm"
+STUDY = ("kpnn.reporting.study.ArmTables", "kpnn.reporting.study.Study")
+RUNNING_EXAMPLES = {
+    "kpnn.interpretation.arm": (FOLDS, ARM),
+    "kpnn.interpretation.rewired": (FOLDS,),
+    "kpnn.interpretation.summary": (FOLDS, ARM),
+    "kpnn.reporting.comparing": STUDY,
+    "kpnn.reporting.report": STUDY,
+    "kpnn.reporting.study": STUDY,
+    "kpnn.tl": ("kpnn.tl.fit",),
+}
+"""Modules whose examples go on with the names of other examples, in this order."""
 
 
-def names_left_by(module: ModuleType, function: str) -> dict[str, Any]:
-    """The names that an example defines."""
-    names = dict(vars(module))
-    for example in doctest.DocTestParser().get_examples(getattr(module, function).__doc__):
-        exec(example.source, names)
-    return names
+def names_left_by(examples: tuple[str, ...]) -> dict[str, Any]:
+    """The names that examples define, each going on with those of the ones before."""
+    found: dict[str, Any] = {}
+    for dotted in examples:
+        place, _, owner = dotted.rpartition(".")
+        module = importlib.import_module(place)
+        names = {**vars(module), **found}
+        for example in doctest.DocTestParser().get_examples(getattr(module, owner).__doc__):
+            exec(example.source, names)
+        found |= {name: value for name, value in names.items() if name not in vars(module)}
+    return found
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_docstrings_hold(name: str) -> None:
     module = importlib.import_module(name)
-    more = names_left_by(module, RUNNING_EXAMPLE[name]) if name in RUNNING_EXAMPLE else {}
-    result = doctest.testmod(module, extraglobs=more)
+    result = doctest.testmod(module, extraglobs=names_left_by(RUNNING_EXAMPLES.get(name, ())))
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -150,6 +150,9 @@ ROOMS_WITH_EXAMPLES = (
     "nn",
     "evaluation",
     "simulation",
+    "cells",
+    "interpretation",
+    "reporting",
 )
 """One room a line. That what they show comes out is tested with the examples."""
 

@@ -38,6 +38,11 @@ class LabelSettings(Settings):
         positive: the class that is 1 where all others are 0, which makes one output.
         rest: what becomes of cells with other values than those of `classes`: `drop`, or one more class, `other`.
         one_of_k: whether classes exclude each other; None: the labels tell.
+
+    Examples:
+        >>> settings = LabelSettings(label="cell_type", classes={"T": ["CD4", "CD8"], "B": ["B"]}, positive="T")
+        >>> settings.values_of_class
+        {'T': ('CD4', 'CD8'), 'B': ('B',)}
     """
 
     outputs: tuple[str, ...] | None = None

@@ -30,6 +30,12 @@ class DepthByClass:
         roc_auc: above 0.5 where cells of class 1 have more.
         median_1: median over cells of class 1.
         median_0: median over cells of class 0.
+
+    Examples:
+        >>> DepthByClass("TCR", "counts", roc_auc=0.3, median_1=900, median_0=1500).tells_classes
+        True
+        >>> DepthByClass("TCR", "counts", roc_auc=0.55, median_1=1600, median_0=1500).tells_classes
+        False
     """
 
     output: str
@@ -71,6 +77,16 @@ def depth_by_class(cells: Matched | StreamedMatch) -> tuple[DepthByClass, ...]:
 
     Returns:
         One measurement for each output and each of counts and detected genes that could be had.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory, match
+        >>> counts = pd.DataFrame([[3.0, 0.0], [1.0, 5.0], [9.0, 2.0]], ["c1", "c2", "c3"], ["CD69", "IL2"])
+        >>> labels = pd.DataFrame({"barcode": ["c1", "c2", "c3"], "TCR": [0, 1, 1]})
+        >>> for one in depth_by_class(match(InMemory(AnnData(counts)), labels, counts.columns)):
+        ...     print(one)
+        DepthByClass(output='TCR', measure='counts', roc_auc=1.0, median_1=8.5, median_0=3.0)
+        DepthByClass(output='TCR', measure='detected genes', roc_auc=1.0, median_1=2.0, median_0=1.0)
     """
     return tuple(
         _measured(str(output), labels > 0, measure, values)
@@ -87,7 +103,17 @@ def depth_by_column(cells: Matched | StreamedMatch, columns: pd.DataFrame | None
         columns: such as donor or sample, index the barcodes; None: there are none.
 
     Returns:
-        One measurement for each column.
+        One measurement for each column and each of counts and detected genes that could be had.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory, match
+        >>> counts = AnnData(pd.DataFrame([[3.0], [9.0], [90.0], [30.0]], ["c1", "c2", "c3", "c4"], ["CD69"]))
+        >>> labels = pd.DataFrame({"barcode": counts.obs_names, "TCR": [0, 1, 0, 1]})
+        >>> donors = pd.DataFrame({"donor": ["d1", "d1", "d2", "d2"]}, index=counts.obs_names)
+        >>> of_counts, _ = depth_by_column(match(InMemory(counts), labels, ["CD69"]), donors)
+        >>> of_counts.measure, round(of_counts.explained, 2)
+        ('counts', 0.82)
     """
     if columns is None:
         return ()
@@ -124,6 +150,15 @@ def warn_of_depth(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool)
         found: what `depth_by_class` returned.
         scaled: whether counts are scaled to one sum per cell.
         grouped: whether donors or samples are kept together.
+
+    Examples:
+        >>> import sys
+        >>> handler = logging.StreamHandler(sys.stdout)
+        >>> logging.getLogger("kpnn").addHandler(handler)
+        >>> found = [DepthByClass("TCR", "counts", roc_auc=0.81, median_1=4200, median_0=1500)]
+        >>> warn_of_depth(found, scaled=True, grouped=True)  # doctest: +ELLIPSIS
+        counts alone predict TCR with ROC-AUC 0.81 (median 4,200 in class 1, 1,500 in class 0)...
+        >>> logging.getLogger("kpnn").removeHandler(handler)
     """
     for sentence in depth_warnings(found, scaled=scaled, grouped=grouped):
         _log.warning("%s", sentence)
@@ -139,6 +174,15 @@ def depth_warnings(found: Sequence[DepthByClass], *, scaled: bool, grouped: bool
 
     Returns:
         One sentence for each measure that tells the classes of some output, the clearest three named.
+
+    Examples:
+        >>> found = [DepthByClass("TCR", "counts", roc_auc=0.81, median_1=4200, median_0=1500)]
+        >>> for part in depth_warnings(found, scaled=False, grouped=True)[0].split("; "):
+        ...     print(part.split(": ")[0])
+        counts alone predict TCR with ROC-AUC 0.81 (median 4,200 in class 1, 1,500 in class 0)
+        set data_engineering.library_size to median, compare cells of equal depth before you believe a node
+        >>> depth_warnings([DepthByClass("TCR", "counts", 0.55, 1600, 1500)], scaled=False, grouped=True)
+        ()
     """
     advice = [] if scaled else ["set data_engineering.library_size to median"]
     advice += [] if grouped else ["name the donor or sample in cross_validation.group_by"]

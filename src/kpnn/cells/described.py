@@ -25,6 +25,15 @@ class Embedding:
     Attributes:
         name: in `obsm`.
         coordinates: shape (n_cells, 2).
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> places = {"X_umap": np.array([[0.5, 1.0], [2.0, 3.0]])}
+        >>> cells = AnnData(np.eye(2), obs=pd.DataFrame(index=["c1", "c2"]), obsm=places)
+        >>> found = embedding_of(InMemory(cells), "auto", pd.Index(["c2"]))
+        >>> found.name, found.coordinates.tolist()
+        ('X_umap', [[2.0, 3.0]])
     """
 
     name: str
@@ -44,6 +53,16 @@ def described_cells(expression: Expression, columns: Sequence[str], barcodes: pd
 
     Raises:
         CellsError: there is no such column, or no such cell.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> known = pd.DataFrame({"donor": [1, 2], "state": ["rest", "stim"]}, index=["c1", "c2"])
+        >>> cells = InMemory(AnnData(np.eye(2), obs=known))
+        >>> described_cells(cells, ["donor", "state"], pd.Index(["c2", "c1"]))
+           donor state
+        c2     2  stim
+        c1     1  rest
     """
     rows = expression.locate(barcodes) if len(columns) else np.zeros(0, dtype=int)
     return pd.DataFrame({name: expression.cell_column(name)[rows].to_numpy() for name in columns}, index=barcodes)
@@ -62,6 +81,16 @@ def embedding_of(expression: Expression, name: str, barcodes: pd.Index) -> Embed
 
     Raises:
         CellsError: there are no such coordinates, or no such cell.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> places = {"X_pca": np.array([[4.0, 1.0, 9.0], [2.0, 3.0, 9.0]])}
+        >>> cells = InMemory(AnnData(np.eye(2), obs=pd.DataFrame(index=["c1", "c2"]), obsm=places))
+        >>> embedding_of(cells, "X_pca", pd.Index(["c2", "c1"])).coordinates.tolist()
+        [[2.0, 3.0], [4.0, 1.0]]
+        >>> embedding_of(cells, "auto", pd.Index(["c2", "c1"])) is None  # there is no UMAP
+        True
     """
     if name != "auto":
         return Embedding(name, expression.embedding(name)[expression.locate(barcodes)])

@@ -59,6 +59,20 @@ class Expression(ABC):
         source: what to call the matrix in errors: the file's path.
         gene_names: whether genes are named by `symbol` or by `id` (Ensembl).
         repair: what is done to values that are not counts.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> counts = pd.DataFrame([[3.0, 0.0, 2.0], [1.0, 5.0, 4.0]], ["c1", "c2"], ["CD69", "IL2", "LCK"])
+        >>> expression = InMemory(AnnData(counts))
+        >>> expression.locate(["c2", "c9"]).tolist()
+        [1, -1]
+        >>> found = expression.read(barcodes=["c2"], genes=["LCK", "CD69"])
+        >>> found.to_df()
+            LCK  CD69
+        c2  4.0   1.0
+        >>> found.obs["total_counts"].to_list()  # of all genes of the file
+        [10.0]
     """
 
     _barcodes: pd.Index

@@ -31,6 +31,17 @@ class ClassLabels:
         one_of_k: whether exactly one of several outputs is 1 in every cell.
         of_cell: the class of each cell as the label names it, index the barcodes; None where labels are 0/1 columns.
         label: the column that names the classes; None where labels are 0/1 columns.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> cells = InMemory(AnnData(pd.DataFrame(np.eye(3), ["c1", "c2", "c3"], ["CD69", "IL2", "LCK"])))
+        >>> table = pd.DataFrame({"barcode": cells.barcodes, "state": ["rest", "stim", "stim"]})
+        >>> labels = label_cells(table, cells, LabelSettings(label="state"))
+        >>> labels.outputs, labels.rule
+        (['stim'], 'label state: stim is 1, rest is 0')
+        >>> labels.named({"stim": "TCR"}).outputs
+        ['TCR']
     """
 
     table: pd.DataFrame
@@ -80,6 +91,20 @@ def label_cells(
     Raises:
         CellsError: a column does not exist, or what it holds cannot be used; see `classes_of`, `check_class_labels`.
         SettingsError: parameters contradict each other or the data.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> counts = AnnData(pd.DataFrame(np.eye(3), ["c1", "c2", "c3"], ["CD69", "IL2", "LCK"]))
+        >>> counts.obs["state"], counts.obs["donor"] = ["rest", "stim", "stim"], ["d1", "d1", "d2"]
+        >>> labels = label_cells(None, InMemory(counts), LabelSettings(label="state"), group_by="donor")
+        >>> labels.table
+          barcode  stim
+        0      c1     0
+        1      c2     1
+        2      c3     1
+        >>> labels.groups["donor"].to_list()
+        ['d1', 'd1', 'd2']
     """
     roles = {} if table is None else dict(table.attrs.get("columns", {}))
     label = _role(settings.label, "label", roles, table) or roles.get("label")

@@ -33,6 +33,16 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Raises:
         CellsError: the file is unusable, or a named column is not in it.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "labels.csv"
+        ...     pd.DataFrame({"cell": ["c1", "c2"], "state": ["rest", "stim"]}).to_csv(path, index=False)
+        ...     read_label_table(path, {"barcode": "cell", "label": "state"})
+          barcode state
+        0      c1  rest
+        1      c2  stim
     """
     table = read_string_table(path, CellsError)
     named = dict(columns or {})
@@ -79,6 +89,16 @@ def read_class_labels(
 
     Raises:
         CellsError: the file is unusable, a barcode is empty or repeated, or a label is not 0 or 1.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "labels.csv.gz"
+        ...     pd.DataFrame({"barcode": ["c1", "c2"], "TCR": ["false", "true"]}).to_csv(path, index=False)
+        ...     read_class_labels(path)
+          barcode  TCR
+        0      c1    0
+        1      c2    1
     """
     return check_class_labels(read_label_table(path, columns), str(path), group_by=group_by)
 
@@ -101,7 +121,21 @@ def check_class_labels(
         outputs: the columns that are labels, in this order; by default all.
 
     Returns:
-        Labels 0 and 1, index `barcode`, a column per output; with `group_by` that column too.
+        `barcode` (str), one int8 column per output, and `group_by` (str) where the table has it, in the order given.
+
+    Raises:
+        CellsError: there are no barcodes or no labels, a barcode is empty or repeated, a label is absent or not 0 or
+            1, or two labels differ only by case or blanks.
+
+    Examples:
+        >>> table = pd.DataFrame({"barcode": ["c1", "c2"], "TCR": ["0", "1.0"], "donor": ["d1", "d2"]})
+        >>> check_class_labels(table, group_by="donor")
+          barcode  TCR donor
+        0      c1    0    d1
+        1      c2    1    d2
+        >>> check_class_labels(table.assign(TCR=["0", "2"]), outputs=["TCR"])
+        Traceback (most recent call last):
+        kpnn.errors.CellsError: class labels: label TCR must be 0 or 1, found 2 in row 2 below the header
     """
     if "barcode" not in table:
         raise CellsError(f"{source}: no column barcode (found: {some_names(table.columns)})")

@@ -166,6 +166,19 @@ class Matched(_MatchedCells["AnnData"]):
 
     Attributes:
         counts: as read, cells x genes, float32 CSR.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory, match
+        >>> counts = AnnData(pd.DataFrame([[3.0, 0.0], [1.0, 5.0]], ["c1", "c2"], ["CD69", "IL2"]))
+        >>> labels = pd.DataFrame({"barcode": ["c1", "c2"], "TCR": [0, 1]})
+        >>> matched = match(InMemory(counts), labels, ["CD69", "IL2"])
+        >>> cells = matched.to_anndata(Transform(log1p=True), ["CD69_gene", "IL2_gene"])
+        >>> cells.X.toarray().round(2)
+        array([[1.39, 0.  ],
+               [0.69, 1.79]], dtype=float32)
+        >>> cells.obs["total_counts"].to_list()
+        [3.0, 6.0]
     """
 
     counts: sp.csr_matrix
@@ -197,6 +210,15 @@ class StreamedMatch(_MatchedCells["PendingCells"]):
         expression: where the cells are.
         cells: their positions in the file, ascending, shape (cells,).
         join: how repeated genes become one.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory, match
+        >>> counts = AnnData(pd.DataFrame([[3.0, 0.0], [1.0, 5.0]], ["c1", "c2"], ["CD69", "IL2"]))
+        >>> labels = pd.DataFrame({"barcode": ["c2", "c1"], "TCR": [1, 0]})
+        >>> matched = match(InMemory(counts), labels, ["IL2", "CD69"], in_memory_cells=1)
+        >>> list(matched.labels.index), [block.toarray().tolist() for block in matched.blocks()]
+        (['c1', 'c2'], [[[0.0, 3.0], [5.0, 1.0]]])
     """
 
     expression: Expression
@@ -232,6 +254,20 @@ class PendingCells:
         var: as the file's `var`.
         one_of_k: whether exactly one of several outputs is 1 in every cell.
         obsm: as the file's `obsm`.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from anndata import AnnData, read_h5ad
+        >>> from kpnn.cells import InMemory, match
+        >>> counts = AnnData(pd.DataFrame([[3.0, 0.0], [1.0, 5.0]], ["c1", "c2"], ["CD69", "IL2"]))
+        >>> labels = pd.DataFrame({"barcode": ["c1", "c2"], "TCR": [0, 1]})
+        >>> matched = match(InMemory(counts), labels, ["CD69", "IL2"], in_memory_cells=1)
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "cells.h5ad"
+        ...     matched.to_anndata(Transform(log1p=True), ["CD69_gene", "IL2_gene"]).write_h5ad(path)
+        ...     read_h5ad(path).X.toarray().round(2)
+        array([[1.39, 0.  ],
+               [0.69, 1.79]], dtype=float32)
     """
 
     matched: StreamedMatch

@@ -37,6 +37,16 @@ class CountLimits:
         min_counts_per_cell: least sum over all genes of the file.
         min_cells_per_gene: least number of labelled cells in which a gene is seen; a gene seen in none never
             carries information, so the default is 1.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> counts = pd.DataFrame([[3.0, 0.0], [1.0, 5.0], [2.0, 2.0]], ["c1", "c2", "c3"], ["CD69", "IL2"])
+        >>> labels = pd.DataFrame({"barcode": ["c1", "c2", "c3"], "TCR": [1, 0, 1]})
+        >>> limits = CountLimits(min_cells_per_gene=3)
+        >>> matched = match(InMemory(AnnData(counts)), labels, counts.columns, limits=limits)
+        >>> list(matched.genes), matched.steps[-1].name
+        (['CD69'], 'genes seen in at least 3 cells')
     """
 
     min_counts_per_cell: float = 0.0
@@ -96,6 +106,19 @@ def match(
 
     Raises:
         CellsError: no cell or no gene in common, nothing left, or the expression is not usable.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from kpnn.cells import InMemory
+        >>> counts = pd.DataFrame([[3.0, 0.0], [1.0, 5.0], [0.0, 2.0]], ["c1", "c2", "c3"], ["CD69", "IL2"])
+        >>> labels = pd.DataFrame({"barcode": ["c3", "c1"], "TCR": [1, 0]})
+        >>> matched = match(InMemory(AnnData(counts)), labels, ["IL2", "CD69", "LCK"])
+        >>> pd.DataFrame(matched.counts.toarray(), list(matched.labels.index), matched.genes)
+            IL2  CD69
+        c3  2.0   0.0
+        c1  0.0   3.0
+        >>> matched.steps[2].examples  # genes that the file lacks
+        ('LCK',)
     """
     limits = limits or CountLimits()
     genes = list(dict.fromkeys(genes))

@@ -28,6 +28,13 @@ class CellStore(ABC):
     """Expression of cells by input nodes, for whatever must not care where it lies.
 
     `CellsInMemory` holds a matrix, `CellsOnDisk` reads an `.h5ad` or `.zarr` in bounded memory.
+
+    Examples:
+        >>> cells = CellsInMemory(sp.csr_matrix(np.array([[3, 0, 2], [1, 5, 4]], dtype="float32")))
+        >>> cells.rows([1]).columns([2, 0]).whole().toarray()
+        array([[4., 1.]], dtype=float32)
+        >>> cells.moments()
+        (array([2. , 2.5, 3. ]), array([1.  , 6.25, 1.  ]))
     """
 
     @property
@@ -102,6 +109,13 @@ class CellsInMemory(CellStore):
 
     Attributes:
         matrix: expression, float32 CSR, cells x input nodes.
+
+    Examples:
+        >>> cells = CellsInMemory(sp.csr_matrix(np.array([[3, 0], [1, 5], [0, 2]], dtype="float32")))
+        >>> [(expression.shape, at.tolist()) for expression, at in cells.rows([2, 0]).buffers()]
+        [((2, 2), [0, 1])]
+        >>> cells.fingerprint == cells.columns([1, 0]).fingerprint
+        False
     """
 
     matrix: sp.csr_matrix
@@ -150,6 +164,16 @@ class CellsOnDisk(CellStore):
         n_columns: number of columns of the store.
         places: for each column of the file its place in the store or -1; None: as in the file.
         runs_per_buffer: runs that are read together; more mix better and need more memory.
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "cells.h5ad"
+        ...     AnnData(sp.csr_matrix(np.array([[3, 0], [1, 5], [0, 2]], dtype="float32"))).write_h5ad(path)
+        ...     cells = CellsOnDisk.open(path)
+        ...     print(cells.whole(), cells.rows([0, 2]).moments()[0])
+        None [1.5 1. ]
     """
 
     path: Path

@@ -25,6 +25,15 @@ class Transform:
     Attributes:
         library_size: counts are scaled so that each cell's sum over all genes of the file is this; None: not scaled.
         log1p: whether the natural logarithm of 1 + value is taken.
+
+    Examples:
+        >>> transform = Transform(library_size=100.0, log1p=False)
+        >>> counts = sp.csr_matrix(np.array([[3, 0, 2], [1, 5, 4]]))
+        >>> transform.apply(counts, totals=np.array([10, 20])).toarray()
+        array([[30.,  0., 20.],
+               [ 5., 25., 20.]], dtype=float32)
+        >>> transform.as_dict()
+        {'library_size': 100.0, 'log1p': False}
     """
 
     library_size: float | None = None
@@ -81,6 +90,15 @@ def settled_library_size(asked: LibrarySize, totals: np.ndarray, *, has_counts: 
 
     Raises:
         SettingsError: a text other than `median`.
+
+    Examples:
+        >>> totals = np.array([800.0, 1000.0, 5000.0])
+        >>> settled_library_size("median", totals, has_counts=True, source="cells.h5ad")
+        1000.0
+        >>> settled_library_size(1e4, totals, has_counts=True, source="cells.h5ad")
+        10000.0
+        >>> settled_library_size("median", totals, has_counts=False, source="normalized.h5ad") is None
+        True
     """
     if not isinstance(asked, str):
         return asked

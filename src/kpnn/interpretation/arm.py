@@ -46,6 +46,19 @@ class ArmWeights(HeldOutWeights):
         by_dag: likewise, of networks on other optimal DAGs.
         rewired: `replicate`, `node`, `output`, `z` of networks on rewired PKNs.
         notes: which of these could not be trained, and why.
+
+    Examples:
+        >>> # With the weights of `weigh_arm`
+        >>> weights.notes, weights.neurons
+        ((), ('JUN', 'TCR', 'ZAP70'))
+        >>> weights.edges.query("fold == 0")[["parent", "child", "weight"]]
+          parent      child  weight
+        0    JUN   IL2_gene     1.0
+        1    TCR        JUN     1.0
+        2    TCR      ZAP70     4.0
+        3  ZAP70  CD69_gene     2.0
+        >>> weights.activations.loc[(0, 1, "21")].round(2).to_dict()
+        {'JUN': 0.5, 'TCR': 0.79, 'ZAP70': 0.95}
     """
 
     control: pd.DataFrame
@@ -79,6 +92,15 @@ def weigh_arm(
 
     Returns:
         Weights by fold and network, of the controls, and what could not be weighed.
+
+    Examples:
+        >>> # With the folds and cells of `TrainedFold`
+        >>> none_again = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
+        >>> weights = weigh_arm(folds, cells, none_again, EvaluationSettings(), draw_control=lambda seed: cells)
+        >>> weights.per_fold.query("fold == 0")[["node", "gradient", "ablation"]].round(3)
+            node  gradient  ablation
+        0    JUN     0.163       0.0
+        1  ZAP70     0.653       0.5
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
     notes: list[str] = []

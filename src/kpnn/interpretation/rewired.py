@@ -73,6 +73,15 @@ def train_rewired(
 
     Returns:
         For each DAG its folds.
+
+    Examples:
+        >>> # With the folds and cells of `TrainedFold`
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "IL2_gene"), ("JUN", "CD69_gene")]
+        >>> rewired = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> training = EvaluationSettings.model_validate({"fit": {"max_epochs": 2, "ensemble": 1}})
+        >>> [of_dag] = train_rewired([rewired], folds, cells, training, seed=42)
+        >>> [(one.fold, one.dag.fingerprint == rewired.fingerprint, len(one.held_out)) for one in of_dag]
+        [(0, True, 20), (1, True, 20)]
     """
     return [
         [

@@ -20,6 +20,10 @@ class InterpretationSettings(Settings):
             its own; `pruned` is set beside the controls on rewired PKNs, which are there anyway.
         seed: of everything drawn.
         top: how many nodes make the top.
+
+    Examples:
+        >>> print(InterpretationSettings(permuted_labels=3, top=5))
+        control_inputs=1 permuted_labels=3 replicates=0 seeds=4 alternative_dags=8 rewired_full=0 seed=42 top=5
     """
 
     control_inputs: int = Field(1, ge=0, le=10_000)

@@ -27,6 +27,12 @@ class HeldOutEvidence:
         groups: name or number of each cell's donor or sample, shape (n_cells,); None: cells are independent.
         repeat: of cross-validation.
         depth: sum of each cell's counts, shape (n_cells,); None: not known.
+
+    Examples:
+        >>> activations = np.array([[0.1, 0.5], [0.2, 0.1], [0.8, 0.4], [0.9, 0.3]])
+        >>> evidence = HeldOutEvidence(activations, gradient=np.array([0.3, 0.1]), labels=np.array([0, 0, 1, 1]))
+        >>> evidence.difference.round(2).tolist()
+        [0.7, 0.05]
     """
 
     activations: np.ndarray
@@ -92,6 +98,15 @@ class ActivityTest:
         roc_auc: with which the activity tells the classes of unseen cells apart, adjusted for depth and within groups,
             mean over folds, shape (n_neurons,); NaN where no fold can compare classes.
         z_per_roc_auc: how much z grows, on average, per unit of ROC-AUC above 0.5; 0 where nothing can be compared.
+
+    Examples:
+        >>> labels = np.array([0, 1] * 30)
+        >>> activations = np.column_stack([np.arange(60.0) + 20 * labels])
+        >>> tested = activity_test([HeldOutEvidence(activations, np.array([0.3]), labels)] * 5)
+        >>> tested.roc_auc.round(2), tested.p_value < 0.01
+        (array([0.79]), array([ True]))
+        >>> round(tested.smallest_visible(n_nodes=1, level=0.05), 2), round(tested.smallest_visible(100, 0.05), 2)
+        (0.62, 0.7)
     """
 
     z: np.ndarray
@@ -138,6 +153,16 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
 
     Returns:
         z and p of every neuron and output.
+
+    Examples:
+        >>> labels = np.array([0, 1] * 6)
+        >>> activations = np.column_stack([np.arange(12.0) + 9 * labels, np.arange(12.0)])
+        >>> fold = HeldOutEvidence(activations, gradient=np.array([0.3, -0.1]), labels=labels)
+        >>> tested = activity_test([fold, fold, fold])
+        >>> tested.z.round(2), tested.roc_auc.round(2)
+        (array([ 3.44, -0.59]), array([0.99, 0.42]))
+        >>> tested.p_value < 0.01
+        array([ True, False])
     """
     found = [_rank_test(fold) for fold in folds]
     by_fold = np.stack([one.z for one in found])

@@ -22,6 +22,12 @@ class Agreement:
         k: how many were compared at most.
         n_pairs: pairs that shared at least one node.
         n_shared: median number of nodes that a pair shared.
+
+    Examples:
+        >>> first, second = pd.Series({"A": 3.0, "B": 2.0, "C": 1.0}), pd.Series({"A": 2.0, "B": -3.0, "C": 1.0})
+        >>> found = agreement({"fold 0": first, "fold 1": second}, k=2)
+        >>> found.rank_correlation, found.top_overlap, round(found.chance_overlap, 2)
+        (0.5, 1.0, 0.67)
     """
 
     rank_correlation: float

@@ -80,6 +80,14 @@ def summarise_nodes(weights: ArmWeights, dag: Dag, settings: InterpretationSetti
         `n_networks`, `n_folds`, `top_folds` (in how many folds the node is among the top by that fold's z), `n_dags`,
         `top_dags` (optimal DAGs that hold the node, and in which it is among the top by weight); `n_children`,
         `n_genes` (children, and those of them that are genes).
+
+    Examples:
+        >>> # With the DAG of `TrainedFold` and the weights of `weigh_arm`
+        >>> nodes = summarise_nodes(weights, dag, InterpretationSettings())
+        >>> nodes[["node", "rank", "roc_auc", "differs", "rests", "weight"]].round(3)
+            node  rank  roc_auc  differs  rests  weight
+        0  ZAP70     1      1.0     True   True   0.653
+        1    JUN     2      0.5    False   <NA>   0.163
     """
     table = _means_over_networks(weights)
     table = table.join(_tested(weights, dag, settings.top), how="inner")
@@ -275,6 +283,17 @@ def summarise_stability(weights: ArmWeights, settings: InterpretationSettings) -
 
     Returns:
         `between`, `method`, `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `k`, `n_pairs`, `n_shared`.
+
+    Examples:
+        >>> # With the weights of `weigh_arm`
+        >>> table = summarise_stability(weights, InterpretationSettings(top=1))
+        >>> table[["between", "method", "top_overlap", "chance_overlap", "n_shared"]]
+          between        method  top_overlap  chance_overlap  n_shared
+        0   folds      gradient          1.0             0.5         2
+        1   folds   conductance          1.0             0.5         2
+        2   folds      ablation          1.0             0.5         2
+        3   folds  contribution          1.0             0.5         2
+        4   folds             z          1.0             0.5         2
     """
     rows = []
     for output in weights.evidence:
@@ -332,6 +351,13 @@ def agreement_of_arms(first: pd.DataFrame, second: pd.DataFrame, top: int = 10) 
     Returns:
         `output`, `rank_correlation`, `top_overlap`, `chance_overlap`, `n_shared`; n_shared 0 and NaN where they share
         no node.
+
+    Examples:
+        >>> full = pd.DataFrame({"node": ["ZAP70", "JUN", "FOS"], "output": "TCR", "weight": [0.3, 0.2, 0.1]})
+        >>> pruned = pd.DataFrame({"node": ["ZAP70", "FOS"], "output": "TCR", "weight": [0.1, 0.4]})
+        >>> agreement_of_arms(full, pruned, top=1)
+          output  rank_correlation  top_overlap  chance_overlap  n_shared
+        0    TCR               NaN          0.0             0.5         2
     """
     rows = []
     for output in dict.fromkeys(first["output"]):
@@ -349,6 +375,13 @@ def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
     Returns:
         A row for each key: `weight`, its sd and the number of networks, largest absolute mean first.
+
+    Examples:
+        >>> runs = pd.DataFrame({"repeat": 0, "fold": [0, 1, 0, 1], "gene": ["IL2", "IL2", "CD69", "CD69"]})
+        >>> summarise_runs(runs.assign(weight=[0.1, 0.2, -0.5, -0.7]), ["gene"]).round(3)
+           gene  weight     sd  n_networks  n_folds
+        0  CD69   -0.60  0.141           2        2
+        1   IL2    0.15  0.071           2        2
     """
     summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_networks="size").reset_index()
     folds = table.drop_duplicates([*_FOLD, *keys]).groupby(keys, sort=False).size()

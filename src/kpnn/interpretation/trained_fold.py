@@ -29,6 +29,20 @@ class TrainedFold:
         training: positions of the cells it was trained on.
         held_out: positions of the cells it never saw.
         hyperparameters: with which it was trained.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.nn import build_kpnn, set_edge_weights
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> model = build_kpnn(dag)
+        >>> set_edge_weights(model, dict(zip(edges, [4.0, 1.0, 2.0, 1.0])), {"TCR": -3.0, "ZAP70": -3.0, "JUN": 0.0})
+        >>> expression, labels = np.array([[0, 0], [3, 0], [1, 1], [2, 1]] * 10), np.array([[0], [1]] * 20, "float32")
+        >>> cells = LabelledCells(expression, labels, np.arange(40).astype(str), dag.inputs, dag.outputs)
+        >>> halves = np.split(np.arange(40), 2)
+        >>> folds = [TrainedFold(0, n, model, halves[1 - n], halves[n], Hyperparameters()) for n in (0, 1)]
+        >>> folds[0].dag.hidden, len(folds[0].members)
+        (('JUN', 'ZAP70'), 1)
     """
 
     repeat: int

@@ -178,6 +178,16 @@ def gene_weights(model: keras.Model, X: Any) -> pd.DataFrame:
 
     Returns:
         `gene`, `node` (the input node), `output`, `weight`.
+
+    Examples:
+        >>> from kpnn.nn import build_kpnn, set_edge_weights
+        >>> from kpnn.pkn import Dag
+        >>> edges = pd.DataFrame({"parent": ["TCR", "ZAP70"], "child": ["ZAP70", "CD69_gene"]})
+        >>> model = build_kpnn(Dag.from_edges(edges, outputs=["TCR"]))
+        >>> set_edge_weights(model, {("TCR", "ZAP70"): 2.0, ("ZAP70", "CD69_gene"): 4.0}, {"TCR": -1.0, "ZAP70": 0.0})
+        >>> gene_weights(model, [[0.0]]).round(3)  # (2 * sigmoid'(0)) * (4 * sigmoid'(0))
+           gene       node output  weight
+        0  CD69  CD69_gene    TCR     0.5
     """
     from kpnn.nn import members_of
     from kpnn.nn.layer import sparse_dag

@@ -33,6 +33,13 @@ class Answer:
         controls: every control beside every arm; see `kpnn.reporting.standing.controls_table`.
         size_curve: ROC-AUC against size; see `kpnn.reporting.standing.size_curve`.
         of_outputs: the output that each arm predicts worst, and which classes are confused, in sentences.
+
+    Examples:
+        >>> # With the study of `Study`
+        >>> answer(study).metrics["parameter_compression_percent"]
+        37.5
+        >>> answer(Study(arms=(study.arm("full"),))).words.split(". ")[0]
+        'There is no comparison: the results of `pruned` are missing (found: `full`)'
     """
 
     sentence: str
@@ -65,6 +72,14 @@ def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = Non
         One row per arm and metric: `arm`, `metric`, `mean` and `sd` over folds, `n_folds`, and the 95 % interval
         `lower`, `upper` of the mean, over cells and training. With several outputs a metric is the mean over them, and
         below all of these stand `<metric>_<output>` of each.
+
+    Examples:
+        >>> # With the study of `Study`
+        >>> table = comparison_table(study.arms)
+        >>> table.loc[table["metric"] == "roc_auc", ["arm", "mean", "sd", "n_folds"]].round(3)
+              arm  mean   sd  n_folds
+        0    full  0.75  0.0        2
+        8  pruned  0.75  0.0        2
     """
     rows, of_outputs = [], []
     for arm in arms:
@@ -102,6 +117,14 @@ def answer(study: Study, margin: float = 0.01) -> Answer:
 
     Returns:
         The comparison and its sentence; why there is none, where an arm is missing.
+
+    Examples:
+        >>> # With the study of `Study`, whose arms predict the same
+        >>> found = answer(study)
+        >>> found.metrics["roc_auc_difference"], found.comparison.margin
+        (0.0, 0.01)
+        >>> print(found.sentence.partition(":")[0])
+        These cells and folds cannot tell whether `pruned` predicts as well as `full` (margin 0.01)
     """
     reference, candidate = study.arm(REFERENCE), study.arm(CANDIDATE)
     if reference is None or candidate is None:
@@ -157,6 +180,16 @@ def sizes_table(study: Study) -> pd.DataFrame:
 
     Returns:
         A row for each network.
+
+    Examples:
+        >>> from kpnn.pkn import Dag
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> edges = pd.DataFrame(edges, columns=["parent", "child"])
+        >>> full, pruned = (Dag.from_edges(kept, outputs=["TCR"]) for kept in (edges, edges.iloc[[0, 2]]))
+        >>> sizes_table(Study(full_dag=full, pruned_dag=pruned))
+          network  nodes  inputs  neurons  edges  parameters
+        0    full      5       2        3      4           7
+        1  pruned      3       1        2      2           4
     """
     rows: list[tuple[str, int, int, int, int, int | None]] = []
     if study.pkn is not None:

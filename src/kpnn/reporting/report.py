@@ -31,6 +31,12 @@ class Report(HandedOn):
         network: the selected DAG, laid out, where there is one.
         study: what it tells of.
         most_nodes: nodes in its headline figures.
+
+    Examples:
+        >>> # With the study of `Study`
+        >>> report = write_report(study)
+        >>> sorted(report.tables), report.comparison["arm"].unique().tolist()
+        (['comparison', 'folds'], ['full', 'pruned'])
     """
 
     page: str
@@ -54,6 +60,12 @@ def write_report(study: Study, margin: float = 0.01, title: str = "", top: int =
 
     Returns:
         The page, its figures and its tables.
+
+    Examples:
+        >>> # With the study of `Study`
+        >>> report = write_report(study, title="T cells")
+        >>> "T cells" in report.page, report.answer.metrics["parameter_compression_percent"]
+        (True, 37.5)
     """
     found, comparison = answer(study, margin), comparison_table(study.arms, study.groups)
     network = lay_out_study(study)

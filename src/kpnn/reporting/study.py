@@ -27,6 +27,15 @@ class ArmTables(HandedOn):
         dag: the arm's network, where it is known.
         members: what each member of a fold's ensemble says about the same cells, where it is known: as `predictions`,
             without `label` and with `member`.
+
+    Examples:
+        >>> cells = pd.DataFrame({"repeat": 0, "fold": [0] * 40 + [1] * 40, "barcode": [f"c{i}" for i in range(80)]})
+        >>> said = [0.2, 0.9, 0.6, 0.7, 0.1, 0.5, 0.8, 0.7] * 10
+        >>> predictions = cells.assign(output="TCR", label=[0, 1] * 40, probability=said)
+        >>> folds = pd.DataFrame({"repeat": 0, "fold": [0, 1], "roc_auc": 0.75, "n_edges": 5, "n_parameters": 8})
+        >>> full = ArmTables("full", predictions, folds)
+        >>> full.folds, full.outputs, full.size("n_edges"), len(full.cells_of(0, 1))
+        ([(0, 0), (0, 1)], ['TCR'], 5, 40)
     """
 
     name: str
@@ -82,6 +91,14 @@ class Control:
         kind: such as `rewired`, `permuted_genes` or `logistic`.
         replicate: its number among those of its kind, from 0.
         tables: its results.
+
+    Examples:
+        >>> # With the arms of `ArmTables` and `Study`
+        >>> from kpnn.reporting import answer
+        >>> guess = ArmTables("logistic", predictions.assign(probability=0.5), folds)
+        >>> with_control = Study(arms=(full, pruned), controls=(Control("logistic", 0, guess),))
+        >>> answer(with_control).controls["control"].to_list()  # beside each arm
+        ['logistic', 'logistic']
     """
 
     kind: str
@@ -105,6 +122,12 @@ class Interpretation(HandedOn):
         notes: what could not be weighed, in sentences.
         activations: `repeat`, `fold`, `barcode`, and a column for each of the nodes that the report opens with: its
             activation in held-out cells, the way round that speaks for the output; empty if not known.
+
+    Examples:
+        >>> nodes = pd.DataFrame({"node": ["ZAP70", "JUN"], "output": "TCR", "weight": [0.65, 0.16], "rank": [1, 2]})
+        >>> found = Interpretation("full", nodes, per_fold=pd.DataFrame())
+        >>> found.outputs, found.of_output("TCR")["node"].to_list()
+        (['TCR'], ['ZAP70', 'JUN'])
     """
 
     arm: str
@@ -153,6 +176,13 @@ class Study(HandedOn):
         groups: donor or sample of each cell, by barcode, where cells stay together in the folds.
         columns: what else is known about each cell, the groups among it, as text, index the barcodes.
         coordinates: place of each cell, two columns named for the axes, index the barcodes; empty if not known.
+
+    Examples:
+        >>> # With the arm of `ArmTables`
+        >>> pruned = ArmTables("pruned", predictions, folds.assign(n_edges=3, n_parameters=5))
+        >>> study = Study(arms=(full, pruned), settings={"seed": 42})
+        >>> study.arm("pruned").size("n_parameters"), study.arm("rewired") is None
+        (5, True)
     """
 
     arms: tuple[ArmTables, ...] = ()

@@ -32,6 +32,14 @@ class Served:
         outputs: names of the outputs that they predict.
         transform: what was done to the training cells' counts.
         example: a few cells' counts, one column per gene and, where it is known, `total_counts`; None: there are none.
+
+    Examples:
+        >>> served = Served(["CD69", "IL2"], ["TCR"], Transform(library_size=1e4))
+        >>> served.signature.inputs.input_names(), served.signature.outputs.input_names()
+        (['CD69', 'IL2', 'total_counts'], ['TCR'])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(served.write_preparation(Path(folder)).read_text())
+        {"transform": {"library_size": 10000.0, "log1p": true}}
     """
 
     genes: Sequence[str]

@@ -64,6 +64,18 @@ def open_expression(
     Raises:
         CellsError: there is no such file, it is of no known format, an option does not belong to the
             format, or the file is damaged.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     table = Path(folder) / "counts.csv"
+        ...     pd.DataFrame([[3, 0], [1, 5]], ["c1", "c2"], ["CD69", "IL2"]).to_csv(table)
+        ...     expression = open_expression(table, orientation="cells_by_genes")
+        ...     expression.read(genes=["IL2"]).to_df()
+            IL2
+        c1  0.0
+        c2  5.0
     """
     place = Path(path)
     if not place.exists():

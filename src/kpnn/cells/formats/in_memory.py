@@ -28,6 +28,16 @@ class InMemory(Expression):
             was normalized, else logarithms.
         source: what to call it in errors.
         gene_names: name genes by `symbol` (the index of `var`) or by `id` (its column `gene_ids`).
+
+    Examples:
+        >>> from anndata import AnnData
+        >>> counts = np.array([[3.0, 0.0], [1.0, 5.0]])
+        >>> genes = pd.DataFrame(index=["CD69", "IL2"])
+        >>> cells = AnnData(np.log1p(counts), pd.DataFrame(index=["c1", "c2"]), genes, layers={"umi": counts})
+        >>> InMemory(cells, values="auto").read(genes=["IL2"]).to_df()  # takes `umi`, which holds counts
+            IL2
+        c1  0.0
+        c2  5.0
     """
 
     def __init__(self, adata: AnnData, *, values: str = "X", source: str = "AnnData", gene_names: GeneNames = "symbol"):
