@@ -27,6 +27,7 @@ MODULES = (
     "kpnn.pkn.selection.near_optimal.random_dags",
     "kpnn.pkn.selection.near_optimal.size_path",
     "kpnn.cells.account",
+    "kpnn.cells.batches",
     "kpnn.cells.classes",
     "kpnn.cells.depth",
     "kpnn.cells.described",
