@@ -34,6 +34,11 @@ TITLES = {
     "tcr_eight": "TCR twin, eight planted regulators",
     "tcr_few": "TCR twin, one planted regulator",
     "tcr_many_sparse": "TCR twin, thirty planted regulators, sparse counts",
+    **{
+        f"{scenario}_{fold_change}": f"simulated `{scenario}`, fold change {fold_change}"
+        for scenario in ("single", "uneven", "redundant", "deep", "cyclic")
+        for fold_change in (1.3, 2.0)
+    },
 }
 """What the table calls a study, in its order; others stand below under their own names."""
 _MARKED = re.compile(r"(<!-- quality: (?P<what>[^>]+?) -->)(?P<text>.*?)(<!-- /quality -->)", re.DOTALL)

@@ -46,5 +46,5 @@ def test_a_study_that_is_measured_anew_replaces_its_row_and_its_numbers(root: Pa
 
 def test_a_study_that_is_new_stands_below_the_others(root: Path) -> None:
     kept = kept_rows(root)
-    new = pd.DataFrame([{"study": "single_2.0", "seed": 42, "full": 0.9, "pruned": 0.9}])
-    assert list(merged(kept, new)["study"]) == [*kept["study"], "single_2.0"]
+    new = pd.DataFrame([{"study": "of_her_own", "seed": 42, "full": 0.9, "pruned": 0.9}])
+    assert list(merged(kept, new)["study"]) == [*kept["study"], "of_her_own"]
