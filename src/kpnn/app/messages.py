@@ -47,7 +47,8 @@ def _explanation(error: BaseException) -> KpnnError | DatasetError | None:
     while link is not None:
         if isinstance(link, KpnnError) or (found is None and isinstance(link, DatasetError)):
             found = link
-        link = link.__cause__ or link.__context__
+        # What was hidden by `from None` has been said better by the error that hides it.
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return found
 
 

@@ -203,6 +203,7 @@ def _run_on_dask(
     # and the folds still in progress are lost. Here it comes back as that task's own, and the others go on.
     try:
         from distributed.client import CancelledError
+        from distributed.comm import CommClosedError
     except ImportError:
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
     cluster, client = _dask_client(settings, _CONNECT_SECONDS)
@@ -215,13 +216,13 @@ def _run_on_dask(
                     del left[position]
                     yield position, result
                 return
-            except _InWorkLostError:
+            except (_InWorkLostError, CommClosedError):
                 # The scheduler keeps what tasks share on few workers (its active memory manager sees to that), and
                 # cancels the tasks when the last of them dies.
                 time.sleep(1)  # a scheduler that is gone is noticed meanwhile
                 if attempts_left == 0:
                     raise
-                what = "workers died with the data that tasks share"
+                what = "workers died with the data that tasks share, or the scheduler began anew"
                 if client.status != "running":
                     client, what = _client_of_next_scheduler(client, settings, place), "the scheduler is back"
                 _log.warning("%s: %s; giving %d tasks out again", place, what, len(left))
@@ -239,9 +240,10 @@ def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str
     Raises:
         _InWorkLostError: there is none in time.
     """
-    lost.close()
+    with _without_log("distributed.client"):  # it would print the traceback of its own attempt to connect again
+        lost.close()
     if settings.scheduler is None:
-        raise _InWorkLostError(_lost(place, _IN_WORK))
+        raise _InWorkLostError(_lost(place, _IN_WORK)) from None
     seconds, until = settings.recovery_seconds, time.monotonic() + settings.recovery_seconds
     _log.warning("%s: the scheduler is lost; waiting %g s for it. Finished folds are kept", place, seconds)
     try:
@@ -254,6 +256,17 @@ def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str
         client.close()
         raise _InWorkLostError(_lost(place, f"the scheduler came back, and no worker for {seconds:g} s")) from None
     return client
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Keeps a logger silent for a while."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _on_workers(
@@ -270,7 +283,7 @@ def _on_workers(
         try:
             lost = future.exception()
             ended = (futures[future], _in_words(lost, place)) if lost is not None else future.result()
-        except CancelledError:  # its worker died before the result was fetched
+        except (CancelledError, OSError):  # its worker or the scheduler died before the result was fetched
             raise _InWorkLostError(_lost(place, _IN_WORK)) from None
         yield ended
 
@@ -344,7 +357,13 @@ def _as_they_end(client: Any, futures: list[Any], place: str, recovery_seconds: 
                 raise _InWorkLostError(_lost(place, _IN_WORK))
             yield future
         left = list(left)
-        workers = client.scheduler_info(n_workers=1)["workers"]
+        try:
+            known = client.scheduler_info(n_workers=1)
+        except OSError:
+            known = {}
+        if "workers" not in known:  # the scheduler does not answer; soon the client's status says so, or it is back
+            continue
+        workers = known["workers"]
         if not workers and alone_since is None:
             _log.warning(
                 "%s: no worker is left; waiting %g s for another. Finished folds are kept", place, recovery_seconds
