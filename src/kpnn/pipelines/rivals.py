@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
+from kpnn.interpretation import InterpretationSettings
 from kpnn.pkn import Dag
 
 RivalKind = Literal["alternative", "rewired", "size_path", "rewired_full"]
@@ -41,3 +43,13 @@ def rivals_of_kind(table: pd.DataFrame, kind: RivalKind, outputs: Sequence[str])
         Dag.from_edges(edges[["parent", "child", "sign", "cost"]].reset_index(drop=True), outputs=outputs)
         for _, edges in chosen.groupby("replicate", sort=True)
     ]
+
+
+def rewired_full_seeds(settings: InterpretationSettings) -> list[int]:
+    """Seeds of the full DAGs of rewired PKNs, one each: of the rewiring, and of the networks trained on it.
+
+    Args:
+        settings: says how many, and from which seed.
+    """
+    # 6: no other draw of interpretation begins so.
+    return [int(seed) for seed in np.random.SeedSequence([settings.seed, 6]).generate_state(settings.rewired_full)]

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
 import pandas as pd
 
 from kpnn.errors import KpnnError
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
-from kpnn.pipelines.rivals import rival_table
+from kpnn.pipelines.rivals import rewired_full_seeds, rival_table
 from kpnn.pkn import Dag, Pkn, most_edges_dag, rewired_pkn, shortest_path_dag
 
 _log = logging.getLogger(__name__)
-
-_REWIRED = 6
-"""First number of the seeds, which no other draw for interpretation has."""
 
 
 def rewire_full(pkn: Pkn, settings: InterpretationSettings, data_engineering: DataEngineeringSettings) -> list[Dag]:
     """Rewires the PKN and takes its full DAG as the study's was taken; as often as asked."""
     found = []
-    seeds = np.random.SeedSequence([settings.seed, _REWIRED]).generate_state(settings.rewired_full)
-    for number, seed in enumerate(seeds):
+    for number, seed in enumerate(rewired_full_seeds(settings)):
         try:
-            found.append(_full_dag(rewired_pkn(pkn, int(seed)).pkn, data_engineering))
+            found.append(_full_dag(rewired_pkn(pkn, seed).pkn, data_engineering))
         except KpnnError as error:
             _log.warning("interpretation.rewired_full: rewired PKN %d is left out: %s", number, error)
     return found

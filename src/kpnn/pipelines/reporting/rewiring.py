@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
 import pandas as pd
 
 from kpnn.errors import KpnnError
 from kpnn.interpretation import InterpretationSettings, train_rewired
 from kpnn.pipelines.reporting.weighing import RivalNetworks, TrainedArm
-from kpnn.pipelines.rivals import rivals_of_kind
+from kpnn.pipelines.rivals import rewired_full_seeds, rivals_of_kind
 
 logger = logging.getLogger(__name__)
-
-_REWIRED = 6
-"""First number of the seeds, which no other network of interpretation has."""
 
 
 def train_rewired_full(arm: TrainedArm, rival_dags: pd.DataFrame, settings: InterpretationSettings) -> RivalNetworks:
@@ -29,11 +25,10 @@ def train_rewired_full(arm: TrainedArm, rival_dags: pd.DataFrame, settings: Inte
     rewired, notes = [], []
     if len(dags) < settings.rewired_full:
         notes.append(f"Of {settings.rewired_full} rewired PKNs {len(dags)} have a full DAG that can be trained.")
-    seeds = np.random.SeedSequence([settings.seed, _REWIRED]).generate_state(settings.rewired_full)
-    for number, (dag, seed) in enumerate(zip(dags, seeds, strict=False)):
+    for number, (dag, seed) in enumerate(zip(dags, rewired_full_seeds(settings), strict=False)):
         try:
             logger.info("Training on rewired PKN %d: %s edges", number, f"{len(dag.edges):,}")
-            rewired += train_rewired([dag], arm.folds, cells, training, int(seed))
+            rewired += train_rewired([dag], arm.folds, cells, training, seed)
         except KpnnError as error:
             notes.append(f"No networks on rewired PKN {number}: {error}")
     return RivalNetworks(rewired=rewired, notes=notes)
