@@ -178,7 +178,7 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     n_neurons, repeats = by_fold.shape[1], np.array([fold.repeat for fold in folds])
     of_repeats = []
     for repeat in np.unique(repeats):
-        places = [place for place in np.flatnonzero(repeats == repeat) if found[place].compared]
+        places = [place for place in np.flatnonzero(repeats == repeat).tolist() if found[place].compared]
         if len(places) > 1 and all(_groups_are_of_one_class(folds[place]) for place in places):
             of_repeat, by_fold[places] = _between_groups([folds[place] for place in places])
             of_repeats.append(of_repeat)
@@ -224,17 +224,23 @@ def _between_groups(folds: Sequence[HeldOutEvidence]) -> tuple[_OfRepeat, np.nda
 
 def _groups_of(fold: HeldOutEvidence) -> FoldOfGroups:
     """Its groups, by the ranks of their cells: so all folds have one scale."""
-    names, first, group_of = np.unique(fold.groups, return_index=True, return_inverse=True)
+    first, group_of = _numbered(fold.groups)
     ranks = rankdata(_beside_depth(fold), axis=0) / (len(group_of) + 1)
-    means = np.stack([ranks[group_of == group].mean(axis=0) for group in range(len(names))])
+    means = np.stack([ranks[group_of == group].mean(axis=0) for group in range(len(first))])
     return FoldOfGroups(np.round(means, 10), fold.labels[first] > 0)
 
 
 def _groups_are_of_one_class(fold: HeldOutEvidence) -> bool:
     if fold.groups is None:
         return False
-    _, first, group_of = np.unique(fold.groups, return_index=True, return_inverse=True)
+    first, group_of = _numbered(fold.groups)
     return bool((fold.labels == fold.labels[first[group_of]]).all())
+
+
+def _numbered(groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The first cell of each group, and the number of each cell's group."""
+    _, first, group_of = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    return first, group_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,12 +333,12 @@ def _blocks(used: np.ndarray, fold: HeldOutEvidence) -> Iterator[_Block]:
     if groups is None:
         yield _Block(used, positive, _depth_strata(positive, fold.depth))
         return
-    names, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    first, group_of = _numbered(groups)
     if _groups_are_of_one_class(fold):
-        means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(names))])
-        yield _Block(np.round(means, 10), positive[first], np.zeros(len(names), dtype=int))
+        means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(first))])
+        yield _Block(np.round(means, 10), positive[first], np.zeros(len(first), dtype=int))
         return
-    for group in range(len(names)):
+    for group in range(len(first)):
         own = group_of == group
         depth = None if fold.depth is None else fold.depth[own]
         yield _Block(used[own], positive[own], _depth_strata(positive[own], depth))

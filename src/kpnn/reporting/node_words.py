@@ -126,7 +126,10 @@ def _visible(nodes: pd.DataFrame) -> str:
     if not np.isfinite(visible):
         return "So few cells or groups could not show any node, however well it tells the classes."
     if visible > _APART:
-        return "So few groups show only a node that sets the classes' groups apart by several times what those of one differ."
+        return (
+            "So few groups show only a node that sets the classes' groups apart by several times what those of one "
+            "differ."
+        )
     return (
         f"A node whose activity alone tells the classes with a ROC-AUC of {visible:.2f} would be found in four studies "
         "of five, a weaker one less often."
