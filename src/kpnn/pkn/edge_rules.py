@@ -18,10 +18,11 @@ from kpnn.pkn.formats import FORMATS
 from kpnn.pkn.formats.stated import Stated
 from kpnn.pkn.formats.tables import COMPLEX
 from kpnn.pkn.renaming import renamed
-from kpnn.pkn.signs import signs_of
+from kpnn.pkn.signs import arrows_in, signs_of
 
 _YES, _NO = ("1", "1.0", "true", "yes", "directed"), ("", "0", "0.0", "false", "no", "na", "nan", "undirected")
 _MISSING = ("", "na", "nan", "none", "null")
+_SIGN_TEXTS = {1: "1", -1: "-1"}
 _BETWEEN_ITEMS = r"[;|,]"
 _MOST_LOST = 0.5
 
@@ -75,6 +76,7 @@ def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.Dat
     _check_names(edges)
     for column, wanted in options.only.items():
         edges.keep(_chosen(edges, column, wanted), f"by `only: {column}`")
+    _follow_arrows(edges)
     _decide_directions(edges)
     edges.table["sign"] = _signs(edges)
     costs = _costs(edges)
@@ -135,6 +137,31 @@ def _chosen(edges: _Edges, name: str, wanted: Limits | list[Any]) -> pd.Series:
             f"{edges.path}: only: no edge has {name} {some_names(wanted)} (found: {some_names(column.unique())})"
         )
     return found
+
+
+def _follow_arrows(edges: _Edges) -> None:
+    """Makes edges of arrows: one that points back is turned, of one with two heads there are two.
+
+    An arrow without a head has no direction.
+    """
+    arrows = arrows_in(edges.table["sign"].unique()) if "sign" in edges.table else {}
+    if not arrows:
+        return
+    said = edges.table["sign"].map(arrows)
+    ahead, back = (said.map(lambda arrow, way=way: getattr(arrow, way, None)) for way in ("ahead", "back"))
+    is_arrow, goes_ahead, goes_back = said.notna(), ahead.notna(), back.notna()
+    directed = edges.table["directed"] if "directed" in edges.table else pd.Series("", index=said.index)
+    table = edges.table.assign(
+        sign=edges.table["sign"].where(~is_arrow, ahead.map(_SIGN_TEXTS).fillna("")),
+        directed=directed.mask(is_arrow & ~goes_ahead & ~goes_back, "no"),
+    )
+    turned = table.assign(parent=table["child"], child=table["parent"], sign=back.map(_SIGN_TEXTS))[goes_back]
+    edges.repeat(pd.concat([table[~goes_back | goes_ahead], turned]).sort_index(kind="stable"))
+    if len(turned):
+        n_both = int((goes_ahead & goes_back).sum())
+        both = f", {n_both:,} of them ahead as well, which makes two edges of each" if n_both else ""
+        arrows_point = "arrow points" if len(turned) == 1 else "arrows point"
+        edges.notes.append(f"{len(turned):,} {arrows_point} back, from the second node to the first{both}")
 
 
 def _decide_directions(edges: _Edges) -> None:

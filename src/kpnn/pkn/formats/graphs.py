@@ -13,11 +13,11 @@ import networkx as nx
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
-from kpnn.pkn.formats.stated import Stated, with_usual_names
+from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
 from kpnn.text_tables import read_text
 
 # Attributes that mean a field without being named; a weight is none of them: many programs give every edge 1.0.
-_USUAL_NAMES = {"sign": ("sign", "interaction"), "cost": ("cost",), "directed": ("is_directed", "directed")}
+_USUAL_NAMES = {"sign": ("sign",), "cost": ("cost",), "directed": ("is_directed", "directed")}
 _GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 
 
@@ -125,4 +125,7 @@ def _with_attributes(
         if field == "directed":
             values = [already or value for already, value in zip(found[field], values, strict=True)]
         found[field] = values
-    return Stated(found, attributes, names=named)
+    named, signs, notes = signs_by_interaction(named, attributes)
+    if signs is not None:
+        found["sign"] = signs
+    return Stated(found, attributes, names=named, notes=notes)

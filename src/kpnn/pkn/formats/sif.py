@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.formats.stated import Stated
-from kpnn.pkn.signs import signs_of
+from kpnn.pkn.signs import KNOWN, unknown_among
 from kpnn.text_tables import frame_of_texts, read_text
-
-_UNDIRECTED_RELATIONS = ("undirected", "--")
 
 
 def read_sif(path: Path, _columns: Mapping[str, str | int]) -> Stated:
     """Reads a SIF file; a line with a node alone is not an edge.
 
     Raises:
-        PknError: a line has no relation or target, or a relation is not a sign.
+        PknError: a line has no relation or target, or a relation is neither a sign nor an arrow.
     """
     sources, targets, relations = list[str](), list[str](), list[str]()
     first_line: dict[str, int] = {}  # where a relation is first used
@@ -39,17 +36,7 @@ def read_sif(path: Path, _columns: Mapping[str, str | int]) -> Stated:
             relations.append(relation)
             targets.append(target)
     edges = frame_of_texts({"parent": sources, "child": targets, "sign": relations})
-    undirected = [relation for relation in first_line if relation.lower() in _UNDIRECTED_RELATIONS]
-    if undirected:
-        is_undirected = edges["sign"].isin(undirected)
-        edges["directed"] = np.where(is_undirected, "no", "yes")
-        edges.loc[is_undirected, "sign"] = ""
-    for relation in (relation for relation in first_line if relation not in undirected):
-        try:
-            signs_of(pd.Series([relation]), "")
-        except PknError:
-            raise PknError(
-                f"{path}, line {first_line[relation]}: {relation!r} is not a sign (1, -1, activation, inhibition, "
-                "unknown...)"
-            ) from None
+    strange = unknown_among(first_line)
+    if strange:
+        raise PknError(f"{path}, line {first_line[strange[0]]}: {strange[0]!r} is not a sign ({KNOWN})")
     return Stated(edges, pd.DataFrame(index=edges.index))

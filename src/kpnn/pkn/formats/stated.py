@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from kpnn.errors import some_names
 from kpnn.pkn.account import Dropped
+from kpnn.pkn.signs import arrows_in, unknown_among
+
+_INTERACTION = "interaction"
+"""What Cytoscape and SIF call the word or arrow between two nodes."""
 
 FIELDS = ("parent", "child", "sign", "cost", "stimulation", "inhibition", "directed")
 
@@ -49,3 +54,27 @@ def with_usual_names(
         if found and name_of not in fields and not (name_of == "sign" and "stimulation" in fields):
             fields[name_of] = found[0]
     return fields
+
+
+def signs_by_interaction(
+    fields: Mapping[str, str], columns: pd.DataFrame
+) -> tuple[dict[str, str], pd.Series | None, tuple[str, ...]]:
+    """Takes `interaction` for signs where a file has it and nothing else that says them.
+
+    Nobody asked for it, so that words which are no signs (`binds`) leave a sign unknown; beside arrows they are kept
+    as they are, and refused, because an arrow says a direction too.
+
+    Args:
+        fields: field -> column, of what is known already.
+        columns: all that the file says, as text.
+
+    Returns:
+        The fields; what is said of the edges' signs, None where that is not by an interaction; what was made of it.
+    """
+    if {"sign", "stimulation"} & set(fields) or _INTERACTION not in columns:
+        return dict(fields), None, ()
+    said = columns[_INTERACTION]
+    strange = [] if arrows_in(said.unique()) else unknown_among(said.unique())
+    note = f"`{_INTERACTION}` is taken for the sign, which is unknown where it says {some_names(strange, 3)}"
+    named = {**fields, "sign": _INTERACTION}
+    return named, said.mask(said.isin(strange), ""), (note,) if strange else ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import PknError
-from kpnn.pkn.formats.stated import Stated, with_usual_names
+from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
 from kpnn.text_tables import read_string_table
 
 COMPLEX = "COMPLEX:"
@@ -47,13 +47,17 @@ def read_table(path: Path, columns: Mapping[str, str | int]) -> Stated:
     )
     fields = _fields(list(table), named)
     is_told = {"parent", "child"} & set(named) or fields["parent"] == "parent"
+    edges = pd.DataFrame({field: table[name] for field, name in fields.items()})
+    fields, signs, notes = signs_by_interaction(fields, table)
+    if signs is not None:
+        edges["sign"] = signs
     note = f"`{fields['parent']}` is taken for the parent and `{fields['child']}` for the child"
     return Stated(
-        pd.DataFrame({field: table[name] for field, name in fields.items()}),
+        edges,
         table,
         names=fields,
         complexes=frozenset().union(*(_complexes(table, fields[end]) for end in ("parent", "child"))),
-        notes=() if is_told else (note,),
+        notes=(*(() if is_told else (note,)), *notes),
     )
 
 
