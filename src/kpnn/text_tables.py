@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,9 @@ MOST_COLUMNS = 10_000
 """A table of names and labels with more columns than this is some other file."""
 
 _ROWS_AT_ONCE = 256
+
+_AROUND_NAME = re.compile("^[\\s\ufeff\u200b\u2060]+|[\\s\ufeff\u200b\u2060]+$")
+"""What stands around a name and is not seen: blanks, byte-order marks (each of joined files has one), empty marks."""
 
 _MOST_UNPACKED = 200 * 2**20
 _MOST_TIMES = 200
@@ -128,9 +132,44 @@ def separator_of(header: str, path: str | Path) -> str:
     return max(",\t;", key=header.count)
 
 
-def is_comment(line: str) -> bool:
-    """Whether a line above the header says something about the file, as instruments' software writes it."""
-    return line.startswith("##")
+def column_name(text: str) -> str:
+    """The name of a column as it counts, in files and where a user names one: without what is not seen around it."""
+    return _AROUND_NAME.sub("", text)
+
+
+def header_names(line: str, separator: str) -> list[str]:
+    """The names of columns in a header; the one rule for all tables.
+
+    Args:
+        line: the header.
+        separator: the column separator; of a blank, several count as one.
+
+    Raises:
+        csv.Error: a quoted name does not end.
+    """
+    line = line.strip(" ") if separator == " " else line
+    if '"' not in line:
+        return [column_name(name) for name in line.split(None if separator == " " else separator)]
+    return [column_name(name) for name in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+
+
+def is_above_header(line: str, below: str, path: str | Path) -> bool:
+    """Whether a line is no header yet: it is empty, or says something about the file, as instruments' software writes.
+
+    A line that begins with one `#` is the header if it has as many names as the line below it.
+
+    Args:
+        line: the first line that is not passed over.
+        below: the one below it.
+        path: the file, whose name may tell the separator.
+    """
+    line, below = column_name(line), column_name(below)
+    if not line or line.startswith("##"):
+        return True
+    if not line.startswith("#") or below.startswith("#"):
+        return line.startswith("#")
+    separator = separator_of(below, path)
+    return len(header_names(line, separator)) != len(header_names(below, separator))
 
 
 def read_string_table(
@@ -145,8 +184,8 @@ def read_string_table(
     """Reads a small table; every cell stays the text that it is.
 
     Args:
-        path: CSV or TSV, plain or gzipped; comma, tab, semicolon and blank are told apart by the header. Lines that
-            begin with `##` may stand above it.
+        path: CSV or TSV, plain or gzipped; comma, tab, semicolon and blank are told apart by the header. Empty lines
+            and lines that begin with `#` may stand above it.
         error: what to raise.
         needs: columns that must be there, or what says so of the header.
         separator: the column separator, where it is known.
@@ -154,7 +193,8 @@ def read_string_table(
         without_header: what else the user can do where a header is missing.
 
     Returns:
-        One row per line, all columns of type str, surrounding white space removed; empty cells are "".
+        One row per line, all columns of type str, surrounding white space removed; empty cells are "". Columns
+        without a name and without content are left out.
 
     Raises:
         KpnnError: of the given class; see `read_text`, and a missing or repeated column, or a line with
@@ -163,15 +203,15 @@ def read_string_table(
     text = read_text(path, error)
     # A lone carriage return is a line end too (old spreadsheets write it).
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    n_comments = 0
-    while is_comment(text):
-        _, _, text = text.partition("\n")
-        n_comments += 1
-    start = text.split("\n", 1)[0]
-    separator = separator or separator_of(start, path)
+    try:
+        n_above, start, text = _from_first_line(text, path, has_header=has_header)
+        separator = separator or separator_of(start, path)
+        header = header_names(start, separator)
+    except csv.Error as cause:
+        raise error(f"{path}: no header can be read ({cause})") from None
     if start.count(separator) >= MOST_COLUMNS:
         raise error(f"{path}: {start.count(separator) + 1:,} columns; an expression matrix in the place of a table?")
-    header = _header(start, separator)
+    header[:1] = [name.removeprefix("#").strip() for name in header[:1]]
     if not has_header:
         header = [str(number) for number in range(1, len(header) + 1)]
     needed = needs(header) if callable(needs) else needs
@@ -179,10 +219,12 @@ def read_string_table(
     if missing:
         advice = _is_data(header, text, separator, without_header)
         raise error(f"{path}: no column {some_names(missing)} (found: {some_names(header)}){advice}")
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
-        raise error(f"{path}: column {some_names(repeated)} occurs more than once")
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
+        raise error(f"{path}: column {some_names(repeated)} occurs more than once; blanks around a name do not count")
+    if separator == " ":
+        text = "\n".join(line.strip(" ") for line in text.split("\n"))
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     if has_header:
         next(reader)
     columns: list[list[str]] = [[] for _ in header]
@@ -191,10 +233,24 @@ def read_string_table(
             for place, column in enumerate(columns):
                 column += [row[place].strip() for row in rows]
     except _WrongLine as wrong:
-        raise error(f"{path}, line {n_comments + wrong.number}: {wrong.reason}") from None
+        raise error(f"{path}, line {n_above + wrong.number}: {wrong.reason}") from None
     if not columns[0]:
         raise error(f"{path}: has a header but no rows")
-    return frame_of_texts(dict(zip(header, columns, strict=True)))
+    named = [pair for pair in zip(header, columns, strict=True) if pair[0] or any(pair[1])]
+    unnamed = [place for place, name in enumerate(header, 1) if not name and any(columns[place - 1])]
+    if len(unnamed) > 1 or not named:
+        raise error(f"{path}: columns {some_names(unnamed or range(1, len(header) + 1))} have no name")
+    return frame_of_texts(dict(named))
+
+
+def _from_first_line(text: str, path: str | Path, *, has_header: bool) -> tuple[int, str, str]:
+    """How many lines stand above the header or the first row, that line, and the text from there on."""
+    n_above = 0
+    start, _, rest = text.partition("\n")
+    while rest and (is_above_header(start, rest.split("\n", 1)[0], path) or (not has_header and start.startswith("#"))):
+        text, n_above = rest, n_above + 1
+        start, _, rest = text.partition("\n")
+    return n_above, start, text
 
 
 def frame_of_texts(columns: Mapping[str, list[str]]) -> pd.DataFrame:
@@ -241,10 +297,6 @@ def _blocks(reader: Any, n_columns: int) -> Iterator[list[list[str]]]:
                     raise _WrongLine(line_of(place), f"{len(row)} columns where the header has {n_columns}")
             rows = [row for row, blank in zip(rows, is_blank, strict=True) if not blank]
         yield rows
-
-
-def _header(line: str, separator: str) -> list[str]:
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "))]
 
 
 def _is_data(header: list[str], text: str, separator: str, more_advice: str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
-from kpnn.text_tables import read_text
+from kpnn.text_tables import column_name, read_text
 
 # Attributes that mean a field without being named; a weight is none of them: many programs give every edge 1.0.
 _USUAL_NAMES = {"sign": ("sign",), "cost": ("cost",), "directed": ("is_directed", "directed")}
@@ -110,9 +110,15 @@ def _with_attributes(
         path: the file, for errors.
     """
     found = pd.DataFrame([row[:3] for row in rows], columns=["parent", "child", "directed"], dtype=object)
-    known = list(dict.fromkeys(name for row in rows for name in row[3] if not name.startswith("__")))
+    written = dict.fromkeys(name for row in rows for name in row[3] if not name.startswith("__"))
+    known = [column_name(name) for name in written]
+    repeated = sorted({name for name in known if known.count(name) > 1})
+    if repeated:
+        raise PknError(f"{path}: attribute {some_names(repeated)} occurs more than once; blanks around it do not count")
     attributes = pd.DataFrame(
-        {name: [str(row[3].get(name, "")).strip() for row in rows] for name in known}, index=found.index, dtype=object
+        {name: [str(row[3].get(its, "")).strip() for row in rows] for its, name in zip(written, known, strict=True)},
+        index=found.index,
+        dtype=object,
     )
     absent = [name for name in columns.values() if name not in known]
     if absent:
