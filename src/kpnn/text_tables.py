@@ -123,12 +123,12 @@ def _only_file_of_zip(raw: bytes, path: str | Path, error: type[KpnnError]) -> b
 
 
 def separator_of(header: str, path: str | Path) -> str:
-    """The column separator: by the file's name, else the candidate that the header holds most of, else a blank."""
+    """The column separator: by the file's name, else the candidate that the header holds most of, else bar or blank."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if ".tsv" in suffixes:
         return "\t"
     if not any(separator in header for separator in ",\t;"):
-        return " " if " " in header.strip() else ","
+        return next((separator for separator in "| " if separator in header.strip()), ",")
     return max(",\t;", key=header.count)
 
 

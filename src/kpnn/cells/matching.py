@@ -147,7 +147,7 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         raise CellsError(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
-            f"{_otherwise_named(expression, unknown)}"
+            f"{_turned_round(expression, labels)}{_otherwise_named(expression, unknown)}"
         )
     if len(unknown) > _MOST_LOST_CELLS * len(indexed):
         _log.warning(
@@ -165,6 +165,18 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         dropped_step("labelled cells", int(found.sum()), len(expression.genes), unknown),
     ]
     return at[found], indexed[found], steps
+
+
+def _turned_round(expression: Expression, labels: pd.DataFrame) -> str:
+    """What to do where a table's lines are another's columns."""
+    if expression.symbols.isin(labels["barcode"]).any():
+        return (
+            "; its genes are called like the labelled cells: it is the other way round, so turn it (of a table, "
+            "`orientation:` says which side holds the cells; of an AnnData, save `adata.T`)"
+        )
+    if expression.barcodes.isin(labels.columns[1:]).any():
+        return "; the columns of the labels are called like its cells: turn the table of labels, one line per cell"
+    return ""
 
 
 def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:

@@ -115,7 +115,7 @@ def _names_of(handle: Expression, path: Path, options: dict[str, Any]) -> Iterat
             yield GeneNames("gene ids", {"gene_names": "id"}, handle.gene_ids)
         return
     for column in _COLUMNS_OF_NAMES:
-        ids = open_expression(path, **options, id_column=column).gene_ids
+        ids = open_expression(path, **options, gene_names="id", id_column=column).gene_ids
         if ids is not None:
             more = {} if column == "gene_ids" else {"id_column": column}
             yield GeneNames(f"column {column} of var", {"gene_names": "id", **more}, ids)

@@ -25,6 +25,8 @@ _NO_GENES = (
 """Rows in which HTSeq and STAR count the reads of no gene: they are no part of a cell's library."""
 _WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
 
+_DESCRIBED = "; only one column may name what a line holds: take out columns that describe it"
+
 Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 
 _BARCODE = re.compile(r"[ACGTN]{8,}([-_.]\w+)?$|.*[-_#:][ACGTN]{10,}([-_.]\w+)?$")
@@ -209,7 +211,10 @@ class TextMatrix(Expression):
             return line[1:end], line[end + 2 :]
         name, found, values = line.partition(separator)
         if not found:
-            raise CellsError(f"{self.source}, line {number}: only one column (separator {self._separator!r})")
+            raise CellsError(
+                f"{self.source}, line {number}: only one column (separator {self._separator!r}; `separator:` "
+                "says another)"
+            )
         return name, values
 
     def _place(self, number: int) -> str:
@@ -302,6 +307,7 @@ class TextMatrix(Expression):
                         f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is not a number"
                         + ("; `fill: 0` takes missing values for 0" if plain.lower() in _MISSING else "")
                         + ("; decimals stand behind a point" if _WITH_COMMA.fullmatch(plain) else "")
+                        + (_DESCRIBED if plain[:1].isalpha() and plain.lower() not in _MISSING else "")
                     )
         return CellsError(
             f"{self.source}: values that are not numbers, around line {numbers[0] + self._header_line + 1}"
