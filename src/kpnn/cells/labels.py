@@ -44,7 +44,7 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
         0      c1  rest
         1      c2  stim
     """
-    table = read_string_table(path, CellsError)
+    table = read_string_table(path, CellsError, names_rows=True)
     named = {role: column_name(column) for role, column in (columns or {}).items()}
     for role, column in named.items():
         if role not in ROLES:

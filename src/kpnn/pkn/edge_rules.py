@@ -20,7 +20,8 @@ from kpnn.pkn.formats.tables import COMPLEX
 from kpnn.pkn.renaming import renamed
 from kpnn.pkn.signs import arrows_in, signs_of
 
-_YES, _NO = ("1", "1.0", "true", "yes", "directed"), ("", "0", "0.0", "false", "no", "na", "nan", "undirected")
+_YES = ("1", "1.0", "true", "t", "yes", "y", "directed")
+_NO = ("", "0", "0.0", "false", "f", "no", "n", "na", "nan", "undirected")
 _MISSING = ("", "na", "nan", "none", "null")
 _SIGN_TEXTS = {1: "1", -1: "-1"}
 _BETWEEN_ITEMS = r"[;|,]"
@@ -191,7 +192,22 @@ def _signs(edges: _Edges) -> pd.Series | int:
     if "stimulation" in found:
         said = [_yes_or_no(found[field], edges.called(field)).astype("int8") for field in ("stimulation", "inhibition")]
         return said[0] - said[1]
-    return signs_of(found["sign"], edges.called("sign")) if "sign" in found else 0
+    if "sign" not in found:
+        return 0
+    _warn_of_confidence(edges)
+    return signs_of(found["sign"], edges.called("sign"))
+
+
+def _warn_of_confidence(edges: _Edges) -> None:
+    """Warns where what is taken for signs are fractions, none of which is negative."""
+    numbers = pd.to_numeric(pd.Series(edges.table["sign"].unique(), dtype=object), errors="coerce").dropna()
+    if len(numbers) and (numbers >= 0).all() and ((numbers > 0) & (numbers < 1)).any():
+        _log.warning(
+            "%s is taken for the sign and holds no negative number but fractions, such as %s: every edge activates. If "
+            "it says how sure an edge is, leave it out of `columns: {sign: ...}`, and use `costs` or `only`",
+            edges.called("sign"),
+            some_names([f"{number:g}" for number in numbers[numbers < 1]], 3),
+        )
 
 
 def _costs(edges: _Edges) -> pd.Series | None:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from kpnn.errors import PknError, some_names
 
-_POSITIVE = ("1", "+", "+1", "1.0", "activation", "activates", "stimulation", "stimulates", "up", "positive")
-_NEGATIVE = ("-1", "-", "-1.0", "inhibition", "inhibits", "repression", "represses", "down", "negative")
+_POSITIVE = ("1", "+", "+1", "1.0", "up", "positive")
+_NEGATIVE = ("-1", "-", "-1.0", "down", "negative")
 _UNKNOWN = ("", "0", "0.0", "unknown", "na", "nan", "none", "?", "pp", "pd", "interacts", "interaction")
 _SIGNS = {**dict.fromkeys(_POSITIVE, 1), **dict.fromkeys(_NEGATIVE, -1), **dict.fromkeys(_UNKNOWN, 0)}
+_STEMS = {1: r"(?:activat|stimulat|induc)\w*|up-?regulat.*", -1: r"(?:inhibit|repress|suppress)\w*|down-?regulat.*"}
+"""Words in any form (`activates`, `inhibitory`), and SIGNOR's (`up-regulates quantity by expression`)."""
 
 _ARROW = re.compile(r"(?P<back>[<|]?)(?:-+|=+)(?P<ahead>[>|]?)")
 _HEADS = {">": 1, "<": 1, "|": -1}
@@ -37,9 +39,9 @@ _DRAWN = str.maketrans(
 """Word processors and spreadsheets draw `-->` and `--` as one character."""
 
 KNOWN = (
-    "1, -1, 0, + or -; activation, stimulation, positive or up; inhibition, repression, negative or down; unknown or "
-    "nothing; an arrow: --> (activates), --| (inhibits), <-- and |-- (the same, from the second node to the first), "
-    "<-> (both), --- or undirected; or a number between -1 and 1"
+    "1, -1, 0, + or -; activation, stimulation, up-regulation, positive or up; inhibition, repression, "
+    "down-regulation, negative or down; unknown or nothing; an arrow: --> (activates), --| (inhibits), <-- and |-- "
+    "(the same, from the second node to the first), <-> (both), --- or undirected; or a number between -1 and 1"
 )
 """What can be said of an edge, for messages."""
 
@@ -94,6 +96,8 @@ def signs_of(column: pd.Series, where: str) -> pd.Series:
     texts = said.astype(str).map(_plain)
     numbers = pd.to_numeric(texts.where(~texts.isin(_SIGNS)), errors="coerce")
     signs = texts.map(_SIGNS).fillna(np.sign(numbers.where(numbers.abs() <= 1)))
+    for sign, stem in _STEMS.items():
+        signs = signs.mask(texts.str.fullmatch(stem), sign)
     if signs.isna().any():
         raise PknError(f"{where}: {some_names(said[signs.isna()])} is not a sign ({KNOWN})")
     return column.map(dict(zip(said, signs, strict=True))).astype("int8")

@@ -81,7 +81,9 @@ def read_corneto(path: Path, columns: Mapping[str, str | int]) -> Stated:
     except (ValueError, RecursionError) as cause:
         raise PknError(f"{path}: is not JSON ({cause})") from None
     if not isinstance(graph, dict) or not isinstance(graph.get("edges"), list):
-        raise PknError(f"{path}: holds no list of edges; this is not a corneto graph")
+        is_other = isinstance(graph, dict) and bool({"elements", "links"} & set(graph))
+        advice = "; of Cytoscape's or networkx's JSON, save the network as GraphML" if is_other else ""
+        raise PknError(f"{path}: holds no list of edges; this is not a corneto graph{advice}")
     rows: list[tuple[str, str, str, dict[str, Any]]] = []
     for number, edge in enumerate(graph["edges"], 1):
         source, target = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]

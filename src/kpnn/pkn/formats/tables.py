@@ -43,7 +43,7 @@ def read_table(path: Path, columns: Mapping[str, str | int]) -> Stated:
         PknError,
         needs=lambda header: _fields(header, named).values(),
         has_header=not numbered,
-        without_header="or number them: `columns: {parent: 1, child: 2, sign: 3}`",
+        if_missing="say which columns are meant, by name or number: `columns: {parent: 1, child: 2, sign: 3}`",
     )
     fields = _fields(list(table), named)
     is_told = {"parent", "child"} & set(named) or fields["parent"] == "parent"
