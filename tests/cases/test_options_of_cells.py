@@ -57,7 +57,7 @@ def test_a_column_of_identifiers_is_refused_where_identifiers_are_not_asked_for(
 def test_expression_that_lies_on_its_side_is_told_so(tmp_path):
     pd.DataFrame(COUNTS, BARCODES, GENES).to_csv(tmp_path / "x.csv")
     handle = open_expression(tmp_path / "x.csv", orientation="genes_by_cells")
-    with pytest.raises(CellsError, match=r"its genes are called like the labelled cells.*`orientation:`.*`adata.T`"):
+    with pytest.raises(CellsError, match=r"what it calls genes are cells.*`orientation:`.*`adata.T`"):
         match(handle, labels_of(BARCODES), GENES)
 
 

@@ -147,7 +147,8 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         raise CellsError(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
-            f"{_turned_round(expression, labels)}{_otherwise_named(expression, unknown)}"
+            f"{turned_round(expression, cells=indexed.index)}{_labels_turned_round(expression, labels)}"
+            f"{_otherwise_named(expression, unknown)}"
         )
     if len(unknown) > _MOST_LOST_CELLS * len(indexed):
         _log.warning(
@@ -167,13 +168,23 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
     return at[found], indexed[found], steps
 
 
-def _turned_round(expression: Expression, labels: pd.DataFrame) -> str:
-    """What to do where a table's lines are another's columns."""
-    if expression.symbols.isin(labels["barcode"]).any():
-        return (
-            "; its genes are called like the labelled cells: it is the other way round, so turn it (of a table, "
-            "`orientation:` says which side holds the cells; of an AnnData, save `adata.T`)"
-        )
+def turned_round(expression: Expression, *, cells: Iterable[str] = (), genes: Iterable[str] = ()) -> str:
+    """What to do where expression lies on its side, in words that go on after an error; empty where it does not.
+
+    Args:
+        expression: that has none of these cells, or none of these genes.
+        cells: names of cells that are looked for.
+        genes: names of genes that are looked for.
+    """
+    if not (expression.symbols.isin(list(cells)).any() or expression.barcodes.isin(list(genes)).any()):
+        return ""
+    return (
+        "; what it calls genes are cells: it lies on its side, so turn it (of a table, `orientation:` says which side "
+        "holds the cells; of an AnnData, save `adata.T`)"
+    )
+
+
+def _labels_turned_round(expression: Expression, labels: pd.DataFrame) -> str:
     if expression.barcodes.isin(labels.columns[1:]).any():
         return "; the columns of the labels are called like its cells: turn the table of labels, one line per cell"
     return ""
@@ -200,7 +211,7 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
         raise CellsError(
             f"{expression.source}: has none of the network's {len(wanted):,} genes; the network names "
             f"{some_names(wanted, 3)}, the file {some_names(expression.genes[:3])} "
-            f"(gene_names: {expression.gene_names})"
+            f"(gene_names: {expression.gene_names}){turned_round(expression, genes=wanted)}"
         )
     unknown = wanted[~is_known]
     if len(unknown) > _MOST_LOST_GENES * len(wanted):

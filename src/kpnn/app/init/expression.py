@@ -11,6 +11,7 @@ from kpnn.app.init.genes import GeneLook, GeneNames, look_at_genes
 from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.cells.matching import turned_round
 from kpnn.errors import CellsError
 
 _MOST_MATRICES = 8
@@ -94,11 +95,11 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
             "of counts as a layer, or as .raw"
         )
     taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
-    genes = look_at_genes(_names_of(taken, path, options | more), wanted)
+    known = list(wanted)
+    genes = look_at_genes(_names_of(taken, path, options | more), known)
     if not genes.n_found:
-        raise CellsError(
-            f"{path}: has none of the network's {genes.n_wanted:,} genes{'; ' + genes.advice if genes.advice else ''}"
-        )
+        advice = turned_round(handle, genes=known) or (f"; {genes.advice}" if genes.advice else "")
+        raise CellsError(f"{path}: has none of the network's {genes.n_wanted:,} genes{advice}")
     return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes)
 
 
