@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,21 @@ def test_anndata_that_lies_on_its_side_is_told_so(tmp_path):
     cells.write_h5ad(tmp_path / "a.h5ad")
     with pytest.raises(CellsError, match=r"none of the network's 6 genes; what it calls genes are cells.*`adata\.T`"):
         look_at_cells(open_cells(tmp_path / "a.h5ad", {}), tmp_path / "a.h5ad", {}, GENES)
+
+
+def test_labels_that_lie_on_their_side_are_told_so(tmp_path):
+    files = _write(tmp_path, ("a", "b"))
+    cells = open_cells(files.cells, {})
+    pd.DataFrame({"drug": ["a", "b"] * 30}, cells.barcodes).T.to_csv(tmp_path / "labels.csv")
+    with pytest.raises(CellsError, match=r"--label drug: no such column.*drug is a line of it: turn the table"):
+        plan_study("mine", replace(files, classes=tmp_path / "labels.csv"), Asked(label="drug"))
+
+
+def test_scaled_values_are_told_what_to_do_about_by_what_the_file_can_hold(tmp_path):
+    scaled = pd.DataFrame(np.random.default_rng(0).normal(size=(9, len(GENES))), columns=GENES)
+    scaled.to_csv(tmp_path / "a.csv")
+    AnnData(scaled).write_h5ad(tmp_path / "a.h5ad")
+    for name, advice in (("a.csv", "name a file of counts"), ("a.h5ad", "as a layer, or as .raw")):
+        handle = open_cells(tmp_path / name, {} if name == "a.h5ad" else {"orientation": "cells_by_genes"})
+        with pytest.raises(CellsError, match=f"holds no counts.*{advice}"):
+            look_at_cells(handle, tmp_path / name, {}, GENES)

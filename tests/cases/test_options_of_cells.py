@@ -68,6 +68,18 @@ def test_labels_that_lie_on_their_side_are_told_so(tmp_path):
         match(open_expression(path), labels, GENES)
 
 
+@pytest.mark.parametrize("change", ["s1_{}", "{}-1", "{}#2", "run.{}"])
+def test_cells_of_any_name_that_differ_in_what_stands_around_it_are_told_so(tmp_path, change):
+    cells = [f"well{number}" for number in range(len(BARCODES))]
+    pd.DataFrame(COUNTS, cells, GENES).to_csv(tmp_path / "x.csv")
+    handle = open_expression(tmp_path / "x.csv", orientation="cells_by_genes")
+    with pytest.raises(CellsError, match="30 of them differ from a cell of the file only in what comes before"):
+        match(handle, labels_of([change.format(name) for name in cells]), GENES)
+    with pytest.raises(CellsError, match="none of the 30 labelled cells") as error:
+        match(handle, labels_of([f"droplet{number}" for number in range(30)]), GENES)
+    assert "differ" not in str(error.value)
+
+
 def test_a_second_column_of_names_is_told_what_it_is(tmp_path):
     table = pd.DataFrame(COUNTS.T, GENES, BARCODES)
     table.insert(0, "gene_id", IDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar, overload
@@ -27,6 +28,7 @@ _MOST_LOST_CELLS = 0.1
 _MOST_LOST_GENES = 0.5
 
 _SEQUENCE = re.compile(r"[ACGTN]{8,}")
+_BETWEEN_PARTS = re.compile(r"[-_.:#|/ ]+")
 
 
 @dataclass(frozen=True)
@@ -191,16 +193,23 @@ def _labels_turned_round(expression: Expression, labels: pd.DataFrame) -> str:
 
 
 def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:
-    """How many of the cells that were not found the file has under the same sequence with another prefix or suffix."""
-    asked = [found[0] for found in map(_SEQUENCE.findall, map(str, unknown)) if len(found) == 1]
-    there = {found[0] for found in map(_SEQUENCE.findall, map(str, expression.barcodes)) if len(found) == 1}
-    n_there = sum(sequence in there for sequence in asked)
+    """How many of the cells that were not found the file has under the same name with another prefix or suffix."""
+    there = Counter(map(_core_of, map(str, expression.barcodes)))
+    n_there = sum(there[core] == 1 for core in map(_core_of, map(str, unknown)) if core)
     if not n_there:
         return ""
     return (
-        f"; {n_there:,} of them differ from a cell of the file only in what comes before or after the sequence: give "
-        "the cells the same names in both files"
+        f"; {n_there:,} of them differ from a cell of the file only in what comes before or after: give the cells the "
+        "same names in both files"
     )
+
+
+def _core_of(name: str) -> str:
+    """What is left of a cell's name without what programs add: its sequence, or the longest part of another name."""
+    sequences = _SEQUENCE.findall(name)
+    if sequences:
+        return str(sequences[0]) if len(sequences) == 1 else ""
+    return max(_BETWEEN_PARTS.split(name), key=len)
 
 
 def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tuple[pd.Index, int, Step]:

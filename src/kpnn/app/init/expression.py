@@ -90,10 +90,9 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     chosen = best_of(found)
     if chosen is None:
         held = "; ".join(f"{one.name or 'its values'}: {one.kind} ({one.why})" for one in found)
-        raise CellsError(
-            f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); add the matrix "
-            "of counts as a layer, or as .raw"
-        )
+        holds_several = isinstance(handle, AnnDataFile)
+        advice = "add the matrix of counts as a layer, or as .raw" if holds_several else "name a file of counts"
+        raise CellsError(f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); {advice}")
     taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
     known = list(wanted)
     genes = look_at_genes(_names_of(taken, path, options | more), known)
