@@ -80,6 +80,35 @@ def test_cells_of_any_name_that_differ_in_what_stands_around_it_are_told_so(tmp_
     assert "differ" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("ids", "asked", "genes", "advice"),
+    [
+        (IDS, "symbol", IDS, "4 are there by `gene_names: id`"),
+        (IDS, "id", GENES, "4 are there by `gene_names: symbol`"),
+        (IDS, "symbol", [gene.lower() for gene in GENES], "4 would be found if case were ignored"),
+        (
+            [f"ENSG0000000000{n}.7" for n in range(4)],
+            "id",
+            [f"ENSG0000000000{n}" for n in range(4)],
+            "4 would be found without the versions",
+        ),
+        (IDS, "symbol", ["X", "Y"], r"\(gene_names: symbol\)$"),
+    ],
+    ids=["ids", "symbols", "case", "versions", "others"],
+)
+def test_genes_that_the_file_has_under_another_name_are_told_so(tmp_path, ids, asked, genes, advice):
+    handle = open_expression(write_h5ad(tmp_path / "a.h5ad", gene_ids=ids), gene_names=asked)
+    with pytest.raises(CellsError, match=f"has none of the network's.*{advice}"):
+        match(handle, labels_of(BARCODES), genes)
+
+
+def test_most_genes_under_another_name_are_a_warning_that_says_so(tmp_path, caplog):
+    handle = open_expression(write_h5ad(tmp_path / "a.h5ad", gene_ids=IDS))
+    match(handle, labels_of(BARCODES), [GENES[0], *IDS[1:]])
+    assert "3 of 4 genes of the network are not in" in caplog.text
+    assert caplog.text.rstrip().endswith("; 3 are there by `gene_names: id`")
+
+
 def test_a_second_column_of_names_is_told_what_it_is(tmp_path):
     table = pd.DataFrame(COUNTS.T, GENES, BARCODES)
     table.insert(0, "gene_id", IDS)

@@ -17,6 +17,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
+from kpnn.cells.spellings import other_spelling
 from kpnn.errors import CellsError, SettingsError, some_names
 
 _M = TypeVar("_M", Matched, StreamedMatch)
@@ -221,19 +222,32 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
             f"{expression.source}: has none of the network's {len(wanted):,} genes; the network names "
             f"{some_names(wanted, 3)}, the file {some_names(expression.genes[:3])} "
             f"(gene_names: {expression.gene_names}){turned_round(expression, genes=wanted)}"
+            f"{_genes_otherwise(expression, wanted)}"
         )
     unknown = wanted[~is_known]
     if len(unknown) > _MOST_LOST_GENES * len(wanted):
         _log.warning(
-            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s",
+            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s%s",
             f"{len(unknown):,}",
             f"{len(wanted):,}",
             expression.source,
             some_names(unknown, 3),
             some_names(expression.genes[:3]),
+            _genes_otherwise(expression, wanted),
         )
     columns = int(expression.genes.isin(known).sum())
     return known, columns, dropped_step("columns of genes in the network", n_cells, columns, unknown)
+
+
+def _genes_otherwise(expression: Expression, wanted: pd.Index) -> str:
+    """What to do where the file has most of the network's genes under its other names, or in another spelling."""
+    other = "symbol" if expression.gene_names == "id" else "id"
+    names = expression.symbols if other == "symbol" else expression.gene_ids
+    n_there = 0 if names is None else int(wanted.isin(names).sum())
+    if n_there > wanted.isin(expression.genes).sum():
+        return f"; {n_there:,} are there by `gene_names: {other}`"
+    advice = other_spelling(wanted, expression.genes)
+    return f"; {advice}" if advice else ""
 
 
 def _counted(
