@@ -16,8 +16,6 @@ from kpnn.errors import PknError, some_names
 from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
 from kpnn.text_tables import column_name, read_text
 
-# Attributes that mean a field without being named; a weight is none of them: many programs give every edge 1.0.
-_USUAL_NAMES = {"sign": ("sign",), "cost": ("cost",), "directed": ("is_directed", "directed")}
 _GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 
 
@@ -127,7 +125,7 @@ def _with_attributes(
         raise PknError(
             f"{path}: no edge has the attribute {some_names(absent)} (found: {some_names(sorted(known)) or 'none'})"
         )
-    named = with_usual_names({field: str(name) for field, name in columns.items()}, _USUAL_NAMES, known)
+    named = with_usual_names({field: str(name) for field, name in columns.items()}, known)
     for field, name in named.items():
         values = list(attributes[name])
         if field == "directed":

@@ -11,6 +11,10 @@ from kpnn.errors import some_names
 from kpnn.pkn.account import Dropped
 from kpnn.pkn.signs import arrows_in, unknown_among
 
+# What means a field without being named. A weight is none of them: it may be a sign, but is as often a confidence, and
+# many programs give every edge 1.0. `mor` (mode of regulation) is a sign by its definition.
+_USUAL_NAMES = {"sign": ("sign", "mor"), "cost": ("cost",), "directed": ("is_directed", "directed")}
+_USUAL_SIGNS = ("is_stimulation", "is_inhibition")
 _INTERACTION = "interaction"
 """What Cytoscape and SIF call the word or arrow between two nodes."""
 
@@ -38,18 +42,18 @@ class Stated:
     notes: tuple[str, ...] = ()
 
 
-def with_usual_names(
-    named: Mapping[str, str], usual: Mapping[str, tuple[str, ...]], there: Collection[str]
-) -> dict[str, str]:
+def with_usual_names(named: Mapping[str, str], there: Collection[str]) -> dict[str, str]:
     """Adds to the columns or attributes that the user names those whose own names say what they are.
 
     Args:
         named: field -> name, as the user has it.
-        usual: field -> names that mean it, the first one first.
         there: names that the file has.
     """
     fields = dict(named)
-    for name_of, names in usual.items():
+    says_signs = bool({"sign", "stimulation"} & set(fields)) or "sign" in there
+    if not says_signs and set(_USUAL_SIGNS) <= set(there):
+        fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
+    for name_of, names in _USUAL_NAMES.items():
         found = [name for name in names if name in there]
         if found and name_of not in fields and not (name_of == "sign" and "stimulation" in fields):
             fields[name_of] = found[0]

@@ -13,12 +13,8 @@ from kpnn.text_tables import read_string_table
 
 COMPLEX = "COMPLEX:"
 
-# Columns that mean a field without being named. A weight is none of them: it may be a sign, but is as often a
-# confidence. `mor` (mode of regulation) is a sign by its definition.
-_USUAL_NAMES = {"sign": ("sign", "mor"), "cost": ("cost",), "directed": ("is_directed", "directed")}
 # How tables that have no `parent` and `child` call them: OmniPath, DoRothEA and TRRUST, decoupler's networks.
 _USUAL_PAIRS = (("source_genesymbol", "target_genesymbol"), ("tf", "target"), ("source", "target"))
-_USUAL_SIGNS = ("is_stimulation", "is_inhibition")
 _IDENTIFIERS = {"source_genesymbol": "source", "target_genesymbol": "target"}
 
 
@@ -72,9 +68,7 @@ def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
     if not {"parent", "child"} & set(named) and not {"parent", "child"} <= set(header):
         pair = next((pair for pair in _USUAL_PAIRS if set(pair) <= set(header)), ("parent", "child"))
         fields |= zip(("parent", "child"), pair, strict=True)
-    if not {"sign", "stimulation"} & set(fields) and "sign" not in header and set(_USUAL_SIGNS) <= set(header):
-        fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
-    return with_usual_names(fields, _USUAL_NAMES, header)
+    return with_usual_names(fields, header)
 
 
 def _complexes(table: pd.DataFrame, column: str) -> set[str]:
