@@ -183,7 +183,7 @@ def is_above_header(line: str, below: str, path: str | Path) -> bool:
     line, below = column_name(line), column_name(below)
     if not line or line.startswith("##"):
         return True
-    if not line.startswith("#") or below.startswith("#"):
+    if not line.startswith("#") or not below or below.startswith("#"):
         return line.startswith("#")
     separator = separator_of(below, path)
     return len(header_names(line, separator)) != len(header_names(below, separator))
@@ -285,12 +285,21 @@ def _names_rows(column: list[str], *, by_name: bool) -> bool:
 
 def _from_first_line(text: str, path: str | Path, *, has_header: bool) -> tuple[int, str, str]:
     """How many lines stand above the header or the first row, that line, and the text from there on."""
-    n_above = 0
-    start, _, rest = text.partition("\n")
-    while rest and (is_above_header(start, rest.split("\n", 1)[0], path) or (not has_header and start.startswith("#"))):
-        text, n_above = rest, n_above + 1
-        start, _, rest = text.partition("\n")
-    return n_above, start, text
+    at = n_above = 0
+    line, below_at = _line_from(text, at)
+    while below_at < len(text):
+        below, _ = _line_from(text, below_at)
+        if not (is_above_header(line, below, path) or (line.startswith("#") and not has_header)):
+            break
+        at, n_above = below_at, n_above + 1
+        line, below_at = _line_from(text, at)
+    return n_above, line, text[at:]
+
+
+def _line_from(text: str, at: int) -> tuple[str, int]:
+    """The line that begins at a place of a text, and where the next one begins."""
+    end = text.find("\n", at)
+    return (text[at:], len(text)) if end < 0 else (text[at:end], end + 1)
 
 
 def frame_of_texts(columns: Mapping[str, list[str]]) -> pd.DataFrame:

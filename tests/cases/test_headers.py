@@ -25,6 +25,7 @@ AROUND = {
     "marks of joined files": f"## one{MARK}\n{MARK}{MARK}parent,{MARK}child,sign\nA,B,1\nB,C,-1\n",
     "empty lines above": "\n  \nparent,child,sign\nA,B,1\nB,C,-1\n",
     "comments above": "# edges of mine\n# made by hand, today\n#\nparent,child,sign\nA,B,1\nB,C,-1\n",
+    "a comment and an empty line": "# made by hand\n\nparent,child,sign\nA,B,1\nB,C,-1\n",
     "a hash before the header": "# made by hand\n#parent,child,sign\nA,B,1\nB,C,-1\n",
     "empty columns": "parent,child,sign,,\nA,B,1,,\nB,C,-1,,\n",
     "blanks between": " parent  child   sign \nA B 1\n B  C  -1 \n",
