@@ -102,6 +102,12 @@ def test_words_of_a_column_of_interactions_that_are_no_signs_leave_the_sign_unkn
         read_edges(path, columns={"sign": "interaction"})
 
 
+@pytest.mark.parametrize("ending", [ending for ending in FORMATS if ending != "sif"])
+def test_numbers_of_interactions_are_no_signs(tmp_path, ending):
+    path = write(tmp_path, ending, [("A", "1", "B"), ("B", "2", "C")], "interaction")
+    assert signs_by_pair(read_edges(path)) == {("A", "B"): 0, ("B", "C"): 0}
+
+
 @pytest.mark.parametrize(
     ("text", "options", "pairs"),
     [

@@ -79,6 +79,8 @@ def signs_by_interaction(
         return dict(fields), None, ()
     said = columns[_INTERACTION]
     strange = [] if arrows_in(said.unique()) else unknown_among(said.unique())
+    if pd.to_numeric(pd.Series(strange, dtype=object), errors="coerce").notna().any():
+        return dict(fields), None, ()  # numbers of interactions, or scores
     note = f"`{_INTERACTION}` is taken for the sign, which is unknown where it says {some_names(strange, 3)}"
     named = {**fields, "sign": _INTERACTION}
     return named, said.mask(said.isin(strange), ""), (note,) if strange else ()
