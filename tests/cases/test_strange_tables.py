@@ -104,6 +104,15 @@ def test_columns_that_nobody_knows_are_told_how_to_be_named(tmp_path):
         read_edges(write(tmp_path, "a.tsv", "TF\ttarget\timportance\nA\tB\t12.3\n"))
 
 
+def test_what_is_no_sign_can_be_left_out_and_the_message_says_how(tmp_path):
+    path = write(tmp_path, "a.tsv", "A\tB\tEFFECT\nJAK1\tSTAT1\tup-regulates activity\nJAK1\tTYK2\tform complex\n")
+    columns = {"parent": "A", "child": "B", "sign": "EFFECT"}
+    with pytest.raises(PknError, match=r"form complex is not a sign .*; `only: \{EFFECT: \[\.\.\.\]\}` leaves edges"):
+        read_edges(path, columns=columns)
+    edges = read_edges(path, columns=columns, only={"EFFECT": ["up-regulates activity"]})
+    assert signs_by_pair(edges) == {("JAK1", "STAT1"): 1}
+
+
 @pytest.mark.parametrize(("weights", "is_said"), [("0.9 0.3", True), ("0.9 -0.3", False), ("1 1", False)])
 def test_fractions_that_are_named_as_signs_and_never_negative_are_a_warning(tmp_path, weights, is_said, caplog):
     first, second = weights.split()

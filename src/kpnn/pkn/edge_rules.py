@@ -195,7 +195,13 @@ def _signs(edges: _Edges) -> pd.Series | int:
     if "sign" not in found:
         return 0
     _warn_of_confidence(edges)
-    return signs_of(found["sign"], edges.called("sign"))
+    try:
+        return signs_of(found["sign"], edges.called("sign"))
+    except PknError as error:
+        if not FORMATS[edges.options.format].has_columns:
+            raise
+        column = edges.stated.names.get("sign", "sign")
+        raise PknError(f"{error}; `only: {{{column}: [...]}}` leaves edges that say something else out") from None
 
 
 def _warn_of_confidence(edges: _Edges) -> None:

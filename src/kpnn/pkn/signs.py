@@ -13,7 +13,8 @@ from kpnn.errors import PknError, some_names
 
 _POSITIVE = ("1", "+", "+1", "1.0", "up", "positive")
 _NEGATIVE = ("-1", "-", "-1.0", "down", "negative")
-_UNKNOWN = ("", "0", "0.0", "unknown", "na", "nan", "none", "?", "pp", "pd", "interacts", "interaction")
+_UNKNOWN = ("", "0", "0.0", "unknown", "na", "nan", "none", "?", "pp", "pd", "interacts", "interaction", "..>")
+"""The last one is KEGG's arrow of an indirect effect, whose sign is not known."""
 _SIGNS = {**dict.fromkeys(_POSITIVE, 1), **dict.fromkeys(_NEGATIVE, -1), **dict.fromkeys(_UNKNOWN, 0)}
 _STEMS = {1: r"(?:activat|stimulat|induc)\w*|up-?regulat.*", -1: r"(?:inhibit|repress|suppress)\w*|down-?regulat.*"}
 """Words in any form (`activates`, `inhibitory`), and SIGNOR's (`up-regulates quantity by expression`)."""
