@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 import pytest
 
-from kpnn.app.messages import as_messages
+from kpnn.app.messages import as_messages, collected_warnings
 from kpnn.errors import KpnnError, SettingsError
 
 
@@ -26,3 +28,13 @@ def test_an_error_that_was_hidden_is_not_shown_in_place_of_the_one_that_hides_it
     with pytest.raises(click.ClickException) as shown, as_messages():
         failing(hidden=True)
     assert (shown.value.message, shown.value.exit_code) == ("the scheduler was lost; finished folds are kept", 1)
+
+
+def test_nothing_is_printed_while_warnings_are_collected(capfd) -> None:
+    runner = logging.getLogger("kedro.runner.of_a_test")
+    runner.setLevel(logging.WARNING)  # as Kedro's own configuration may have it
+    with collected_warnings() as found:
+        runner.warning("resume with --from-nodes")
+        logging.getLogger("kpnn.cells").warning("few cells")
+    assert found == ["few cells"]
+    assert capfd.readouterr() == ("", "")

@@ -97,6 +97,18 @@ def test_a_weight_is_a_sign_only_where_the_user_says_so(tmp_path, ending):
     assert signs_by_pair(named) == {("T", "LCK"): 1, ("LCK", "FOS"): -1, ("FOS", "A_gene"): 1, ("FOS", "B_gene"): 0}
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "txt", "graphml", "json"])
+def test_what_says_signs_by_its_own_name_does_so_in_every_format(tmp_path, ending):
+    by_mor = [("T", "LCK", 1), ("LCK", "FOS", -0.5)]
+    path = write(tmp_path / f"a.{ending}", by_mor, attribute="mor")
+    assert signs_by_pair(read_edges(path)) == {("T", "LCK"): 1, ("LCK", "FOS"): -1}
+    both = {"is_stimulation": 1, "is_inhibition": 0}
+    path = write(tmp_path / f"b.{ending}", by_mor, attribute="weight", more=both)
+    assert signs_by_pair(read_edges(path)) == {("T", "LCK"): 1, ("LCK", "FOS"): 1}
+    path = write(tmp_path / f"c.{ending}", by_mor, attribute="sign", more=both)
+    assert signs_by_pair(read_edges(path)) == {("T", "LCK"): 1, ("LCK", "FOS"): -1}
+
+
 @pytest.mark.parametrize("ending", ["csv", "graphml", "json"])
 def test_a_confidence_is_not_taken_for_a_sign(tmp_path, ending):
     path = write(tmp_path / f"a.{ending}", [("T", "LCK", 900), ("LCK", "FOS", 150)], attribute="score")

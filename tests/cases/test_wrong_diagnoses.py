@@ -23,7 +23,8 @@ from kpnn.errors import CellsError
         ("cells.loom", "is a loom file; save it as .h5ad"),
         ("GSE1_RAW.tar", "is an archive; unpack it first"),
         ("cells.xlsx", "is a workbook; save the sheet as CSV"),
-        ("cells.parquet", "no known ending"),
+        ("cells.parquet", "is not read; write it as .h5ad, or as CSV"),
+        ("cells.counts", "no known ending"),
     ],
 )
 def test_what_is_not_read_is_told_by_its_name_with_advice(tmp_path, name, message):

@@ -122,7 +122,7 @@ def test_a_barcode_that_stands_twice_is_an_error_only_when_it_is_asked_for(tmp_p
     ("text", "message"),
     [
         (b"", "is empty"),
-        (b"\n\n", "begins with an empty line"),
+        (b"\n\n", "is empty, or holds nothing but empty lines"),
         (b",c1,c2\n", "no rows"),
         (b",c1,c2\ng1,1\n", "columns"),
         (b",c1,c2\ng1,1,2\ng2,1\n", "line 3: 2 columns where there should be 3"),

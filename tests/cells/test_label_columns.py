@@ -312,3 +312,20 @@ def test_an_output_that_is_called_as_the_column_of_groups_is_refused():
     assert found.named({"B": "B_cell"}).outputs == ["B_cell"]
     with pytest.raises(SettingsError, match="group_by: donor is the name of an output"):
         found.named({"B": "donor"})
+
+
+@pytest.mark.parametrize("taken", ["barcode", "_index", "total_counts"])
+def test_an_output_whose_name_tables_of_cells_need_is_refused_with_what_to_do(taken):
+    table = pd.DataFrame({"barcode": BARCODES, "type": np.where(np.arange(N) % 2, taken, "B")})
+    handle = InMemory(cells_of(obs()))
+    with pytest.raises(SettingsError, match=rf"label type: an output cannot be called {taken}.*\{{NAME: \[VALUE\]\}}"):
+        label_cells(table, handle, LabelSettings(label="type", positive=taken))
+    labels = label_cells(table, handle, LabelSettings(label="type", classes={"B": ["B"], "C": [taken]}, positive="C"))
+    assert labels.outputs == ["C"]
+    with pytest.raises(
+        SettingsError, match=f"the network: an output cannot be called {taken}.*call its node otherwise"
+    ):
+        labels.named({"C": taken})
+    if taken != "barcode":
+        with pytest.raises(SettingsError, match="rename the column"):
+            label_cells(pd.DataFrame({"barcode": BARCODES, taken: ["0", "1"] * (N // 2)}), handle, LabelSettings())

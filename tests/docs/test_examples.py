@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ MODULES = (
     "kpnn.simulation.scenarios",
     "kpnn.simulation.tcr_like",
     "kpnn.sklearn",
+    "kpnn.tracking.runs",
     "kpnn.tracking.serving",
     "kpnn.tl",
     "kpnn.pl",
@@ -87,6 +90,7 @@ RUNNING_EXAMPLES = {
     "kpnn.reporting.report": STUDY,
     "kpnn.reporting.study": STUDY,
     "kpnn.tl": ("kpnn.tl.fit",),
+    "kpnn.tracking.runs": ("kpnn.tracking.runs.ArmTracker",),
 }
 """Modules whose examples go on with the names of other examples, in this order."""
 
@@ -104,6 +108,18 @@ def names_left_by(examples: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def _own_tracking() -> Iterator[None]:
+    """Gives MLflow back to other tests as it was, whatever an example says about where runs are kept."""
+    yield
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is not None:
+        while mlflow.active_run():
+            mlflow.end_run()
+        mlflow.set_tracking_uri(None)
+
+
+@pytest.mark.usefixtures("_own_tracking")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_docstrings_hold(name: str) -> None:
     module = importlib.import_module(name)

@@ -153,6 +153,7 @@ ROOMS_WITH_EXAMPLES = (
     "cells",
     "interpretation",
     "reporting",
+    "tracking",
 )
 """One room a line. That what they show comes out is tested with the examples."""
 

@@ -65,7 +65,8 @@ def collected_warnings() -> Iterator[list[str]]:
     handler, loggers = Collects(), {name: logging.getLogger(name) for name in ("kpnn", "kedro")}
     before = {name: (logger.level, logger.propagate, logger.handlers[:]) for name, logger in loggers.items()}
     for name, logger in loggers.items():
-        logger.handlers, logger.propagate = ([handler] if name == "kpnn" else []), False
+        # Without any handler Python's own, of last resort, prints what loggers below this one say.
+        logger.handlers, logger.propagate = [handler if name == "kpnn" else logging.NullHandler()], False
         logger.setLevel(logging.WARNING if name == "kpnn" else logging.CRITICAL)
     try:
         yield found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +12,15 @@ import pandas as pd
 from kpnn.cells.classes import LabelSettings, are_blank, classes_of
 from kpnn.cells.expression import Expression
 from kpnn.cells.labels import check_class_labels, checked_barcodes, warn_of_independence
+from kpnn.cells.matched import DEPTH
 from kpnn.errors import CellsError, SettingsError, near_names, some_names
 
 _log = logging.getLogger(__name__)
 
 _MOST_EXCEPTIONS = 0.1
+
+_TAKEN = ("barcode", "_index", DEPTH)
+"""Names that tables of cells need for themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +68,9 @@ class ClassLabels:
             node_of: label column -> node.
 
         Raises:
-            SettingsError: the column of groups has the name of an output.
+            SettingsError: the column of groups has the name of an output, or a node has one that is taken.
         """
+        _refuse_taken(node_of.values(), "the network", "call its node otherwise")
         if self.groups is not None and self.groups.columns[0] in node_of.values():
             raise SettingsError(
                 f"cross_validation.group_by: {self.groups.columns[0]} is the name of an output; rename one of them"
@@ -90,7 +95,7 @@ def label_cells(
 
     Raises:
         CellsError: a column does not exist, or what it holds cannot be used; see `classes_of`, `check_class_labels`.
-        SettingsError: parameters contradict each other or the data.
+        SettingsError: parameters contradict each other or the data, or a class has a name that is taken.
 
     Examples:
         >>> from anndata import AnnData
@@ -136,6 +141,8 @@ def _of_classes(table: pd.DataFrame | None, expression: Expression, settings: La
         source = expression.source
         values = pd.Series(_column(table, expression, label, "data_engineering.label"), index=expression.barcodes)
     classes = classes_of(values, settings, label=label, source=source)
+    advice = "give it another in data_engineering.classes, as {NAME: [VALUE]}"
+    _refuse_taken(classes.labels.columns, f"{source}: label {label}", advice)
     barcodes = checked_barcodes(classes.labels.index.to_series(), source)
     labels = classes.labels.reset_index(drop=True)
     labels.insert(0, "barcode", barcodes.to_numpy(dtype=object))
@@ -159,8 +166,18 @@ def _of_columns(
     group = _role(group_by, "group", table.attrs.get("columns", {}), table)
     checked = check_class_labels(table, source, group_by=group, outputs=settings.outputs)
     labels = checked.drop(columns=[] if group is None else group, errors="ignore")
+    _refuse_taken(labels.columns[1:], source, "rename the column")
     rule = f"0/1 columns: {some_names(labels.columns[1:], 12)}"
     return ClassLabels(labels, None, source, rule, _exclude_each_other(labels, settings.one_of_k, source))
+
+
+def _refuse_taken(outputs: Iterable[str], source: str, advice: str) -> None:
+    taken = [name for name in outputs if name in _TAKEN]
+    if taken:
+        raise SettingsError(
+            f"{source}: an output cannot be called {some_names(taken)}: tables of cells need {some_names(_TAKEN)} for "
+            f"themselves; {advice}"
+        )
 
 
 def _exclude_each_other(labels: pd.DataFrame, asked: bool | None, source: str) -> bool:

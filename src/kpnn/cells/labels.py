@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import CellsError, near_names, some_names
-from kpnn.text_tables import read_string_table
+from kpnn.text_tables import column_name, read_string_table
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
         0      c1  rest
         1      c2  stim
     """
-    table = read_string_table(path, CellsError)
-    named = dict(columns or {})
+    table = read_string_table(path, CellsError, names_rows=True)
+    named = {role: column_name(column) for role, column in (columns or {}).items()}
     for role, column in named.items():
         if role not in ROLES:
             raise CellsError(f"{path}: columns has no {role}; {near_names(role, ROLES)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar, overload
@@ -16,6 +17,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
+from kpnn.cells.spellings import other_spelling
 from kpnn.errors import CellsError, SettingsError, some_names
 
 _M = TypeVar("_M", Matched, StreamedMatch)
@@ -27,6 +29,7 @@ _MOST_LOST_CELLS = 0.1
 _MOST_LOST_GENES = 0.5
 
 _SEQUENCE = re.compile(r"[ACGTN]{8,}")
+_BETWEEN_PARTS = re.compile(r"[-_.:#|/ ]+")
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
         raise CellsError(
             f"{expression.source}: has none of the {len(indexed):,} labelled cells; the labels name "
             f"{some_names(indexed.index, 3)}, the file {some_names(expression.barcodes[:3])}"
+            f"{turned_round(expression, cells=indexed.index)}{_labels_turned_round(expression, labels)}"
             f"{_otherwise_named(expression, unknown)}"
         )
     if len(unknown) > _MOST_LOST_CELLS * len(indexed):
@@ -167,17 +171,46 @@ def _labelled(expression: Expression, labels: pd.DataFrame) -> tuple[np.ndarray,
     return at[found], indexed[found], steps
 
 
+def turned_round(expression: Expression, *, cells: Iterable[str] = (), genes: Iterable[str] = ()) -> str:
+    """What to do where expression lies on its side, in words that go on after an error; empty where it does not.
+
+    Args:
+        expression: that has none of these cells, or none of these genes.
+        cells: names of cells that are looked for.
+        genes: names of genes that are looked for.
+    """
+    if not (expression.symbols.isin(list(cells)).any() or expression.barcodes.isin(list(genes)).any()):
+        return ""
+    return (
+        "; what it calls genes are cells: it lies on its side, so turn it (of a table, `orientation:` says which side "
+        "holds the cells; of an AnnData, save `adata.T`)"
+    )
+
+
+def _labels_turned_round(expression: Expression, labels: pd.DataFrame) -> str:
+    if expression.barcodes.isin(labels.columns[1:]).any():
+        return "; the columns of the labels are called like its cells: turn the table of labels, one line per cell"
+    return ""
+
+
 def _otherwise_named(expression: Expression, unknown: pd.Index) -> str:
-    """How many of the cells that were not found the file has under the same sequence with another prefix or suffix."""
-    asked = [found[0] for found in map(_SEQUENCE.findall, map(str, unknown)) if len(found) == 1]
-    there = {found[0] for found in map(_SEQUENCE.findall, map(str, expression.barcodes)) if len(found) == 1}
-    n_there = sum(sequence in there for sequence in asked)
+    """How many of the cells that were not found the file has under the same name with another prefix or suffix."""
+    there = Counter(map(_core_of, map(str, expression.barcodes)))
+    n_there = sum(there[core] == 1 for core in map(_core_of, map(str, unknown)) if core)
     if not n_there:
         return ""
     return (
-        f"; {n_there:,} of them differ from a cell of the file only in what comes before or after the sequence: give "
-        "the cells the same names in both files"
+        f"; {n_there:,} of them differ from a cell of the file only in what comes before or after: give the cells the "
+        "same names in both files"
     )
+
+
+def _core_of(name: str) -> str:
+    """What is left of a cell's name without what programs add: its sequence, or the longest part of another name."""
+    sequences = _SEQUENCE.findall(name)
+    if sequences:
+        return str(sequences[0]) if len(sequences) == 1 else ""
+    return max(_BETWEEN_PARTS.split(name), key=len)
 
 
 def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tuple[pd.Index, int, Step]:
@@ -188,20 +221,33 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
         raise CellsError(
             f"{expression.source}: has none of the network's {len(wanted):,} genes; the network names "
             f"{some_names(wanted, 3)}, the file {some_names(expression.genes[:3])} "
-            f"(gene_names: {expression.gene_names})"
+            f"(gene_names: {expression.gene_names}){turned_round(expression, genes=wanted)}"
+            f"{_genes_otherwise(expression, wanted)}"
         )
     unknown = wanted[~is_known]
     if len(unknown) > _MOST_LOST_GENES * len(wanted):
         _log.warning(
-            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s",
+            "%s of %s genes of the network are not in %s and are left out: %s; the file names %s%s",
             f"{len(unknown):,}",
             f"{len(wanted):,}",
             expression.source,
             some_names(unknown, 3),
             some_names(expression.genes[:3]),
+            _genes_otherwise(expression, wanted),
         )
     columns = int(expression.genes.isin(known).sum())
     return known, columns, dropped_step("columns of genes in the network", n_cells, columns, unknown)
+
+
+def _genes_otherwise(expression: Expression, wanted: pd.Index) -> str:
+    """What to do where the file has most of the network's genes under its other names, or in another spelling."""
+    other = "symbol" if expression.gene_names == "id" else "id"
+    names = expression.symbols if other == "symbol" else expression.gene_ids
+    n_there = 0 if names is None else int(wanted.isin(names).sum())
+    if n_there > wanted.isin(expression.genes).sum():
+        return f"; {n_there:,} are there by `gene_names: {other}`"
+    advice = other_spelling(wanted, expression.genes)
+    return f"; {advice}" if advice else ""
 
 
 def _counted(

@@ -12,6 +12,9 @@ Kind = Literal["counts", "normalized", "logarithms", "scaled", "nothing"]
 FEW_WHOLE = 0.01
 """Share of whole numbers above which values are counts, estimated ones too; normalized values are whole by chance."""
 
+_MOST_BY_ROUNDING = (0.3, 0.03)
+"""Largest share of whole numbers among values that were rounded to one and to two decimals: a tenth, a hundredth."""
+
 # log1p of ten million; counts per ten thousand or per million go beyond it in some gene of some cell.
 LARGEST_LOGARITHM = 16.2
 
@@ -36,8 +39,15 @@ def kind_of(values: np.ndarray) -> Kind:
 
 
 def are_counts(values: np.ndarray) -> bool:
-    """Whether enough of some values other than zero are whole numbers."""
-    return bool((values == np.rint(values)).mean() > FEW_WHOLE)
+    """Whether enough of some values other than zero are whole numbers: more than rounding makes so by chance."""
+    share = float((values == np.rint(values)).mean())
+    if not FEW_WHOLE < share < _MOST_BY_ROUNDING[0]:
+        return share > FEW_WHOLE
+    for decimals, most in enumerate(_MOST_BY_ROUNDING, 1):
+        tenths = values.astype(np.float64) * 10**decimals
+        if np.allclose(tenths, np.rint(tenths), rtol=0, atol=1e-3):
+            return share > most
+    return True
 
 
 def most_like_counts(kinds: Mapping[str, Kind]) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from kpnn.errors import PknError, near_names, some_names
 from kpnn.pkn.formats import FORMATS, EdgeFormat
 from kpnn.pkn.formats.stated import FIELDS
 from kpnn.settings_base import Settings
+from kpnn.text_tables import column_name
 
 Direction = Literal["parent_to_child", "child_to_parent"]
 Undirected = Literal["error", "drop"]
 Complexes = Literal["keep", "members", "drop"]
+
+_ColumnName = Annotated[str, AfterValidator(column_name)]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -59,7 +62,7 @@ class CostRule(Settings):
     """
 
     rule: Literal["levels", "number", "items", "rows", "score"]
-    column: str | int | None = None
+    column: _ColumnName | int | None = None
     levels: dict[str, float] | None = None
     worst: float | None = Field(default=None, ge=1)
     best: float | None = Field(default=None, gt=0)
@@ -100,8 +103,8 @@ class Rename(Settings):
     """
 
     filepath: str
-    source: str | int | None = Field(default=None, alias="from")
-    target: str | int | None = Field(default=None, alias="to")
+    source: _ColumnName | int | None = Field(default=None, alias="from")
+    target: _ColumnName | int | None = Field(default=None, alias="to")
     of: Literal["both", "parent", "child"] = "both"
     missing: Literal["keep", "drop", "error"] = "keep"
 
@@ -205,11 +208,11 @@ def _columns(path: str | Path, columns: dict[str, str | int]) -> dict[str, str |
         raise PknError(f"{path}: columns: no field {some_names(strange)} (there are {', '.join(FIELDS)})")
     for field, column in columns.items():
         is_number = isinstance(column, int) and not isinstance(column, bool) and column >= 1
-        if not is_number and not (isinstance(column, str) and column):
+        if not is_number and not (isinstance(column, str) and column_name(column)):
             raise PknError(
                 f"{path}: columns.{field}: must be a column's name, or its number from 1 on; found {column!r}"
             )
-    return columns
+    return {field: column_name(name) if isinstance(name, str) else name for field, name in columns.items()}
 
 
 def _table_of(path: str | Path, given: Mapping[str, Any], what: str) -> dict[Any, Any]:
@@ -221,9 +224,9 @@ def _table_of(path: str | Path, given: Mapping[str, Any], what: str) -> dict[Any
 
 def _only(path: str | Path, only: dict[Any, Any]) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
-    for column, value in only.items():
+    for column, value in ((column_name(str(column)), value) for column, value in only.items()):
         if isinstance(value, Mapping):
-            wanted[str(column)] = _group(Limits, value, path, f"only.{column}")
+            wanted[column] = _group(Limits, value, path, f"only.{column}")
             continue
         values = list(value) if isinstance(value, (list, tuple, set)) else [value]
         if not values or any(one is None or isinstance(one, (list, Mapping)) for one in values):
@@ -231,7 +234,7 @@ def _only(path: str | Path, only: dict[Any, Any]) -> dict[str, Any]:
                 f"{path}: only.{column}: needs a value, a list of values, or {{at_least: ..., at_most: ...}}; "
                 f"found {value!r}"
             )
-        wanted[str(column)] = values
+        wanted[column] = values
     return wanted
 
 

@@ -18,10 +18,12 @@ from kpnn.pkn.formats import FORMATS
 from kpnn.pkn.formats.stated import Stated
 from kpnn.pkn.formats.tables import COMPLEX
 from kpnn.pkn.renaming import renamed
-from kpnn.pkn.signs import signs_of
+from kpnn.pkn.signs import arrows_in, signs_of
 
-_YES, _NO = ("1", "1.0", "true", "yes", "directed"), ("", "0", "0.0", "false", "no", "na", "nan", "undirected")
+_YES = ("1", "1.0", "true", "t", "yes", "y", "directed")
+_NO = ("", "0", "0.0", "false", "f", "no", "n", "na", "nan", "undirected")
 _MISSING = ("", "na", "nan", "none", "null")
+_SIGN_TEXTS = {1: "1", -1: "-1"}
 _BETWEEN_ITEMS = r"[;|,]"
 _MOST_LOST = 0.5
 
@@ -75,6 +77,7 @@ def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.Dat
     _check_names(edges)
     for column, wanted in options.only.items():
         edges.keep(_chosen(edges, column, wanted), f"by `only: {column}`")
+    _follow_arrows(edges)
     _decide_directions(edges)
     edges.table["sign"] = _signs(edges)
     costs = _costs(edges)
@@ -137,6 +140,31 @@ def _chosen(edges: _Edges, name: str, wanted: Limits | list[Any]) -> pd.Series:
     return found
 
 
+def _follow_arrows(edges: _Edges) -> None:
+    """Makes edges of arrows: one that points back is turned, of one with two heads there are two.
+
+    An arrow without a head has no direction.
+    """
+    arrows = arrows_in(edges.table["sign"].unique()) if "sign" in edges.table else {}
+    if not arrows:
+        return
+    said = edges.table["sign"].map(arrows)
+    ahead, back = (said.map(lambda arrow, way=way: getattr(arrow, way, None)) for way in ("ahead", "back"))
+    is_arrow, goes_ahead, goes_back = said.notna(), ahead.notna(), back.notna()
+    directed = edges.table["directed"] if "directed" in edges.table else pd.Series("", index=said.index)
+    table = edges.table.assign(
+        sign=edges.table["sign"].where(~is_arrow, ahead.map(_SIGN_TEXTS).fillna("")),
+        directed=directed.mask(is_arrow & ~goes_ahead & ~goes_back, "no"),
+    )
+    turned = table.assign(parent=table["child"], child=table["parent"], sign=back.map(_SIGN_TEXTS))[goes_back]
+    edges.repeat(pd.concat([table[~goes_back | goes_ahead], turned]).sort_index(kind="stable"))
+    if len(turned):
+        n_both = int((goes_ahead & goes_back).sum())
+        both = f", {n_both:,} of them ahead as well, which makes two edges of each" if n_both else ""
+        arrows_point = "arrow points" if len(turned) == 1 else "arrows point"
+        edges.notes.append(f"{len(turned):,} {arrows_point} back, from the second node to the first{both}")
+
+
 def _decide_directions(edges: _Edges) -> None:
     """The one place that decides about edges that have no direction."""
     if "directed" not in edges.table:
@@ -164,7 +192,28 @@ def _signs(edges: _Edges) -> pd.Series | int:
     if "stimulation" in found:
         said = [_yes_or_no(found[field], edges.called(field)).astype("int8") for field in ("stimulation", "inhibition")]
         return said[0] - said[1]
-    return signs_of(found["sign"], edges.called("sign")) if "sign" in found else 0
+    if "sign" not in found:
+        return 0
+    _warn_of_confidence(edges)
+    try:
+        return signs_of(found["sign"], edges.called("sign"))
+    except PknError as error:
+        if not FORMATS[edges.options.format].has_columns:
+            raise
+        column = edges.stated.names.get("sign", "sign")
+        raise PknError(f"{error}; `only: {{{column}: [...]}}` leaves edges that say something else out") from None
+
+
+def _warn_of_confidence(edges: _Edges) -> None:
+    """Warns where what is taken for signs are fractions, none of which is negative."""
+    numbers = pd.to_numeric(pd.Series(edges.table["sign"].unique(), dtype=object), errors="coerce").dropna()
+    if len(numbers) and (numbers >= 0).all() and ((numbers > 0) & (numbers < 1)).any():
+        _log.warning(
+            "%s is taken for the sign and holds no negative number but fractions, such as %s: every edge activates. If "
+            "it says how sure an edge is, leave it out of `columns: {sign: ...}`, and use `costs` or `only`",
+            edges.called("sign"),
+            some_names([f"{number:g}" for number in numbers[numbers < 1]], 3),
+        )
 
 
 def _costs(edges: _Edges) -> pd.Series | None:

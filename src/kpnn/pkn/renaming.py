@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from kpnn.pkn.account import few_of
 from kpnn.pkn.edge_options import Rename
 from kpnn.pkn.formats.ontology import names_of_terms
 from kpnn.text_tables import read_string_table
+
+_log = logging.getLogger(__name__)
+
+_MOST_LACKING = 0.5
 
 
 def renamed(edges: pd.DataFrame, rename: Rename, path: str) -> tuple[pd.DataFrame, list[str], np.ndarray]:
@@ -42,6 +47,16 @@ def renamed(edges: pd.DataFrame, rename: Rename, path: str) -> tuple[pd.DataFram
     missing = sorted(names - known)
     if missing and rename.missing == "error":
         raise PknError(f"{rename.filepath}: lacks {len(missing):,} names of {path}: {some_names(missing)}")
+    if rename.missing == "keep" and len(missing) > _MOST_LACKING * len(names):
+        _log.warning(
+            "%s: %s lacks %s of %s names, which are left as they are: %s; it names %s",
+            path,
+            rename.filepath,
+            f"{len(missing):,}",
+            f"{len(names):,}",
+            some_names(missing, 3),
+            some_names(sorted(targets), 3),
+        )
     kept = np.ones(len(edges), dtype=bool)
     if rename.missing == "drop":
         for end in ends:

@@ -42,6 +42,26 @@ class ArmTracker:
     """Logs one arm below the active run, fold by fold, while it is trained.
 
     Without an active run, or after the server failed, every method does nothing.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from kpnn.training.results import predictions_table
+        >>> store = tempfile.TemporaryDirectory()
+        >>> address = f"sqlite:///{store.name}/mlflow.db"
+        >>> mlflow.set_tracking_uri(address)
+        >>> experiment = mlflow.create_experiment("kpnn-demo", f"{store.name}/artifacts")
+        >>> said = predictions_table(np.array(["c1", "c2"]), ["TCR"], np.array([[0], [1]]), np.array([[0.2], [0.8]]))
+        >>> curve = pd.DataFrame({"member": 0, "epoch": [1, 2], "loss": [0.7, 0.5], "val_loss": [0.7, 0.6]})
+        >>> sizes = {"n_edges": 1, "n_neurons": 1, "n_parameters": 2, "seconds": 1.5}
+        >>> found = {"predictions": said, "metrics": {"roc_auc": 1.0}, "history": curve, "trials": pd.DataFrame()}
+        >>> fold = FoldResult("full", 0, 0, "nested", seed=42, hyperparameters={"dropout": 0.1}, **found, **sizes)
+        >>> with mlflow.start_run(experiment_id=experiment):  # the study's
+        ...     tracker = ArmTracker("full")
+        ...     tracker.log_fold(fold)  # each as soon as it is trained
+        ...     tracker.finish(ArmResult("full", (fold,)))
+        >>> of_arm = mlflow.search_runs([experiment], "tags.`kpnn.arm` = 'full'", output_format="list")
+        >>> sorted((run.info.run_name, run.info.status, run.data.metrics["roc_auc"]) for run in of_arm)
+        [('full', 'FINISHED', 1.0), ('repeat_0_fold_0', 'FINISHED', 1.0)]
     """
 
     def __init__(
@@ -179,6 +199,23 @@ def register_best_arm(name: str) -> str | None:
 
     Returns:
         The arm's name, or None where there is no active run, no model, or the server failed.
+
+    Examples:
+        >>> # With the experiment and the fold of `ArmTracker`
+        >>> mlflow.set_tracking_uri(address)
+        >>> from dataclasses import replace
+        >>> from kpnn.cells import Transform
+        >>> from kpnn.nn import build_kpnn
+        >>> from kpnn.pkn import Dag
+        >>> from kpnn.training.fitting import keras_bytes
+        >>> dag = Dag.from_edges(pd.DataFrame({"parent": ["TCR"], "child": ["CD69_gene"]}), outputs=["TCR"])
+        >>> trained = replace(fold, model=keras_bytes(build_kpnn(dag)))
+        >>> with mlflow.start_run(experiment_id=experiment):
+        ...     ArmTracker("full", Served(["CD69"], ["TCR"], Transform())).finish(ArmResult("full", (trained,)))
+        ...     register_best_arm("demo")
+        'full'
+        >>> mlflow.pyfunc.load_model("models:/demo/1").metadata.signature.outputs.input_names()
+        ['TCR']
     """
     active = mlflow.active_run()
     if active is None:
@@ -213,6 +250,15 @@ def log_study(
 
     Returns:
         The run's id, or None where there is no active run or the server failed.
+
+    Examples:
+        >>> # With the experiment of `ArmTracker`
+        >>> mlflow.set_tracking_uri(address)
+        >>> with mlflow.start_run(experiment_id=experiment):
+        ...     run_id = log_study({"compression": 51.3}, {"solver": "HIGHS"}, {"kpnn.equal": "true"}, [], "As good.")
+        >>> run = mlflow.get_run(run_id)
+        >>> run.data.metrics, run.data.params, run.data.tags["mlflow.note.content"]
+        ({'compression': 51.3}, {'solver': 'HIGHS'}, 'As good.')
     """
     active = mlflow.active_run()
     if active is None:

@@ -134,7 +134,7 @@ def _files(options: dict[str, Any]) -> Any:
 
     how = {name: options[name] for name in ("values", "genome") if options[name] is not None}
     cells: Path = options["cells"]
-    if cells.name.lower().removesuffix(".gz").endswith("matrix.mtx") and cells.is_file():
+    if cells.name.lower().removesuffix(".gz").endswith(".mtx") and cells.is_file():
         cells = cells.parent  # where names of cells and genes are too
     return Files(cells, _network_files(options), options["classes_file"], how)
 

@@ -11,6 +11,7 @@ from kpnn.app.init.genes import GeneLook, GeneNames, look_at_genes
 from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
+from kpnn.cells.matching import turned_round
 from kpnn.errors import CellsError
 
 _MOST_MATRICES = 8
@@ -89,16 +90,15 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     chosen = best_of(found)
     if chosen is None:
         held = "; ".join(f"{one.name or 'its values'}: {one.kind} ({one.why})" for one in found)
-        raise CellsError(
-            f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); add the matrix "
-            "of counts as a layer, or as .raw"
-        )
+        holds_several = isinstance(handle, AnnDataFile)
+        advice = "add the matrix of counts as a layer, or as .raw" if holds_several else "name a file of counts"
+        raise CellsError(f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); {advice}")
     taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
-    genes = look_at_genes(_names_of(taken, path, options | more), wanted)
+    known = list(wanted)
+    genes = look_at_genes(_names_of(taken, path, options | more), known)
     if not genes.n_found:
-        raise CellsError(
-            f"{path}: has none of the network's {genes.n_wanted:,} genes{'; ' + genes.advice if genes.advice else ''}"
-        )
+        advice = turned_round(handle, genes=known) or (f"; {genes.advice}" if genes.advice else "")
+        raise CellsError(f"{path}: has none of the network's {genes.n_wanted:,} genes{advice}")
     return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes)
 
 
@@ -115,7 +115,7 @@ def _names_of(handle: Expression, path: Path, options: dict[str, Any]) -> Iterat
             yield GeneNames("gene ids", {"gene_names": "id"}, handle.gene_ids)
         return
     for column in _COLUMNS_OF_NAMES:
-        ids = open_expression(path, **options, id_column=column).gene_ids
+        ids = open_expression(path, **options, gene_names="id", id_column=column).gene_ids
         if ids is not None:
             more = {} if column == "gene_ids" else {"id_column": column}
             yield GeneNames(f"column {column} of var", {"gene_names": "id", **more}, ids)

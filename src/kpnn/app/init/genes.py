@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-_ENSEMBL = re.compile(r"^ENS([A-Z]*)G\d{9,}(\.\d+)?$")
+from kpnn.cells.spellings import ENSEMBL, FEW, other_spelling
+
 _MOUSE_SYMBOL = re.compile(r"^[A-Z][a-z0-9-]+$")
 _HUMAN_SYMBOL = re.compile(r"^[A-Z][A-Z0-9-]+$")
-_FEW = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class GeneLook:
         species: `human`, `mouse` or empty where names do not tell.
         n_wanted: genes of the network.
         n_found: how many of them the file has.
-        n_otherwise: how many it would have if upper and lower case were one.
-        n_unversioned: how many it would have without what stands behind the dot in Ensembl's ids.
+        spelling: what to do where it has them under another spelling.
     """
 
     chosen: GeneNames
@@ -49,24 +48,15 @@ class GeneLook:
     species: str
     n_wanted: int
     n_found: int
-    n_otherwise: int
-    n_unversioned: int = 0
+    spelling: str = ""
 
     @property
     def advice(self) -> str:
         """What to do where few genes meet; empty where there is nothing to be said."""
-        if self.n_found >= _FEW * self.n_wanted:
+        if self.n_found >= FEW * self.n_wanted:
             return ""
-        if self.n_unversioned >= _FEW * self.n_wanted:
-            return (
-                f"{self.n_unversioned:,} would be found without the versions of Ensembl's ids (ENSG00000010610.10): "
-                "take what stands behind the dot away, in the cells and in the network"
-            )
-        if self.n_otherwise >= _FEW * self.n_wanted:
-            return (
-                f"{self.n_otherwise:,} would be found if case were ignored: the cells and the network are "
-                "of two species; bring one to the other's names by a table of orthologues"
-            )
+        if self.spelling:
+            return self.spelling
         return (
             f"the cells name genes such as {', '.join(map(str, self.chosen.names[:3]))}: bring cells and network to "
             "the same kind of names"
@@ -84,20 +74,9 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     known = list(names)
     chosen = max(known, key=lambda one: int(genes.isin(one.names).sum()))
     kind, species = kind_and_species(chosen.names)
-    lower = pd.Index([str(name).lower() for name in chosen.names])
-    n_otherwise = int(genes.astype(str).str.lower().isin(lower).sum())
-    plain = _unversioned(genes)
-    n_unversioned = max(int(plain.isin(_unversioned(one.names)).sum()) for one in known)
     n_found = int(genes.isin(chosen.names).sum())
-    return GeneLook(
-        chosen, kind, species, len(genes), n_found, n_otherwise, n_unversioned if n_unversioned > n_found else 0
-    )
-
-
-def _unversioned(names: Iterable[str]) -> pd.Index:
-    """Ensembl's ids without their versions; other names are none here."""
-    found = (_ENSEMBL.match(str(name)) for name in names)
-    return pd.Index([one.string.split(".")[0] for one in found if one], dtype=object)
+    spellings = [other_spelling(genes, one.names) for one in (chosen, *known)] if n_found < FEW * len(genes) else []
+    return GeneLook(chosen, kind, species, len(genes), n_found, next(filter(None, spellings), ""))
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:
@@ -107,7 +86,7 @@ def kind_and_species(names: Iterable[str]) -> tuple[str, str]:
         names: of genes.
     """
     listed = [str(name) for name in names]
-    ensembl = [found[1] for found in map(_ENSEMBL.match, listed) if found]
+    ensembl = [found[1] for found in map(ENSEMBL.match, listed) if found]
     if len(ensembl) > len(listed) / 2:
         species = {"": "human", "MUS": "mouse"}.get(max(set(ensembl), key=ensembl.count), "")
         return "Ensembl ids", species

@@ -85,6 +85,8 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
     for option, name in (("--label", asked.label), ("--group", asked.group)):
         if name is not None and name not in there:
             advice = near_names(name, there) if there else "it has no columns; name a table with --classes-file"
+            if table is not None and name in set(table["barcode"]):
+                advice = f"{name} is a line of it: turn the table, so that it has a line per cell"
             raise CellsError(f"{option} {name}: no such column in {where}; {advice}")
     columns = _Columns(table, cells, tuple(dict.fromkeys(there)))
     if asked.label is None:

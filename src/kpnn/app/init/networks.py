@@ -11,7 +11,7 @@ import pandas as pd
 from kpnn.errors import PknError
 from kpnn.pkn.formats import format_of_name
 from kpnn.pkn.readers import read_edges
-from kpnn.pkn.signs import signs_of
+from kpnn.pkn.signs import arrows_in, signs_of, unknown_among
 from kpnn.text_tables import read_string_table
 
 _PAIRS = (
@@ -102,31 +102,37 @@ def _columns_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     pair = next(((by_small[a], by_small[b]) for a, b in _PAIRS if {a, b} <= set(by_small)), None)
     is_known = bool({"parent", "child", "source", "tf", "source_genesymbol"} & set(names))
     if pair is None and not is_known and len(names) >= 2 and _is_data(table):
-        numbers: dict[str, Any] = {"parent": 1, "child": 2}
-        if len(names) >= 3 and _are_signs(pd.Series([names[2], *table.iloc[:, 2]])):
-            numbers["sign"] = 3
-        return numbers, ("it has no header: its columns are numbered",)
+        return _numbers_of(table), ("it has no header: its columns are numbered",)
     are_unknown = pair is None and not is_known
     if are_unknown and len(names) == 2 and not any(_are_numbers(table[name]) for name in names):
         # Which way round they point is found out later.
         told = f"`{names[0]}` is taken for the parent and `{names[1]}` for the child"
         return {"parent": names[0], "child": names[1]}, (told,)
     columns: dict[str, Any] = {} if pair is None or is_known else {"parent": pair[0], "child": pair[1]}
-    if {"sign", "mor", "is_stimulation"} & set(names):
+    if {"sign", "mor", "is_stimulation", "interaction"} & set(names):
         return columns, ()
+    for name in names:
+        if _are_arrows(table[name]):
+            return {**columns, "sign": name}, (f"column `{name}` holds arrows",)
     for name in _SIGNS:
         # Positive numbers alone may as well say how sure an edge is.
-        if name in names and _are_signs(table[name]) and (signs_of(table[name], "") < 0).any():
+        if name in names and not unknown_among(table[name]) and (signs_of(table[name], "") < 0).any():
             return {**columns, "sign": name}, (f"column `{name}` holds signs",)
     return columns, ()
 
 
-def _are_signs(column: pd.Series) -> bool:
-    try:
-        signs_of(column.drop_duplicates(), "")
-    except PknError:
-        return False
-    return True
+def _numbers_of(table: pd.DataFrame) -> dict[str, Any]:
+    """Columns of a table without a header: signs stand behind the nodes; arrows, as in SIF, may stand between them."""
+    columns = [pd.Series([name, *table[name]]) for name in table.columns[:3]]
+    if len(columns) == 3 and _are_arrows(columns[1]):
+        return {"parent": 1, "sign": 2, "child": 3}
+    has_signs = len(columns) == 3 and not unknown_among(columns[2])
+    return {"parent": 1, "child": 2, **({"sign": 3} if has_signs else {})}
+
+
+def _are_arrows(column: pd.Series) -> bool:
+    """Whether there are arrows in a column, and nothing else but signs."""
+    return bool(arrows_in(column.unique())) and not unknown_among(column)
 
 
 def _are_numbers(column: pd.Series) -> bool:
@@ -134,5 +140,7 @@ def _are_numbers(column: pd.Series) -> bool:
 
 
 def _is_data(table: pd.DataFrame) -> bool:
-    """Whether the header is a row of data: a name in it stands again below."""
-    return any((table.iloc[:1000, position] == name).any() for position, name in enumerate(table.columns))
+    """Whether the header is a row of data: an arrow, or a name that stands again below."""
+    return bool(arrows_in(table.columns)) or any(
+        (table.iloc[:1000, position] == name).any() for position, name in enumerate(table.columns)
+    )

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from kpnn.app.init.as_yaml import yaml_of
 from kpnn.app.init.expression import CellsLook, look_at_cells, open_cells
 from kpnn.app.init.knowledge import Knowledge, NetworkFiles, make_knowledge, names_in, read_files
 from kpnn.app.init.labelling import Asked, LabelLook, look_at_labels
@@ -139,7 +139,7 @@ def configuration(plan: StudyPlan, project: Path) -> dict[str, str]:
 
 def _globals(plan: StudyPlan) -> Iterator[str]:
     yield "# The study's name: data/<layer>/<study>/ and MLflow's experiment kpnn-<study> are its own."
-    yield f"study: {_text(plan.name)}"
+    yield f"study: {yaml_of(plan.name)}"
 
 
 def _catalog(plan: StudyPlan, project: Path) -> Iterator[str]:
@@ -170,9 +170,9 @@ def _catalog(plan: StudyPlan, project: Path) -> Iterator[str]:
 def _entry(name: str, kind: str, path: Path | None, project: Path, options: Mapping[str, Any]) -> Iterator[str]:
     yield f"{name}:"
     yield f"  type: kpnn.datasets.raw.{kind}"
-    yield f"  filepath: {_text(None if path is None else _from_project(path, project))}"
+    yield f"  filepath: {yaml_of(None if path is None else _from_project(path, project))}"
     for option, value in options.items():
-        yield f"  {option}: {_text(value)}"
+        yield f"  {option}: {yaml_of(value)}"
     yield "  metadata: {kedro-viz: {layer: raw}}"
 
 
@@ -194,7 +194,7 @@ def _cross_validation(plan: StudyPlan) -> Iterator[str]:
     else:
         told = ", ".join(f"{name} in {count}" for name, count in plan.labels.groups_of_class.items())
         yield from _remark(f"cells of one {plan.group} stay together; each class in how many of them: {told}", 2)
-    yield f"  group_by: {_text(plan.group)}"
+    yield f"  group_by: {yaml_of(plan.group)}"
 
 
 def _data_engineering(plan: StudyPlan) -> Iterator[str]:
@@ -203,10 +203,10 @@ def _data_engineering(plan: StudyPlan) -> Iterator[str]:
     yield "data_engineering:"
     for note in (plan.class_sizes, *plan.labels.notes):
         yield from _remark(note, 2)
-    yield from (f"  {name}: {_text(value)}" for name, value in plan.labels.parameters.items())
+    yield from (f"  {name}: {yaml_of(value)}" for name, value in plan.labels.parameters.items())
     for note in plan.knowledge.notes:
         yield from _remark(note, 2)
-    yield from (f"  {name}: {_text(value)}" for name, value in plan.knowledge.parameters.items())
+    yield from (f"  {name}: {yaml_of(value)}" for name, value in plan.knowledge.parameters.items())
     values = plan.cells.values
     done = {
         "counts": "counts: each cell is scaled to the median (library_size), then ln(1 + value) is taken (log1p)",
@@ -215,7 +215,7 @@ def _data_engineering(plan: StudyPlan) -> Iterator[str]:
     }[values.kind]
     yield from _remark(done, 2)
     parameters = {"library_size": "median", "log1p": True} | values.parameters
-    yield from (f"  {name}: {_text(value)}" for name, value in parameters.items())
+    yield from (f"  {name}: {yaml_of(value)}" for name, value in parameters.items())
 
 
 def _label_of(plan: StudyPlan) -> str:
@@ -225,17 +225,3 @@ def _label_of(plan: StudyPlan) -> str:
 def _remark(text: str, indent: int = 0) -> list[str]:
     start = " " * indent + "# "
     return textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=start, break_long_words=False)
-
-
-def _text(value: Any) -> str:
-    """A value as YAML, on one line."""
-    dumped = yaml.safe_dump(
-        _plain(value), default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
-    )
-    return dumped.removesuffix("...\n").strip()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -34,6 +34,8 @@ _ADVICE = {
     (".h5mu",): "is MuData; save the modality that holds expression as .h5ad (`mdata['rna'].write_h5ad`)",
     (".loom",): "is a loom file; save it as .h5ad (`anndata.io.read_loom`)",
     (".zip", ".tar", ".tar.gz", ".tgz"): "is an archive; unpack it first and name what is in it",
+    (".bz2", ".xz", ".zst", ".gzip", ".7z"): "is packed in a way that is not read; unpack it first, or pack it as .gz",
+    (".parquet", ".feather", ".npz", ".npy"): "is not read; write it as .h5ad, or as CSV with names of genes and cells",
     (".xlsx", ".xls"): "is a workbook; save the sheet as CSV",
 }
 """What people bring that is not read, by the end of its name, and what to do."""
@@ -100,12 +102,12 @@ def _format_of(path: Path) -> str:
     if path.is_dir():
         if name.endswith(".zarr") or (path / ".zgroup").exists() or (path / "zarr.json").exists():
             return "zarr"
-        if any(path.glob("*matrix.mtx*")):
+        if any(path.glob("*.mtx*")):
             return "tenx_mtx"
-        inside = sorted(
-            {found.parent for found in path.glob("*/*matrix.mtx*")} | {*path.glob("*.zarr"), *path.glob("*.h5*")}
-        )
-        advice = f"; name one of what it holds: {some_names([one.name for one in inside])}" if inside else ""
+        matrices = [found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/*.mtx*")]
+        files = [found for depth in (".", "*") for end in ("zarr", "h5*") for found in path.glob(f"{depth}/*.{end}")]
+        inside = sorted({one.relative_to(path).as_posix() for one in (*matrices, *files)})
+        advice = f"; name one of what it holds: {some_names(inside)}" if inside else ""
         raise CellsError(f"{path}: is a folder with neither a matrix.mtx nor a Zarr store in it{advice}")
     for ending, found in ((".h5", "tenx_h5"), (".hdf5", "tenx_h5"), (".h5ad", "h5ad")):
         if name.endswith(ending):

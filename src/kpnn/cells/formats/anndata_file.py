@@ -25,7 +25,7 @@ from kpnn.cells.formats.storage.sparse_rows import (
     select_rows,
 )
 from kpnn.cells.values import choice_in_words, kind_of, most_like_counts
-from kpnn.errors import CellsError, KpnnError, some_names
+from kpnn.errors import CellsError, KpnnError, near_names, some_names
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class AnnDataFile(Expression):
         values: where the expression is: `X`, `raw`, the name of a layer, or `auto`: whichever holds counts, else what
             was normalized, else logarithms.
         gene_names: name genes by `symbol` (the index of `var`) or by `id`.
-        id_column: the column of `var` that holds identifiers.
+        id_column: the column of `var` that holds identifiers, for `gene_names: id`; by default `gene_ids`.
     """
 
     def __init__(
@@ -55,9 +55,11 @@ class AnnDataFile(Expression):
         *,
         values: str = "X",
         gene_names: GeneNames = "symbol",
-        id_column: str = "gene_ids",
+        id_column: str | None = None,
     ):
         super().__init__(str(path), gene_names)
+        if id_column is not None and gene_names != "id":
+            raise CellsError(f"{path}: `id_column: {id_column}` is for `gene_names: id`; say that too, or leave it out")
         self.path = Path(path)
         self.values = values
         if self.path.is_dir() and self.path.suffix == ".h5ad":
@@ -71,7 +73,7 @@ class AnnDataFile(Expression):
             self._matrix_key = matrix_key
             self._barcodes = _index(root, "obs", self.source)
             self._symbols = _index(root, var_key, self.source)
-            self._var_key, self._id_column = var_key, id_column
+            self._var_key, self._id_column = var_key, id_column or "gene_ids"
             self._is_logged = values == "X" and "uns" in root and "log1p" in root["uns"]
             self._others = _other_values(root, values)
             self.layout, shape, self.indptr = self._structure(root[matrix_key])
@@ -152,6 +154,19 @@ class AnnDataFile(Expression):
         """Gene identifiers, if `var` has them; read only when asked for. A gene without one has the empty name."""
         with self.opened() as root:
             return _column(root, self._var_key, self._id_column, self.source)
+
+    @cached_property
+    def genes(self) -> pd.Index:
+        """The names by which genes are asked for; see `Expression.genes`."""
+        if self.gene_names == "id" and self.gene_ids is None:
+            with self.opened() as root:
+                there = list(_column_names(root[self._var_key]))
+            near = near_names(self._id_column, there) if there else "there are none"
+            raise CellsError(
+                f"{self.source}: {self._var_key} has no column {self._id_column}; {near}; say which with "
+                "`id_column:`, or `gene_names: symbol`"
+            )
+        return super().genes
 
     @cached_property
     def cell_columns(self) -> tuple[str, ...]:

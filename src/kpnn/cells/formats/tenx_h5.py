@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.formats.features import are_of_type
+from kpnn.cells.formats.features import GENES, are_of_type
 from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
 from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
 from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
@@ -41,7 +41,7 @@ class TenxH5(Expression):
         *,
         genome: str | None = None,
         gene_names: GeneNames = "symbol",
-        feature_type: str = "Gene Expression",
+        feature_type: str = GENES,
     ):
         super().__init__(str(path), gene_names)
         self.path = Path(path)
@@ -91,10 +91,15 @@ class TenxH5(Expression):
             if "feature_type" in features:
                 types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
                 self._keep(are_of_type(types, feature_type, self.source))
+            else:
+                are_of_type(pd.Index([]), feature_type, self.source)
+            if genome is not None and "genome" not in features:
+                raise CellsError(f"{self.source}: does not say of which genome its features are; leave `genome:` out")
             if "genome" in features:
                 genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
                 self._keep(self._of_genome(genomes, genome))
         else:
+            are_of_type(pd.Index([]), feature_type, self.source)
             symbols = texts(dataset(group, "gene_names", self.path, kinds="SO"), self.path)
             ids = texts(dataset(group, "genes", self.path, kinds="SO"), self.path)
         for what, names in (("names", symbols), ("identifiers", ids)):

@@ -1,5 +1,7 @@
 """10x `.mtx` folders: `matrix.mtx`, `barcodes.tsv` and `genes.tsv` or `features.tsv`, plain or gzipped.
 
+Other programs' names of these files (kallisto's `cells_x_genes.mtx`, `.txt`, `.csv`) are found by their ends.
+
 Of Matrix Market's kinds, sparse matrices with or without values and dense ones are read.
 """
 
@@ -15,13 +17,25 @@ import pandas as pd
 import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
-from kpnn.cells.formats.features import are_of_type
+from kpnn.cells.formats.features import GENES, are_of_type
+from kpnn.cells.formats.name_files import read_name_rows
 from kpnn.errors import CellsError, some_names
-from kpnn.text_tables import opened, read_text
+from kpnn.text_tables import opened
 
 _ENTRIES_AT_ONCE = 2_000_000
 # The standard's words, and those that STARsolo and others write.
 _NUMBERS = ("integer", "real", "float", "double", "unsigned-integer")
+_RELATES = (
+    "such a matrix relates things of one kind to each other, as cells to their neighbours, and not genes to cells; "
+    "name the folder of the matrix of counts"
+)
+_NO_EXPRESSION = {
+    "symmetric": _RELATES,
+    "skew-symmetric": _RELATES,
+    "hermitian": _RELATES,
+    "complex": "expression has no complex numbers; write the counts as `real` or `integer`",
+}
+"""Words of Matrix Market for what cannot be expression, and what to do."""
 
 
 class TenxMtx(Expression):
@@ -35,18 +49,20 @@ class TenxMtx(Expression):
         feature_type: of files with a third column, which features are genes.
     """
 
-    def __init__(self, path: str | Path, *, gene_names: GeneNames = "symbol", feature_type: str = "Gene Expression"):
+    def __init__(self, path: str | Path, *, gene_names: GeneNames = "symbol", feature_type: str = GENES):
         super().__init__(str(path), gene_names)
         self.path = Path(path)
         if not self.path.is_dir():
             raise CellsError(f"{path}: is not a folder; a 10x .mtx matrix is a folder with three files")
-        self._matrix = self._find("matrix.mtx")
-        barcodes = self._rows(self._find("barcodes.tsv"))
-        self._barcodes = pd.Index([row[0] for row in barcodes], dtype=object)
-        features = self._find("features.tsv", "genes.tsv")
-        rows = self._rows(features)
+        self._matrix = self._find("matrix.mtx", ".mtx")
+        barcodes = self._find("barcodes.tsv", "barcodes.txt", "barcodes.csv")
+        features = self._find("features.tsv", "genes.tsv", "features.txt", "genes.txt", "features.csv", "genes.csv")
+        with opened(self._matrix, CellsError) as stream:
+            sizes = self._read_header(stream)
+        self._barcodes = pd.Index([row[0] for row in read_name_rows(barcodes, sizes)], dtype=object)
+        rows = read_name_rows(features, sizes)
         widths = {min(len(row), 2) for row in rows}
-        if widths == {1, 2}:
+        if widths == {1, 2} and gene_names == "symbol":
             line = next(number for number, row in enumerate(rows, 1) if len(row) < 2)
             raise CellsError(f"{features}, line {line}: needs an identifier and a symbol, separated by a tab")
         types = pd.Index([row[2] if len(row) > 2 else "" for row in rows], dtype=object)
@@ -55,8 +71,7 @@ class TenxMtx(Expression):
         self._ids = pd.Index([rows[row][0] for row in self._columns], dtype=object)
         # With one column there is one name per gene, which serves as whichever is asked for.
         self._symbols = pd.Index([(rows[row][1:2] or [""])[0] or rows[row][0] for row in self._columns], dtype=object)
-        with opened(self._matrix, CellsError) as stream:
-            self._n_entries, self._header_lines = self._read_header(stream)
+        self._settle_sides(*sizes)
 
     @property
     def is_by_cell(self) -> bool:
@@ -83,8 +98,9 @@ class TenxMtx(Expression):
         values, rows, targets = (np.concatenate(part) for part in zip(*kept, strict=True))
         return sp.csr_matrix((values, (rows, targets)), shape=(len(cells), len(columns))), totals
 
-    def _find(self, *names: str) -> Path:
-        for name in names:
+    def _find(self, *endings: str) -> Path:
+        """The one file whose name ends so, by the first ending that finds any."""
+        for name in endings:
             found = sorted({*self.path.glob(f"*{name}"), *self.path.glob(f"*{name}.gz")})
             exact = [file for file in found if file.name in (name, f"{name}.gz")]
             if len(exact) == 1 or len(found) == 1:
@@ -94,26 +110,24 @@ class TenxMtx(Expression):
                     f"{self.path}: several {name}: {some_names(file.name for file in found)}; put each sample's "
                     "three files into a folder of its own"
                 )
-        raise CellsError(f"{self.path}: no {' or '.join(names)} (plain or .gz) in this folder")
-
-    def _rows(self, path: Path) -> list[list[str]]:
-        lines = read_text(path, CellsError).replace("\r\n", "\n").rstrip("\n").split("\n")
-        rows = [[field.strip() for field in line.split("\t")] for line in lines]
-        empty = [number for number, row in enumerate(rows, 1) if not row[0]]
-        if empty:
-            raise CellsError(f"{path}, line {some_names(empty)}: no name")
-        return rows
+        wanted = " or ".join(name for name in endings if name.endswith((".tsv", "matrix.mtx")))
+        there = some_names(sorted(file.name for file in self.path.iterdir())) or "nothing"
+        raise CellsError(f"{self.path}: no {wanted} (plain or .gz) in this folder (found: {there})")
 
     def _read_header(self, stream: io.BufferedReader) -> tuple[int, int]:
-        first = stream.readline(1000).decode("latin-1").lower().split()
+        """Reads what stands above the entries; returns the two sizes."""
+        # Editors put a byte-order mark before it.
+        first = stream.readline(1000).removeprefix(b"\xef\xbb\xbf").decode("latin-1").lower().split()
         if first[:1] != ["%%matrixmarket"]:
             raise CellsError(f"{self._matrix}, line 1: is not a Matrix Market file")
         self._is_dense, self._has_values = first[2:3] == ["array"], first[3:4] != ["pattern"]
-        is_known = first[1:3] in (["matrix", "coordinate"], ["matrix", "array"]) and first[4:] == ["general"]
-        if not is_known or first[3] not in (*_NUMBERS, *(() if self._is_dense else ("pattern",))):
+        kinds = (*_NUMBERS, *(() if self._is_dense else ("pattern",)))
+        is_known = first[1:3] in (["matrix", "coordinate"], ["matrix", "array"]) and first[4:] in (["general"], [])
+        if not is_known or first[3] not in kinds:
+            why = next((f"; {told}" for word, told in _NO_EXPRESSION.items() if word in first), "")
             raise CellsError(
                 f"{self._matrix}, line 1: must be `matrix coordinate integer|real|pattern general` or `matrix array "
-                f"integer|real general`, found {' '.join(first[1:])[:80]!r}"
+                f"integer|real general`, found {' '.join(first[1:])[:80]!r}{why}"
             )
         number = 1
         while True:
@@ -127,18 +141,20 @@ class TenxMtx(Expression):
         if len(sizes) != (2 if self._is_dense else 3) or not all(size.isdigit() for size in sizes):
             how_many = "two" if self._is_dense else "three"
             raise CellsError(f"{self._matrix}, line {number}: must be {how_many} sizes, found {line[:50]!r}")
-        n_genes, n_cells = (int(size) for size in sizes[:2])
-        n_entries = n_genes * n_cells if self._is_dense else int(sizes[2])
-        # Some programs write cells x genes; where the sizes say so, that is how it is read.
+        n_rows, n_columns = (int(size) for size in sizes[:2])
+        self._n_entries, self._header_lines = n_rows * n_columns if self._is_dense else int(sizes[2]), number
+        return n_rows, n_columns
+
+    def _settle_sides(self, n_genes: int, n_cells: int) -> None:
+        """Decides whether genes are rows, as usual, or columns: some programs write cells x genes."""
         self._is_turned = (n_cells, n_genes) == (self._n_features, len(self._barcodes)) and n_genes != n_cells
         if self._is_turned:
             n_genes, n_cells = n_cells, n_genes
         if (n_genes, n_cells) != (self._n_features, len(self._barcodes)):
             raise CellsError(
-                f"{self._matrix}, line {number}: {n_genes:,} x {n_cells:,}, but there are {self._n_features:,} "
-                f"features and {len(self._barcodes):,} barcodes"
+                f"{self._matrix}, line {self._header_lines}: {n_genes:,} x {n_cells:,}, but there are "
+                f"{self._n_features:,} features and {len(self._barcodes):,} barcodes"
             )
-        return n_entries, number
 
     def _entries(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Gene, cell (both from 0) and value of the entries, in bounded pieces."""
@@ -178,6 +194,7 @@ class TenxMtx(Expression):
                     stream,
                     sep=" " if single else r"\s+",
                     header=None,
+                    comment="%",
                     names=list(kinds),
                     dtype=kinds,
                     index_col=False,

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
 from kpnn.errors import CellsError, some_names
-from kpnn.text_tables import is_comment, opened, separator_of
+from kpnn.text_tables import header_names, is_above_header, opened, separator_of
 
 _NO_GENES = (
     *("__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
@@ -23,6 +24,8 @@ _NO_GENES = (
 )
 """Rows in which HTSeq and STAR count the reads of no gene: they are no part of a cell's library."""
 _WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+_DESCRIBED = "; only one column may name what a line holds: take out columns that describe it"
 
 Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 
@@ -35,8 +38,8 @@ _MISSING = ("", "na", "nan", "n/a", "null", "none")
 class TextMatrix(Expression):
     """A CSV or TSV of expression: one header line, then one line per gene (or per cell) that begins with its name.
 
-    Opening reads the names of all lines; values are read line by line, so memory holds only what is asked for. Lines
-    that begin with `##` may come before the header.
+    Opening reads the names of all lines; values are read line by line, so memory holds only what is asked for. Empty
+    lines and lines that begin with `#` may come before the header.
 
     Args:
         path: the file, plain or gzipped.
@@ -138,19 +141,21 @@ class TextMatrix(Expression):
             yield (line.rstrip(b"\r\n") for line in iter(lambda: stream.readline(_LONGEST_LINE), b""))
 
     def _read_names(self, lines: Iterator[bytes], separator: str | None) -> None:
+        name = str(self.path).removesuffix(".gz")
         self._header_line = 1
-        header = self._decoded(next(lines, b""), 1).removeprefix("\ufeff")
-        while is_comment(header):
+        header, below = self._decoded(next(lines, b""), 1), next(lines, None)
+        while below is not None and is_above_header(header, self._decoded(below, self._header_line + 1), name):
             self._header_line += 1
-            header = self._decoded(next(lines, b""), self._header_line)
-        if not header.strip():
-            raise CellsError(f"{self.source}: is empty, or begins with an empty line")
+            header, below = self._decoded(below, self._header_line), next(lines, None)
+        lines = chain([] if below is None else [below], lines)
+        if not header.removeprefix("\ufeff").strip():
+            raise CellsError(f"{self.source}: is empty, or holds nothing but empty lines")
         if "\r" in header:
             raise CellsError(
                 f"{self.source}, line {self._header_line}: a carriage return inside the line; save it with usual line "
                 "ends"
             )
-        self._separator = separator or separator_of(header, str(self.path).removesuffix(".gz"))
+        self._separator = separator or separator_of(header, name)
         names = self._fields(header, self._header_line)
         self._line_names: list[str] = []
         for number, line in enumerate(lines, self._header_line + 1):
@@ -190,10 +195,8 @@ class TextMatrix(Expression):
         return text.strip()
 
     def _fields(self, line: str, number: int) -> list[str]:
-        if '"' not in line:
-            return [name.strip() for name in line.split(None if self._separator == " " else self._separator)]
         try:
-            return [name.strip() for name in next(csv.reader([line.strip(" ")], delimiter=self._separator))]
+            return header_names(line, self._separator)
         except csv.Error as cause:
             raise CellsError(f"{self.source}, line {number}: {cause}") from None
 
@@ -208,7 +211,10 @@ class TextMatrix(Expression):
             return line[1:end], line[end + 2 :]
         name, found, values = line.partition(separator)
         if not found:
-            raise CellsError(f"{self.source}, line {number}: only one column (separator {self._separator!r})")
+            raise CellsError(
+                f"{self.source}, line {number}: only one column (separator {self._separator!r}; `separator:` "
+                "says another)"
+            )
         return name, values
 
     def _place(self, number: int) -> str:
@@ -301,6 +307,7 @@ class TextMatrix(Expression):
                         f"{self._place(number)}, column {self._header[column]}: {value[:30]!r} is not a number"
                         + ("; `fill: 0` takes missing values for 0" if plain.lower() in _MISSING else "")
                         + ("; decimals stand behind a point" if _WITH_COMMA.fullmatch(plain) else "")
+                        + (_DESCRIBED if plain[:1].isalpha() and plain.lower() not in _MISSING else "")
                     )
         return CellsError(
             f"{self.source}: values that are not numbers, around line {numbers[0] + self._header_line + 1}"

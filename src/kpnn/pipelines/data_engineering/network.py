@@ -88,7 +88,12 @@ def state_pkn(edges: pd.DataFrame, outputs: Sequence[str], *, suffix: str, sourc
         )
     below = [name for name in outputs if name not in roots]
     if below:
-        raise PknError(f"{source}: class label {some_names(below)} is not a root of the network: it has parents")
+        genes_above = sorted(name for name in roots if suffix and name.endswith(suffix))
+        turn = f"; its genes ({some_names(genes_above, 3)}) are: read it with `direction: child_to_parent`"
+        raise PknError(
+            f"{source}: class label {some_names(below)} is not a root of the network: it has parents"
+            + (turn if genes_above else "")
+        )
     leaves = sorted(children - parents)
     inputs = [name for name in leaves if name.endswith(suffix) and name != suffix]
     if not inputs:

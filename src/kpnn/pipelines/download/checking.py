@@ -40,7 +40,7 @@ def check_content(path: Path, name: str, file: RemoteFile) -> dict[str, Any]:
 
 
 def _edges(path: Path, _: str) -> dict[str, Any]:
-    table = read_string_table(path, PknError, needs=["parent", "child"], separator=",")
+    table = read_string_table(path, PknError, needs=["parent", "child"])
     parents, children = set(table["parent"]), set(table["child"])
     return {
         "edges": len(table),

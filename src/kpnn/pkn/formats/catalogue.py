@@ -69,15 +69,32 @@ _ENDINGS = {
 }
 
 
+_ADVICE = {
+    (".gml", ".gexf", ".net", ".dot", ".gv"): "is a graph of a kind that is not read; networkx reads it and writes "
+    "GraphML (`networkx.write_graphml`)",
+    (".cys", ".xgmml", ".cyjs", ".cx", ".cx2"): "is Cytoscape's; export the network as SIF or GraphML, or its table of "
+    "edges as CSV",
+    (".owl", ".sbml", ".kgml"): "is a model of pathways; export its edges as SIF or as a table",
+    (".rds", ".rda", ".rdata"): "is R's; write it by `write.csv(edges, FILE, row.names = FALSE)`",
+    (".gmx",): "has its sets as columns; turn it into GMT, a line per set",
+    (".xlsx", ".xls"): "is a workbook; save the sheet as CSV",
+    (".parquet", ".feather"): "is a table that is not text; write it as CSV",
+}
+"""What people bring that is not read, by the end of its name, and what to do."""
+
+
 def format_of_name(path: Path) -> str:
     """The format that a file's name tells.
 
     Raises:
-        PknError: it is a pickle.
+        PknError: it is a pickle, or of a kind that is well known and not read.
     """
     name = path.name.lower().removesuffix(".gz").removesuffix(".zip")
     if name.endswith((".pkl", ".pickle")):
         raise PknError(f"{path}: pickled graphs can run any program and are not read; save it with Graph.save_json")
+    for endings, advice in _ADVICE.items():
+        if name.endswith(endings):
+            raise PknError(f"{path}: {advice}")
     for ending, found in _ENDINGS.items():
         if name.endswith(ending):
             return found

@@ -11,7 +11,7 @@ import pandas as pd
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.account import Dropped, few_of
 from kpnn.pkn.formats.stated import Stated
-from kpnn.text_tables import read_text
+from kpnn.text_tables import read_text, unquoted
 
 _WITH_WEIGHT = re.compile(r"(.+),-?\d+(\.\d+)?(e-?\d+)?", re.IGNORECASE)
 _GAF_COLUMNS = (
@@ -46,7 +46,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
             continue
         if "\t" not in line:
             raise PknError(f"{path}, line {number}: has no tabs; GMT is a set's name, its description and its genes")
-        name, description, *genes = (field.strip() for field in line.split("\t"))
+        name, description, *genes = (unquoted(field.strip()) for field in line.split("\t"))
         named = name if chosen in ("name", 1) else description
         if not named:
             raise PknError(

@@ -13,11 +13,9 @@ import networkx as nx
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
-from kpnn.pkn.formats.stated import Stated, with_usual_names
-from kpnn.text_tables import read_text
+from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
+from kpnn.text_tables import column_name, read_text
 
-# Attributes that mean a field without being named; a weight is none of them: many programs give every edge 1.0.
-_USUAL_NAMES = {"sign": ("sign", "interaction"), "cost": ("cost",), "directed": ("is_directed", "directed")}
 _GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 
 
@@ -81,7 +79,9 @@ def read_corneto(path: Path, columns: Mapping[str, str | int]) -> Stated:
     except (ValueError, RecursionError) as cause:
         raise PknError(f"{path}: is not JSON ({cause})") from None
     if not isinstance(graph, dict) or not isinstance(graph.get("edges"), list):
-        raise PknError(f"{path}: holds no list of edges; this is not a corneto graph")
+        is_other = isinstance(graph, dict) and bool({"elements", "links"} & set(graph))
+        advice = "; of Cytoscape's or networkx's JSON, save the network as GraphML" if is_other else ""
+        raise PknError(f"{path}: holds no list of edges; this is not a corneto graph{advice}")
     rows: list[tuple[str, str, str, dict[str, Any]]] = []
     for number, edge in enumerate(graph["edges"], 1):
         source, target = [_only_node(edge.get(side)) if isinstance(edge, dict) else "" for side in ("source", "target")]
@@ -110,19 +110,28 @@ def _with_attributes(
         path: the file, for errors.
     """
     found = pd.DataFrame([row[:3] for row in rows], columns=["parent", "child", "directed"], dtype=object)
-    known = list(dict.fromkeys(name for row in rows for name in row[3] if not name.startswith("__")))
+    written = dict.fromkeys(name for row in rows for name in row[3] if not name.startswith("__"))
+    known = [column_name(name) for name in written]
+    repeated = sorted({name for name in known if known.count(name) > 1})
+    if repeated:
+        raise PknError(f"{path}: attribute {some_names(repeated)} occurs more than once; blanks around it do not count")
     attributes = pd.DataFrame(
-        {name: [str(row[3].get(name, "")).strip() for row in rows] for name in known}, index=found.index, dtype=object
+        {name: [str(row[3].get(its, "")).strip() for row in rows] for its, name in zip(written, known, strict=True)},
+        index=found.index,
+        dtype=object,
     )
     absent = [name for name in columns.values() if name not in known]
     if absent:
         raise PknError(
             f"{path}: no edge has the attribute {some_names(absent)} (found: {some_names(sorted(known)) or 'none'})"
         )
-    named = with_usual_names({field: str(name) for field, name in columns.items()}, _USUAL_NAMES, known)
+    named = with_usual_names({field: str(name) for field, name in columns.items()}, known)
     for field, name in named.items():
         values = list(attributes[name])
         if field == "directed":
             values = [already or value for already, value in zip(found[field], values, strict=True)]
         found[field] = values
-    return Stated(found, attributes, names=named)
+    named, signs, notes = signs_by_interaction(named, attributes)
+    if signs is not None:
+        found["sign"] = signs
+    return Stated(found, attributes, names=named, notes=notes)

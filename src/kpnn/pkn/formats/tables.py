@@ -8,17 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from kpnn.errors import PknError
-from kpnn.pkn.formats.stated import Stated, with_usual_names
+from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_names
 from kpnn.text_tables import read_string_table
 
 COMPLEX = "COMPLEX:"
 
-# Columns that mean a field without being named. A weight is none of them: it may be a sign, but is as often a
-# confidence. `mor` (mode of regulation) is a sign by its definition.
-_USUAL_NAMES = {"sign": ("sign", "mor"), "cost": ("cost",), "directed": ("is_directed", "directed")}
 # How tables that have no `parent` and `child` call them: OmniPath, DoRothEA and TRRUST, decoupler's networks.
 _USUAL_PAIRS = (("source_genesymbol", "target_genesymbol"), ("tf", "target"), ("source", "target"))
-_USUAL_SIGNS = ("is_stimulation", "is_inhibition")
 _IDENTIFIERS = {"source_genesymbol": "source", "target_genesymbol": "target"}
 
 
@@ -43,17 +39,21 @@ def read_table(path: Path, columns: Mapping[str, str | int]) -> Stated:
         PknError,
         needs=lambda header: _fields(header, named).values(),
         has_header=not numbered,
-        without_header="or number them: `columns: {parent: 1, child: 2, sign: 3}`",
+        if_missing="say which columns are meant, by name or number: `columns: {parent: 1, child: 2, sign: 3}`",
     )
     fields = _fields(list(table), named)
     is_told = {"parent", "child"} & set(named) or fields["parent"] == "parent"
+    edges = pd.DataFrame({field: table[name] for field, name in fields.items()})
+    fields, signs, notes = signs_by_interaction(fields, table)
+    if signs is not None:
+        edges["sign"] = signs
     note = f"`{fields['parent']}` is taken for the parent and `{fields['child']}` for the child"
     return Stated(
-        pd.DataFrame({field: table[name] for field, name in fields.items()}),
+        edges,
         table,
         names=fields,
         complexes=frozenset().union(*(_complexes(table, fields[end]) for end in ("parent", "child"))),
-        notes=() if is_told else (note,),
+        notes=(*(() if is_told else (note,)), *notes),
     )
 
 
@@ -68,9 +68,7 @@ def _fields(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
     if not {"parent", "child"} & set(named) and not {"parent", "child"} <= set(header):
         pair = next((pair for pair in _USUAL_PAIRS if set(pair) <= set(header)), ("parent", "child"))
         fields |= zip(("parent", "child"), pair, strict=True)
-    if not {"sign", "stimulation"} & set(fields) and "sign" not in header and set(_USUAL_SIGNS) <= set(header):
-        fields |= zip(("stimulation", "inhibition"), _USUAL_SIGNS, strict=True)
-    return with_usual_names(fields, _USUAL_NAMES, header)
+    return with_usual_names(fields, header)
 
 
 def _complexes(table: pd.DataFrame, column: str) -> set[str]:

@@ -14,20 +14,12 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import CellsError, KpnnError
+from kpnn.file_kinds import N_BYTES, kind_by_beginning
 
 # gzip cannot compress better than 1 : 1032; a dataset beyond that is a damaged header, not data.
 _MOST_COMPRESSION = 1100
 
-_UNPACK = "unpack it first ({})"
-_OTHER_KINDS = (
-    (b"\x1f\x8b", "packed by gzip", _UNPACK.format("gunzip FILE")),
-    (b"PK\x03\x04", "a zip archive", _UNPACK.format("unzip FILE")),
-    (b"BZh", "packed by bzip2", _UNPACK.format("bunzip2 FILE")),
-    (b"\xfd7zXZ", "packed by xz", _UNPACK.format("unxz FILE")),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd", _UNPACK.format("unzstd FILE")),
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with `git lfs pull`"),
-)
-
+_MAGIC = b"\x89HDF"
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAPS_WITHIN = 128 * 2**20
 _NAMES_AT_ONCE = 2**16
@@ -67,12 +59,10 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
 def _refuse_other_kinds(path: Path) -> None:
     """Says what a file is that is not HDF5 but begins like something well known."""
     with path.open("rb") as file:
-        begin = file.read(512)
-    for magic, kind, advice in _OTHER_KINDS:
-        if begin.startswith(magic):
-            raise CellsError(f"{path}: is {kind}, not HDF5; {advice}")
-    if begin.lstrip()[:1] == b"<" and b"html" in begin.lower():
-        raise CellsError(f"{path}: is a web page, not HDF5; the download was redirected or refused")
+        begin = file.read(N_BYTES)
+    found = None if begin.startswith(_MAGIC) else kind_by_beginning(begin)
+    if found is not None:
+        raise CellsError(f"{path}: is {found[0]}, not HDF5; {found[1]}")
 
 
 @lru_cache(maxsize=64)
