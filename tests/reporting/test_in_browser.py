@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from fabricated import make_study
 from matplotlib.image import imread
 
+from browser import Browser
+from kpnn.pkn import Dag
 from kpnn.reporting import write_report
 
 BROWSER = next(
@@ -104,3 +107,83 @@ def test_an_empty_study_opens_without_an_error(tmp_path):
     study = replace(make_study(), arms=(), interpretations=(), pruned_dag=None, full_dag=None)
     path.write_text(write_report(study).page, encoding="utf-8")
     assert "no comparison" in browse(tmp_path, "--dump-dom", path.as_uri())
+
+
+MARKUP = "<img src=x onerror=document.body.remove()>"
+
+
+@pytest.fixture
+def node_part(tmp_path):
+    """The report of a study with three called nodes, one of which has a name that is markup and reads NFKB1."""
+    study = make_study(n_hidden=140, n_genes=160)
+    renamed = {"N002": MARKUP}
+    edges = study.pruned_dag.edges[["parent", "child"]].replace(renamed)
+    edges = pd.concat([edges, pd.DataFrame({"parent": [MARKUP], "child": ["G7_gene"]})]).drop_duplicates()
+    weighed = study.interpretation("pruned")
+    nodes = weighed.nodes.replace({"node": renamed}).sort_values("rank")
+    weighed = replace(
+        weighed,
+        nodes=nodes.assign(called=nodes["node"].isin(["N000", "N001", MARKUP])),
+        per_fold=weighed.per_fold.replace({"node": renamed}),
+        genes=weighed.genes.replace({"gene": {"G7": "NFKB1"}}),
+    )
+    dag = Dag.from_edges(edges, outputs=["OUT"])
+    arms = tuple(replace(arm, dag=dag) if arm.name == "pruned" else arm for arm in study.arms)
+    interpretations = (study.interpretation("full"), weighed)
+    path = tmp_path / "report.html"
+    page = write_report(replace(study, arms=arms, interpretations=interpretations, pruned_dag=dag)).page
+    path.write_text(page, encoding="utf-8")
+    with Browser(tmp_path, height=900) as browser:
+        browser.open(path.as_uri())
+        browser.wait_for("document.readyState === 'complete' && typeof kpnn !== 'undefined'")
+        yield browser
+
+
+def test_nodes_and_genes_of_the_node_part_are_found_as_one_types(node_part):
+    field, tree = (
+        "document.querySelector('#nodes [role=search] input')",
+        "document.querySelector('#figure-called_pruned_OUT')",
+    )
+    table = "document.querySelector('figure[data-searched=\"pruned, OUT\"]')"
+
+    def press(key, **held):
+        options = json.dumps({"key": key, "bubbles": True, **held})
+        node_part.evaluate(f"{field}.dispatchEvent(new KeyboardEvent('keydown', {options}))")
+
+    def typed(words):
+        node_part.evaluate(f"{field}.value = {json.dumps(words)}; {field}.dispatchEvent(new Event('input'))")
+        return said()
+
+    def said():
+        return node_part.evaluate("document.querySelector('#nodes [role=status]').textContent")
+
+    def rows():
+        shown = f"[...{table}.querySelectorAll('tbody tr')].filter((row) => getComputedStyle(row).display !== 'none')"
+        return node_part.evaluate(f"{shown}.map((row) => row.cells[0].textContent)")
+
+    def tinted():
+        is_tinted = "(label) => label.querySelector('.bg').style.fillOpacity === '1'"
+        labels = f"[...{tree}.querySelectorAll('.annotation')].filter({is_tinted})"
+        return node_part.evaluate(f"{labels}.map((label) => label.textContent)")
+
+    node_part.evaluate(f"{tree}.scrollIntoView()")
+    node_part.wait_for(f"{tree}.querySelectorAll('.annotation').length")
+    assert len(rows()) == 60 and tinted() == []
+    assert typed("ONERROR") == "Found: 1 node" and rows() == [MARKUP]
+    assert [MARKUP in text for text in tinted()] == [True]
+    press("Enter")
+    assert said() == f"1 of 1: {MARKUP} (pruned, OUT)"
+    assert typed("fkb1") == "Found: 1 gene of called nodes" and MARKUP in rows()
+    assert all("NFKB1" in text for text in tinted())
+    typed("n00")
+    seen = []
+    for held in ({}, {}, {"shiftKey": True}):
+        press("Enter", **held)
+        seen.append(said())
+    assert seen[0] == seen[2] and seen[0].startswith("1 of ") and seen[1].startswith("2 of ")
+    assert re.search(r", \d+ nodes in rows that only the CSV holds$", typed("n"))
+    assert typed("no such name").startswith("No node here") and rows() == [] and tinted() == []
+    press("Enter")
+    press("Escape")
+    assert said() == "" and len(rows()) == 60 and node_part.evaluate(f"{field}.value") == ""
+    assert node_part.evaluate("document.querySelectorAll('img').length") == 0
