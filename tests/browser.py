@@ -41,6 +41,8 @@ class Browser:
         self._session: str | None = None
         self._session = self._ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         self._ask("Page.enable")
+        # Of several windows only one has the focus, and pages wait for it.
+        self._ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def __enter__(self) -> Browser:
         return self
@@ -84,6 +86,10 @@ class Browser:
     def resize(self, width: int, height: int) -> None:
         """Makes the window as large as this, however large the screen is."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def prefer(self, scheme: str) -> None:
+        """Makes pages `light` or `dark`, as the reader's system would."""
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def _address(self) -> str | None:
         found = re.search(r"ws://\S+", Path(self._log.name).read_text())
