@@ -1,7 +1,8 @@
 """Looks at the built site as readers do: on a desk and on a telephone, light and dark, and searches it.
 
-`make docs` ends with it, where Chromium is installed. Nothing may stick out of a page, every picture must show in a
-size that can be read, a dark page must be dark, and the search, opened from disk, must find.
+`make docs` ends with it, where Chromium is installed. Nothing may stick out of a page, no name in a table be broken
+inside, every picture must show in a size that can be read, a dark page must be dark, and the search, opened from disk,
+must find.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _LOOK = """(() => {
       (one) => one.getBoundingClientRect().right > width + 1 && !scrolls(one.parentElement));
     found.push(`something sticks out: ${wide ? wide.outerHTML.slice(0, 80) : "?"}`);
   }
+  const broken = [...document.querySelectorAll("main td code")].find(
+    (one) => !/[\\s\\/]/.test(one.textContent) && one.getClientRects().length > 1);
+  if (broken) found.push(`a name is broken inside: ${broken.textContent}`);
   const pictures = [...document.querySelectorAll("main img")].map(
     (one) => [one.src, one.clientWidth, one.naturalWidth]);
   const shade = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number);

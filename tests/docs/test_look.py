@@ -16,6 +16,9 @@ STYLE = "<style>body { background: #fff } @media (prefers-color-scheme: dark) { 
 PAGES = {
     "good": STYLE + "<main><p>short</p><div style='overflow-x: auto'><p style='width: 3000px'>scrolls</p></div></main>",
     "wide": STYLE + "<main><p>short</p><pre style='width: 700px'>sticks out</pre></main>",
+    "broken": STYLE
+    + "<main><table><td style='max-width: 50px'><code style='overflow-wrap: anywhere'>a_long_name_of_one"
+    "</code><td><code>data/and/<wbr>path</code></table></main>",
     "white": "<body style='background: #fff'><main>text</main>",
     "pictures": STYLE + "<main><img src='gone.png'><img src='large.png' style='width: 100px'>"
     "<img src='letters.svg' style='width: 300px'></main>",
@@ -23,7 +26,7 @@ PAGES = {
 }
 
 
-def test_pages_that_stick_out_do_not_follow_the_theme_or_show_no_picture_are_named(tmp_path: Path) -> None:
+def test_pages_that_stick_out_do_not_follow_the_theme_break_names_or_show_no_picture_are_named(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     for name, body in PAGES.items():
@@ -43,6 +46,9 @@ def test_pages_that_stick_out_do_not_follow_the_theme_or_show_no_picture_are_nam
         "wide.html, 400 pixels wide, dark",
     ]
     assert "<pre" in of_page["wide"][0]
+    assert len(of_page["broken"]) == 4 and all(
+        "a name is broken inside: a_long_name" in one for one in of_page["broken"]
+    )
     assert len(of_page["white"]) == 2 and all(one.endswith("dark: the page is not dark") for one in of_page["white"])
     for words in ("gone.png does not show", "large.png is 100 pixels wide", "letters of letters.svg are 4.0 pixels"):
         assert sum(words in one for one in of_page["pictures"]) == 2  # at both widths
