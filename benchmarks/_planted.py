@@ -51,6 +51,8 @@ CONDITIONS = {
     "single 1.2": Condition("single", 1.2),
     "single 1.5, 10 % positives": Condition("single", 1.5, positives=0.1),
     "single 1.5, 20 % wrong edges, six crossed donors": Condition("single", 1.5, donors=6, wrong_edges=0.2),
+    "single 1.5, ten nested donors": Condition("single", 1.5, donors=10, nested=True),
+    "single 2, ten nested donors": Condition("single", 2.0, donors=10, nested=True),
     "uneven 1.5": Condition("uneven", 1.5),
     "cyclic 1.3": Condition("cyclic", 1.3),
     "null": Condition("null"),

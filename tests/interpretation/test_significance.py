@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import norm, rankdata
 
 from kpnn.interpretation import HeldOutEvidence, activity_test, agreement
+from kpnn.interpretation.between_groups import FoldOfGroups, compare_groups, smallest_visible
 from kpnn.interpretation.significance import contribution, together
 from kpnn.interpretation.stability import pair
 
@@ -191,6 +192,67 @@ def test_donors_of_one_class_each_are_as_many_observations_as_there_are_donors()
     p_values = activity_test([evidence]).p_value
     assert p_values.min() == pytest.approx(1 / 20, abs=0.02)  # 20 ways to choose three donors of six
     assert np.mean(p_values < 0.15) == pytest.approx(0.1, abs=0.05)
+
+
+def _cohort(rng, n_donors, n_folds, *, n_genes=6, n_nodes=60, effect=0.0, learns=True):
+    """Folds of whole donors, each of one class; what the networks make of a node's genes, the other folds taught."""
+    donors = np.repeat(np.arange(n_donors), 30)
+    of_donor, labels = donors % n_folds, ((donors // n_folds) % 2).astype(float)
+    genes = rng.normal(size=(len(donors), n_nodes, n_genes)) + effect * labels[:, None, None]
+    genes = genes + 0.4 * rng.normal(size=(n_donors, n_nodes, n_genes))[donors]
+    folds = []
+    for part in range(n_folds):
+        seen = of_donor != part
+        learned = genes[seen & (labels > 0)].mean(axis=0) - genes[seen & (labels == 0)].mean(axis=0)
+        if not learns:
+            learned = np.ones_like(learned)
+        activations = np.einsum("cng,ng->cn", genes[~seen], learned)
+        folds.append(HeldOutEvidence(activations, np.ones(n_nodes), labels[~seen], donors[~seen]))
+    return folds
+
+
+@pytest.mark.parametrize(("n_donors", "n_folds"), [(6, 3), (10, 5), (20, 5), (8, 2)])
+@pytest.mark.parametrize("n_genes", [1, 20])
+def test_donors_of_one_class_each_that_taught_networks_noise_hold_the_level(n_donors, n_folds, n_genes):
+    rng = np.random.default_rng(14)
+    folds = [_cohort(rng, n_donors, n_folds, n_genes=n_genes) for _ in range(40)]
+    p_values = np.concatenate([activity_test(of_study).p_value for of_study in folds])
+    assert 0.01 < np.mean(p_values < 0.05) < 0.06  # 2,400 draws: 0.05 + 2.3 standard errors
+    assert np.mean(p_values < 0.01) < 0.015
+
+
+def test_what_differs_between_ten_donors_of_one_class_each_is_found_over_folds_of_two():
+    folds = _cohort(np.random.default_rng(15), 10, 5, effect=1.0)
+    assert np.median(activity_test(folds).p_value) < 1e-3
+    # The same donors without one spread for all folds: which is above the other, five times.
+    assert norm.sf(5 / np.sqrt(2 * 5)) > 0.05
+
+
+def test_donors_that_are_all_alike_tell_no_more_than_their_cells():
+    rng = np.random.default_rng(16)
+    folds = [replace(fold, activations=np.round(fold.labels[:, None])) for fold in _cohort(rng, 10, 5, n_nodes=1)]
+    folds = [replace(fold, gradient=np.ones(1)) for fold in folds]
+    by_cells = activity_test([replace(fold, groups=None) for fold in folds])
+    found = activity_test(folds)
+    np.testing.assert_allclose(found.z, by_cells.z)
+    np.testing.assert_allclose(found.by_fold, by_cells.by_fold)
+
+
+def test_two_folds_of_two_donors_show_nothing():
+    found = activity_test(_cohort(np.random.default_rng(17), 4, 2, effect=3.0))
+    assert (found.p_value == 1).all()
+    assert np.isnan(found.smallest_visible(1, 0.05))
+
+
+def test_a_difference_between_donors_of_the_smallest_visible_roc_auc_is_found_in_about_four_studies_of_five():
+    rng, n_folds, n_studies = np.random.default_rng(18), 5, 400
+    folds = [FoldOfGroups(rng.normal(size=(8, n_studies)), np.arange(8) < 4) for _ in range(n_folds)]
+    unlimited = np.full((n_folds, n_studies), 99.0)
+    tested = compare_groups(folds, unlimited)
+    visible = smallest_visible(tested.degrees, tested.z_per_roc_auc, level=0.01, power=0.8)
+    shift = np.sqrt(2) * norm.ppf(visible) * (np.arange(8) < 4)[:, None]
+    found = compare_groups([replace(fold, values=fold.values + shift) for fold in folds], unlimited)
+    assert np.mean(norm.sf(found.z) < 0.01) > 0.7
 
 
 def test_a_neuron_that_never_varies_is_never_called():

@@ -144,6 +144,8 @@ def test_where_no_node_is_called_the_smallest_effect_that_would_have_been_seen_i
     assert "ROC-AUC of 0.64 would be found in four studies of five" in words
     words = " ".join(told(study, called=False, visible_roc_auc=np.nan).sentences)
     assert "could not show any node" in words
+    words = " ".join(told(study, called=False, visible_roc_auc=0.9999).sentences)
+    assert "by several times what those of one differ" in words and "1.00" not in words
 
 
 def test_nodes_tested_under_the_tutorials_protocol_carry_the_warning_of_its_scores(study):

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm, rankdata
 
+from kpnn.interpretation import between_groups
+from kpnn.interpretation.between_groups import FoldOfGroups, compare_groups
+
 _STRATA, _CELLS_PER_STRATUM = 5, 4
 """Most strata of depth, and cells of the rarer class that each has on average: fewer would tell little."""
 _DEGREE, _CELLS_PER_TERM = 3, 10
@@ -98,6 +101,7 @@ class ActivityTest:
         roc_auc: with which the activity tells the classes of unseen cells apart, adjusted for depth and within groups,
             mean over folds, shape (n_neurons,); NaN where no fold can compare classes.
         z_per_roc_auc: how much z grows, on average, per unit of ROC-AUC above 0.5; 0 where nothing can be compared.
+        degrees: of freedom, where groups of one class each are the observations and `z_per_roc_auc` is t's, near 0.5.
 
     Examples:
         >>> labels = np.array([0, 1] * 30)
@@ -114,6 +118,7 @@ class ActivityTest:
     by_fold: np.ndarray
     roc_auc: np.ndarray
     z_per_roc_auc: float
+    degrees: float = np.inf
 
     def smallest_visible(self, n_nodes: int, level: float) -> float:
         """The ROC-AUC that a single node's activity would need to be found in four studies of five.
@@ -125,7 +130,10 @@ class ActivityTest:
         Returns:
             From 0.5 to 1; NaN where no ROC-AUC would be enough.
         """
-        needed = norm.isf(level / max(n_nodes, 1)) + norm.isf(1 - _POWER)
+        of_one = level / max(n_nodes, 1)
+        if self.z_per_roc_auc and np.isfinite(self.degrees):
+            return between_groups.smallest_visible(self.degrees, self.z_per_roc_auc, of_one, _POWER)
+        needed = norm.isf(of_one) + norm.isf(1 - _POWER)
         smallest = 0.5 + needed / self.z_per_roc_auc if self.z_per_roc_auc else np.inf
         return float(smallest) if smallest <= 1 else float("nan")
 
@@ -135,8 +143,9 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
 
     In each fold, cells are ranked by the neuron's activity, the way round that the network uses it (of several: see
     `together`). The rank sum of class 1 is standardized by its exact mean and variance over all permutations of the
-    labels (Wilcoxon 1945; within groups: van Elteren 1960). Where every group is of one class, groups exchange it as
-    wholes and are the observations.
+    labels (Wilcoxon 1945; within groups: van Elteren 1960). Where every group is of one class, groups are the
+    observations: those of one fold exchange it as wholes, those of several are compared over all folds (see
+    `between_groups.compare_groups`).
 
     Where the cells' depth is known, what it explains of the activity is taken off first; cells exchange their classes
     only with cells of about their depth (Hodges & Lehmann 1962: aligned ranks). However counts are scaled, detection
@@ -166,24 +175,72 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     """
     found = [_rank_test(fold) for fold in folds]
     by_fold = np.stack([one.z for one in found])
-    repeats = np.array([fold.repeat for fold in folds])
-    z, corrected, slopes = [], [], []
+    n_neurons, repeats = by_fold.shape[1], np.array([fold.repeat for fold in folds])
+    of_repeats = []
     for repeat in np.unique(repeats):
-        of_repeat = [one for one, fold in zip(found, folds, strict=True) if fold.repeat == repeat and one.compared]
-        if not of_repeat:
-            continue
-        n_folds = len(of_repeat)
-        scale = np.sqrt(n_folds * (2.0 if n_folds > 1 else 1.0))
-        z.append(sum(one.z for one in of_repeat) / scale)
-        corrected.append(z[-1] - np.mean([one.half_step for one in of_repeat], axis=0) / scale)
-        slopes.append(sum(one.z_per_roc_auc for one in of_repeat) / scale)
-    n_neurons = by_fold.shape[1]
-    if not z:
+        places = [place for place in np.flatnonzero(repeats == repeat).tolist() if found[place].compared]
+        if len(places) > 1 and all(_groups_are_of_one_class(folds[place]) for place in places):
+            of_repeat, by_fold[places] = _between_groups([folds[place] for place in places])
+            of_repeats.append(of_repeat)
+        elif places:
+            of_repeats.append(_over_folds([found[place] for place in places]))
+    if not of_repeats:
         return ActivityTest(np.zeros(n_neurons), np.ones(n_neurons), by_fold, np.full(n_neurons, np.nan), 0.0)
-    never_varies = (by_fold == 0).all(axis=0)
-    p_values = np.where(never_varies, 1.0, norm.sf(np.mean(corrected, axis=0)))
-    areas = np.mean([one.roc_auc for one in found if one.compared], axis=0)
-    return ActivityTest(np.mean(z, axis=0), p_values, by_fold, areas, float(np.mean(slopes)))
+    z, corrected = (np.mean([getattr(one, name) for one in of_repeats], axis=0) for name in ("z", "corrected"))
+    return ActivityTest(
+        z=z,
+        p_value=np.where((by_fold == 0).all(axis=0), 1.0, norm.sf(corrected)),
+        by_fold=by_fold,
+        roc_auc=np.mean([one.roc_auc for one in found if one.compared], axis=0),
+        z_per_roc_auc=float(np.mean([one.z_per_roc_auc for one in of_repeats])),
+        degrees=min(one.degrees for one in of_repeats),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _OfRepeat:
+    """What all folds of a repeat say together: z, and z less half the step between its values (n_neurons,)."""
+
+    z: np.ndarray
+    corrected: np.ndarray
+    z_per_roc_auc: float
+    degrees: float = np.inf
+
+
+def _over_folds(found: Sequence[_FoldTest]) -> _OfRepeat:
+    n_folds = len(found)
+    scale = np.sqrt(n_folds * (2.0 if n_folds > 1 else 1.0))
+    z = sum(one.z for one in found) / scale
+    half_step = np.mean([one.half_step for one in found], axis=0) / scale
+    return _OfRepeat(z, z - half_step, sum(one.z_per_roc_auc for one in found) / scale)
+
+
+def _between_groups(folds: Sequence[HeldOutEvidence]) -> tuple[_OfRepeat, np.ndarray]:
+    """Also z of each fold by itself, shape (n_folds, n_neurons)."""
+    by_cells = np.stack([_rank_test(replace(fold, groups=None)).z for fold in folds])
+    tested = compare_groups([_groups_of(fold) for fold in folds], by_cells)
+    return _OfRepeat(tested.z, tested.z, tested.z_per_roc_auc, tested.degrees), tested.by_fold
+
+
+def _groups_of(fold: HeldOutEvidence) -> FoldOfGroups:
+    """Its groups, by the ranks of their cells: so all folds have one scale."""
+    first, group_of = _numbered(fold.groups)
+    ranks = rankdata(_beside_depth(fold), axis=0) / (len(group_of) + 1)
+    means = np.stack([ranks[group_of == group].mean(axis=0) for group in range(len(first))])
+    return FoldOfGroups(np.round(means, 10), fold.labels[first] > 0)
+
+
+def _groups_are_of_one_class(fold: HeldOutEvidence) -> bool:
+    if fold.groups is None:
+        return False
+    first, group_of = _numbered(fold.groups)
+    return bool((fold.labels == fold.labels[first[group_of]]).all())
+
+
+def _numbered(groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The first cell of each group, and the number of each cell's group."""
+    _, first, group_of = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    return first, group_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,9 +260,7 @@ class _FoldTest:
 
 
 def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
-    used = _used(fold)
-    if fold.depth is not None:
-        used = np.round(adjusted_for_depth(used, fold.depth), 10)
+    used = _beside_depth(fold)
     above, variance, areas = np.zeros((3, used.shape[1]))
     smallest_step, n_pairs, shift, spread = np.inf, 0, 0.0, 0.0
     for block in _blocks(used, fold):
@@ -236,6 +291,12 @@ def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
         z_per_roc_auc=shift / np.sqrt(spread) if compared else 0.0,
         compared=compared,
     )
+
+
+def _beside_depth(fold: HeldOutEvidence) -> np.ndarray:
+    """What neurons are used for in each cell, without what depth explains of it where that is known."""
+    used = _used(fold)
+    return used if fold.depth is None else np.round(adjusted_for_depth(used, fold.depth), 10)
 
 
 def adjusted_for_depth(values: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -272,12 +333,12 @@ def _blocks(used: np.ndarray, fold: HeldOutEvidence) -> Iterator[_Block]:
     if groups is None:
         yield _Block(used, positive, _depth_strata(positive, fold.depth))
         return
-    names, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
-    if (positive == positive[first[group_of]]).all():
-        means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(names))])
-        yield _Block(np.round(means, 10), positive[first], np.zeros(len(names), dtype=int))
+    first, group_of = _numbered(groups)
+    if _groups_are_of_one_class(fold):
+        means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(first))])
+        yield _Block(np.round(means, 10), positive[first], np.zeros(len(first), dtype=int))
         return
-    for group in range(len(names)):
+    for group in range(len(first)):
         own = group_of == group
         depth = None if fold.depth is None else fold.depth[own]
         yield _Block(used[own], positive[own], _depth_strata(positive[own], depth))

@@ -15,6 +15,8 @@ from kpnn.reporting.study import ArmTables, Interpretation, Study
 _NAMED = 5
 _FAR = 2.0
 """Standard deviations beyond its place in rewired networks from which a node owes its name to knowledge."""
+_APART = 0.995
+"""ROC-AUC above which it says less than how far the classes are apart."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,11 @@ def _visible(nodes: pd.DataFrame) -> str:
     visible = float(nodes["visible_roc_auc"].iloc[0])
     if not np.isfinite(visible):
         return "So few cells or groups could not show any node, however well it tells the classes."
+    if visible > _APART:
+        return (
+            "So few groups show only a node that sets the classes' groups apart by several times what those of one "
+            "differ."
+        )
     return (
         f"A node whose activity alone tells the classes with a ROC-AUC of {visible:.2f} would be found in four studies "
         "of five, a weaker one less often."

@@ -288,10 +288,13 @@ def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: i
     for gene in range(len(means)):
         for b in range(n):
             genes[gene, b] = -means[gene]
+    # Numbers without a sign: of one that could be negative every use would ask whether it counts from the end, which
+    # took as long as all else here.
     for b in range(n):
-        for t in range(rows.indptr[which[first + b]], rows.indptr[which[first + b] + 1]):
-            gene = rows.indices[t]
-            genes[gene, b] = np.float64(rows.data[t]) - means[gene]
+        cell = which[first + b]
+        for t in range(uint64(rows.indptr[cell]), uint64(rows.indptr[cell + 1])):
+            column = uint64(uint32(rows.indices[t]))
+            genes[column, b] = np.float64(rows.data[t]) - means[column]
     if drops.of_genes and not drops.on_edges:
         first_keys, second_keys = space.keys[0], space.keys[1]
         for gene in range(len(means)):
