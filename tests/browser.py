@@ -73,6 +73,10 @@ class Browser:
         """What is seen, as PNG."""
         return base64.b64decode(self._ask("Page.captureScreenshot", format="png", **options)["data"])
 
+    def paper(self) -> bytes:
+        """The page as it is printed, as PDF."""
+        return base64.b64decode(self._ask("Page.printToPDF")["data"])
+
     def picture_of(self, selector: str) -> bytes:
         """An element, as PNG; the window must be high enough to hold it."""
         edges = "(({left, top, width, height}) => [left + scrollX, top + scrollY, width, height])"
