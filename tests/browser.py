@@ -91,9 +91,10 @@ class Browser:
         """Makes the window as large as this, however large the screen is."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
-    def prefer(self, scheme: str) -> None:
-        """Makes pages `light` or `dark`, as the reader's system would."""
-        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    def prefer(self, scheme: str, medium: str = "screen") -> None:
+        """Makes pages `light` or `dark`, as the reader's system would, on the `screen` or in `print`."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._ask("Emulation.setEmulatedMedia", media=medium, features=features)
 
     def _address(self) -> str | None:
         found = re.search(r"ws://\S+", Path(self._log.name).read_text())

@@ -170,6 +170,9 @@ def test_nodes_and_genes_of_the_node_part_are_found_as_one_types(node_part):
     assert [MARKUP in text for text in tinted()] == [True]
     press("Enter")
     assert said() == f"1 of 1: {MARKUP} (pruned, OUT)"
+    node_part.prefer("light", "print")
+    assert len(rows()) == 20 and not node_part.evaluate(f"{field}.offsetParent")  # paper has the table's first rows
+    node_part.prefer("light")
     assert typed("fkb1") == "Found: 1 gene of called nodes" and MARKUP in rows()
     assert all("NFKB1" in text for text in tinted())
     typed("n00")
