@@ -90,6 +90,8 @@ def test_the_page_of_errors_has_every_class_and_its_messages(root: Path) -> None
             assert f"## {name}\n" in page
     raised_in_folds = {one.message for one in messages if one.room == "kpnn.cells"}
     assert "barcode … occurs more than once in the class labels" in raised_in_folds
+    assert "FILE: barcode … occurs more than once" in raised_in_folds
+    assert [one.message for one in messages if not set(one.message) - set("FILE…:, ")] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
