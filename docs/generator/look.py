@@ -142,6 +142,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if faults:
         sys.exit("\n  ".join(["the pages are not fit to be read:", *faults]))
+    print(f"  Every page was looked at, {' and '.join(map(str, WIDTHS))} pixels wide, light and dark")
 
 
 if __name__ == "__main__":
