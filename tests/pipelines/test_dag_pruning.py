@@ -250,14 +250,21 @@ def test_of_classes_that_exclude_each_other_no_neuron_need_pass_on_everything(
     assert "WARNING" not in {record.levelname for record in caplog.records if "passes through" in record.getMessage()}
 
 
-def test_nothing_is_added_where_nobody_asks_or_outputs_are_questions_of_their_own(three: Pkn, tmp_path: Path) -> None:
+def test_outputs_that_are_questions_of_their_own_need_a_number_each(three: Pkn, tmp_path: Path) -> None:
+    few: dict[str, Any] = {"controls": {"rewired": 0}, "interpretation": {"alternative_dags": 0}}
+    catalog = run(three, tmp_path, **few)
+    assert catalog.load("dag_selection")["lanes"] == 3
+    assert catalog.load("pruned_dag").fingerprint == widened_dag(three, select_dag(three).dag, 3).fingerprint
+    assert DagSelectionSettings().lanes_for(1, one_of_k=False) == 1
+
+
+def test_nothing_is_added_where_nobody_wants_it_or_depth_is_limited(three: Pkn, tmp_path: Path) -> None:
     smallest = select_dag(three).dag.fingerprint
     few: dict[str, Any] = {"controls": {"rewired": 0}, "interpretation": {"alternative_dags": 0}}
-    asked: list[tuple[bool, dict[str, Any]]] = [(False, {}), (True, {"lanes": 1}), (True, {"max_depth": 9})]
+    asked: list[tuple[bool, dict[str, Any]]] = [(False, {"lanes": 1}), (True, {"lanes": 1}), (True, {"max_depth": 9})]
     for one_of_k, selection in asked:
         catalog = run(three, tmp_path, one_of_k=one_of_k, dag_selection=selection, **few)
         assert catalog.load("pruned_dag").fingerprint == smallest
-    assert run(three, tmp_path, dag_selection={"lanes": 3}, **few).load("dag_selection")["lanes"] == 3
 
 
 def test_lanes_and_a_limit_on_depth_are_refused_together() -> None:

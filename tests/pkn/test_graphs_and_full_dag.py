@@ -90,6 +90,33 @@ def test_the_full_dag_of_a_cyclic_pkn_has_the_edges_from_one_level_to_the_next()
     assert sorted(zip(full.edges["parent"], full.edges["child"], strict=True)) == [("A", "g"), ("R", "A")]
 
 
+def test_what_lies_nearer_to_another_output_is_not_lost_to_one() -> None:
+    pairs = [("O", "A"), ("A", "g1"), ("P", "B"), ("B", "g2"), ("A", "B"), ("B", "A")]
+    pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]))
+    full = shortest_path_dag(pkn).edges
+    # A -> B leads O to g2; with B -> A, which would lead P to g1, it would be a cycle.
+    assert set(pairs) - set(zip(full["parent"], full["child"], strict=True)) == {("B", "A")}
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases(with_rules=False))
+def test_the_full_dag_holds_all_edges_from_one_level_to_the_next_and_what_each_output_reaches_by_them(
+    case: Case,
+) -> None:
+    pkn = pkn_of(case)
+    whole = nx.DiGraph(case.edges)
+    level: dict[str, int] = {}
+    for output in pkn.outputs:
+        for node, steps in nx.single_source_shortest_path_length(whole, output).items():
+            level[node] = min(steps, level.get(node, steps))
+    falls = nx.DiGraph([(u, v) for u, v in case.edges if level[u] + 1 == level[v]])
+    falls.add_nodes_from(whole)
+    full = nx.DiGraph(list(zip(*(shortest_path_dag(pkn).edges[end] for end in ("parent", "child")), strict=True)))
+    inputs = set(pkn.inputs)
+    for output in pkn.outputs:
+        assert nx.descendants(falls, output) & inputs <= nx.descendants(full, output) & inputs
+
+
 def test_a_cyclic_pkn_all_of_whose_nodes_are_in_the_dag_can_be_extended() -> None:
     pairs = [("h0", "g0"), ("h0", "o0"), ("o0", "g0"), ("o0", "h0"), ("o1", "g0"), ("o1", "h0")]
     pkn = Pkn.from_edges(pd.DataFrame(pairs, columns=["parent", "child"]), inputs=["g0"], outputs=["o0", "o1"])

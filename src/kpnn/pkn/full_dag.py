@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.graph import longest_paths, reachable, strong_components
@@ -16,7 +18,8 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
 
     As Fortelny and Bock (2020, doi:10.1186/s13059-020-02100-5) did: an edge stays where it leads from breadth-first
     level k to level k + 1 and on to an input. Every input survives, with its parents of the highest level. With several
-    outputs one may have no such edge; it gets a shortest path to a node of the DAG.
+    outputs one may have no such edge; it gets a shortest path to a node of the DAG. Then each gets the paths that take
+    the fewest further edges to inputs that it has in the PKN alone, as far as one order of the nodes allows.
 
     Args:
         pkn: a PKN in which each input and output lies on a path (`pkn.pruned()` sees to that).
@@ -40,8 +43,13 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
         level = paths.distance_from_output
         falls = level[pkn.parent_codes[rows]] + 1 == level[pkn.child_codes[rows]]
         rows = _with_all_outputs(pkn, paths, rows[falls])
-    edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    return Dag.from_edges(edges, outputs=pkn.outputs)
+        if len(pkn.outputs) > 1:
+            rows = _with_all_inputs(pkn, paths, rows)
+    return _dag_of(pkn, rows)
+
+
+def _dag_of(pkn: Pkn, rows: np.ndarray) -> Dag:
+    return Dag.from_edges(pkn.edges.iloc[np.sort(rows)].reset_index(drop=True), outputs=pkn.outputs)
 
 
 def has_cycles(pkn: Pkn, rows: np.ndarray) -> bool:
@@ -79,6 +87,33 @@ def _with_all_outputs(pkn: Pkn, paths: PathEdges, rows: np.ndarray) -> np.ndarra
                     came[below] = (node, row)
                     queue.append(below)
     return np.array(kept, dtype=np.int64)
+
+
+def _with_all_inputs(pkn: Pkn, paths: PathEdges, rows: np.ndarray) -> np.ndarray:
+    """Adds paths from each output down to the inputs that it reaches in the PKN and not along these edges.
+
+    Levels are counted from the nearest output, so that what lies nearer to another one is lost to an output. Paths run
+    down one order of all nodes: no cycle can arise.
+    """
+    usable, n_nodes = np.flatnonzero(paths.usable), len(pkn.nodes)
+    rank = ranks_around(pkn, paths, _dag_of(pkn, rows))
+    offered = usable[rank[pkn.parent_codes[usable]] < rank[pkn.child_codes[usable]]]
+    parent, child = pkn.parent_codes[offered], pkn.child_codes[offered]
+    row_of = dict(zip(zip(parent.tolist(), child.tolist(), strict=True), offered.tolist(), strict=True))
+    kept = np.zeros(len(pkn.edges), dtype=bool)
+    kept[rows] = True
+    for output in node_codes(pkn, pkn.outputs).tolist():
+        # Next to nothing for an edge that is there: zero would be no edge.
+        price = csr_array((np.where(kept[offered], 1e-6, 1.0), (parent, child)), shape=(n_nodes, n_nodes))
+        distance, before = dijkstra(price, indices=output, return_predecessors=True)
+        waiting = np.flatnonzero(paths.is_input & np.isfinite(distance)).tolist()
+        seen = {output}
+        for node in waiting:
+            while node not in seen:
+                seen.add(node)
+                kept[row_of[int(before[node]), node]] = True
+                node = int(before[node])
+    return np.flatnonzero(kept)
 
 
 def induced_dag(pkn: Pkn, dag: Dag) -> Dag:

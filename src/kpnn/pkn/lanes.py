@@ -1,9 +1,9 @@
 """Lanes: a DAG in which no neuron need pass on all that an output learns from.
 
 A neuron tells its parents one number a cell. Where every path from the inputs to k outputs leads through one neuron,
-all outputs are functions of that number, which puts the classes in a row: of three or more that exclude each other,
-those in the middle are told from their neighbours only. The smallest DAG that keeps all inputs of several outputs is
-mostly of that kind, because a further path is a further edge.
+all outputs are functions of that number, which puts the classes in a row: of three or more those in the middle are told
+from their neighbours only, whether or not they exclude each other. The smallest DAG that keeps all inputs of several
+outputs is mostly of that kind, because a further path is a further edge.
 
 A DAG has w lanes where each output can be sent one unit from each of its inputs, along the edges, such that no other
 neuron passes on more than 1 / w of them. By Menger's theorem whatever separates inputs from an output then has at least
@@ -75,21 +75,24 @@ def widened_dag(
     return Dag.from_edges(edges, outputs=dag.outputs)
 
 
-def lanes_of_classes(n_classes: int) -> int:
-    """How many lanes a DAG needs to tell classes apart that exclude each other, where nobody says how many.
+def lanes_of_classes(n_outputs: int, *, exclusive: bool = True) -> int:
+    """How many lanes a DAG needs to tell its outputs apart, where nobody says how many.
 
     Args:
-        n_classes: number of classes; of two, one number a cell tells all.
+        n_outputs: number of outputs.
+        exclusive: whether they are classes that exclude each other, so that of two one number a cell tells all.
 
     Returns:
-        One less than there are classes, as so many numbers are their probabilities; at most 3, as more cost edges and
-        brought nothing that could be measured.
+        As many as there are outputs, one less of exclusive classes, as so many numbers are their probabilities; at most
+        3, as more cost edges and brought nothing that could be measured.
 
     Examples:
         >>> [lanes_of_classes(n) for n in (2, 3, 8)]
         [1, 2, 3]
+        >>> [lanes_of_classes(n, exclusive=False) for n in (1, 2, 8)]
+        [1, 2, 3]
     """
-    return min(max(1, n_classes - 1), _MOST_LANES)
+    return min(max(1, n_outputs - exclusive), _MOST_LANES)
 
 
 def _permitted(pkn: Pkn, nodes: set[str], edges: set[tuple[str, str]]) -> np.ndarray:

@@ -31,8 +31,8 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
         select_from: `pkn`, or `full_dag`: select among the edges of the arm `full` only.
         edges: `selected`, or `induced`: every PKN edge among the kept nodes that closes no cycle is added.
         lanes: paths are added to the selected DAG until no neuron need pass on more than one in so many of an output's
-            genes; 1 adds none. None: of k classes that exclude each other k - 1, at most 3 (one number a cell, which is
-            what a neuron that all of them read through tells, puts the classes in a row), else 1.
+            genes; 1 adds none. None: one for each output, of classes that exclude each other one less, at most 3 (one
+            number a cell, which is what a neuron that all of them read through tells, puts the outputs in a row).
         alternatives: which other optimal DAGs to look for.
         size_path: parents per input of each DAG on the way to the full one, ascending; empty: 1, 2, 3 where
             `controls.size_curve` asks for them.
@@ -68,7 +68,7 @@ class DagSelectionSettings(SelectionRules, SolveSettings):
         if self.lanes is not None:
             return self.lanes
         is_free = self.max_depth is None and self.max_parents is None
-        return lanes_of_classes(n_outputs) if one_of_k and is_free else 1
+        return lanes_of_classes(n_outputs, exclusive=one_of_k) if is_free else 1
 
     @property
     def rules(self) -> SelectionRules:
