@@ -26,8 +26,9 @@ lint: setup-dev ## ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup-docs ## build the documentation into site/, warnings are errors
+docs: setup-docs ## build the documentation into site/, warnings are errors, and look at its pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	$(BIN)/python docs/generator/look.py
 	@echo "  Open site/index.html"
 
 tutorials: setup-dev ## execute the notebooks and write their pages in docs/tutorials/; CHECK=--check only compares

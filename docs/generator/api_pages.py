@@ -35,6 +35,11 @@ NAMES_OF_TRAINING = (
 """`kpnn.training` has no `__all__`: what a notebook needs of it."""
 
 
+_OF_A_FILE = ("source", "path", "filepath", "folder", "matrix", "place")
+"""What sources call the file or table that a message speaks of."""
+_FILE, _ELSE = "FILE", "…"
+
+
 @dataclass(frozen=True)
 class ErrorMessage:
     """One `raise` in the sources.
@@ -42,7 +47,7 @@ class ErrorMessage:
     Attributes:
         error: class of the error.
         room: package that raises it.
-        message: what it says; `…` where something is filled in.
+        message: what it says; `FILE` for the file or table that it speaks of, `…` where something else is filled in.
     """
 
     error: str
@@ -84,8 +89,8 @@ def errors_page(source: Path) -> str:
         "",
         "Whatever a user can cause and mend is a `KpnnError`: one message that says what was found, where, and what "
         "to do. On the command line it stands alone, without a traceback (`kedro run` ends with code 1; with 2 where a "
-        "parameter or an option is wrong). Search this page for a part of the message that you see; `…` stands for "
-        "names, numbers and files.",
+        "parameter or an option is wrong). Search this page for a part of the message that you see; `FILE` stands for "
+        "the file or table that is read, `…` for names and numbers.",
         "",
     ]
     messages = list(error_messages(source))
@@ -113,7 +118,7 @@ def error_messages(source: Path) -> Iterator[ErrorMessage]:
                 continue
             name = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
             message = _words(node.exc.args[0])
-            if name in known and any(letter.isalpha() for letter in message) and (name, message) not in seen:
+            if name in known and _says_something(message) and (name, message) not in seen:
                 seen.add((name, message))
                 yield ErrorMessage(name, ".".join(("kpnn", *path.relative_to(source).parts[:-1])), message)
 
@@ -123,12 +128,20 @@ def _error_classes(source: Path) -> list[tuple[str, str]]:
     return [(node.name, ast.get_docstring(node) or "") for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
+def _says_something(message: str) -> bool:
+    """Whether anything is left of a message without what is filled in, and where."""
+    return any(letter.isalpha() for letter in message.replace(_FILE, "").replace("line", ""))
+
+
 def _words(node: ast.expr) -> str:
-    """The text of a literal, with `…` for what is filled in; empty where nothing of it stands in the source."""
+    """The text of a literal, with `FILE` and `…` for what is filled in."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_words(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        return "".join(map(_words, node.values))
+    if isinstance(node, ast.FormattedValue):
+        filled = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
+        return _FILE if filled.removeprefix("_") in _OF_A_FILE else _ELSE
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _words(node.left) + _words(node.right)
-    return "…"
+    return _ELSE

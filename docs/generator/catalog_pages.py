@@ -16,7 +16,7 @@ _COMMENT = re.compile(r"^#\s*(?P<comment>.*)$")
 
 BESIDE_THE_CATALOG = {
     "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/model.keras": "the fold's networks, one ensemble",
-    "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/predictions.parquet": "of the cells that the fold held out",
+    "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/predictions.parquet": "of the cells held out: probabilities",
     "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/member_predictions.parquet": "the same by each network",
     "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/history.parquet": "losses by network and epoch",
     "data/06_models/<study>/{arm}/repeat_<r>_fold_<k>/trials.parquet": "configurations that were tried",
@@ -29,6 +29,7 @@ BESIDE_THE_CATALOG = {
     "data/.studies/<study>/results.json": "what made each result: SHA-256 of its files, settings, version",
     "data/.studies/<study>/<process>.run": "who writes to the study at present",
     "data/01_raw/<study>/download.lock.json": "SHA-256 of downloaded files (`priors.lock.json` of fetched knowledge)",
+    "data/01_raw/<study>/priors.licences.txt": "where fetched knowledge is from, what its makers allow, what to cite",
     "mlruns/mlflow.db": "MLflow's runs, where no server is named",
     "mlruns/artifacts/<run>/artifacts/<file>": "what MLflow keeps of each run",
     "mlruns/artifacts/models/<model>/artifacts/<file>": "models as MLflow serves them",

@@ -25,7 +25,7 @@ def commands_page() -> str:
         "",
         "`kpnn COMMAND --help` says the same. In a project, `kedro COMMAND` knows `run` and all of Kedro's commands. "
         "How they are used: [your own data](../your_own_data.md), [operations](../operations.md). Exit codes: 0 done; "
-        "1 an error, in one message; 2 what can be said before anything is opened.",
+        "1 an error, in one message; 2 what can be said before the first node; 130 Ctrl-C; 143 SIGTERM.",
         "",
     ]
     for command in commands():

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "pipelines"))
+sys.path.insert(0, str(ROOT / "tests"))
 from browser import Browser, free_port, server  # noqa: E402 - the tests' browser, which opens the same pages
 
 GALLERY = ROOT / "docs" / "assets" / "gallery"

@@ -17,6 +17,7 @@ from parameter_pages import parameters_page
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,9 +38,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_content(html: str, **_: object) -> str:
-    """Draws a page's formulas."""
-    return with_formulas(html)
+def on_page_content(html: str, page: Page, **_: object) -> str:
+    """Draws a page's formulas, keeps names in tables whole, and tells the style sheet which page it is."""
+    in_cells = re.sub(r"<td.*?</td>", lambda cell: _with_whole_names(cell[0]), with_formulas(html), flags=re.DOTALL)
+    return f'<div class="page-{Path(page.url).stem}">{in_cells}</div>'
+
+
+def _with_whole_names(cell: str) -> str:
+    """A cell of a table in which names stay whole, paths may break after slashes, and commands between words."""
+    return re.sub(r"<code>([^<]*)</code>", lambda code: _code(code[1]), cell)
+
+
+def _code(text: str) -> str:
+    if re.search(r"[\s/]", text):
+        return f"<code>{re.sub(r'(?<=[^/])/(?=[^/])', '/<wbr>', text)}</code>"
+    return f'<code class="whole">{text}</code>'
 
 
 def on_post_build(config: MkDocsConfig) -> None:

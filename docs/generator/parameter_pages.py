@@ -35,7 +35,7 @@ ABOUT = {
 }
 """Where to read about a group."""
 
-_PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "null", Any: "anything"}
+_PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "null", Any: "any value"}
 _BOUNDS = (
     (annotated_types.Ge, "ge", "at least"),
     (annotated_types.Gt, "gt", "above"),
@@ -176,9 +176,10 @@ def _type(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_type(part) for part in parts))
     if origin in (tuple, list):
-        return f"list of {_type(parts[0])}" if parts[-1] is Ellipsis else f"[{', '.join(map(_type, parts))}]"
+        one = re.sub(r"^mapping", "mappings", _type(parts[0]))
+        return f"list of {one}" if parts[-1] is Ellipsis else f"[{', '.join(map(_type, parts))}]"
     if origin is dict:
-        return f"names, each with {_type(parts[1])}"
+        return f"mapping of names to {_type(parts[1])}"
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "settings (below)"
     raise TypeError(f"no words for the type {annotation!r}")
@@ -187,12 +188,16 @@ def _type(annotation: Any) -> str:
 def _range(metadata: Any) -> str:
     words = []
     for one in metadata:
-        words += [f"{word} {getattr(one, bound):g}" for kind, bound, word in _BOUNDS if isinstance(one, kind)]
+        words += [f"{word} {_number(getattr(one, bound))}" for kind, bound, word in _BOUNDS if isinstance(one, kind)]
         check = getattr(one, "func", None)
         demand = inspect.getclosurevars(check).nonlocals.get("demand") if inspect.isfunction(check) else None
         if isinstance(demand, str) and not demand.startswith("one of"):
             words.append(demand.removeprefix("a whole number of "))
     return " and ".join(words)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
 
 
 def _default(field: FieldInfo, value: Any) -> str:
@@ -221,7 +226,8 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
         _, found, attributes = doc.partition("Attributes:\n")
         if not found:
             continue
-        for entry in re.split(r"\n(?= {4}\S)", attributes):
+        own, *_ = re.split(r"\n(?=\S)", attributes)  # the next section is no attribute
+        for entry in re.split(r"\n(?= {4}\S)", own):
             name, _, text = entry.strip().partition(":")
             meanings[name] = " ".join(text.split())
     return meanings

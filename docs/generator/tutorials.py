@@ -59,7 +59,7 @@ def page_of(notebook: Any, stem: str) -> Page:
     parts: list[str] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            parts.append(cell.source)
+            parts.append(cell.source.replace("](../docs/", "](../"))  # pages lie one folder deeper
             if len(parts) == 1:
                 parts.append(f"*`notebooks/{stem}.ipynb`, with the outputs of its last execution by `make tutorials`.*")
             continue

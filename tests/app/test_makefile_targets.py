@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from browser import free_port, server
 from kedro_project import REPOSITORY, SMALL
 from kpnn.app.project import lay_down_project
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "pipelines"))
-from browser import free_port, server
 
 pytestmark = [pytest.mark.skipif(shutil.which("make") is None, reason="needs make"), pytest.mark.targets]
 

@@ -17,6 +17,7 @@ from offline import problems_of
 from plain_text import escaped
 
 import kpnn
+from kpnn.interpretation.summary import summarise_nodes
 
 TAKEN = {*FIGURES.values(), "mlflow_compare", "kedro_viz"}
 """The gallery's pictures."""
@@ -86,6 +87,19 @@ def test_the_figures_of_the_first_page_are_drawn_from_the_numbers_of_a_run(root:
     numbers = json.loads((assets / "demo_run.json").read_text(encoding="utf-8"))
     assert (assets / "answer.svg").read_text(encoding="utf-8") == figure(numbers)
     assert (assets / "called.svg").read_text(encoding="utf-8") == called_figure(numbers)
+
+
+def test_every_column_of_the_table_of_nodes_is_explained(root: Path) -> None:
+    page = (root / "docs" / "reading_the_report.md").read_text(encoding="utf-8")
+    explained = {
+        name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    }
+    described = re.findall(
+        r"`(\w+)`", (summarise_nodes.__doc__ or "").partition("Returns:")[2].partition("Examples:")[0]
+    )
+    columns = {*described} - {"node", "output", "activity_test", "beside_rewired"}
+    assert len(columns) > 35
+    assert columns | {"optimal DAGs"} == explained
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/get_started.md"])

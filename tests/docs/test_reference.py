@@ -47,7 +47,8 @@ def test_the_page_of_parameters_shows_type_range_and_what_a_study_gets_that_stat
     assert "| `solver` | `HIGHS` or `SCIP` or `GUROBI` | `HIGHS` |" in page
     base = yaml.safe_load((root / "conf" / "base" / "parameters_modelling.yml").read_text(encoding="utf-8"))
     prior = base["modelling"]["hyperparameters"]["weight_prior"]
-    assert f"| `weight_prior` | number, at least 0 and at most 1e+06 | `{prior}` |" in page
+    assert "Examples:" not in page  # the section of a docstring that comes after its attributes
+    assert f"| `weight_prior` | number, at least 0 and at most 1,000,000 | `{prior}` |" in page
 
 
 def test_the_page_of_files_names_every_entry_of_the_catalog_and_says_what_it_is(root: Path) -> None:
@@ -89,6 +90,8 @@ def test_the_page_of_errors_has_every_class_and_its_messages(root: Path) -> None
             assert f"## {name}\n" in page
     raised_in_folds = {one.message for one in messages if one.room == "kpnn.cells"}
     assert "barcode … occurs more than once in the class labels" in raised_in_folds
+    assert "FILE: barcode … occurs more than once" in raised_in_folds
+    assert [one.message for one in messages if not set(one.message) - set("FILE…:, ")] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from browser import CHROMIUM, WITHOUT, Browser, free_port, server
 from matplotlib.image import imread
 from mlflow import MlflowClient
 
+from browser import CHROMIUM, WITHOUT, Browser, free_port, server
 from kpnn.datasets.files import FilesDataset
 from kpnn.pipelines.reporting.logging_report import draw_files, log_report
 from kpnn.reporting import write_report

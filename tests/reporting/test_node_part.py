@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from math import prod
@@ -96,6 +98,26 @@ def test_the_heaviest_genes_of_a_called_node_stand_beside_it_with_their_directio
     assert not any("G3" in text for text in drawn)
     hover = next(trace.hovertext[0] for trace in figure.plot.data if trace.name == "called")
     assert "top in 5 of 5 folds" in hover and "G3 ▲" in hover
+
+
+def test_the_search_knows_every_node_of_the_drawing_all_genes_of_called_ones_and_the_rows_left_out():
+    study = make_study(n_hidden=160)
+    weighed = study.interpretation("pruned")
+    tree = tree_figure(weighed, study.pruned_dag, "OUT", {})
+    held = tree.plot.layout.meta["nodes"]
+    drawn = called_tree(weighed, study.pruned_dag, "OUT")
+    assert [node["name"] for node in held] == list(drawn["node"])
+    genes = study.pruned_dag.edges.groupby("parent")["child"].agg(set)
+    for node, is_called in zip(held, drawn["is_called"], strict=True):
+        below = {f"{gene[:-2]}_gene" for gene in node["genes"]}
+        assert below == (genes[node["name"]] & set(study.pruned_dag.inputs) if is_called else set())
+    page = write_report(study).page
+    table = page.split('data-searched="pruned, OUT"')[1].split("</figure>")[0]
+    left = json.loads(re.search(r'<script type="application/json">(.*)</script>', table).group(1))
+    shown = re.findall(r'<td class="name">([^<]+)</td>', table)
+    assert len(left) == 20 and {*left, *shown} >= set(weighed.nodes["node"]) and not {*left} & {*shown}
+    bar = page.split('<section id="nodes">')[1].split("</div>")[0]
+    assert 'role="search" hidden' in bar and re.search(r"<label>Find a node or gene <input type=\"search\"", bar)
 
 
 def test_no_node_is_named_where_the_arm_does_not_predict(study):

@@ -14,12 +14,13 @@ class InterpretationSettings(Settings):
         control_inputs: networks per fold on control inputs (every gene equally predictive).
         permuted_labels: networks per fold on permuted labels.
         replicates: further networks per fold, from other seeds, beside those of the fold's model: only to weigh nodes.
-        seeds: further networks on the first fold's cells, from other starts.
-        alternative_dags: networks on the first fold's cells, each on another optimal DAG.
+        seeds: further networks on the first fold's cells, from other starts: is the ranking stable?
+        alternative_dags: networks of the arm `pruned` on the first fold's cells, each on another optimal DAG, as far as
+            there are so many.
         rewired_full: rewired PKNs whose full DAG is trained in every fold beside the arm `full`, a network for each of
             its own; `pruned` is set beside the controls on rewired PKNs, which are there anyway.
         seed: of everything drawn.
-        top: how many nodes make the top.
+        top: how many nodes make the top, for "in the top of 4 of 5 folds" and the overlaps in `stability.csv`.
 
     Examples:
         >>> print(InterpretationSettings(permuted_labels=3, top=5))

@@ -59,6 +59,7 @@ class Table:
         caption: what it shows.
         most_rows: rows shown in the page; the CSV holds more.
         shown: columns shown in the page; the CSV holds all.
+        searched: what its section's search calls it, where that looks for names in the first column that is shown.
     """
 
     kind: ClassVar[str] = "table"
@@ -67,12 +68,18 @@ class Table:
     caption: str
     most_rows: int | None = None
     shown: tuple[str, ...] = ()
+    searched: str = ""
 
     @property
     def columns(self) -> list[Column]:
         """The shown columns, formatted."""
         rows = self.data if self.most_rows is None else self.data.head(self.most_rows)
         return [_column(rows[name], str(name)) for name in self.shown or list(rows)]
+
+    @property
+    def names_left_out(self) -> list[str]:
+        """What the first column holds in rows that are not in the page."""
+        return [] if self.most_rows is None else [str(name) for name in self.data[self.shown[0]][self.most_rows :]]
 
     @property
     def remark(self) -> str:
@@ -122,6 +129,13 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Search:
+    """A field that finds names in its section: in drawings of called nodes and in tables that are searched."""
+
+    kind: ClassVar[str] = "search"
+
+
+@dataclass(frozen=True)
 class NetworkDrawing:
     """The drawing of the selected DAG, with a search and a switch for what was pruned away.
 
@@ -154,7 +168,7 @@ class ParametersAsJson:
     json: str
 
 
-Block = Text | Bullets | Table | Row | NetworkDrawing | Details | ParametersAsJson
+Block = Text | Bullets | Table | Row | Search | NetworkDrawing | Details | ParametersAsJson
 Blocks = tuple[Block, ...]
 
 

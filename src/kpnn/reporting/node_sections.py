@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from kpnn.interpretation import agreement_of_arms
-from kpnn.reporting.blocks import Block, Blocks, NetworkDrawing, Table, Text, details_of, row_of, table_of
+from kpnn.reporting.blocks import Block, Blocks, NetworkDrawing, Search, Table, Text, details_of, row_of, table_of
 from kpnn.reporting.figures.activity import activity_figure, groups_figure
-from kpnn.reporting.figures.called import tree_figure
+from kpnn.reporting.figures.called import searched_as, tree_figure
 from kpnn.reporting.figures.embedding import embedding_figure
 from kpnn.reporting.figures.network import NetworkLayout, network_figure
 from kpnn.reporting.figures.nodes import (
@@ -72,7 +72,7 @@ def nodes_section(study: Study, most: int) -> Blocks:
     """The leading nodes of each arm and output, the full account of every node, and what could not be weighed."""
     if not study.interpretations:
         return (Text("No network is there to weigh nodes with.", "note"),) if study.arms else ()
-    blocks: list[Block] = [] if study.groups is not None else [Text(_WITHOUT_GROUPS, "note")]
+    blocks: list[Block] = [Search()] if study.groups is not None else [Search(), Text(_WITHOUT_GROUPS, "note")]
     for weighed in reversed(study.interpretations):  # the pruned arm first: it is what the study is about
         for number, output in enumerate(weighed.outputs):
             told = _of_output(study, weighed, output, most)
@@ -95,7 +95,9 @@ def _of_output(study: Study, weighed: Interpretation, output: str, most: int) ->
         "of the optimal DAGs, genes directly below."
     )
     shown = tuple(name for name in _SHOWN if name in nodes)
-    table = Table(nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown)
+    table = Table(
+        nodes, f"node_weights_{weighed.arm}_{output}", caption, _MOST_ROWS, shown, searched_as(weighed, output)
+    )
     notes = tuple(Text(note, "note") for note in told.notes)
     first, *others = (Text(sentence) for sentence in told.sentences)
     if not told.names_nodes:

@@ -52,7 +52,7 @@ class IntRange(_Range):
         type: says that it is a whole number.
         low: least value.
         high: greatest value.
-        log: as of `FloatRange`.
+        log: whether values of each order of magnitude are tried alike; `low` is then above 0.
     """
 
     type: Literal["int"]
@@ -95,17 +95,18 @@ class Hyperparameters(Settings):
         node_dropout: share of hidden neurons dropped; None: `dropout`. Only where nodes are dropped.
         dropout_on: `edges` (of each neuron, as corneto's build_dagnn) or `nodes` (genes and neurons, as
             Fortelny & Bock).
-        kernel_l1: L1 penalty on edge weights.
-        kernel_l2: L2 penalty on edge weights.
-        bias_l1: L1 penalty on biases.
-        bias_l2: L2 penalty on biases.
+        kernel_l1: L1 penalty: this times the sum of absolute edge weights is added to the loss.
+        kernel_l2: L2 penalty: this times the sum of squared edge weights is added to the loss.
+        bias_l1: L1 penalty: this times the sum of absolute biases is added to the loss.
+        bias_l2: L2 penalty: this times the sum of squared biases is added to the loss.
         weight_prior: strength of a Gaussian prior around the weights' start, in units of their initial variance and of
-            the number of training cells, so that a value means the same for 300 and for 30,000 edges.
+            the number of training cells, so that a value means the same for 300 and for 30,000 edges. 0: none; 1:
+            weights are expected to move about as far as they start.
         initializer: how weights start; `conducting` lets every gene reach its outputs through any number of levels.
         hidden_activation: Keras name of the hidden neurons' activation.
         input_normalization: `none`, `standard` (each gene by its own spread in the training cells), `common` (all genes
             by one spread) or `batch`.
-        learning_rate: of Adam.
+        learning_rate: step size of the optimizer, Adam, at the start (see `learning_rate_schedule`).
         batch_size: cells per training step.
     """
 
@@ -151,7 +152,8 @@ class NetworkSettings(Settings):
 
     Attributes:
         signed: weights keep the sign of their edge.
-        gene_suffix: what an input node's name has after its gene's.
+        gene_suffix: what an input node's name has after its gene's; a study states it once, as
+            `data_engineering.input_suffix`, and not here.
     """
 
     signed: bool = False
@@ -190,7 +192,8 @@ class TuningSettings(Settings):
         n_trials: configurations tried per fold; 0 takes the hyperparameters as they are set.
         timeout_seconds: no trial starts later than this after a fold's first; None: no limit.
         batch_size: trials that are proposed, and trained, together.
-        sampler: how trials are proposed.
+        sampler: how Optuna proposes trials after the recipes: `tpe` (tree-structured Parzen estimator), `gp` (Gaussian
+            process) or `random`.
         pruner: `race` (a trial earns its next inner folds by the ones before; see `kpnn.training.racing`) or `none`.
         recipes: the first trials, each naming what it does not take from `hyperparameters`; they need not lie in the
             search space.
@@ -274,8 +277,8 @@ class TrackingSettings(Settings):
     """What of the arms goes to MLflow beyond arm and fold runs.
 
     Attributes:
-        trial_runs: each Optuna trial is a run below its fold.
-        register_as: name under which the best arm's model is registered; None: it is not.
+        trial_runs: each Optuna trial is a run of MLflow's below its fold's.
+        register_as: name under which MLflow registers the model of the arm with the higher ROC-AUC; None: it does not.
     """
 
     trial_runs: bool = False

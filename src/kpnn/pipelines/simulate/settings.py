@@ -15,13 +15,16 @@ class SimulationSettings(Settings):
     """What to simulate; see `conf/base/parameters_simulate.yml`.
 
     Attributes:
-        scenario: what is planted where; see `kpnn.simulation.simulate`.
+        scenario: what is planted where: `single` (one of 101 hidden nodes), `redundant` (two above the same genes),
+            `uneven` (nodes from one to hundreds of genes), `deep` (four levels down), `cyclic` (feedback among
+            kinases), `tcr_like` (shapes and file of the TCR study) or `null` (nothing).
         n_cells: labelled cells, half of them of class 1.
         n_unlabelled: cells of the file that no label names.
-        fold_change: of a predictive gene between the classes.
+        fold_change: ratio of a predictive gene's mean counts between the classes.
         seed: everything is drawn from it.
         file: how the file's genes differ from the network's.
-        network: sizes of the network other than the scenario's own, such as `{n_genes: 500}`.
+        network: sizes of the network other than the scenario's own, such as `{n_genes: 500}`; a size that the scenario
+            does not have is an error that lists those that it has.
     """
 
     scenario: Scenario = "cyclic"

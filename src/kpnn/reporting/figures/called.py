@@ -97,6 +97,11 @@ def nodes_with_activity(weighed: Interpretation, dag: Dag, output: str) -> list[
     return [node for node in tree.loc[tree["is_called"], "node"] if node in weighed.activations]
 
 
+def searched_as(weighed: Interpretation, output: str) -> str:
+    """What the search of the report's node part calls the drawing of an output's called nodes, and their table."""
+    return f"{weighed.arm}, {output}"
+
+
 def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[str, str]) -> Figure | None:
     """The called nodes on their paths to the output with their heaviest genes; None where no node is called.
 
@@ -147,8 +152,16 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
         )  # fmt: skip
     plot.update_xaxes(visible=False, range=[0, max(width, _NARROW)], fixedrange=True)
     plot.update_yaxes(visible=False, range=[float(heights.sum()) + 4, -4], fixedrange=True)
-    # `meta` tells the page's script that the drawing is made for a narrow page already.
-    plot.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 4}, dragmode=False, meta={"narrow": True})
+    # `meta` tells the page's scripts that the drawing is made for a narrow page already, and what can be found in it:
+    # all genes of a called node, not only those that are drawn.
+    meta = {
+        "narrow": True,
+        "searched": searched_as(weighed, output),
+        "nodes": [
+            {"name": row.node, "genes": genes.get(row.node, []) if row.is_called else []} for row in tree.itertuples()
+        ],
+    }
+    plot.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 4}, dragmode=False, meta=meta)
     if width > _NARROW:
         plot.update_layout(width=int(width) + 8)
     return Figure(

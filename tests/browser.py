@@ -41,6 +41,8 @@ class Browser:
         self._session: str | None = None
         self._session = self._ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         self._ask("Page.enable")
+        # Of several windows only one has the focus, and pages wait for it.
+        self._ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def __enter__(self) -> Browser:
         return self
@@ -71,6 +73,10 @@ class Browser:
         """What is seen, as PNG."""
         return base64.b64decode(self._ask("Page.captureScreenshot", format="png", **options)["data"])
 
+    def paper(self) -> bytes:
+        """The page as it is printed, as PDF."""
+        return base64.b64decode(self._ask("Page.printToPDF")["data"])
+
     def picture_of(self, selector: str) -> bytes:
         """An element, as PNG; the window must be high enough to hold it."""
         edges = "(({left, top, width, height}) => [left + scrollX, top + scrollY, width, height])"
@@ -84,6 +90,11 @@ class Browser:
     def resize(self, width: int, height: int) -> None:
         """Makes the window as large as this, however large the screen is."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def prefer(self, scheme: str, medium: str = "screen") -> None:
+        """Makes pages `light` or `dark`, as the reader's system would, on the `screen` or in `print`."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._ask("Emulation.setEmulatedMedia", media=medium, features=features)
 
     def _address(self) -> str | None:
         found = re.search(r"ws://\S+", Path(self._log.name).read_text())
