@@ -16,6 +16,7 @@ from test_known_instances import needs_data, pbmc68k
 
 from kpnn.errors import PknError, SelectionError
 from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
+from kpnn.pkn.selection.bounds import relaxation as relaxation_module
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
 from kpnn.pkn.selection.compact import Known, solve_compact
@@ -112,7 +113,7 @@ def test_no_pair_is_lost(case: Case) -> None:
     assert lost_pairs(pkn_of(case), select_dag(pkn_of(case), **case.rules).dag) == set()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])  # many lose a pair
 @given(cases(with_rules=False, n_outputs=(2, 3), reach="every"))
 def test_the_heuristic_that_knows_no_limits_keeps_all_pairs_and_closes_no_cycle(case: Case) -> None:
     try:
@@ -313,6 +314,23 @@ def test_in_layers_below_one_output_each_the_rows_alone_say_what_must_be_kept() 
     relaxation = Relaxation(formulate(presolve(apart, SelectionRules())), threads=1, seed=0)
     assert relaxation.solve(10).bound == pytest.approx(6)
     assert select_dag(apart).objective == 6
+
+
+@needs_data
+def test_a_relaxation_that_makes_few_iterations_proves_a_bound_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pbmc68k(("T_cell", "B_cell", "Monocyte"))
+    formulation = formulate(presolve(source, SelectionRules()))
+    exact = Relaxation(formulation, threads=1, seed=0).solve(60)
+    monkeypatch.setattr(relaxation_module, "_LARGE", 0)
+    monkeypatch.setattr(relaxation_module, "_HUGE", 0)
+    bounds = []
+    for iterations in (10, 40):
+        monkeypatch.setattr(relaxation_module, "_FEW_ITERATIONS", iterations)
+        early = Relaxation(formulation, threads=1, seed=0).solve(60)
+        assert early.x is not None
+        bounds.append(early.bound)
+    assert bounds == sorted(bounds)
+    assert bounds[0] < 0.9 * exact.bound < bounds[-1] <= exact.bound + 1e-6
 
 
 @needs_data

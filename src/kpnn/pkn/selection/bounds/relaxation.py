@@ -13,6 +13,9 @@ from kpnn.pkn.selection.solvers.highs import highs, pass_model
 
 _LARGE = 15_000
 """Rows and columns of a programme beyond which its relaxation is solved by the interior point method."""
+_HUGE, _FEW_ITERATIONS = 500_000, 10
+"""Entries of a programme beyond which the interior point method makes so many iterations only."""
+_SOLVED = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kIterationLimit)
 
 
 class Relaxation:
@@ -31,6 +34,9 @@ class Relaxation:
         if self._is_large:
             self._highs.setOptionValue("solver", "ipm")
             self._highs.setOptionValue("run_crossover", "off")
+            if sum(map(len, programme.rows.columns)) > _HUGE:
+                # After some more HiGHS makes a basis to go on from, for minutes in which it does not look at the time.
+                self._highs.setOptionValue("ipm_iteration_limit", _FEW_ITERATIONS)
         no_integers = np.zeros(programme.n_columns, dtype=bool)
         pass_model(
             self._highs,
@@ -64,7 +70,7 @@ class Relaxation:
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit, 0.01))
         self._highs.run()
         status = self._highs.getModelStatus()
-        if self._is_large and status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+        if self._is_large and status not in (*_SOLVED, highspy.HighsModelStatus.kTimeLimit):
             # Without crossover the interior point method may end imprecisely, and then does so in every round.
             self._is_large = False
             self._highs.setOptionValue("solver", "simplex")
@@ -79,7 +85,7 @@ class Relaxation:
             bound, reduced_cost = self._highs.getInfo().objective_function_value, np.array(solution.col_dual)
         else:
             return SolverOutcome(None, -np.inf, False, False)
-        x = np.array(solution.col_value) if status == highspy.HighsModelStatus.kOptimal else None
+        x = np.array(solution.col_value) if status in _SOLVED else None
         return SolverOutcome(x, bound, False, x is not None, reduced_cost)
 
 
