@@ -69,7 +69,8 @@ def arrows_in(texts: Iterable[str]) -> dict[str, Arrow]:
         texts: what is said of edges.
     """
     found: dict[str, Arrow] = {}
-    dashes, has_plus = list[str](), False
+    dashes: list[str] = []
+    has_plus = False
     for text in dict.fromkeys(texts):
         drawn = _plain(text)
         arrow = _ARROW.fullmatch(drawn)
