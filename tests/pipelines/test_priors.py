@@ -115,7 +115,7 @@ def test_knowledge_that_has_grown_since_is_not_taken_for_the_same(server, parame
     [
         (
             b"<html>Something went wrong</html>",
-            "omnipath.tsv: is not what it should be: omnipath.tsv: no column parent",
+            "omnipath.tsv: is not what it should be: omnipath.tsv: is a web page, not a text table",
         ),
         (OMNIPATH[: len(OMNIPATH) // 2 // 10 * 10 - 3], "omnipath.tsv: "),
         (b"Error: unknown dataset\n", "omnipath.tsv: is not what it should be"),
