@@ -300,7 +300,9 @@ EDGES = "parent,child\n" + "".join(f"P{number % 2},{gene}_gene\n" for number, ge
 def test_labels_mean_to_init_what_they_mean_to_a_run(tmp_path):
     truth = [1.0, 0.0] * 5 + [np.nan] * 2  # as pandas has it where labels are missing
     found = plan(tmp_path, Asked("sick"), {"sick": truth}, edges=EDGES).labels
-    assert (found.parameters["classes"], found.sizes) == (["0", "1"], {"0": 5, "1": 5})
+    assert (found.parameters["positive"], found.sizes) == ("sick", {"sick": 5, "not sick": 5})
+    assert found.parameters["classes"] == {"sick": ["1"], "not sick": ["0"]}
+    assert list(found.labels.outputs) == ["sick"]
     given = ["none", "IFN", "none", "IFN"] * 2 + ["nan", "", "N/A", "null"]  # a control is as good a treatment
     found = plan(tmp_path, Asked("drug"), {"drug": given}, edges=EDGES).labels
     assert found.sizes == {"IFN": 4, "none": 4}

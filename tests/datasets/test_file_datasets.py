@@ -67,10 +67,15 @@ def equal(found, saved):
     assert found == saved
 
 
+NAMED = pd.DataFrame(
+    {"node": ["NA", "007", "nan"], "output": "1", "gene": ["1e5", "True", "MARCH1"], "weight": [1, np.nan, 2]}
+)
+
 KINDS = {  # type, file name, something to save, how to compare
     "parquet": ("tables.TableDataset", "t.parquet", TABLE, same_table),
     "parquet with its index": ("tables.TableDataset", "t.parquet", TABLE.set_index("barcode"), same_table),
     "csv": ("tables.TableDataset", "t.csv", TABLE, same_table),
+    "csv of names": ("tables.TableDataset", "t.csv", NAMED, same_table),
     "json": ("documents.JSONDataset", "d.json", {"a": [1, None], "ü": "µ"}, equal),
     "text": ("documents.TextDataset", "page.html", "<p>α → β</p>\n", equal),
     "figure": ("documents.PlotlyDataset", "f.json", go.Figure(go.Scatter(x=[1, 2], y=[3, 4])), equal),

@@ -11,6 +11,10 @@ from kedro_datasets._typing import TablePreview
 from kpnn.datasets.base import FileDataset
 
 
+_NAMES = ("node", "output", "parent", "child", "neuron", "gene", "barcode", "arm")
+"""Columns of a table for people that hold names, be they `1`, `007` or `NA`."""
+
+
 class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
     """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index."""
 
@@ -28,7 +32,10 @@ class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
             raise ValueError(f"{self._filepath}: a table is kept as .parquet or .csv")
 
     def _read(self, path: Path) -> pd.DataFrame:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        # What is not there is written as nothing: a class `1` must not come back as a number, nor a gene `NA` as none.
+        return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""])
 
     def _write(self, path: Path, data: pd.DataFrame) -> None:
         if path.suffix == ".parquet":

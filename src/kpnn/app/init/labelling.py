@@ -100,10 +100,15 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
 def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
     """What data engineering must be told about a column of classes; two classes are made explicit."""
     named = _named_values(asked.classes, set(values))
+    if not named and asked.positive is None and _is_truth(values):
+        # `1` or `True` would be a poor name of an output: what is true is what the column is called.
+        false, true = sorted(values.unique(), key=str.lower)
+        classes_of = {str(asked.label): [true], f"not {asked.label}": [false]}
+        return {"label": asked.label, "classes": classes_of, "positive": asked.label}
     classes = named or sorted(values.unique())
     positive = asked.positive
     if positive is None and len(classes) == 2:
-        positive = max(classes, key=str.lower) if {name.lower() for name in classes} in _TRUTH else classes[-1]
+        positive = classes[-1]
     parameters: dict[str, Any] = {"label": asked.label}
     if named or (len(classes) == 2 and asked.positive is None):
         parameters["classes"] = classes
