@@ -10,7 +10,6 @@ from kedro_datasets._typing import TablePreview
 
 from kpnn.datasets.base import FileDataset
 
-
 _NAMES = ("node", "output", "parent", "child", "neuron", "gene", "barcode", "arm")
 """Columns of a table for people that hold names, be they `1`, `007` or `NA`."""
 
