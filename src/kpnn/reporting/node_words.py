@@ -9,7 +9,6 @@ import pandas as pd
 
 from kpnn.evaluation import interval
 from kpnn.reporting.figures.nodes import heaviest, standing
-from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 _NAMED = 5
@@ -76,7 +75,7 @@ def nodes_may_be_named(study: Study, weighed: Interpretation, output: str) -> bo
 
 def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | None:
     """Says that an arm's ROC-AUC is not above 0.5; None where it is, or where it has none."""
-    scores = scores_of(arm, arm.folds)
+    scores = arm.scores()
     if output not in scores.outputs or not np.isfinite(scores.values[:, scores.outputs.index(output)]).any():
         return None
     found = interval(scores, groups=groups, output=output)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from kpnn.evaluation import Comparison, confusion_matrix, metrics_of, top_confusions
 from kpnn.pkn import inputs_per_output
-from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Study
 
 _OF_OUTPUT = ("roc_auc", "average_precision", "precision", "recall", "f1")
@@ -47,7 +46,7 @@ def worst_output_in_words(arms: Sequence[ArmTables]) -> str:
     """
     worst = {}
     for arm in arms:
-        means = scores_of(arm, arm.folds).output_means
+        means = arm.scores().output_means
         scored = {name: value for name, value in means.items() if np.isfinite(value)}
         if len(means) > 1 and scored:
             name = min(scored, key=lambda one: scored[one])
@@ -94,7 +93,7 @@ def outputs_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
         if len(arm.outputs) < 2:
             continue
         cells = arm.predictions.drop_duplicates(["barcode", "output"]).groupby("output")["label"].sum()
-        means = {metric: scores_of(arm, arm.folds, metric).output_means for metric in _OF_OUTPUT}
+        means = {metric: arm.scores(metric).output_means for metric in _OF_OUTPUT}
         rows += [
             {"output": output, "arm": arm.name, "n_cells": int(cells[output])}
             | {metric: of_metric[output] for metric, of_metric in means.items()}
