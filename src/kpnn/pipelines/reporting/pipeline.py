@@ -123,7 +123,7 @@ def create_pipeline() -> Pipeline:
         node(nodes.state_answer, "report_parts", ["report", "comparison", "comparison_test"], name="state_answer"),
         node(nodes.plot_headlines, "report_parts", ["scores_figure", "roc_figure"], name="plot_headlines"),
         node(logging_report.draw_files, "report_parts", "report_files", name="draw_files"),
-        node(logging_report.log_report, ["study", "report_parts", "report_files"], None, name="log_report"),
+        node(logging_report.log_report, ["report_parts", "report_files"], None, name="log_report"),
         node(
             arm_runs.register_model,
             ["full.logged", "pruned.logged", "params:modelling"],

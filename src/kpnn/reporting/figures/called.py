@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kpnn.errors import some_names
 from kpnn.pkn import Dag
 from kpnn.reporting.figures.style import (
     BLUE,
@@ -204,8 +205,7 @@ def _told(node: str, stands: Mapping[str, str], genes: Mapping[str, list[str]]) 
     lines += [as_text(part) for part in stands.get(node, "").split("; ") if part]
     of_node = genes.get(node, [])
     if of_node:
-        more = f" and {len(of_node) - _MORE_GENES} more" if len(of_node) > _MORE_GENES else ""
-        lines.append("genes: " + as_text(", ".join(of_node[:_MORE_GENES])) + more)
+        lines.append(f"genes: {as_text(some_names(of_node, _MORE_GENES))}")
     return "<br>".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,12 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
     if layout:
         plot.update_layout(**layout)
     return plot
+
+
+def name_rows(plot: go.Figure, names: Iterable[object]) -> None:
+    """Gives each name a row of its own, the first on top."""
+    upwards = [as_text(name) for name in names][::-1]
+    plot.update_yaxes(type="category", categoryorder="array", categoryarray=upwards)
 
 
 def add_reference(plot: go.Figure, x: tuple[float, float], y: tuple[float, float], name: str) -> None:
