@@ -14,7 +14,6 @@ from kpnn.interpretation.arm import ArmWeights
 from kpnn.interpretation.enrichment import reaching
 from kpnn.interpretation.rewired import beside_rewired
 from kpnn.interpretation.settings import InterpretationSettings
-from kpnn.interpretation.significance import activity_test
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
 
@@ -178,10 +177,9 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
     """`z`, `p_value`, `q_value` and what goes with them, of the hidden nodes that reach each output."""
     reach, hidden = reaching(dag), set(dag.hidden)
     tables = []
-    for output, evidence in weights.evidence.items():
+    for output, tested in weights.tests.items():
         own = hidden & reach[output]
         places = [place for place, name in enumerate(weights.neurons) if name in own]
-        tested = activity_test(evidence)
         z, p_values, by_fold = tested.z[places], tested.p_value[places], tested.by_fold[:, places]
         q_values = false_discovery_control(p_values) if len(places) else p_values
         ranks = rankdata(-by_fold, axis=1, method="min") if len(places) else by_fold
@@ -318,7 +316,7 @@ def _z_by_fold(weights: ArmWeights, output: str) -> dict[str, pd.Series]:
     weighed = set(weights.per_fold["node"])
     places = [place for place, name in enumerate(weights.neurons) if name in weighed]
     names = [weights.neurons[place] for place in places]
-    by_fold = np.maximum(activity_test(weights.evidence[output]).by_fold[:, places], 0.0)
+    by_fold = np.maximum(weights.tests[output].by_fold[:, places], 0.0)
     return {str(number): pd.Series(of_fold, index=names) for number, of_fold in enumerate(by_fold)}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from kpnn.evaluation import Comparison, confusion_matrix, metrics_of, top_confusions
 from kpnn.pkn import inputs_per_output
 from kpnn.reporting.study import ArmTables, Study
+from kpnn.tables import stacked
 
 _OF_OUTPUT = ("roc_auc", "average_precision", "precision", "recall", "f1")
 _CONFUSIONS = 5
@@ -129,13 +130,12 @@ def confusions_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
     Args:
         arms: the arms; those whose outputs do not exclude each other have no rows.
     """
-    tables = [
+    tables = (
         top_confusions(confusion_matrix(arm.predictions), most=_CONFUSIONS).assign(arm=arm.name)
         for arm in arms
         if arm.one_of_k
-    ]
-    columns = ["arm", "class", "called", "n_cells", "share"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )
+    return stacked(tables, ["arm", "class", "called", "n_cells", "share"])
 
 
 def genes_table(study: Study) -> pd.DataFrame:

@@ -38,6 +38,5 @@ def _models(result: ArmResult) -> dict[str, Any]:
 
 
 def _summary(result: ArmResult) -> dict[str, Any]:
-    first = result.folds[0]
-    sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
+    sizes = {**result.sizes(), "protocol": result.folds[0].protocol}
     return {"arm": result.arm, "sizes": sizes, "metrics": result.mean_metrics(), "pooled": result.pooled_metrics()}

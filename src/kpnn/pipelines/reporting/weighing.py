@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kpnn.cells import CellsOnDisk
+from kpnn.cells.folds import fold_parts
 from kpnn.errors import ModelError
 from kpnn.handed_on import HandedOn
 from kpnn.interpretation import (
@@ -128,7 +129,7 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
             settings,
             evaluation.settings,
             draw_control=lambda seed: _control_cells(evaluation, dag, seed, Path(folder)),
-            alternatives=rivals.alternative[: settings.alternative_dags],
+            alternatives=rivals.alternative,
             rewired=rivals.rewired,
         )
     summary = summarise_nodes(weights, dag, settings)
@@ -174,23 +175,22 @@ def _trained_folds(
     # isort: split
     from kpnn.nn import load_kpnn
 
-    folds, rows_of = evaluation.folds, pd.Index(evaluation.cells.obs_names.astype(str))
+    rows_of = pd.Index(evaluation.cells.obs_names.astype(str))
     trained: list[TrainedFold] = []
     notes: list[str] = []
-    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
-        name = fold_name(int(repeat), int(fold))
-        result, path = store.load(int(repeat), int(fold)), store.model_path(int(repeat), int(fold))
+    for part in fold_parts(evaluation.folds):
+        name = fold_name(part.repeat, part.fold)
+        result, path = store.load(part.repeat, part.fold), store.model_path(part.repeat, part.fold)
         is_stated = models is None or name in models
         if not is_stated or result is None or not path.is_file():
             notes.append(f"{name} has no model in {store.root}: its nodes are not weighed.")
             continue
-        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
         try:
             model = load_kpnn(path)
         except ModelError as error:
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
-        training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
+        training, held_out = (rows_of.get_indexer(barcodes) for barcodes in (part.training, part.held_out))
         hyperparameters = Hyperparameters.model_validate(result.hyperparameters)
-        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, hyperparameters))
+        trained.append(TrainedFold(part.repeat, part.fold, model, training, held_out, hyperparameters))
     return trained, notes
