@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import SettingsError
-from kpnn.pkn.graph import reached_names
+from kpnn.pkn.graph import children_by_parent, parents_by_child, reached_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,8 @@ class Plan:
 
     def path_nodes(self) -> list[str]:
         """Nodes between the output and the predictive nodes: on some path, neither end included."""
-        children = self.edges.groupby("parent")["child"].agg(list).to_dict()
-        parents = self.edges.groupby("child")["parent"].agg(list).to_dict()
-        below = reached_names(children, self.output)
-        above = reached_names(parents, *self.predictive_nodes)
+        below = reached_names(children_by_parent(self.edges), self.output)
+        above = reached_names(parents_by_child(self.edges), *self.predictive_nodes)
         return sorted((below & above) - {self.output, *self.predictive_nodes})
 
 

@@ -91,7 +91,7 @@ def fold_name(repeat: int, fold: int) -> str:
     return f"repeat_{repeat}_fold_{fold}"
 
 
-def cells_by_output(barcodes: Sequence[str] | np.ndarray, outputs: Sequence[str]) -> dict[str, Sequence[object]]:
+def cells_by_output(barcodes: Sequence[str] | np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray | list[str]]:
     """`barcode` and `output` of a long table of predictions, for values that are cells x outputs row after row.
 
     Args:
@@ -154,6 +154,11 @@ class ArmResult:
 
     arm: str
     folds: tuple[FoldResult, ...]
+
+    @property
+    def protocol(self) -> str:
+        """`nested` or `tutorial`, the same in all folds."""
+        return self.folds[0].protocol
 
     def predictions(self) -> pd.DataFrame:
         """Out-of-fold predictions of all folds, with `repeat` and `fold`."""

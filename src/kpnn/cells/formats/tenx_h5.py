@@ -65,14 +65,17 @@ class TenxH5(Expression):
         genomes = [name for name, node in groups.items() if all(part in node for part in _OLD_LAYOUT)]
         if not genomes:
             raise CellsError(f"{self.source}: {_what_it_is(file)}")
-        if genome is None and len(genomes) > 1:
+        self._require_one(genome, genomes)
+        return genome or genomes[0]
+
+    def _require_one(self, genome: str | None, found: list[str]) -> None:
+        """Refuses a genome that the file lacks, and to choose among several."""
+        if genome is None and len(found) > 1:
             raise CellsError(
-                f"{self.source}: holds several genomes ({some_names(genomes)}); say which with `genome:` in the catalog"
+                f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
             )
-        chosen = genome or genomes[0]
-        if chosen not in genomes:
-            raise CellsError(f"{self.source}: no genome {chosen} (found: {some_names(genomes)})")
-        return chosen
+        if genome is not None and genome not in found:
+            raise CellsError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
 
     def _shape(self, group: Any) -> tuple[int, int]:
         shape = dataset(group, "shape", self.path, kinds="iu")[:]
@@ -116,13 +119,9 @@ class TenxH5(Expression):
         self._is_gene &= kept
 
     def _of_genome(self, genomes: pd.Index, genome: str | None) -> np.ndarray:
+        # Of the genes alone: antibodies and guides often have none. Where the lengths differ `_keep` says so later.
         found = sorted(set(genomes[self._is_gene])) if len(genomes) == len(self._is_gene) else sorted(set(genomes))
-        if genome is None and len(found) > 1:
-            raise CellsError(
-                f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
-            )
-        if genome is not None and genome not in found:
-            raise CellsError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
+        self._require_one(genome, found)
         return np.ones(len(genomes), dtype=bool) if genome is None else np.asarray(genomes == genome)
 
     @property

@@ -38,5 +38,5 @@ def _models(result: ArmResult) -> dict[str, Any]:
 
 
 def _summary(result: ArmResult) -> dict[str, Any]:
-    sizes = {**result.sizes(), "protocol": result.folds[0].protocol}
+    sizes = {**result.sizes(), "protocol": result.protocol}
     return {"arm": result.arm, "sizes": sizes, "metrics": result.mean_metrics(), "pooled": result.pooled_metrics()}

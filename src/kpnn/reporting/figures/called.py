@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from kpnn.errors import some_names
 from kpnn.pkn import Dag
+from kpnn.pkn.graph import children_by_parent
 from kpnn.reporting.figures.style import (
     BLUE,
     INK,
@@ -46,7 +47,7 @@ def strongest_paths(dag: Dag, edges: pd.DataFrame, output: str) -> dict[str, str
     """
     size = {(a, b): abs(w) for a, b, w in edges[["parent", "child", "weight"]].itertuples(index=False, name=None)}
     inputs = set(dag.inputs)
-    children = dag.edges[~dag.edges["child"].isin(inputs)].groupby("parent")["child"].agg(list).to_dict()
+    children = children_by_parent(dag.edges[~dag.edges["child"].isin(inputs)])
     strength, parent_of = {output: 1.0}, {}
     for level in reversed(dag.levels[1:]):
         for node in level:

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
-from kpnn.pkn.graph import longest_paths
+from kpnn.pkn.graph import longest_paths, parents_by_child
 from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
 from kpnn.reporting.node_words import nodes_may_be_named
 from kpnn.reporting.study import Interpretation, Study
@@ -133,8 +133,7 @@ def _with_named_calls(study: Study, weighed: Interpretation) -> pd.DataFrame:
 
 def _levels(dag: Dag) -> dict[str, int]:
     """Longest way down from an output, for each neuron."""
-    parents = _links(dag).groupby("child")["parent"].agg(list).to_dict()
-    return dict.fromkeys(dag.neurons, 0) | longest_paths(parents)
+    return dict.fromkeys(dag.neurons, 0) | longest_paths(parents_by_child(_links(dag)))
 
 
 def _links(dag: Dag) -> pd.DataFrame:
