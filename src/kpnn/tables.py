@@ -1,10 +1,20 @@
-"""Tables below each other."""
+"""What is done to tables in several rooms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+
+
+def largest_first(table: pd.DataFrame, column: str = "weight") -> pd.DataFrame:
+    """The rows by the size of a column, whatever its sign; rows of equal size stay in their order.
+
+    Args:
+        table: its index names each row once.
+        column: of numbers.
+    """
+    return table.loc[table[column].abs().sort_values(ascending=False, kind="stable").index]
 
 
 def stacked(tables: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ _TRUTH_WORDS = {"True": ("true", "yes", "on", "1"), "False": ("false", "no", "of
 """YAML takes `yes` and `no` for truth values; how they may be spelt in the data."""
 
 _FEW_CLASSES = 20
+"""Up to so many values a column may name classes, however few cells there are."""
 OTHER = "other"
 
 

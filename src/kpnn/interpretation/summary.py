@@ -16,6 +16,7 @@ from kpnn.interpretation.rewired import beside_rewired
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
+from kpnn.tables import largest_first
 
 _FOLD = ["repeat", "fold"]
 CALLED_BELOW = 0.05
@@ -384,6 +385,4 @@ def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_networks="size").reset_index()
     folds = table.drop_duplicates([*_FOLD, *keys]).groupby(keys, sort=False).size()
     summary["n_folds"] = folds.to_numpy()  # both in the order in which keys appear
-    return summary.reindex(summary["weight"].abs().sort_values(ascending=False, kind="stable").index).reset_index(
-        drop=True
-    )
+    return largest_first(summary).reset_index(drop=True)

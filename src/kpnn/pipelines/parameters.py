@@ -13,7 +13,7 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.download.settings import DownloadSettings
-from kpnn.pipelines.predict.nodes import PredictSettings
+from kpnn.pipelines.predict.settings import PredictSettings
 from kpnn.pipelines.priors.settings import PriorsSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings

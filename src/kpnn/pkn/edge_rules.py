@@ -26,6 +26,7 @@ _MISSING = ("", "na", "nan", "none", "null")
 _SIGN_TEXTS = {1: "1", -1: "-1"}
 _BETWEEN_ITEMS = r"[;|,]"
 _MOST_LOST = 0.5
+"""Share of the edges from which losing them in renaming is warned of."""
 
 _log = logging.getLogger(__name__)
 

@@ -53,6 +53,7 @@ _WITHOUT_GROUPS = (
     "nodes take every cell for an observation. Cells of one donor are none of their own."
 )
 _MOST_ROWS = 60
+"""Rows of a table of nodes in the page."""
 _MOST_VALUES = 100
 """Values of a column of the cells up to which activity is shown by it."""
 _EXPLANATION = (

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_AT_ONCE = 4096
+"""Cells whose expression is turned back into counts at once."""
 _BLOCK = 512
+"""Cells drawn at once, with a value for every gene in memory."""
 _FOLD_CHANGE = 2.0
+"""Fortelny & Bock's."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ Split = tuple[np.ndarray, np.ndarray]
 """Positions of the cells to train on, and of those that early stopping looks at."""
 
 _SHUFFLES = 20
+"""Seeds tried for one number of inner folds."""
 
 
 def fold_seed(seed: int, repeat: int, fold: int) -> int:

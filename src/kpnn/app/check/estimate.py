@@ -29,6 +29,7 @@ _SECONDS_AROUND = 45.0
 _SECONDS_PER_FURTHER_OUTPUT = 15.0
 """Of several outputs each has node weights, intervals and figures of its own."""
 _SPREAD = 2.0
+"""By how much an estimate may be off, either way."""
 
 _T = TypeVar("_T", bound=BaseModel)
 

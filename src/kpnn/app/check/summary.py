@@ -17,7 +17,9 @@ from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
 WIDTH = 80
+"""Columns of the terminal."""
 _LABEL = 12
+"""Columns of what stands before a text."""
 _NO_CONTROLS = ("dense_hidden", "search", "seed")
 """Settings of controls that are not controls."""
 

@@ -15,6 +15,7 @@ from kpnn.cells.matching import turned_round
 from kpnn.errors import CellsError
 
 _MOST_MATRICES = 8
+"""Matrices of one file that are looked at: some files hold dozens of layers."""
 _COLUMNS_OF_NAMES = (
     "gene_ids",
     "feature_name",

@@ -14,6 +14,7 @@ from kpnn.cells.labelling import ClassLabels, label_cells
 from kpnn.errors import CellsError, near_names, some_names
 
 _MOST_CLASSES = 30
+"""Values of a column up to which it is offered as a column of classes."""
 _TRUTH = ({"0", "1"}, {"false", "true"})
 
 

@@ -62,17 +62,8 @@ def _fold_metrics(results: list[ArmResult]) -> pd.DataFrame:
 
 def _summary(arms: list[Arm], results: list[ArmResult]) -> pd.DataFrame:
     """One row per control: its kind, its replicate, its sizes, the mean and sd over folds of every score."""
-    rows = []
-    for arm, result in zip(arms, results, strict=True):
-        kind, _, replicate = arm.name.rpartition("_")
-        numbered = replicate.isdigit()
-        rows.append(
-            {
-                "arm": arm.name,
-                "control": kind if numbered else arm.name,
-                "replicate": int(replicate) if numbered else 0,
-            }
-            | result.sizes()
-            | result.mean_metrics()
-        )
+    rows = [
+        {"arm": arm.name, "control": arm.kind, "replicate": arm.replicate} | result.sizes() | result.mean_metrics()
+        for arm, result in zip(arms, results, strict=True)
+    ]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["arm", "control", "replicate", "roc_auc"])

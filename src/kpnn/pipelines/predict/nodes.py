@@ -11,33 +11,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from pydantic import Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.errors import ModelError, some_names
 from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.predict.settings import PredictSettings
 from kpnn.reporting.versions import versions
-from kpnn.settings_base import Settings
-from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, out_of_fold_probabilities
+from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, probabilities_by_cell
 from kpnn.training.ensemble import predict_ensemble
 from kpnn.training.results import FoldStore
 
 logger = logging.getLogger(__name__)
-
-
-class PredictSettings(Settings):
-    """How new cells are predicted; see `conf/base/parameters_predict.yml`.
-
-    Attributes:
-        arm: whose networks predict.
-        missing_genes: what a gene is that the new file lacks: an error, or (`zeros`) not expressed; then it is listed.
-        cells_at_once: how many cells are read and predicted together.
-    """
-
-    arm: Literal["full", "pruned"] = "pruned"
-    missing_genes: Literal["error", "zeros"] = "error"
-    cells_at_once: int = Field(10_000, ge=1)
 
 
 @dataclass(frozen=True)
@@ -124,7 +109,7 @@ def annotate_new_cells(
     probabilities: pd.DataFrame, activations: pd.DataFrame, summary: dict[str, Any], folds: pd.DataFrame
 ) -> AnnData:
     """Puts the predictions for new cells into an AnnData; cells of the study itself are marked, with a warning."""
-    wide = out_of_fold_probabilities(probabilities)
+    wide = probabilities_by_cell(probabilities)
     known = wide.index.isin(folds["barcode"].unique())
     if known.any():
         logger.warning(

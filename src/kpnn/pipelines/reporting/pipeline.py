@@ -36,17 +36,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         node(
             weighing.weigh_nodes,
             weighed,
-            [
-                "node_weights",
-                "node_weights_by_fold",
-                "biases",
-                "gene_weights",
-                "edge_weights",
-                "stability",
-                "node_activations",
-                "retrained_weights",
-                "interpretation",
-            ],
+            [*weighing.NodeTables._fields],
             name="weigh_nodes",
         ),
         node(

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,33 +30,36 @@ from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
 
-NodeTables = tuple[
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    dict[str, Any],
-]
-
 _SHOWN_NODES = 12
 """Nodes of an output whose activations are kept, cell by cell: the called ones, or else the first."""
 _CONTROL_ENTRIES_IN_MEMORY = 250_000_000
 """Of 12 bytes each while they are drawn; training holds the cells of a fold beside them."""
-_COLUMNS = (
-    ["node", "output", "rank", "weight"],
-    ["repeat", "fold", "member", "node", "output", "gradient"],
-    ["repeat", "fold", "member", "neuron", "bias"],
-    ["gene", "node", "output", "weight"],
-    ["parent", "child", "weight"],
-    ["between", "method", "output"],
-    ["repeat", "fold", "barcode"],
-    ["repeat", "fold", "member", "node", "output", "gradient", "kind"],
-)
+_NETWORK = ["repeat", "fold", "member"]
+_COLUMNS = {
+    "node_weights": ["node", "output", "rank", "weight"],
+    "node_weights_by_fold": [*_NETWORK, "node", "output", "gradient"],
+    "biases": [*_NETWORK, "neuron", "bias"],
+    "gene_weights": ["gene", "node", "output", "weight"],
+    "edge_weights": ["parent", "child", "weight"],
+    "stability": ["between", "method", "output"],
+    "node_activations": ["repeat", "fold", "barcode"],
+    "retrained_weights": [*_NETWORK, "node", "output", "gradient", "kind"],
+}
 """Columns of the tables of an arm without any model."""
+
+
+class NodeTables(NamedTuple):
+    """What the networks of an arm say about their nodes, by the names of the catalog."""
+
+    node_weights: pd.DataFrame
+    node_weights_by_fold: pd.DataFrame
+    biases: pd.DataFrame
+    gene_weights: pd.DataFrame
+    edge_weights: pd.DataFrame
+    stability: pd.DataFrame
+    node_activations: pd.DataFrame
+    retrained_weights: pd.DataFrame
+    interpretation: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +121,8 @@ def load_rivals(
 def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: RivalNetworks | None = None) -> NodeTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
     if not arm.folds:
-        nodes, per_fold, biases, genes, edges, stability, shown, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
-        return nodes, per_fold, biases, genes, edges, stability, shown, retrained, {"notes": arm.notes, "n_folds": 0}
+        empty = {name: pd.DataFrame(columns=columns) for name, columns in _COLUMNS.items()}
+        return NodeTables(**empty, interpretation={"notes": arm.notes, "n_folds": 0})
     dag, evaluation, rivals = arm.dag, arm.evaluation, rivals or RivalNetworks()
 
     with TemporaryDirectory() as folder:
@@ -133,19 +136,17 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
             rewired=rivals.rewired,
         )
     summary = summarise_nodes(weights, dag, settings)
-    return (
-        summary,
-        weights.per_fold,
-        weights.biases,
-        summarise_runs(weights.genes, ["gene", "node", "output"]),
-        summarise_runs(weights.edges, ["parent", "child"]),
-        summarise_stability(weights, settings),
-        _shown_activations(weights.activations, summary),
-        pd.concat(
-            [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
-            ignore_index=True,
-        ),
-        {"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
+    retrained = (weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels"))
+    return NodeTables(
+        node_weights=summary,
+        node_weights_by_fold=weights.per_fold,
+        biases=weights.biases,
+        gene_weights=summarise_runs(weights.genes, ["gene", "node", "output"]),
+        edge_weights=summarise_runs(weights.edges, ["parent", "child"]),
+        stability=summarise_stability(weights, settings),
+        node_activations=_shown_activations(weights.activations, summary),
+        retrained_weights=pd.concat(retrained, ignore_index=True),
+        interpretation={"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
 
 

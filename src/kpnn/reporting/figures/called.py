@@ -23,6 +23,7 @@ from kpnn.reporting.figures.style import (
     new_plot,
 )
 from kpnn.reporting.study import Interpretation
+from kpnn.tables import largest_first
 
 MOST = 10
 """Called nodes that are drawn."""
@@ -182,8 +183,7 @@ def _genes_below(weighed: Interpretation, dag: Dag, output: str) -> dict[str, li
     inputs = dag.edges[dag.edges["child"].isin(of_output.index)]
     found: dict[str, list[str]] = {}
     for parent, rows in inputs.groupby("parent"):
-        own = of_output.loc[rows["child"], ["gene", "weight"]]
-        own = own.reindex(own["weight"].abs().sort_values(ascending=False, kind="stable").index)
+        own = largest_first(of_output.loc[rows["child"], ["gene", "weight"]])
         found[str(parent)] = [f"{row.gene} {'▲' if row.weight > 0 else '▼'}" for row in own.itertuples()]
     return found
 

@@ -19,6 +19,7 @@ LETTER_PIXELS, GAP_PIXELS, ROW_PIXELS = 6.9, 78.0, 18
 """Width of a letter of a name, room for edges between two levels, height of a row."""
 
 _SWEEPS = 8
+"""Passes over all levels; after so many, nodes hardly move."""
 _SIGNS = {1: ("activates", GREEN, "solid"), -1: ("inhibits", VERMILLION, "dash"), 0: ("sign unknown", MUTED, "solid")}
 _WIDTHS = (0.7, 1.4, 2.6)
 """Line widths of edges below a third, below two thirds, and above two thirds of the largest weight."""

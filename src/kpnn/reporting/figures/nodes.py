@@ -23,6 +23,7 @@ from kpnn.reporting.figures.style import (
 from kpnn.reporting.study import Interpretation
 
 _BIASES = 30
+"""Neurons whose biases are drawn."""
 
 
 def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:

@@ -16,6 +16,7 @@ from kpnn.pkn.selection.presolve import ReducedPkn
 _NEARLY_FREE = 1e-3
 """Share of its cost at which an edge that is kept already counts."""
 _MIDDLES = 12
+"""Nodes near the outputs around which orders are made, two each."""
 _REFINED = 3
 """Orders along which paths are searched for anew whenever some have been kept."""
 _BATCHES = 20
