@@ -86,22 +86,9 @@ class TenxH5(Expression):
     def _read_features(self, group: Any, n_genes: int, genome: str | None, feature_type: str) -> None:
         self._is_gene = np.ones(n_genes, dtype=bool)
         if self._newer:
-            features = group.get("features")
-            if not isinstance(features, h5py.Group):
-                raise CellsError(f"{self.source}: matrix has no group `features`; this is not a 10x file")
-            symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
-            ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
-            if "feature_type" in features:
-                types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
-                self._keep(are_of_type(types, feature_type, self.source))
-            else:
-                are_of_type(pd.Index([]), feature_type, self.source)
-            if genome is not None and "genome" not in features:
-                raise CellsError(f"{self.source}: does not say of which genome its features are; leave `genome:` out")
-            if "genome" in features:
-                genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
-                self._keep(self._of_genome(genomes, genome))
+            symbols, ids = self._newer_features(group, genome, feature_type)
         else:
+            # Its groups are of one genome each, and all features are genes: no other type can be asked for.
             are_of_type(pd.Index([]), feature_type, self.source)
             symbols = texts(dataset(group, "gene_names", self.path, kinds="SO"), self.path)
             ids = texts(dataset(group, "genes", self.path, kinds="SO"), self.path)
@@ -112,6 +99,25 @@ class TenxH5(Expression):
         if not len(self._columns):
             raise CellsError(f"{self.source}: no feature of type {feature_type}")
         self._symbols, self._ids = symbols[self._columns], ids[self._columns]
+
+    def _newer_features(self, group: Any, genome: str | None, feature_type: str) -> tuple[pd.Index, pd.Index]:
+        """Names and identifiers of all features; notes which of these are genes of the genome."""
+        features = group.get("features")
+        if not isinstance(features, h5py.Group):
+            raise CellsError(f"{self.source}: matrix has no group `features`; this is not a 10x file")
+        symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
+        ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
+        if "feature_type" in features:
+            types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
+            self._keep(are_of_type(types, feature_type, self.source))
+        else:
+            are_of_type(pd.Index([]), feature_type, self.source)
+        if genome is not None and "genome" not in features:
+            raise CellsError(f"{self.source}: does not say of which genome its features are; leave `genome:` out")
+        if "genome" in features:
+            genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
+            self._keep(self._of_genome(genomes, genome))
+        return symbols, ids
 
     def _keep(self, kept: np.ndarray) -> None:
         if len(kept) != len(self._is_gene):

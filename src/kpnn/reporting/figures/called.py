@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -127,32 +127,8 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
     width = float((tree["x"] + 16 + _LETTER * np.array(letters)).max())
     plot = new_plot("", "", height=int(heights.sum()) + 56)
     _add_branches(plot, tree)
-    looks = (
-        ("output", tree["parent"] == "", "square", BLUE, BLUE),
-        ("called", tree["is_called"], "circle", VERMILLION, VERMILLION),
-        ("on the way to the output", ~tree["is_called"] & (tree["parent"] != ""), "circle", PAPER, MUTED),
-    )
-    for name, chosen, symbol, fill, ring in looks:
-        rows = tree[chosen]
-        if len(rows):
-            plot.add_scatter(
-                x=rows["x"],
-                y=rows["y"],
-                mode="markers",
-                name=name,
-                marker={"symbol": symbol, "size": 12, "color": fill, "line": {"color": ring, "width": 2}},
-                hovertext=[_told(row.node, stands, genes) for row in rows.itertuples()],
-                hoverinfo="text",
-            )
-    for row, (name, under) in zip(tree.itertuples(), lines, strict=True):
-        weight = "b" if row.is_called or not row.parent else "span"
-        text = f"<{weight}>{as_text(name)}</{weight}>" + (
-            f'<br><span style="font-size:11px">{under}</span>' if under else ""
-        )
-        plot.add_annotation(
-            x=row.x, y=row.y, text=text, xshift=11, xanchor="left", align="left", showarrow=False,
-            font={"size": 13, "color": INK if row.is_called or not row.parent else MUTED},
-        )  # fmt: skip
+    _add_marks(plot, tree, [_told(node, stands, genes) for node in tree["node"]])
+    _add_names(plot, tree, lines)
     plot.update_xaxes(visible=False, range=[0, max(width, _NARROW)], fixedrange=True)
     plot.update_yaxes(visible=False, range=[float(heights.sum()) + 4, -4], fixedrange=True)
     # `meta` tells the page's scripts that the drawing is made for a narrow page already, and what can be found in it:
@@ -175,6 +151,40 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
         f"more expression raises the probability of {output}, ▼ lowers it. Point at a node for its figures.",
         plot,
     )
+
+
+def _add_marks(plot: go.Figure, tree: pd.DataFrame, told: Sequence[str]) -> None:
+    """A mark for each node, which says by its shape and colour whether it is an output, or called."""
+    looks = (
+        ("output", tree["parent"] == "", "square", BLUE, BLUE),
+        ("called", tree["is_called"], "circle", VERMILLION, VERMILLION),
+        ("on the way to the output", ~tree["is_called"] & (tree["parent"] != ""), "circle", PAPER, MUTED),
+    )
+    for name, chosen, symbol, fill, ring in looks:
+        rows = tree[chosen]
+        if len(rows):
+            plot.add_scatter(
+                x=rows["x"],
+                y=rows["y"],
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "size": 12, "color": fill, "line": {"color": ring, "width": 2}},
+                hovertext=[told[place] for place in rows.index],
+                hoverinfo="text",
+            )
+
+
+def _add_names(plot: go.Figure, tree: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> None:
+    """Each node's name beside its mark, and what stands below it."""
+    for row, (name, under) in zip(tree.itertuples(), lines, strict=True):
+        weight = "b" if row.is_called or not row.parent else "span"
+        text = f"<{weight}>{as_text(name)}</{weight}>" + (
+            f'<br><span style="font-size:11px">{under}</span>' if under else ""
+        )
+        plot.add_annotation(
+            x=row.x, y=row.y, text=text, xshift=11, xanchor="left", align="left", showarrow=False,
+            font={"size": 13, "color": INK if row.is_called or not row.parent else MUTED},
+        )  # fmt: skip
 
 
 def _genes_below(weighed: Interpretation, dag: Dag, output: str) -> dict[str, list[str]]:
