@@ -158,6 +158,16 @@ def test_two_species_are_told_by_their_spelling():
     found = look_at_genes([GeneNames("gene names", {}, pd.Index(["Myc", "Jun", "Fos"]))], ["MYC", "JUN", "TP53"])
     assert found.n_found == 0
     assert "orthologues" in found.advice
+    panel = look_at_genes(
+        [GeneNames("gene names", {}, pd.Index(["Myc", "Jun", "X"]))], [f"G{n}" for n in range(97)] + ["MYC"]
+    )
+    assert "orthologues" in panel.advice
+
+
+def test_names_of_a_small_panel_are_of_the_right_kind_where_the_network_knows_many_of_them():
+    panel, network = [f"G{n}" for n in range(10)], [f"G{n}" for n in range(8, 200)]
+    assert look_at_genes([GeneNames("gene names", {}, pd.Index(panel))], network).advice == ""
+    assert look_at_genes([GeneNames("gene names", {}, pd.Index(panel))], network[2:]).advice != ""
 
 
 @pytest.mark.parametrize(

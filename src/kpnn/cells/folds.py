@@ -25,6 +25,10 @@ class FoldSettings(Settings):
         n_repeats: how often the whole cross-validation is repeated with other folds.
         group_by: column of the cells (donor, sample) whose cells stay together; None: cells are independent.
         seed: seed of the shuffling; repeat r uses seed + r.
+
+    Examples:
+        >>> FoldSettings(n_splits=4, group_by="donor").n_repeats
+        1
     """
 
     n_splits: int = Field(5, ge=2)

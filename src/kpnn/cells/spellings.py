@@ -11,7 +11,7 @@ ENSEMBL = re.compile(r"^ENS([A-Z]*)G\d{9,}(\.\d+)?$")
 """Ensembl's identifiers of genes: the species is its first group, the version its second."""
 
 FEW = 0.1
-"""Share of the network's genes below which something is wrong with their names."""
+"""Share of the network's genes, or of a smaller file's, below which something is wrong with their names."""
 
 
 def other_spelling(genes: Iterable[str], names: Iterable[str]) -> str:
@@ -22,7 +22,7 @@ def other_spelling(genes: Iterable[str], names: Iterable[str]) -> str:
         names: of the file's genes.
     """
     wanted, there = pd.Index(list(genes), dtype=object), pd.Index(list(names), dtype=object)
-    enough = FEW * len(wanted)
+    enough = FEW * min(len(wanted), len(there))
     if wanted.isin(there).sum() >= enough:
         return ""
     n_unversioned = int(_unversioned(wanted).isin(_unversioned(there)).sum())

@@ -15,7 +15,16 @@ NAME_COLUMNS = ("node", "output", "parent", "child", "neuron", "gene", "barcode"
 
 
 class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
-    """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index."""
+    """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index.
+
+    Examples:
+        ```yaml
+        my_table:
+          type: kpnn.datasets.tables.TableDataset
+          filepath: s3://bucket/mystudy/my_table.parquet
+          versioned: true
+        ```
+    """
 
     def __init__(self, **options: Any):
         """Names the file.
@@ -43,5 +52,9 @@ class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
             data.to_csv(path, index=False)
 
     def preview(self, nrows: int = 10) -> TablePreview:
-        """The first rows, for kedro-viz."""
+        """The first rows, for kedro-viz.
+
+        Args:
+            nrows: how many.
+        """
         return TablePreview(self.load().head(nrows).to_dict(orient="split"))

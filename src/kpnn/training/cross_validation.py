@@ -49,7 +49,39 @@ class Assignment:
 def cross_validate(
     arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings, store: FoldStore
 ) -> ArmResult:
-    """Trains and scores one arm on every outer fold; see `cross_validate_arms`."""
+    """Trains and scores one arm on every outer fold; see `cross_validate_arms`.
+
+    Args:
+        arm: what to train.
+        cells: all labelled cells.
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out; `kpnn.cells.folds.make_folds` makes them.
+        settings: protocol, tuning, execution.
+        store: keeps finished folds; those of an earlier run are taken from it (unless `settings.resume` is false).
+
+    Returns:
+        The result of the arm.
+
+    Raises:
+        KpnnError: as `cross_validate_arms`.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from kpnn.cells.folds import FoldSettings, make_folds
+        >>> from kpnn.pkn import Dag
+        >>> from kpnn.training.settings import FitSettings, TuningSettings
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> labels = np.tile(np.array([[0], [1]], dtype=np.float32), (45, 1))
+        >>> expression = np.random.default_rng(0).poisson(1 + 3 * labels, (90, 2))
+        >>> cells = LabelledCells(expression, labels, np.arange(90).astype(str), dag.inputs, dag.outputs)
+        >>> folds = make_folds(pd.DataFrame(labels, cells.barcodes, dag.outputs), FoldSettings(n_splits=3))
+        >>> untuned = EvaluationSettings(fit=FitSettings(ensemble=2, max_epochs=20), tuning=TuningSettings(n_trials=0))
+        >>> folder = TemporaryDirectory()
+        >>> store = FoldStore(Path(folder.name))
+        >>> result = cross_validate(Arm("full", dag), cells, folds, untuned, store)
+        >>> len(result.folds), result.mean_metrics()["roc_auc"] > 0.8
+        (3, True)
+    """
     [result] = cross_validate_arms([Assignment(arm, store)], cells, folds, settings)
     return result
 

@@ -34,6 +34,15 @@ class LabelledCells:
         one_of_k: whether the outputs are classes that exclude each other: a cell is of exactly one.
         depth: sum of each cell's counts over all genes of the file, shape (n_cells,), or None where it is not known.
             No fit sees it: it is what nodes are tested beside.
+
+    Examples:
+        >>> expression = np.array([[0, 2], [1, 0], [3, 1]])
+        >>> labels = np.array([[0], [1], [1]], dtype=np.float32)
+        >>> cells = LabelledCells(expression, labels, np.array(["a", "b", "c"]), ("CD69_gene", "IL2_gene"), ("TCR",))
+        >>> cells.restricted_to(["IL2_gene"]).expression.toarray().ravel().tolist()
+        [2.0, 0.0, 1.0]
+        >>> cells.rows_of(["c", "a"]).tolist()
+        [0, 2]
     """
 
     store: CellStore

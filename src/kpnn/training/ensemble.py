@@ -45,6 +45,21 @@ def predict_ensemble(
 
     Raises:
         ModelError: genes are missing or a value is not finite.
+
+    Returns:
+        Probabilities, activations and missing genes of all batches together.
+
+    Examples:
+        With the networks that `kpnn.training.cross_validation.cross_validate` trained:
+
+        >>> from anndata import AnnData
+        >>> from kpnn.nn import load_kpnn
+        >>> networks = [load_kpnn(store.model_path(0, fold)) for fold in range(3)]
+        >>> new = AnnData(np.array([[5.0, 4.0, 1.0], [0.0, 1.0, 0.0]], dtype=np.float32))
+        >>> new.var_names = ["CD69", "IL2", "ACTB"]
+        >>> low_and_high = predict_ensemble(networks, [new]).probabilities["probability"].to_numpy()
+        >>> bool(low_and_high[0] > low_and_high[1])
+        True
     """
     from kpnn.nn import members_of, predict
 

@@ -41,6 +41,13 @@ class FoldResult:
         seconds: wall time of the fold.
         model: content of the `.keras` file that holds all networks of the model, None for baselines.
         member_predictions: what each network of the model says: `member`, `barcode`, `output`, `probability`.
+
+    Examples:
+        A fold of the result of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> one = result.folds[0]
+        >>> one.name, list(one.predictions.columns)
+        ('repeat_0_fold_0', ['barcode', 'output', 'label', 'probability'])
     """
 
     arm: str
@@ -150,7 +157,20 @@ def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray,
 
 @dataclass(frozen=True, eq=False)
 class ArmResult:
-    """All folds of one arm, ordered by repeat and fold."""
+    """All folds of one arm, ordered by repeat and fold.
+
+    Attributes:
+        arm: its name.
+        folds: at least one.
+
+    Examples:
+        The result of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> result.sizes()
+        {'n_edges': 4, 'n_neurons': 3, 'n_parameters': 7}
+        >>> result.predictions()["fold"].value_counts(sort=False).tolist()
+        [30, 30, 30]
+    """
 
     arm: str
     folds: tuple[FoldResult, ...]
@@ -227,6 +247,14 @@ class FoldStore:
 
     Attributes:
         root: the arm's folder.
+
+    Examples:
+        The store of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> store.load(repeat=0, fold=1).name
+        'repeat_0_fold_1'
+        >>> store.load(repeat=0, fold=7) is None
+        True
     """
 
     root: Path

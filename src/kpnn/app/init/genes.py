@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -51,9 +51,17 @@ class GeneLook:
     spelling: str = ""
 
     @property
+    def few_meet(self) -> bool:
+        """Whether so few genes meet that names may differ in kind.
+
+        A file of some hundred chosen genes has few of the network's, and the network most of the file's.
+        """
+        return self.n_found < FEW * min(self.n_wanted, len(self.chosen.names))
+
+    @property
     def advice(self) -> str:
         """What to do where few genes meet; empty where there is nothing to be said."""
-        if self.n_found >= FEW * self.n_wanted:
+        if not self.few_meet:
             return ""
         if self.spelling:
             return self.spelling
@@ -74,9 +82,11 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     known = list(names)
     chosen = max(known, key=lambda one: int(genes.isin(one.names).sum()))
     kind, species = kind_and_species(chosen.names)
-    n_found = int(genes.isin(chosen.names).sum())
-    spellings = [other_spelling(genes, one.names) for one in (chosen, *known)] if n_found < FEW * len(genes) else []
-    return GeneLook(chosen, kind, species, len(genes), n_found, next(filter(None, spellings), ""))
+    look = GeneLook(chosen, kind, species, len(genes), int(genes.isin(chosen.names).sum()))
+    if not look.few_meet:
+        return look
+    spellings = (other_spelling(genes, one.names) for one in (chosen, *known))
+    return replace(look, spelling=next(filter(None, spellings), ""))
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:
