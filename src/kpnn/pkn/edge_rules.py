@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.errors import PknError, near_names, some_names
+from kpnn.errors import PknError, UndirectedError, near_names, some_names
 from kpnn.pkn.account import Dropped, ReadAccount, examples_of
 from kpnn.pkn.edge_options import CostRule, EdgeOptions, Limits, Rename
 from kpnn.pkn.edge_table import each_pair_once
@@ -176,7 +176,7 @@ def _decide_directions(edges: _Edges) -> None:
         return
     pairs = some_names([f"{row.parent} and {row.child}" for row in without.itertuples()], 3)
     if edges.options.undirected == "error":
-        raise PknError(
+        raise UndirectedError(
             f"{edges.path}: {len(without):,} of {len(edges.table):,} edges are undirected ({pairs}); a PKN needs "
             "directions: `undirected: drop` leaves them out"
         )

@@ -43,6 +43,24 @@ def strong_components(tails: np.ndarray, heads: np.ndarray, n_nodes: int) -> np.
     return label
 
 
+def roots_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without parents, sorted.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return sorted(set(edges["parent"]) - set(edges["child"]))
+
+
+def leaves_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without children, sorted.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return sorted(set(edges["child"]) - set(edges["parent"]))
+
+
 def children_by_parent(edges: pd.DataFrame) -> dict[str, list[str]]:
     """The children of each node that has any, in the order of the edges.
 

@@ -17,7 +17,7 @@ from kpnn.cells.formats.features import GENES, are_of_type
 from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
 from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
 from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import CellsError, GenomeError, some_names
 
 _OLD_LAYOUT = ("barcodes", "data", "indices", "indptr", "shape")
 
@@ -71,11 +71,11 @@ class TenxH5(Expression):
     def _require_one(self, genome: str | None, found: list[str]) -> None:
         """Refuses a genome that the file lacks, and to choose among several."""
         if genome is None and len(found) > 1:
-            raise CellsError(
+            raise GenomeError(
                 f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
             )
         if genome is not None and genome not in found:
-            raise CellsError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
+            raise GenomeError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
 
     def _shape(self, group: Any) -> tuple[int, int]:
         shape = dataset(group, "shape", self.path, kinds="iu")[:]

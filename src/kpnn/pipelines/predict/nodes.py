@@ -22,7 +22,7 @@ from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, probabilit
 from kpnn.training.ensemble import predict_ensemble
 from kpnn.training.results import FoldStore
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def annotate_new_cells(
     wide = probabilities_by_cell(probabilities)
     known = wide.index.isin(folds["barcode"].unique())
     if known.any():
-        logger.warning(
+        _log.warning(
             "%s of %s new cells bear names of cells that the networks were trained on (%s): predictions for "
             "these test nothing; their out-of-fold predictions are in cells_with_results",
             f"{known.sum():,}",

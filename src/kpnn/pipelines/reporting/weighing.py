@@ -171,9 +171,6 @@ def _shown_activations(activations: pd.DataFrame, nodes: pd.DataFrame) -> pd.Dat
 def _trained_folds(
     evaluation: Evaluation, store: FoldStore, models: Container[str] | None
 ) -> tuple[list[TrainedFold], list[str]]:
-    import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
-
-    # isort: split
     from kpnn.nn import load_kpnn
 
     rows_of = pd.Index(evaluation.cells.obs_names.astype(str))
