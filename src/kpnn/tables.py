@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 
-def largest_first(table: pd.DataFrame, column: str = "weight") -> pd.DataFrame:
-    """The rows by the size of a column, whatever its sign; rows of equal size stay in their order.
+def largest_first(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows by the size of their `weight`, whatever its sign; rows of equal size stay in their order.
 
     Args:
-        table: its index names each row once.
-        column: of numbers.
+        table: with `weight`; its index names each row once.
     """
-    return table.loc[table[column].abs().sort_values(ascending=False, kind="stable").index]
+    return table.loc[table["weight"].abs().sort_values(ascending=False, kind="stable").index]
 
 
 def stacked(tables: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

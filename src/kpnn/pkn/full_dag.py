@@ -8,7 +8,14 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import children_by_parent, longest_paths, parents_by_child, reachable, strong_components
+from kpnn.pkn.graph import (
+    children_by_parent,
+    longest_paths,
+    parents_by_child,
+    ranks_by_place,
+    reachable,
+    strong_components,
+)
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import PathEdges, dag_of_rows, edges_on_paths, node_codes
 
@@ -205,9 +212,7 @@ def ranks_around(pkn: Pkn, paths: PathEdges, dag: Dag) -> np.ndarray:
     )
     # Inputs have no children: below everything they may keep all of their parents.
     place[paths.is_input] = np.inf
-    rank = np.empty(len(place), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
-    return rank
+    return ranks_by_place(place)
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:

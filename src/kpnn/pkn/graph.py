@@ -43,6 +43,13 @@ def strong_components(tails: np.ndarray, heads: np.ndarray, n_nodes: int) -> np.
     return label
 
 
+def ranks_by_place(place: np.ndarray) -> np.ndarray:
+    """Rank of each node among all by its place, shape (n_nodes,), int64; of equal places the lower code comes first."""
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+    return rank
+
+
 def roots_of(edges: pd.DataFrame) -> list[str]:
     """Nodes without parents, sorted.
 

@@ -91,7 +91,7 @@ def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | Non
 
 
 def _tutorial(arm: ArmTables | None, name: str) -> str:
-    if arm is None or "protocol" not in arm.fold_metrics or not (arm.fold_metrics["protocol"] == "tutorial").any():
+    if arm is None or not arm.is_optimistic:
         return ""
     return (
         f"`{name}` was evaluated by the tutorial's protocol: its networks were stopped where they did best on the very "

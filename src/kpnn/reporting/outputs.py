@@ -9,6 +9,7 @@ import pandas as pd
 
 from kpnn.evaluation import Comparison, confusion_matrix, metrics_of, top_confusions
 from kpnn.pkn import inputs_per_output
+from kpnn.reporting.figures.style import percent
 from kpnn.reporting.study import ArmTables, Study
 from kpnn.tables import stacked
 
@@ -73,9 +74,9 @@ def confusions_in_words(arm: ArmTables) -> str:
     pairs = top_confusions(confusion_matrix(arm.predictions), most=1)
     if not len(pairs):
         return f"`{arm.name}` calls every held-out cell by its class."
-    first, share = pairs.iloc[0], f"{100 * pairs['share'].iloc[0]:.1f} % of its cells"
+    first, share = pairs.iloc[0], f"{percent(pairs['share'].iloc[0])} of its cells"
     if arm.predictions["repeat"].nunique() == 1:  # else a cell counts several times
-        share = f"{first['n_cells']:,} of its cells, {100 * first['share']:.1f} %"
+        share = f"{first['n_cells']:,} of its cells, {percent(first['share'])}"
     return f"`{arm.name}` most often takes `{first['class']}` for `{first['called']}`: {share}."
 
 

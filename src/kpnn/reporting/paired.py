@@ -73,5 +73,4 @@ def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, i
 
 
 def _has_roc_auc(arm: ArmTables, fold: tuple[int, int]) -> bool:
-    by_fold = arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
-    return bool(np.isfinite(by_fold.loc[fold]))
+    return bool(np.isfinite(arm.roc_auc_by_fold.loc[fold]))

@@ -82,6 +82,24 @@ class ArmTables(HandedOn):
         members = None if self.members is None else _of_folds(self.members, folds)
         return ArmScores.from_predictions(self.name, _of_folds(self.predictions, folds), metric=metric, members=members)
 
+    @cached_property
+    def roc_auc_by_fold(self) -> pd.Series:
+        """ROC-AUC of every fold, index `repeat` and `fold`; NaN of one that holds out cells of one class only."""
+        return self.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether its networks were stopped on the cells that its scores are of, as the tutorial does."""
+        return "protocol" in self.fold_metrics and bool((self.fold_metrics["protocol"] == "tutorial").any())
+
+    def predictions_of(self, output: str) -> pd.DataFrame:
+        """The rows of the predictions that are of one output.
+
+        Args:
+            output: its name.
+        """
+        return self.predictions[self.predictions["output"] == output]
+
     def size(self, name: str) -> int | None:
         """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one.
 

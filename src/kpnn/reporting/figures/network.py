@@ -11,7 +11,20 @@ import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
 from kpnn.pkn.graph import longest_paths, parents_by_child
-from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
+from kpnn.reporting.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    TINT,
+    VERMILLION,
+    Figure,
+    as_text,
+    percent,
+)
 from kpnn.reporting.node_words import nodes_may_be_named
 from kpnn.reporting.study import Interpretation, Study
 
@@ -330,7 +343,7 @@ def _hover(layout: NetworkLayout) -> list[str]:
             if others:
                 lines.append(f"{word} {', '.join(others[:6])}{' …' if len(others) > 6 else ''}")
         if node.weight == node.weight:
-            lines.append(f"weight {node.weight:.3g}, {100 * node.share:.1f} % of all")
+            lines.append(f"weight {node.weight:.3g}, {percent(node.share)} of all")
             lines.append(f"q = {node.q_value:.2g}{', called' if node.called else ''}")
         if node.membership != "unknown" and not node.is_output:
             lines.append(_MEMBERSHIP[node.membership][0])

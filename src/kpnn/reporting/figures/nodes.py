@@ -18,6 +18,7 @@ from kpnn.reporting.figures.style import (
     look_of,
     name_rows,
     new_plot,
+    percent,
     place_labels,
 )
 from kpnn.reporting.study import Interpretation
@@ -71,7 +72,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
                 marker={"color": look.colour, "symbol": symbol, "size": 11},
                 text=[
                     f"{standing(row, membership, n_folds)}<br>q = {row['q_value']:.3g}, "
-                    f"share {100 * row['share']:.1f} %, structure alone {100 * row['control_share']:.1f} %"
+                    f"share {percent(row['share'])}, structure alone {percent(row['control_share'])}"
                     for _, row in rows.iterrows()
                 ],
                 hovertemplate="<b>%{y}</b>: %{x:.4f}<br>%{text}<extra></extra>",

@@ -145,7 +145,7 @@ def draw_roc_of_outputs(arm: ArmTables) -> Canvas:
 def draw_folds(arms: tuple[ArmTables, ...]) -> Canvas:
     """ROC-AUC of every fold, the same fold joined across the arms."""
     canvas, axes = _new(1.0 + 0.9 * len(arms), 3.0)
-    by_fold = pd.DataFrame({arm.name: arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"] for arm in arms})
+    by_fold = pd.DataFrame({arm.name: arm.roc_auc_by_fold for arm in arms})
     for values in by_fold.to_numpy():
         axes.plot(range(len(arms)), values, color=LINE, lw=1, zorder=1)
     for position, arm in enumerate(arms):

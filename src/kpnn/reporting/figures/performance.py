@@ -78,7 +78,7 @@ def fold_figure(arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of each fold, the same fold joined across the arms."""
     plot = new_plot("", "ROC-AUC of a fold (no unit)")
     names = [arm.name for arm in arms]
-    by_fold = {arm.name: arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"] for arm in arms}
+    by_fold = {arm.name: arm.roc_auc_by_fold for arm in arms}
     folds = sorted(set().union(*(set(values.index) for values in by_fold.values())))
     for repeat, fold in folds:
         there = [name for name in names if (repeat, fold) in by_fold[name].index]

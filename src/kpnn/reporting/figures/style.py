@@ -122,6 +122,11 @@ def add_reference(plot: go.Figure, x: tuple[float, float], y: tuple[float, float
     plot.add_scatter(x=x, y=y, mode="lines", line={"color": LINE, "dash": "dot"}, name=name, hoverinfo="skip")
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share as it is read: 0.125 is `12.5 %`."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def as_text(name: object) -> str:
     """A user's name for plotly, which reads tags and entities in every text."""
     return str(escape(name))
