@@ -16,7 +16,7 @@ def largest_first(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[table["weight"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def stacked(tables: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+def rows_of_all(tables: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Puts tables below each other, with these columns in this order; without any row there are the columns alone.
 
     A table without rows has no types of its own, and would take those of the others away: it is left out.

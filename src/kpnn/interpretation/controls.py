@@ -16,7 +16,7 @@ from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import as_table, conductance_weights, gradient_weights
 from kpnn.pkn import Dag
-from kpnn.tables import stacked
+from kpnn.tables import rows_of_all
 from kpnn.training.controls import permuted_labels
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
@@ -175,7 +175,7 @@ def _replicates(
             for one, model in zip(of_repeat, refit(refits, cells, training), strict=True):
                 table = _weighed(model, cells, one.held_out)
                 tables.append(table.assign(repeat=one.repeat, fold=one.fold, replicate=replicate))
-    return stacked(tables, list(no_replicates()))
+    return rows_of_all(tables, list(no_replicates()))
 
 
 def _runs(
@@ -183,7 +183,7 @@ def _runs(
 ) -> pd.DataFrame:
     models = refit(refits, cells, training)
     tables = [_weighed(model, cells, fold.held_out) for model in models]
-    return stacked((table.assign(run=run) for run, table in enumerate(tables)), list(no_runs()))
+    return rows_of_all((table.assign(run=run) for run, table in enumerate(tables)), list(no_runs()))
 
 
 def _weighed(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:

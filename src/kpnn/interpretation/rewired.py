@@ -15,7 +15,7 @@ from kpnn.interpretation.significance import HeldOutEvidence, activity_test, tog
 from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
-from kpnn.tables import stacked
+from kpnn.tables import rows_of_all
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
 from kpnn.training.seeds import derived_seeds
@@ -51,7 +51,7 @@ def nodes_in_rewired(replicates: Sequence[Sequence[TrainedFold]], cells: Labelle
             z = activity_test([of_fold[place] for of_fold in evidence]).z
             table = pd.DataFrame({"replicate": number, "node": dag.neurons, "output": output, "z": z})
             tables.append(table[table["node"].isin(hidden & reach[output])])
-    return stacked(tables, list(no_rewired()))
+    return rows_of_all(tables, list(no_rewired()))
 
 
 def train_rewired(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pkn import Dag
-from kpnn.tables import stacked
+from kpnn.tables import rows_of_all
 
 RivalKind = Literal["alternative", "rewired", "size_path", "rewired_full"]
 
@@ -28,7 +28,7 @@ def rival_table(found: Mapping[RivalKind, Sequence[Dag]]) -> pd.DataFrame:
         for kind, dags in found.items()
         for replicate, dag in enumerate(dags)
     )
-    return stacked(tables, _COLUMNS)
+    return rows_of_all(tables, _COLUMNS)
 
 
 def rivals_of_kind(table: pd.DataFrame, kind: RivalKind, outputs: Sequence[str]) -> list[Dag]:

@@ -11,7 +11,7 @@ from kpnn.evaluation import Comparison, confusion_matrix, metrics_of, top_confus
 from kpnn.pkn import inputs_per_output
 from kpnn.reporting.figures.style import percent
 from kpnn.reporting.study import ArmTables, Study
-from kpnn.tables import stacked
+from kpnn.tables import rows_of_all
 
 _OF_OUTPUT = ("roc_auc", "average_precision", "precision", "recall", "f1")
 _CONFUSIONS = 5
@@ -136,7 +136,7 @@ def confusions_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
         for arm in arms
         if arm.one_of_k
     )
-    return stacked(tables, ["arm", "class", "called", "n_cells", "share"])
+    return rows_of_all(tables, ["arm", "class", "called", "n_cells", "share"])
 
 
 def genes_table(study: Study) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
-from kpnn.tables import stacked
+from kpnn.tables import rows_of_all
 from kpnn.tracking import ArmTracker
 from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
 from kpnn.training.results import ArmResult, FoldStore, fold_name
@@ -48,8 +48,8 @@ def cross_validate_controls(
     trackers = [ArmTracker(arm.name, is_control=True) for arm in arms]
     results = evaluation.run(arms, [store.of_arm(arm.name) for arm in arms], trackers)
     of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
-    predictions = stacked((one.predictions().assign(arm=one.arm) for one in results), [*of_cells, "label"])
-    members = stacked((one.member_predictions().assign(arm=one.arm) for one in results), [*of_cells, "member"])
+    predictions = rows_of_all((one.predictions().assign(arm=one.arm) for one in results), [*of_cells, "label"])
+    members = rows_of_all((one.member_predictions().assign(arm=one.arm) for one in results), [*of_cells, "member"])
     return predictions, members, _fold_metrics(results), _summary(arms, results)
 
 
