@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kpnn.cells.spellings import ENSEMBL, FEW, other_spelling
+from kpnn.errors import some_names
 
 _MOUSE_SYMBOL = re.compile(r"^[A-Z][a-z0-9-]+$")
 _HUMAN_SYMBOL = re.compile(r"^[A-Z][A-Z0-9-]+$")
@@ -41,6 +42,7 @@ class GeneLook:
         n_wanted: genes of the network.
         n_found: how many of them the file has.
         spelling: what to do where it has them under another spelling.
+        examples: some of the network's genes.
     """
 
     chosen: GeneNames
@@ -49,6 +51,7 @@ class GeneLook:
     n_wanted: int
     n_found: int
     spelling: str = ""
+    examples: tuple[str, ...] = ()
 
     @property
     def advice(self) -> str:
@@ -58,8 +61,8 @@ class GeneLook:
         if self.spelling:
             return self.spelling
         return (
-            f"the cells name genes such as {', '.join(map(str, self.chosen.names[:3]))}: bring cells and network to "
-            "the same kind of names"
+            f"the cells name genes such as {some_names(self.chosen.names[:3])}, the network {some_names(self.examples)}"
+            ": bring them to the same kind of names"
         )
 
 
@@ -76,7 +79,8 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     kind, species = kind_and_species(chosen.names)
     n_found = int(genes.isin(chosen.names).sum())
     spellings = [other_spelling(genes, one.names) for one in (chosen, *known)] if n_found < FEW * len(genes) else []
-    return GeneLook(chosen, kind, species, len(genes), n_found, next(filter(None, spellings), ""))
+    spelling = next(filter(None, spellings), "")
+    return GeneLook(chosen, kind, species, len(genes), n_found, spelling, tuple(genes[:3]))
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:
