@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _WRITTEN_BY = {
     "raw data": "put your files there, or name them in conf/<env>/catalog.yml",
-    "the demo's raw data": "make them with `kedro run --pipeline simulate`, or look at a study of your own (--env)",
+    "the demo's raw data": "make them with `kedro run --pipeline simulate`, or name a study of your own",
     "intermediate data": "run the pipeline that writes it first, or the whole study with `kedro run`",
 }
 _TRAINING = {"modelling", "reporting", "predict", "__default__"}

@@ -15,11 +15,11 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.utils import find_kedro_project
 
 from kpnn.app.currency import STAGES, by_cause, findings
 from kpnn.app.ledger import Ledger, path_of
 from kpnn.app.messages import as_messages
+from kpnn.app.project import required_project
 from kpnn.app.terminal import broken, terminal_width
 from kpnn.pipelines.parameters import all_settings
 
@@ -31,9 +31,8 @@ def status(study: str | None) -> None:
 
     Ends with 0 where all is there and current, else with 1.
     """
-    root = find_kedro_project(Path.cwd()) or Path.cwd()
     with as_messages():
-        lines, is_current = describe(root, study)
+        lines, is_current = describe(required_project(), study)
     width = terminal_width(sys.stdout)
     for line in lines:
         click.echo(broken(line, width, " " * (len(line) - len(line.lstrip()) + 2)))

@@ -14,7 +14,7 @@ from kpnn.app.check.command import say_check
 from kpnn.app.messages import as_messages, collected_warnings
 from kpnn.errors import KpnnError, SettingsError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NO_STUDY = ("base", "local")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -119,7 +119,9 @@ def _fetch_priors(options: dict[str, Any], folder: Path, conf: Path) -> None:
 
 def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
     if not _NAME.fullmatch(study) or study in _NO_STUDY:
-        raise SettingsError(f"{study}: a study is named by letters, digits, - and _, and is neither base nor local")
+        raise SettingsError(
+            f"{study[:100]}: a study is named by at most 100 letters, digits, - and _, and is neither base nor local"
+        )
     if folder.exists() and any(folder.iterdir()) and not force:
         raise SettingsError(f"{folder} exists already: choose another name, or overwrite it with --force")
 
