@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from kpnn.cells.spellings import other_spelling
+from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import KpnnError, some_names
 from kpnn.pkn import Pkn, gene_of, lanes_of_classes, select_dag, shortest_path_dag, widened_dag
 from kpnn.pkn.assembly import with_new_roots
@@ -255,7 +255,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         measured = set(inputs) & (children - parents)
         if not measured:
             known = sorted(gene_of(leaf, _SUFFIX) for leaf in children - parents)
-            advice = other_spelling(known, genes)
+            advice = other_spelling(known, genes) or other_kind(known, genes)
             raise ValueError(
                 f"none of the {len(genes)} columns ({some_names(genes)}) is a leaf of the network "
                 f"({some_names(known)}){f'; {advice}' if advice else ''}"

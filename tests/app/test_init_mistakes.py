@@ -11,7 +11,7 @@ import pytest
 from anndata import AnnData
 from omegaconf import OmegaConf
 
-from kpnn.app.init.command import _receptors
+from kpnn.app.init.command import _receptors, _refuse_name
 from kpnn.app.init.expression import look_at_cells, open_cells
 from kpnn.app.init.genes import GeneNames, look_at_genes
 from kpnn.app.init.knowledge import NetworkFiles
@@ -98,6 +98,10 @@ def test_a_matrix_that_is_not_taken_but_measures_more_of_the_network_is_named(fi
     plan = plan_study("mine", files, Asked("state"))
     assert "raw: 6 genes" in plan.matrices[1] and "measures 6 of the network's genes and X 2" in plan.matrices[1]
     assert plan_study("mine", replace(files, options={"values": "raw"}), Asked("state")).cells.genes.n_found == 6
+    part.layers["scaled"] = part.X - 3
+    part.write_h5ad(files.cells)
+    with pytest.raises(CellsError, match=r"leave --values out, or name another \(X, raw\)"):
+        plan_study("mine", replace(files, options={"values": "scaled"}), Asked("state"))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,12 @@ def test_a_matrix_that_is_not_taken_but_measures_more_of_the_network_is_named(fi
 def test_genes_of_other_names_are_told_what_would_make_them_meet(cells, network, advice):
     found = look_at_genes([GeneNames("gene names", {}, pd.Index(cells))], network)
     assert found.n_found == 0 and advice in found.advice
+
+
+@pytest.mark.parametrize("name", ["base", "local", "../x", "my study", "a" * 101, "ü", "."])
+def test_a_study_whose_name_makes_no_folder_is_refused(tmp_path, name):
+    with pytest.raises(SettingsError, match="a study is named by at most 100 letters, digits, - and _"):
+        _refuse_name(name, tmp_path / "conf", force=False)
 
 
 def test_receptors_may_stand_in_a_file(tmp_path):

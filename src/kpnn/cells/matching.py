@@ -17,7 +17,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
-from kpnn.cells.spellings import dates_among, other_spelling
+from kpnn.cells.spellings import FEW, dates_among, other_kind, other_spelling
 from kpnn.errors import CellsError, SettingsError, some_names
 
 _M = TypeVar("_M", Matched, StreamedMatch)
@@ -253,8 +253,13 @@ def _genes_otherwise(expression: Expression, wanted: pd.Index) -> str:
     n_there = 0 if names is None else int(wanted.isin(names).sum())
     if n_there > wanted.isin(expression.genes).sum():
         return f"; {n_there:,} are there by `gene_names: {other}`"
-    advice = other_spelling(wanted, expression.genes)
+    advice = other_spelling(wanted, expression.genes) or _other_kind(expression, wanted)
     return f"; {advice}" if advice else ""
+
+
+def _other_kind(expression: Expression, wanted: pd.Index) -> str:
+    is_rare = wanted.isin(expression.genes).mean() < FEW
+    return other_kind(wanted, expression.genes) if is_rare else ""
 
 
 def _counted(

@@ -54,8 +54,6 @@ def other_spelling(genes: Iterable[str], names: Iterable[str]) -> str:
     Examples:
         >>> other_spelling(["CD69", "IL2"], ["GRCh38_CD69", "GRCh38_IL2", "GRCh38_LCK"])
         "2 would be found by what stands behind the first `_` of the cells' names for genes: name them by that"
-        >>> other_spelling(["P01579", "P05412"], ["CD69", "IL2"])  # doctest: +ELLIPSIS
-        "the network's names are UniProt's accessions, the cells' are symbols: ..."
     """
     wanted, there = pd.Index(list(genes), dtype=object), pd.Index(list(names), dtype=object)
     enough = max(FEW * len(wanted), 1)
@@ -75,7 +73,7 @@ def other_spelling(genes: Iterable[str], names: Iterable[str]) -> str:
             f"{n_otherwise:,} would be found if case were ignored: the cells and the network are of two species{cause};"
             f" bring one to the other's names by {_TABLE}, of orthologues"
         )
-    return _by_a_part(wanted, there, enough) or _of_other_kinds(wanted, there)
+    return _by_a_part(wanted, there, enough)
 
 
 def _by_a_part(wanted: pd.Index, there: pd.Index, enough: float) -> str:
@@ -97,8 +95,18 @@ def _by_a_part(wanted: pd.Index, there: pd.Index, enough: float) -> str:
     return f"{best:,} would be found by what stands {told} of the cells' names for genes: name them by that"
 
 
-def _of_other_kinds(wanted: pd.Index, there: pd.Index) -> str:
-    network, cells = _kind(wanted), _kind(there)
+def other_kind(genes: Iterable[str], names: Iterable[str]) -> str:
+    """What to do where the network's genes are named by other identifiers than the file's; else empty.
+
+    Args:
+        genes: of the network.
+        names: of the file's genes.
+
+    Examples:
+        >>> other_kind(["P01579", "P05412"], ["CD69", "IL2"])  # doctest: +ELLIPSIS
+        "the network's names are UniProt's accessions, the cells' are symbols: ..."
+    """
+    network, cells = _kind(genes), _kind(names)
     if network == cells:
         return ""
     return (
@@ -107,7 +115,7 @@ def _of_other_kinds(wanted: pd.Index, there: pd.Index) -> str:
     )
 
 
-def _kind(names: pd.Index) -> str:
+def _kind(names: Iterable[str]) -> str:
     """What most of the names are."""
     listed = [str(name) for name in names]
     for shape, kind in _OTHER_KINDS:

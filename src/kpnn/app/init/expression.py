@@ -12,7 +12,7 @@ from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
 from kpnn.cells.matching import turned_round
-from kpnn.errors import CellsError
+from kpnn.errors import CellsError, some_names
 
 _MOST_MATRICES = 8
 _USUAL_COLUMN = "gene_ids"
@@ -81,8 +81,11 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     chosen = best_of(found)
     if chosen is None:
         held = "; ".join(f"{one.name or 'its values'}: {one.kind} ({one.why})" for one in found)
-        holds_several = isinstance(handle, AnnDataFile)
-        advice = "add the matrix of counts as a layer, or as .raw" if holds_several else "name a file of counts"
+        advice = "name a file of counts"
+        if isinstance(handle, AnnDataFile):
+            others = handle.other_values if "values" in options else ()
+            advice = "add the matrix of counts as a layer, or as .raw"
+            advice = f"leave --values out, or name another ({some_names(others)})" if others else advice
         raise CellsError(f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); {advice}")
     taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
     known = list(wanted)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.cells.spellings import ENSEMBL, FEW, other_spelling
+from kpnn.cells.spellings import ENSEMBL, FEW, other_kind, other_spelling
 from kpnn.errors import some_names
 
 _MOUSE_SYMBOL = re.compile(r"^[A-Z][a-z0-9-]+$")
@@ -79,7 +79,7 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     kind, species = kind_and_species(chosen.names)
     n_found = int(genes.isin(chosen.names).sum())
     spellings = [other_spelling(genes, one.names) for one in (chosen, *known)] if n_found < FEW * len(genes) else []
-    spelling = next(filter(None, spellings), "")
+    spelling = next(filter(None, spellings), "") or (other_kind(genes, chosen.names) if spellings else "")
     return GeneLook(chosen, kind, species, len(genes), n_found, spelling, tuple(genes[:3]))
 
 

@@ -15,7 +15,7 @@ from anndata import AnnData
 from pydantic import Field
 
 from kpnn.cells import Expression, Transform
-from kpnn.cells.spellings import other_spelling
+from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import ModelError, some_names
 from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
@@ -157,7 +157,8 @@ def _missing_genes(expression: Expression, genes: list[str], settings: PredictSe
         return []
     lacks = f"{expression.source}: lacks {len(missing):,} of the networks' {len(genes):,} genes: {some_names(missing)}"
     if len(missing) == len(genes):
-        advice = other_spelling(genes, expression.genes) or f"it names {some_names(expression.genes, 3)}"
+        advice = other_spelling(genes, expression.genes) or other_kind(genes, expression.genes)
+        advice = advice or f"it names {some_names(expression.genes, 3)}"
         raise ModelError(f"{lacks}; {advice}; read it as the study's cells are (`gene_names:`, `id_column:`)")
     if settings.missing_genes == "error":
         raise ModelError(f"{lacks}; add them, or take them for not expressed with predict.missing_genes: zeros")
