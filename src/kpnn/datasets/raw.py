@@ -21,7 +21,7 @@ from kpnn.pkn.readers import read_edges
 if TYPE_CHECKING:
     from anndata import AnnData
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _OF_EVERY_FILE = ("version", "credentials", "fs_args", "metadata")
 
@@ -267,7 +267,7 @@ class EdgeListDataset(_TextTableDataset):
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
             edges = self._named(read_edges(str(path), **self._options))
-        logger.info("%s", edges.attrs["account"])
+        _log.info("%s", edges.attrs["account"])
         return edges
 
     def _describe(self) -> dict[str, Any]:

@@ -52,6 +52,20 @@ class Arm:
     initializer: str | None = None
     recipes: Mapping[str, Hyperparameters] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """What all controls of one kind share of their names: `rewired` of `rewired_3`."""
+        return self.name.rpartition("_")[0] if self._is_numbered else self.name
+
+    @property
+    def replicate(self) -> int:
+        """Its number among the controls of its kind, from 0."""
+        return int(self.name.rpartition("_")[2]) if self._is_numbered else 0
+
+    @property
+    def _is_numbered(self) -> bool:
+        return self.name.rpartition("_")[2].isdigit()
+
     def settings_of(self, fold: str, settings: EvaluationSettings) -> EvaluationSettings:
         """The settings under which a fold of this arm is trained: by its recipe, without a search, where it has one.
 

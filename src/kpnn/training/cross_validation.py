@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from kpnn.addresses import first_line
+from kpnn.cells.folds import fold_parts
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
-from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
+from kpnn.training.results import ArmResult, FoldResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
 from kpnn.training.trial_storage import open_storage
 
@@ -221,13 +222,12 @@ def _train_fold_of_arm(
 
 def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
     tasks = []
-    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
-        held_out = cells.rows_of(table["barcode"])
-        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
-        training = cells.rows_of(others["barcode"])
+    for part in fold_parts(folds):
+        training, held_out = cells.rows_of(part.training), cells.rows_of(part.held_out)
+        task = FoldTask(part.repeat, part.fold, training, held_out, settings.seed)
         if len(pd.Index(held_out).intersection(training)):
-            raise CellsError(f"{fold_name(repeat, fold)}: a cell is both held out and trained on; run data_engineering")
-        tasks.append(FoldTask(int(repeat), int(fold), training, held_out, settings.seed))
+            raise CellsError(f"{task.name}: a cell is both held out and trained on; run data_engineering")
+        tasks.append(task)
     return tasks
 
 

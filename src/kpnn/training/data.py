@@ -173,7 +173,7 @@ class LabelledCells:
     def top_genes(self, rows: np.ndarray, n: int) -> list[str]:
         """The input nodes of the genes of highest variance; of equal variances the earlier gene is taken.
 
-        What it learns from cells it learns from `rows` alone, so it belongs inside each fold.
+        It looks at `rows` alone, so that it can be asked inside each fold.
 
         Args:
             rows: positions of the cells: a training part.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.training.orientation import mean_activations, signs_of_network
+from kpnn.training.results import cells_by_output
 
 if TYPE_CHECKING:
     import keras
@@ -72,9 +73,8 @@ def predict_ensemble(
         outputs = list(predicted[0].columns)
         probabilities.append(
             pd.DataFrame(
-                {
-                    "barcode": np.repeat(cells.obs_names.to_numpy(dtype=object), len(outputs)),
-                    "output": outputs * cells.n_obs,
+                cells_by_output(cells.obs_names, outputs)
+                | {
                     "probability": stacked.mean(axis=0).ravel(),
                     "sd": stacked.std(axis=0, ddof=1).ravel() if len(networks) > 1 else 0.0,
                 }

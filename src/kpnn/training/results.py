@@ -98,6 +98,17 @@ def fold_name(repeat: int, fold: int) -> str:
     return f"repeat_{repeat}_fold_{fold}"
 
 
+def cells_by_output(barcodes: Sequence[str] | np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray | list[str]]:
+    """`barcode` and `output` of a long table of predictions, for values that are cells x outputs row after row.
+
+    Args:
+        barcodes: names of the cells, n of them.
+        outputs: names of the outputs.
+    """
+    names = np.repeat(np.asarray(barcodes, dtype=object), len(outputs))
+    return {"barcode": names, "output": [*outputs] * len(barcodes)}
+
+
 def predictions_table(
     barcodes: np.ndarray, outputs: Sequence[str], y: np.ndarray, probabilities: np.ndarray
 ) -> pd.DataFrame:
@@ -109,14 +120,8 @@ def predictions_table(
         y: 0/1, shape (n_cells, n_outputs).
         probabilities: shape (n_cells, n_outputs).
     """
-    return pd.DataFrame(
-        {
-            "barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)),
-            "output": list(outputs) * len(barcodes),
-            "label": y.astype("int8").ravel(),
-            "probability": probabilities.astype("float64").ravel(),
-        }
-    )
+    values = {"label": y.astype("int8").ravel(), "probability": probabilities.astype("float64").ravel()}
+    return pd.DataFrame(cells_by_output(barcodes, outputs) | values)
 
 
 def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -127,7 +132,7 @@ def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Seque
         outputs: names of the outputs.
         of_members: probabilities of each network, shape (n_cells, n_outputs).
     """
-    one = {"barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)), "output": [*outputs] * len(barcodes)}
+    one = cells_by_output(barcodes, outputs)
     tables = [
         pd.DataFrame({"member": member, **one, "probability": probabilities.astype("float64").ravel()})
         for member, probabilities in enumerate(of_members)
@@ -169,6 +174,11 @@ class ArmResult:
 
     arm: str
     folds: tuple[FoldResult, ...]
+
+    @property
+    def protocol(self) -> str:
+        """`nested` or `tutorial`, the same in all folds."""
+        return self.folds[0].protocol
 
     def predictions(self) -> pd.DataFrame:
         """Out-of-fold predictions of all folds, with `repeat` and `fold`."""
