@@ -128,6 +128,13 @@ def test_groups_stay_together_when_networks_are_stopped(two):
     ("change", "message"),
     [
         ({"network": EDGES.assign(child=EDGES["child"].str.upper())}, r"none of the 12 columns .* is a leaf"),
+        ({"network": EDGES.assign(child=EDGES["child"].str.upper())}, "would be found if case were ignored"),
+        ({"network": "edges.csv"}, "must be a table of edges .*read_edges reads one from a file such as edges.csv"),
+        ({"network": EDGES.to_numpy().tolist()}, "network must be a table of edges with columns parent and child"),
+        (
+            {"network": EDGES.set_axis(["source", "target"], axis=1)},
+            r"has no column parent, child \(found: source, targ",
+        ),
         ({"genes": ["a", "b"]}, "2 genes are named, but X has 12 columns"),
         ({"genes": ["g0"] * 12}, "gene g0 occurs more than once"),
     ],
@@ -218,6 +225,31 @@ def test_what_is_not_there_is_said_with_near_names(adata):
     classifier = kpnn.tl.fit(adata, EDGES, label="condition", **QUICK)
     with pytest.raises(ModelError, match="genes are not among"):
         kpnn.tl.predict(adata[:, :5].copy(), classifier)
+
+
+def test_groups_that_keep_nothing_apart_are_refused_before_anything_is_trained(adata):
+    with pytest.raises(CellsError, match="group='condition' is the column of the classes"):
+        kpnn.tl.fit(adata, EDGES, label="condition", group="condition")
+    with pytest.raises(CellsError, match="all cells are of one batch"):
+        kpnn.tl.fit(AnnData(adata.X, adata.obs.assign(batch="b1"), adata.var), EDGES, label="condition", group="batch")
+
+
+def test_labels_mean_what_they_mean_in_a_study(adata):
+    truth = (adata.obs["condition"] == "stim").astype(float)
+    adata.obs["treated"] = truth.where(np.arange(120) > 9)
+    adata.obs["text"] = np.where(np.arange(120) > 9, np.where(truth == 1, " yes", "no"), "N/A")
+    for label, classes in (("treated", ["0", "1"]), ("text", ["no", "yes"])):
+        classifier = kpnn.tl.fit(adata, EDGES, label=label, **QUICK)
+        assert classifier.classes_.tolist() == classes
+    kpnn.tl.predict(adata, classifier)
+    assert kpnn.pl.confusion(adata, "text").data[0].customdata[..., 0].sum() == 110
+
+
+def test_plots_say_what_they_draw(adata):
+    with pytest.raises(CellsError, match=r"nodes\(kpnn\.tl\.node_weights\(adata, classifier\)\)"):
+        kpnn.pl.nodes(adata)
+    with pytest.raises(CellsError, match=r"network\(classifier\)"):
+        kpnn.pl.network(adata)
 
 
 def test_counts_are_warned_of(adata, caplog):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from kpnn.cells.classes import as_texts
 from kpnn.errors import CellsError, near_names
 from kpnn.pkn import Dag
 from kpnn.reporting.figures.classes import draw_confusions
@@ -33,13 +34,15 @@ def nodes(weights: pd.DataFrame, *, n: int = 20, output: str | None = None) -> g
         A plotly figure.
 
     Raises:
-        CellsError: there is no such output.
+        CellsError: there is no such output, or these are no weights.
 
     Examples:
         >>> table = pd.DataFrame({"node": ["STAT1", "IRF9"], "output": "IFN", "weight": [0.4, 0.2]})
         >>> list(nodes(table).data[0].y)
         ['STAT1', 'IRF9']
     """
+    if not isinstance(weights, pd.DataFrame):
+        raise CellsError("nodes draws a table of weights: nodes(kpnn.tl.node_weights(adata, classifier))")
     known = list(dict.fromkeys(weights["output"]))
     chosen = known[0] if output is None else output
     if chosen not in known:
@@ -68,6 +71,7 @@ def network(model: KPNNClassifier | Dag, *, title: str = "") -> go.Figure:
         A plotly figure.
 
     Raises:
+        CellsError: it is neither.
         NotFittedError: the classifier is not fitted.
 
     Examples:
@@ -76,6 +80,8 @@ def network(model: KPNNClassifier | Dag, *, title: str = "") -> go.Figure:
         'smallest DAG'
     """
     if not isinstance(model, Dag):
+        if not hasattr(model, "fit"):
+            raise CellsError("network draws a classifier or its DAG: network(classifier), with that of kpnn.tl.fit")
         check_is_fitted(model, "dag_")
     return draw_hidden_part(model if isinstance(model, Dag) else model.dag_, title=title)
 
@@ -104,7 +110,7 @@ def confusion(adata: AnnData, label: str, *, key: str = "kpnn") -> go.Figure:
         if name not in adata.obs:
             raise CellsError(f"obs has no column {name!r}; {near_names(name, list(adata.obs))}")
     classes = list(adata.obs[key].astype("category").cat.categories)
-    truth, called = adata.obs[label].astype(str), adata.obs[key].astype(str)
+    truth, called = as_texts(adata.obs[label]), adata.obs[key].astype(str)
     matrix = pd.crosstab(truth, called).reindex(index=classes, columns=classes, fill_value=0)
     return draw_confusions(matrix)
 

@@ -7,6 +7,7 @@ weights with their evidence) is not here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import KpnnError, some_names
 from kpnn.pkn import Pkn, gene_of, lanes_of_classes, select_dag, shortest_path_dag, widened_dag
 from kpnn.pkn.assembly import with_new_roots
@@ -242,7 +244,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
                 pairs = [(output, child) for output in outputs for child in inputs]
                 edges = pd.DataFrame(pairs, columns=["parent", "child"])
             return Pkn.from_edges(edges, inputs=inputs, outputs=outputs)
-        edges = self._with_suffix(self.network, set(genes))
+        edges = self._with_suffix(_edges_of(self.network), set(genes))
         roots, leaves = roots_of(edges), leaves_of(edges)
         if len(self.classes_) == 2 and len(roots) == 1:
             outputs = roots
@@ -252,9 +254,11 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
             edges = with_new_roots(edges, outputs, source="network")
         measured = set(inputs) & set(leaves)
         if not measured:
+            known = sorted(gene_of(leaf, _SUFFIX) for leaf in leaves)
+            advice = other_spelling(known, genes) or other_kind(known, genes)
             raise ValueError(
                 f"none of the {len(genes)} columns ({some_names(genes)}) is a leaf of the network "
-                f"({some_names(sorted(gene_of(leaf, _SUFFIX) for leaf in leaves))})"
+                f"({some_names(known)}){f'; {advice}' if advice else ''}"
             )
         return Pkn.from_edges(edges, inputs=leaves, outputs=outputs).pruned(sorted(measured))
 
@@ -295,6 +299,22 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _edges_of(network: Any) -> pd.DataFrame:
+    """The table of edges, if it is one."""
+    if not isinstance(network, pd.DataFrame):
+        raise ValueError(
+            "network must be a table of edges with columns parent and child; kpnn.pkn.readers.read_edges reads one "
+            f"from a file{f' such as {network}' if isinstance(network, str | Path) else ''}"
+        )
+    missing = [name for name in ("parent", "child") if name not in network]
+    if missing:
+        raise ValueError(
+            f"network has no column {some_names(missing)} (found: {some_names(network.columns)}); rename those of "
+            "regulators and targets: network.rename(columns={'source': 'parent', 'target': 'child'})"
+        )
+    return network
 
 
 __all__ = ["KPNNClassifier"]

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from kpnn.cells.classes import are_blank, as_texts
 from kpnn.errors import CellsError, near_names, some_names
 from kpnn.interpretation import node_weights as weigh
 from kpnn.interpretation.weights import Method
@@ -43,7 +44,7 @@ def fit(
     Args:
         adata: cells x genes, normalized and on a log scale; genes by `var_names`.
         network: edges with columns `parent`, `child`, as for `kpnn.sklearn.KPNNClassifier`.
-        label: column of `obs` with the cells' classes; blank and NaN are unlabelled.
+        label: column of `obs` with the cells' classes; blank, NaN and `NA` are unlabelled, as in a study.
         group: column of `obs` (donor, sample) whose cells stay together when networks are stopped.
         classes: which classes count; by default all.
         positive: this class against all others.
@@ -67,8 +68,10 @@ def fit(
         >>> [str(name) for name in classifier.classes_]
         ['ctrl', 'stim']
     """
-    values = _column(adata, label).astype("string").str.strip()
-    wanted = values.notna() & (values != "")
+    values = as_texts(_column(adata, label))
+    wanted = ~are_blank(values) | values.isin([str(name) for name in (*(classes or ()), positive)])
+    if group is not None:
+        _require_groups(_column(adata, group), label, group)
     if classes is not None:
         _require_among(classes, values, f"classes of obs[{label!r}]")
         wanted &= values.isin([str(name) for name in classes])
@@ -199,6 +202,13 @@ def node_weights(
     check_is_fitted(classifier, "model_")
     weights = weigh(classifier.model_, _as_read(adata, layer), method=method)
     return largest_first(weights).reset_index(drop=True)
+
+
+def _require_groups(groups: pd.Series, label: str, group: str) -> None:
+    if group == label:
+        raise CellsError(f"group={group!r} is the column of the classes; name that of donors or samples, or none")
+    if groups.nunique() < 2:
+        raise CellsError(f"all cells are of one {group}, so that none can be kept apart by it; leave `group` out")
 
 
 def _column(adata: AnnData, name: str) -> pd.Series:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
+from kedro.pipeline import Node, Pipeline
 
 from kedro_project import make_project
 from kpnn.app.cli import cli, say_report
+from kpnn.app.status import _seconds
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,10 @@ def test_wrong_parameters_of_any_pipeline_stop_any_other_before_mlflow_opens(roo
         (["--to-outputs", "reprot"], "--to-outputs reprot: no such name; did you mean report?"),
         (["--namespaces", "prunned"], "--namespaces prunned: no such name; did you mean pruned?"),
         (["--pipelines", "simulate", "--from-nodes", "select_dag"], "--from-nodes select_dag: no such name"),
+        (["--tags", "modeling"], "--tags modeling: no such name; did you mean modelling?"),
+        (["--runner", "ParalelRunner"], "--runner ParalelRunner: no such name; did you mean ParallelRunner?"),
+        (["--from-nodes", "write_report", "--to-nodes", "select_dag"], "--from-nodes and --to-nodes: no node is left"),
+        (["--tags", "reporting", "--to-nodes", "select_dag"], "--to-nodes and --tags: no node is left between them"),
     ],
 )
 def test_a_name_that_is_not_there_is_one_message_with_the_nearest(run, options, message) -> None:
@@ -74,6 +81,21 @@ def test_outside_a_project_one_message_says_so(run, tmp_path, monkeypatch) -> No
     code, output = run()
     assert code == 2
     assert output.startswith(f"Error: no configuration: {tmp_path / 'conf'} does not exist")
+
+
+@pytest.mark.parametrize("command", [["status", "mine"], ["check", "mine"]])
+def test_studies_are_looked_at_in_a_project_alone(run, tmp_path, monkeypatch, command) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 2
+    assert done.output.startswith(f"Error: no project of kpnn in {tmp_path} or above it; `kpnn init STUDY --cells")
+
+
+def test_a_node_with_many_results_took_its_time_once() -> None:
+    many, one = (Node(lambda: None, None, outputs) for outputs in (["a", "b", "c"], ["d"]))
+    records = {name: SimpleNamespace(seconds=took) for name, took in (("A", 9.8), ("B", 10.0), ("C", 10.1), ("D", 2.0))}
+    there = {name: name.upper() for name in "abcd"}
+    assert _seconds(Pipeline([many, one]), SimpleNamespace(records=records), there) == pytest.approx(12.1)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from kpnn.app.terminal import TerminalFormatter, TerminalHook
+from kpnn.app.terminal import Failure, TerminalFormatter, TerminalHook
 
 LONG = "a network can learn depth instead of biology: " + "name the donor or sample in cross_validation.group_by " * 3
 
@@ -47,3 +47,15 @@ def test_the_form_of_the_projects_lines_is_kept(monkeypatch):
     assert type(file.formatter) is logging.Formatter
     record = logging.LogRecord("kpnn", logging.INFO, __file__, 1, "a word", (), None)
     assert terminal.formatter.format(record) == "INFO: a word"
+
+
+def test_an_error_in_a_terminal_is_broken_between_words_and_elsewhere_whole(monkeypatch, capsys):
+    path = "/data/of/mine/" + "x" * 90 + ".h5ad"
+    message = f"{path}: has none of the network's genes; bring them to one kind of names. " * 2
+    Failure(message).show()
+    assert capsys.readouterr().err == f"Error: {message}\n"
+    monkeypatch.setattr("kpnn.app.terminal.terminal_width", lambda: 80)
+    Failure(message).show()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 3 and path in " ".join(lines).split(":")[1]
+    assert all(len(line) <= 80 or path in line for line in lines)

@@ -141,3 +141,23 @@ def test_a_network_that_stands_on_its_head_is_told_so():
     edges = pd.DataFrame([("A_gene", "TF"), ("B_gene", "TF"), ("TF", "T")], columns=["parent", "child"])
     with pytest.raises(PknError, match=r"it has parents; its genes \(A_gene, B_gene\) are: .*child_to_parent"):
         state_pkn(edges, ["T"], suffix="_gene", source="edges")
+
+
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        ('<?xml version="1.0"?>\n<!DOCTYPE pathway SYSTEM "KGML.dtd">\n<!-- made -->\n<pathway name="x">', "KEGG's"),
+        ('<?xml version="1.0"?><rdf:RDF xmlns:bp="b">', "BioPAX"),
+        ('<sbml level="3">', "SBML"),
+    ],
+    ids=["kegg", "biopax", "sbml"],
+)
+def test_a_model_of_a_pathway_that_is_called_xml_is_told_what_it_is(tmp_path, begin, kind):
+    with pytest.raises(PknError, match=f"is .*{kind}.*, not GraphML; export its edges as SIF or as a table"):
+        read_edges(write(tmp_path, "a.xml", begin))
+
+
+def test_sets_of_the_same_name_are_joined_and_that_is_said(tmp_path):
+    edges = read_edges(write(tmp_path, "a.gmt", "S\tof mine\tA\tB\nT\tx\tA\nS\tof yours\tB\tC\n"))
+    assert set(signs_by_pair(edges)) == {("S", "A"), ("S", "B"), ("S", "C"), ("T", "A")}
+    assert "1 sets have several lines, whose genes are joined: S" in str(edges.attrs["account"])

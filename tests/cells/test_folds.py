@@ -114,3 +114,12 @@ def test_training_cells_with_a_class_in_one_donor_are_refused():
     labels = pd.DataFrame({"T": np.repeat([1, 1, 1, 0, 0, 0], 6)}, index=names)
     with pytest.raises(CellsError, match=r"hold class [01] of `T` in one group of `donor` only.*more folds than 2"):
         make_folds(labels, FoldSettings(n_splits=2, group_by="donor"), pd.Series(donors, index=names))
+
+
+def test_one_donor_of_all_cells_is_told_that_nothing_can_be_held_out_by_it():
+    labels = pd.DataFrame({"T": [0, 1] * 6}, index=[f"c{number}" for number in range(12)])
+    groups = pd.Series("d1", index=labels.index)
+    with pytest.raises(
+        CellsError, match=r"all 12 cells are of one `donor`, d1.*set cross_validation\.group_by to null"
+    ):
+        make_folds(labels, FoldSettings(group_by="donor"), groups)

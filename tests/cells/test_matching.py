@@ -145,3 +145,12 @@ def test_an_empty_cell_stays_zero():
 def test_a_library_size_that_makes_no_sense_is_refused(size):
     with pytest.raises(SettingsError):
         Transform(library_size=size)
+
+
+def test_names_of_genes_that_a_spreadsheet_made_dates_are_a_warning(caplog):
+    handle = in_memory(np.ones((2, 3)), ["c1", "c2"], ["A", "2-Sep", "Dec-01"])
+    match(handle, labels_of("c1", "c2"), ["A", "SEPTIN2"])
+    [record] = [record for record in caplog.records if "dates" in record.message]
+    assert record.message.endswith("or they meet nothing: 2-Sep, Dec-01 in AnnData") and record.levelname == "WARNING"
+    match(in_memory(np.ones((2, 2)), ["c1", "c2"], ["A", "B"]), labels_of("c1", "c2"), ["A", "1-Mar"])
+    assert caplog.records[-1].message.endswith("1-Mar in the network")

@@ -64,7 +64,7 @@ def test_all_that_is_wrong_is_named_in_one_message_whichever_pipeline_it_belongs
         "dag_selection.alternatives.mosst: no such parameter; did you mean most?",
         "controls.rewired: Input should be greater than or equal to 0 (found -1)",
         "interpretation.sedes: no such parameter; did you mean seeds?",
-        "modelling.tuning: Value error, search_space: no hyperparameter dropuot",
+        "modelling.tuning: search_space: no hyperparameter dropuot",
         "predict: must be a group of parameters, found 'pruned'",
     ):
         assert sum(line.startswith(start) for line in lines) == 1, start

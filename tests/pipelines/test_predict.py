@@ -64,7 +64,9 @@ def test_a_gene_that_is_missing_is_named_or_taken_as_zero(trained):
     done = trained.kedro("run", "--pipeline", "predict", check=False)
     assert done.returncode != 0
     assert "GENE010" in done.stderr
-    trained.kedro("run", "--pipeline", "predict", "--params", "predict.missing_genes=zeros")
+    assert "predict.missing_genes: zeros" in done.stderr
+    done = trained.kedro("run", "--pipeline", "predict", "--params", "predict.missing_genes=zeros")
+    assert (done.stdout + done.stderr).count("taken for not expressed") == 1
     summary = (trained.root / "data" / "07_model_output" / "demo" / "prediction_summary.json").read_text()
     assert "GENE010" in summary
 

@@ -161,6 +161,21 @@ def test_a_logged_model_says_what_is_missing_and_takes_zeros_when_told(finished_
     assert found["TCR"].to_numpy() == pytest.approx(zeros["TCR"].to_numpy())
 
 
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint16", "float32"])
+def test_a_logged_model_takes_counts_of_every_type(finished_arm, kind):
+    model = mlflow.pyfunc.load_model(f"runs:/{finished_arm[0]}/my_study-full")
+    expected = model.predict(COUNTS)["TCR"].to_numpy()
+    assert model.predict(COUNTS.astype(kind))["TCR"].to_numpy() == pytest.approx(expected)
+
+
+def test_a_logged_model_refuses_what_are_no_counts(finished_arm):
+    model = mlflow.pyfunc.load_model(f"runs:/{finished_arm[0]}/my_study-full")
+    with pytest.raises(ModelError, match=r"counts of G1 are negative; give raw counts, or transformed=True"):
+        model.predict(COUNTS.assign(G1=[-1.0, 2.0]))
+    with pytest.raises(ModelError, match="counts must be numbers, in a column per gene"):
+        model.predict(COUNTS.assign(G1=["few", "many"]))
+
+
 def test_an_arms_model_brings_the_library_along(finished_arm, tmp_path):
     """As on a server that has the library's requirements but not the library: site-packages, without its link."""
     path = mlflow.artifacts.download_artifacts(f"runs:/{finished_arm[0]}/my_study-full", dst_path=str(tmp_path))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import kedro.runner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 from kedro.framework.project import configure_project, pipelines, settings
@@ -27,6 +28,7 @@ from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
 
+_RUNNERS = [name for name in kedro.runner.__all__ if name.endswith("Runner") and name != "AbstractRunner"]
 _NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
 
@@ -109,8 +111,24 @@ def _check_names(options: dict[str, Any]) -> None:
         ):
             spelling = "--nodes" if option == "node_names" else f"--{option.replace('_', '-')}"
             problems += _unknown(spelling, options[option] or (), known)
+        problems += _unknown("--tags", options["tags"] or (), {tag for node in chosen.nodes for tag in node.tags})
+        problems = problems or _nothing_left(chosen, options)
+    runner = options["runner"]
+    if runner and "." not in runner:
+        problems += _unknown("--runner", [runner], _RUNNERS)
     if problems:
         raise SettingsError("\n  ".join(problems))
+
+
+def _nothing_left(chosen: Pipeline, options: dict[str, Any]) -> list[str]:
+    """Says so where the options, each of which names something that there is, leave no node between them."""
+    asked = {name: options[name] or None for name in (*_NODE_OPTIONS, "from_inputs", "to_outputs", "tags")}
+    try:
+        chosen.filter(**asked, node_namespaces=list(options["namespaces"] or ()) or None)
+    except ValueError:
+        given = [f"--{name.replace('_', '-')}" for name, value in asked.items() if value]
+        return [f"{' and '.join(given)}: no node is left between them; name others, or leave one of them out"]
+    return []
 
 
 def _full_names(chosen: Pipeline) -> dict[str, str]:

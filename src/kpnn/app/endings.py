@@ -15,6 +15,7 @@ from kedro.framework.project import settings
 
 from kpnn.addresses import without_credentials
 from kpnn.app.hooks import BeforeRunHook
+from kpnn.app.terminal import Failure
 from kpnn.errors import DiskFullError
 from kpnn.files import is_disk_full
 
@@ -23,11 +24,11 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM, as batch systems do."""
 
 
-class _StoppedByUser(click.ClickException):
+class _StoppedByUser(Failure):
     exit_code = 128 + signal.SIGINT
 
 
-class _StoppedBySystem(click.ClickException):
+class _StoppedBySystem(Failure):
     exit_code = 128 + signal.SIGTERM
 
 

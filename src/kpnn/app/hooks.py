@@ -30,8 +30,8 @@ from kpnn.tracking.settings import ServerSettings
 _log = logging.getLogger(__name__)
 
 _WRITTEN_BY = {
-    "raw data": "put your files there, name them in conf/<env>/catalog.yml, or make the demo's with "
-    "`kedro run --pipeline simulate`",
+    "raw data": "put your files there, or name them in conf/<env>/catalog.yml",
+    "the demo's raw data": "make them with `kedro run --pipeline simulate`, or name a study of your own",
     "intermediate data": "run the pipeline that writes it first, or the whole study with `kedro run`",
 }
 _TRAINING = {"modelling", "reporting", "predict", "__default__"}
@@ -237,9 +237,10 @@ def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
             path = _path_of(catalog, name)
             missing.append(f"{name} ({path})" if path else name)
     if missing:
-        raw = any("01_raw" in entry for entry in missing)
-        advice = _WRITTEN_BY["raw data" if raw else "intermediate data"]
-        raise KpnnError(f"nothing to read for {some_names(missing)}: {advice}")
+        kind = "raw data" if any("01_raw" in entry for entry in missing) else "intermediate data"
+        if any("01_raw/demo/" in entry for entry in missing):
+            kind = "the demo's raw data"
+        raise KpnnError(f"nothing to read for {some_names(missing)}: {_WRITTEN_BY[kind]}")
 
 
 def _written(pipeline: Pipeline, catalog: CatalogProtocol) -> set[Path]:

@@ -12,10 +12,11 @@ from kedro.io import DatasetError
 
 from kpnn.addresses import without_credentials
 from kpnn.app.endings import full_disk, hiding_credentials, interrupted
+from kpnn.app.terminal import Failure
 from kpnn.errors import KpnnError, SettingsError
 
 
-class _WrongInput(click.ClickException):
+class _WrongInput(Failure):
     exit_code = 2  # as of a wrong option
 
 
@@ -36,7 +37,7 @@ def as_messages(*, checking: bool = False) -> Iterator[None]:
             raise hiding_credentials(error) from None
         if logging.getLogger("kpnn").isEnabledFor(logging.DEBUG):
             click.secho(traceback.format_exc(), nl=False, err=True)
-        kind = _WrongInput if checking or isinstance(explanation, SettingsError) else click.ClickException
+        kind = _WrongInput if checking or isinstance(explanation, SettingsError) else Failure
         raise kind(without_credentials(str(explanation))) from error
 
 

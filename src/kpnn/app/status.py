@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +15,12 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.utils import find_kedro_project
 
 from kpnn.app.currency import STAGES, by_cause, findings
 from kpnn.app.ledger import Ledger, path_of
 from kpnn.app.messages import as_messages
+from kpnn.app.project import required_project
+from kpnn.app.terminal import broken, terminal_width
 from kpnn.pipelines.parameters import all_settings
 
 
@@ -28,10 +31,11 @@ def status(study: str | None) -> None:
 
     Ends with 0 where all is there and current, else with 1.
     """
-    root = find_kedro_project(Path.cwd()) or Path.cwd()
     with as_messages():
-        lines, is_current = describe(root, study)
-    click.echo("\n".join(lines))
+        lines, is_current = describe(required_project(), study)
+    width = terminal_width(sys.stdout)
+    for line in lines:
+        click.echo(broken(line, width, " " * (len(line) - len(line.lstrip()) + 2)))
     if not is_current:
         raise click.exceptions.Exit(1)
 
@@ -75,7 +79,7 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
         lines += [f"    {cause}" for cause in by_cause(found)]
         if not there or found or redo:
             redo.append(stage)
-            seconds += sum({record.seconds for record in records})
+            seconds += _seconds(pipelines[stage], ledger, there)
         if stage == "modelling":
             lines += [f"    {line}" for line in _folds(catalog, pipelines[stage])]
     if unknown and not redo:
@@ -83,6 +87,15 @@ def describe(root: Path, study: str | None) -> tuple[list[str], bool]:
     else:
         lines.append(_advice(redo, seconds, study))
     return lines, not (redo or unknown)
+
+
+def _seconds(pipeline: Pipeline, ledger: Ledger, there: Mapping[str, str]) -> float:
+    """What the nodes took that made the results; each counts once, until its last result was there."""
+    total = 0.0
+    for node in pipeline.nodes:
+        records = (ledger.records.get(there[name]) for name in node.outputs if name in there)
+        total += max((record.seconds for record in records if record is not None), default=0.0)
+    return total
 
 
 def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:
@@ -106,9 +119,9 @@ def _advice(redo: list[str], seconds: float, study: str | None) -> str:
         return "Everything is there and current: a run would only check, and log again."
     environment = f" --env {study}" if study else ""
     took = f"; they took {_duration(seconds)} before" if seconds else ""
+    command = "" if len(redo) == len(STAGES) else f" --pipelines {','.join(redo)}"
     return (
-        f"A run does {', '.join(redo)} again (`kedro run{environment} --pipelines {','.join(redo)}`{took}). Folds that "
-        "still hold are kept."
+        f"A run does {', '.join(redo)} again (`kedro run{environment}{command}`{took}). Folds that still hold are kept."
     )
 
 

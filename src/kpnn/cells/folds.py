@@ -131,6 +131,11 @@ def groups_per_class(labels: pd.DataFrame, groups: np.ndarray) -> pd.Series:
 
 def _with_enough_groups(labels: pd.DataFrame, groups: np.ndarray, settings: FoldSettings) -> FoldSettings:
     """The settings with no more folds than there can be, so that each fold holds a group of each class."""
+    if len(set(groups)) == 1:
+        raise CellsError(
+            f"all {len(labels):,} cells are of one `{settings.group_by}`, {groups[0]}, so that none can be held out by "
+            "it; set cross_validation.group_by to null, and take scores for what cells of one group can tell"
+        )
     seen_in = groups_per_class(labels, groups)
     output, value = seen_in.idxmin()
     found = int(seen_in.min())

@@ -121,6 +121,11 @@ def label_cells(
             f"data_engineering.outputs names 0/1 columns, but the catalog's class_labels names {label} as the column "
             "of classes; take out one of them"
         )
+    elif _role(group_by, "group", roles, table) == label:
+        raise SettingsError(
+            f"cross_validation.group_by: {label} is the column of the classes themselves; name the column of donors or "
+            "samples, or set it to null"
+        )
     else:
         found = _of_classes(table, expression, settings, label)
     return replace(found, groups=_groups(found.table["barcode"], table, expression, group_by, roles))

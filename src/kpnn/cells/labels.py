@@ -29,7 +29,7 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
 
     Returns:
         `barcode` and the other columns under their own names, all text; `attrs["columns"]` says which of them are
-        `label` and `group`.
+        `label` and `group`, and `attrs["barcodes"]` what the file calls the barcodes.
 
     Raises:
         CellsError: the file is unusable, or a named column is not in it.
@@ -44,6 +44,11 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
         0      c1  rest
         1      c2  stim
     """
+    if str(path).lower().endswith((".h5ad", ".zarr")):
+        raise CellsError(
+            f"{path}: is AnnData and no table; its own labels are a column of its obs: leave the file of labels out, "
+            "and name the column (data_engineering.label)"
+        )
     table = read_string_table(path, CellsError, names_rows=True)
     named = {role: column_name(column) for role, column in (columns or {}).items()}
     for role, column in named.items():
@@ -54,7 +59,7 @@ def read_label_table(path: str | Path, columns: Mapping[str, str] | None = None)
     barcodes = named.pop("barcode", None) or _barcode_column(table, str(path))
     if barcodes != "barcode":
         table = table.drop(columns="barcode", errors="ignore").rename(columns={barcodes: "barcode"})
-    table.attrs["columns"] = named
+    table.attrs |= {"columns": named, "barcodes": barcodes}
     return table
 
 
@@ -63,11 +68,19 @@ def _barcode_column(table: pd.DataFrame, source: str) -> str:
     if "barcode" in table:
         return "barcode"
     first = table.columns[0]
-    can_name_cells = table[first].is_unique and (table[first] != "").all() and len(table.columns) > 1
+    repeated = table.loc[table[first].duplicated() & (table[first] != ""), first].unique()
+    can_name_cells = not len(repeated) and (table[first] != "").all() and len(table.columns) > 1
     if not can_name_cells or table[first].str.lower().isin(_TRUTH).all():
+        n_names = table[first].nunique()
+        why = (
+            f"; the first, {first or 'without a name'}, does not name them: {some_names(repeated, 3)} occurs more than "
+            "once in it"
+            if len(repeated) and n_names > len(table) / 2
+            else ""
+        )
         raise CellsError(
-            f"{source}: no column barcode (found: {some_names(table.columns)}); say which column names the cells "
-            "with `columns: {barcode: ...}` in the catalog"
+            f"{source}: no column barcode (found: {some_names(table.columns)}){why}; call the column that names the "
+            "cells barcode, or say which it is with `columns: {barcode: ...}` in the catalog"
         )
     _log.info("%s: the first column (%s) names the cells", source, first or "without a name")
     return first

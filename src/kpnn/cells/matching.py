@@ -17,7 +17,7 @@ from kpnn.cells.account import Step, dropped_step
 from kpnn.cells.expression import Expression
 from kpnn.cells.joining import Join
 from kpnn.cells.matched import Matched, Origin, StreamedMatch, parts_of
-from kpnn.cells.spellings import other_spelling
+from kpnn.cells.spellings import FEW, dates_among, other_kind, other_spelling
 from kpnn.errors import CellsError, SettingsError, some_names
 
 _M = TypeVar("_M", Matched, StreamedMatch)
@@ -235,6 +235,13 @@ def _known_genes(expression: Expression, wanted: pd.Index, n_cells: int) -> tupl
             some_names(expression.genes[:3]),
             _genes_otherwise(expression, wanted),
         )
+    dates = {expression.source: dates_among(expression.genes), "the network": dates_among(wanted)}
+    if any(dates.values()):
+        _log.warning(
+            "spreadsheets have made dates of genes' names, such as MARCH1, SEPT2 and DEC1: give these their own again, "
+            "or they meet nothing: %s",
+            " and ".join(f"{some_names(found, 3)} in {where}" for where, found in dates.items() if found),
+        )
     columns = int(expression.genes.isin(known).sum())
     return known, columns, dropped_step("columns of genes in the network", n_cells, columns, unknown)
 
@@ -246,8 +253,13 @@ def _genes_otherwise(expression: Expression, wanted: pd.Index) -> str:
     n_there = 0 if names is None else int(wanted.isin(names).sum())
     if n_there > wanted.isin(expression.genes).sum():
         return f"; {n_there:,} are there by `gene_names: {other}`"
-    advice = other_spelling(wanted, expression.genes)
+    advice = other_spelling(wanted, expression.genes) or _other_kind(expression, wanted)
     return f"; {advice}" if advice else ""
+
+
+def _other_kind(expression: Expression, wanted: pd.Index) -> str:
+    is_rare = wanted.isin(expression.genes).mean() < FEW
+    return other_kind(wanted, expression.genes) if is_rare else ""
 
 
 def _counted(

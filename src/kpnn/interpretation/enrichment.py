@@ -115,13 +115,14 @@ def _sums(values: csr_matrix | np.ndarray, codes: np.ndarray, n_codes: int) -> n
 
 
 def _genes_of(dag: Dag) -> dict[str, np.ndarray]:
-    """Positions among the inputs of each hidden node's genes."""
+    """Positions among the inputs of each hidden node's genes, ascending."""
+    # Sorted: a set of names has another order in each process, and sums of floats another last bit, which decides ties.
     children = children_by_parent(dag.edges)
     place = {name: number for number, name in enumerate(dag.inputs)}
     found = {}
     for node in dag.hidden:
         own = [place[child] for child in children[node] if child in place]
-        found[node] = np.array(own or [place[name] for name in reached_names(children, node) if name in place])
+        found[node] = np.sort(own or [place[name] for name in reached_names(children, node) if name in place])
     return found
 
 

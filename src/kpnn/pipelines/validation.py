@@ -46,7 +46,7 @@ def _words(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return "no such parameter" + (f"; {near_names(name, beside)}" if beside else "")
     if problem["type"] == "model_type":
         return f"must be a group of parameters, found {_shown(problem['input'])}"
-    message = problem["msg"]
+    message = problem["msg"].removeprefix("Value error, ")  # pydantic's own words
     return message if isinstance(problem["input"], Mapping) else f"{message} (found {_shown(problem['input'])})"
 
 

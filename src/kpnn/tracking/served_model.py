@@ -65,7 +65,7 @@ class ServedKpnn(PythonModel):
     def _transformed(self, table: pd.DataFrame) -> pd.DataFrame:
         from scipy.sparse import csr_matrix
 
-        from kpnn.errors import ModelError
+        from kpnn.errors import ModelError, some_names
 
         totals = np.zeros(len(table))
         if self._transform.library_size is not None:
@@ -76,7 +76,19 @@ class ServedKpnn(PythonModel):
                 )
             totals = table[_TOTALS].to_numpy(dtype=float)
         genes = table.drop(columns=_TOTALS, errors="ignore")
-        values = self._transform.apply(csr_matrix(genes.to_numpy(dtype=np.float64)), totals)
+        try:
+            counts = genes.to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as cause:
+            raise ModelError(f"counts must be numbers, in a column per gene ({cause})") from None
+        negative = [
+            str(gene) for gene, is_below in zip(genes.columns, (counts < 0).any(axis=0), strict=True) if is_below
+        ]
+        if negative:
+            raise ModelError(
+                f"counts of {some_names(negative)} are negative; give raw counts, or transformed=True with values that "
+                "are transformed as in training"
+            )
+        values = self._transform.apply(csr_matrix(counts), totals)
         return pd.DataFrame(values.toarray(), index=table.index, columns=genes.columns)
 
 

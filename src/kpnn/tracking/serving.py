@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 from kpnn import __version__
 from kpnn.cells import DEPTH, Transform
@@ -49,10 +50,12 @@ class Served:
 
     @property
     def signature(self) -> ModelSignature:
-        """Columns, none of which must be there for MLflow: the model itself says what is missing, and of what."""
-        columns: list[ColSpec | TensorSpec] = [ColSpec("double", gene, required=False) for gene in self.genes]
-        if DEPTH not in self.genes:
-            columns.append(ColSpec("double", DEPTH, required=False))
+        """Columns, none of which must be there for MLflow: the model itself says what is missing, and of what.
+
+        Of any type, as MLflow takes no whole numbers of 64 bits for `double`, and counts are whole numbers.
+        """
+        names = [*self.genes, *([] if DEPTH in self.genes else [DEPTH])]
+        columns: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in names]
         parameters = [ParamSpec("missing_genes", "string", "error"), ParamSpec("transformed", "boolean", False)]
         return ModelSignature(
             Schema(columns), Schema([ColSpec("double", name) for name in self.outputs]), ParamSchema(parameters)

@@ -23,7 +23,7 @@ from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
 from kpnn.training.results import ArmResult, FoldResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
-from kpnn.training.trial_storage import open_storage
+from kpnn.training.trial_storage import open_storage, outliving_restarts
 
 _log = logging.getLogger(__name__)
 
@@ -199,8 +199,10 @@ def _trained(
 ) -> Iterator[tuple[tuple[int, FoldTask], FoldResult | Exception]]:
     """Trains folds of arms and yields each as it ends; in this process no other is begun after an error."""
     if tasks and settings.protocol == "nested" and settings.tuning.n_trials > 0:
-        # Before any training: an unreachable database is an error now, and workers find its tables made.
-        open_storage(settings.tuning.storage)
+        # Before any training: an unreachable database is an error now, and workers find its tables made. A run has
+        # looked for it before its first node: where it is gone between two arms, it may only be restarting.
+        url = settings.tuning.storage
+        outliving_restarts(lambda _: open_storage(url), url)
     execution = settings.execution
     if execution.executor == "threads" and cells.store.whole() is None:
         # Folds at once would each read the file, and each hold buffers of it.

@@ -9,8 +9,7 @@ import click
 from kedro.framework.project import settings
 
 from kpnn.app.messages import as_messages
-from kpnn.app.project import project_around
-from kpnn.errors import SettingsError
+from kpnn.app.project import required_project
 
 
 @click.command("check", short_help="Say what a study's run will do, without training and without writing.")
@@ -21,12 +20,7 @@ def check(study: str) -> None:
     Ends with exit code 2 where a run would end before it trains.
     """
     with as_messages(checking=True):
-        project = project_around(Path.cwd())
-        if project is None:
-            raise SettingsError(
-                f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` creates one"
-            )
-        os.chdir(project)  # paths in the catalog are relative to it
+        os.chdir(required_project())  # paths in the catalog are relative to it
         say_check(study)
 
 

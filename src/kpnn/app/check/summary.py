@@ -143,5 +143,10 @@ def wrapped(text: str, label: str) -> list[str]:
     """
     first = f"  {label}"
     return textwrap.wrap(
-        text, WIDTH - 1, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
+        text,
+        WIDTH - 1,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_on_hyphens=False,
+        break_long_words=False,
     )

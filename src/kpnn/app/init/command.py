@@ -14,7 +14,7 @@ from kpnn.app.check.command import say_check
 from kpnn.app.messages import as_messages, collected_warnings
 from kpnn.errors import KpnnError, SettingsError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NO_STUDY = ("base", "local")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -35,7 +35,10 @@ def _options(command: _Command) -> _Command:
             click.option("--signalling", type=_FILE, help="In place of --network: who acts on whom, such as OmniPath."),
             click.option("--regulon", type=_FILE, help="Which regulator binds which gene, such as CollecTRI."),
             click.option(
-                "--receptors", multiple=True, metavar="A,B", help="Signalling's proteins below the class; or CLASS=A,B."
+                "--receptors",
+                multiple=True,
+                metavar="A,B",
+                help="Signalling's proteins below the class; or CLASS=A,B; or a file of them, one a line.",
             ),
             click.option("--gene-sets", type=_FILE, help="In place of --network: sets of genes, .gmt."),
             click.option(
@@ -84,6 +87,7 @@ def _init(study: str, options: dict[str, Any]) -> None:
         laid = lay_down_project(root)
         click.echo("\n".join(wrapped(f"{root}: {', '.join(laid)}, data, mlruns", "a new project in ")))
     folder.mkdir(exist_ok=True)
+    (root / "data" / "01_raw" / study).mkdir(parents=True, exist_ok=True)  # new cells are put there
     written = configuration(plan, root)
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -93,7 +97,8 @@ def _init(study: str, options: dict[str, Any]) -> None:
     try:
         say_check(study)
     except KpnnError:
-        click.echo(f"conf/{study}/ is written: mend it and run `kpnn check {study}`, or run this again with --force")
+        told = f"conf/{study}/ is written: mend it and run `kpnn check {study}`, or run this again with --force"
+        click.echo("\n".join(wrapped(told, "")))
         raise
 
 
@@ -114,7 +119,9 @@ def _fetch_priors(options: dict[str, Any], folder: Path, conf: Path) -> None:
 
 def _refuse_name(study: str, folder: Path, *, force: bool) -> None:
     if not _NAME.fullmatch(study) or study in _NO_STUDY:
-        raise SettingsError(f"{study}: a study is named by letters, digits, - and _, and is neither base nor local")
+        raise SettingsError(
+            f"{study[:100]}: a study is named by at most 100 letters, digits, - and _, and is neither base nor local"
+        )
     if folder.exists() and any(folder.iterdir()) and not force:
         raise SettingsError(f"{folder} exists already: choose another name, or overwrite it with --force")
 
@@ -146,8 +153,22 @@ def _receptors(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for text in texts:
         output, _, names = text.rpartition("=")
-        found[output.strip()] = (*found.get(output.strip(), ()), *_listed(names))
+        listed = _lines_of(Path(names.strip())) if _is_file(names.strip()) else _listed(names)
+        found[output.strip()] = tuple(dict.fromkeys((*found.get(output.strip(), ()), *listed)))
     return found
+
+
+def _is_file(text: str) -> bool:
+    """Whether a file is meant and no protein."""
+    return bool(text) and (Path(text).is_file() or text.lower().endswith((".txt", ".csv", ".tsv")))
+
+
+def _lines_of(path: Path) -> tuple[str, ...]:
+    """The names in a file: one a line, or with commas or tabs between them; what begins with # is no name."""
+    from kpnn.text_tables import read_text
+
+    lines = (line for line in read_text(path, SettingsError).splitlines() if not line.startswith("#"))
+    return tuple(name for line in lines for name in _listed(line.replace("\t", ",")))
 
 
 def _listed(text: str) -> tuple[str, ...]:

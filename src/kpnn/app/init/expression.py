@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,14 @@ from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
 from kpnn.cells.matching import turned_round
-from kpnn.errors import CellsError, GenomeError, NoMatrixError
+from kpnn.errors import CellsError, GenomeError, NoMatrixError, some_names
 
 _MOST_MATRICES = 8
 """Matrices of one file that are looked at: some files hold dozens of layers."""
-_COLUMNS_OF_NAMES = (
-    "gene_ids",
-    "feature_name",
-    "gene_symbols",
-    "gene_symbol",
-    "gene_name",
-    "gene_names",
-    "symbol",
-    "Symbol",
-    "hgnc_symbol",
-    "ensembl_id",
-    "gene_id",
-)
-"""Columns of `var` in which files keep their genes' other names: 10x, CELLxGENE, scanpy's habits."""
+_USUAL_COLUMN = "gene_ids"
+"""The column of `var` in which 10x and scanpy keep their genes' other names."""
+_MOST_COLUMNS = 40
+"""Columns of `var` that are looked at for names of genes."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,7 @@ class CellsLook:
         values: the matrix that is taken.
         matrices: all that were looked at.
         genes: how its genes meet the network's.
+        wider: the other matrices that could be taken and measure more of the network's genes -> how many.
     """
 
     path: Path
@@ -51,6 +42,7 @@ class CellsLook:
     values: MatrixValues
     matrices: tuple[MatrixValues, ...]
     genes: GeneLook
+    wider: Mapping[str, int] = field(default_factory=dict)
 
 
 def open_cells(path: Path, options: dict[str, Any]) -> Expression:
@@ -91,8 +83,11 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     chosen = best_of(found)
     if chosen is None:
         held = "; ".join(f"{one.name or 'its values'}: {one.kind} ({one.why})" for one in found)
-        holds_several = isinstance(handle, AnnDataFile)
-        advice = "add the matrix of counts as a layer, or as .raw" if holds_several else "name a file of counts"
+        advice = "name a file of counts"
+        if isinstance(handle, AnnDataFile):
+            others = handle.other_values if "values" in options else ()
+            advice = "add the matrix of counts as a layer, or as .raw"
+            advice = f"leave --values out, or name another ({some_names(others)})" if others else advice
         raise CellsError(f"{path}: holds no counts, logarithms or other values that are not scaled ({held}); {advice}")
     taken, more = handles[chosen.name], {"values": chosen.name} if chosen.name not in ("", "X") else {}
     known = list(wanted)
@@ -100,7 +95,12 @@ def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wante
     if not genes.n_found:
         advice = turned_round(handle, genes=known) or (f"; {genes.advice}" if genes.advice else "")
         raise CellsError(f"{path}: has none of the network's {genes.n_wanted:,} genes{advice}")
-    return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes)
+    wider = {}
+    for name in (one.name for one in found if one.is_usable and one.n_genes > chosen.n_genes):
+        n_found = look_at_genes(_names_of(handles[name], path, options | {"values": name}), known).n_found
+        if n_found > genes.n_found:
+            wider[name] = n_found
+    return CellsLook(path, options | more | genes.chosen.options, taken, chosen, tuple(found), genes, wider)
 
 
 def _by_matrix(path: Path, options: dict[str, Any], handle: AnnDataFile) -> Iterator[tuple[str, Expression]]:
@@ -115,8 +115,12 @@ def _names_of(handle: Expression, path: Path, options: dict[str, Any]) -> Iterat
         if handle.gene_ids is not None:
             yield GeneNames("gene ids", {"gene_names": "id"}, handle.gene_ids)
         return
-    for column in _COLUMNS_OF_NAMES:
-        ids = open_expression(path, **options, gene_names="id", id_column=column).gene_ids
-        if ids is not None:
-            more = {} if column == "gene_ids" else {"id_column": column}
+    for column in sorted(handle.gene_columns, key=lambda name: name != _USUAL_COLUMN)[:_MOST_COLUMNS]:
+        try:
+            ids = open_expression(path, **options, gene_names="id", id_column=column).gene_ids
+        except CellsError:  # a damaged column troubles only who needs it
+            continue
+        # What repeats says something else of genes: numbers of cells could pass for Entrez' ids.
+        if ids is not None and ids.nunique() > len(ids) / 2:
+            more = {} if column == _USUAL_COLUMN else {"id_column": column}
             yield GeneNames(f"column {column} of var", {"gene_names": "id", **more}, ids)

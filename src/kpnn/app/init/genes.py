@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.cells.spellings import ENSEMBL, FEW, other_spelling
+from kpnn.cells.spellings import ENSEMBL, FEW, other_kind, other_spelling
+from kpnn.errors import some_names
 
 _MOUSE_SYMBOL = re.compile(r"^[A-Z][a-z0-9-]+$")
 _HUMAN_SYMBOL = re.compile(r"^[A-Z][A-Z0-9-]+$")
@@ -41,6 +42,7 @@ class GeneLook:
         n_wanted: genes of the network.
         n_found: how many of them the file has.
         spelling: what to do where it has them under another spelling.
+        examples: some of the network's genes.
     """
 
     chosen: GeneNames
@@ -49,6 +51,7 @@ class GeneLook:
     n_wanted: int
     n_found: int
     spelling: str = ""
+    examples: tuple[str, ...] = ()
 
     @property
     def few_meet(self) -> bool:
@@ -66,8 +69,8 @@ class GeneLook:
         if self.spelling:
             return self.spelling
         return (
-            f"the cells name genes such as {', '.join(map(str, self.chosen.names[:3]))}: bring cells and network to "
-            "the same kind of names"
+            f"the cells name genes such as {some_names(self.chosen.names[:3])}, the network {some_names(self.examples)}"
+            ": bring them to the same kind of names"
         )
 
 
@@ -82,11 +85,12 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     known = list(names)
     chosen = max(known, key=lambda one: int(genes.isin(one.names).sum()))
     kind, species = kind_and_species(chosen.names)
-    look = GeneLook(chosen, kind, species, len(genes), int(genes.isin(chosen.names).sum()))
+    n_found = int(genes.isin(chosen.names).sum())
+    look = GeneLook(chosen, kind, species, len(genes), n_found, examples=tuple(genes[:3]))
     if not look.few_meet:
         return look
     spellings = (other_spelling(genes, one.names) for one in (chosen, *known))
-    return replace(look, spelling=next(filter(None, spellings), ""))
+    return replace(look, spelling=next(filter(None, spellings), "") or other_kind(genes, chosen.names))
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:

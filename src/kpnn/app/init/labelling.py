@@ -12,6 +12,7 @@ from kpnn.cells import Expression, names_batches
 from kpnn.cells.classes import LabelSettings, are_blank, as_texts
 from kpnn.cells.labelling import ClassLabels, label_cells
 from kpnn.errors import CellsError, near_names, some_names
+from kpnn.pipelines.validation import validated
 
 _MOST_CLASSES = 30
 """Values of a column up to which it is offered as a column of classes."""
@@ -86,16 +87,28 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
     for option, name in (("--label", asked.label), ("--group", asked.group)):
         if name is not None and name not in there:
             advice = near_names(name, there) if there else "it has no columns; name a table with --classes-file"
-            if table is not None and name in set(table["barcode"]):
+            if table is not None and _headless(table, cells):
+                advice = _headless(table, cells)
+            elif table is not None and name in set(table["barcode"]):
                 advice = f"{name} is a line of it: turn the table, so that it has a line per cell"
             raise CellsError(f"{option} {name}: no such column in {where}; {advice}")
+    if table is not None and asked.label is not None and not {asked.label, asked.group} & set(table.columns):
+        advice = _headless(table, cells) or "leave the file out, or name one of its columns"
+        raise CellsError(f"--classes-file: {where} has no column {asked.label}, which the cells' own obs has; {advice}")
     columns = _Columns(table, cells, tuple(dict.fromkeys(there)))
     if asked.label is None:
         parameters = _columns_of_truth(table, columns, asked, where)
     else:
         parameters = _parameters_of(_filled(columns[asked.label]), asked)
-    labels = label_cells(table, cells, LabelSettings(**parameters), asked.group)
+    labels = label_cells(table, cells, validated(LabelSettings, parameters, "data_engineering"), asked.group)
     return LabelLook(parameters, labels, (labels.rule, *_hint(columns, asked)))
+
+
+def _headless(table: pd.DataFrame, cells: Expression) -> str:
+    """What to do where a table has no header, so that a cell stands in its place; else empty."""
+    if table.attrs.get("barcodes") not in set(cells.barcodes):
+        return ""
+    return "its first line is a cell's: put a line with the names of the columns above it"
 
 
 def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
@@ -132,7 +145,8 @@ def _columns_of_truth(table: pd.DataFrame | None, columns: _Columns, asked: Aske
     mine = [] if table is None else [name for name in table.columns if name not in ("barcode", asked.group)]
     truth = [name for name in mine if _is_truth(_filled(columns[name]))]
     if not truth or asked.classes or asked.positive:
-        raise CellsError(f"--label is needed: which column of {where} says the class? {_candidates(columns)}")
+        advice = _candidates(columns) if columns.names else "It has no columns; name a table with --classes-file"
+        raise CellsError(f"--label is needed: which column of {where} says the class? {advice}")
     # Where nothing else stands in the table, all columns are labels, which is the default.
     return {} if len(truth) == len(mine) else {"outputs": truth}
 
@@ -181,4 +195,4 @@ def _candidates(columns: _Columns) -> str:
         values = sorted(_filled(column).unique())
         if 2 <= len(values) <= min(_MOST_CLASSES, len(column) / 2):
             told.append(f"{name} ({some_names(values, 3)})")
-    return f"Perhaps {some_names(told)}" if told else f"There are {some_names(columns.names) or 'no columns'}"
+    return f"Perhaps {some_names(told)}" if told else f"There are {some_names(columns.names)}"

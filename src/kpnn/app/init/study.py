@@ -70,6 +70,11 @@ class StudyPlan:
         told = []
         for values in self.cells.matrices:
             taken = "taken" if values == self.cells.values else "not taken"
+            if values.name in self.cells.wider:
+                taken += (
+                    f", but it measures {self.cells.wider[values.name]:,} of the network's genes and "
+                    f"{self.cells.values.name} {self.cells.genes.n_found:,}: --values {values.name} takes it"
+                )
             called = f"{values.name}: " if values.name else ""
             told.append(f"{called}{values.n_genes:,} genes, {values.kind} ({values.why}); {taken}")
         return told
@@ -165,6 +170,20 @@ def _catalog(plan: StudyPlan, project: Path) -> Iterator[str]:
         for note in file.notes:
             yield from _remark(note)
         yield from _entry(name, "EdgeListDataset", file.path, project, file.options)
+    yield ""
+    yield from _new_cells(plan)
+
+
+def _new_cells(plan: StudyPlan) -> Iterator[str]:
+    """Where the pipeline `predict` looks for cells, read as those of the study are."""
+    endings = plan.files.cells.name.lower().split(".")[1:]
+    ending = ".".join(["", *endings[-2 if endings[-1:] == ["gz"] else -1 :]])
+    yield from _remark(
+        f"cells to predict by `kedro run --env {plan.name} --pipeline predict` once there are networks: put the file "
+        "there, its values and genes of the same kind, or name another"
+    )
+    place = Path("data", "01_raw", plan.name, f"new_cells{ending}")
+    yield from _entry("new_expression", "ExpressionDataset", place, Path(), plan.cells.options)
 
 
 def _entry(name: str, kind: str, path: Path | None, project: Path, options: Mapping[str, Any]) -> Iterator[str]:

@@ -100,6 +100,20 @@ def project_around(folder: Path) -> Path | None:
     return Path(root)
 
 
+def required_project() -> Path:
+    """The project that the working directory is, or is in.
+
+    Raises:
+        SettingsError: there is none, or it is a project of another package.
+    """
+    project = project_around(Path.cwd())
+    if project is None:
+        raise SettingsError(
+            f"no project of kpnn in {Path.cwd()} or above it; `kpnn init STUDY --cells ...` creates one"
+        )
+    return project
+
+
 def logging_of(folder: Path) -> Path:
     """What the terminal shows: as the project says that a folder is in, else as every project says.
 

@@ -159,14 +159,18 @@ class AnnDataFile(Expression):
     def genes(self) -> pd.Index:
         """The names by which genes are asked for; see `Expression.genes`."""
         if self.gene_names == "id" and self.gene_ids is None:
-            with self.opened() as root:
-                there = list(_column_names(root[self._var_key]))
-            near = near_names(self._id_column, there) if there else "there are none"
+            near = near_names(self._id_column, self.gene_columns) if self.gene_columns else "there are none"
             raise CellsError(
                 f"{self.source}: {self._var_key} has no column {self._id_column}; {near}; say which with "
                 "`id_column:`, or `gene_names: symbol`"
             )
         return super().genes
+
+    @cached_property
+    def gene_columns(self) -> tuple[str, ...]:
+        """The columns of the genes' table; looked at only when asked for."""
+        with self.opened() as root:
+            return tuple(_column_names(root[self._var_key]))
 
     @cached_property
     def cell_columns(self) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from anndata import AnnData
 
 from kpnn.cells import Expression, Transform
+from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import ModelError, some_names
 from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
@@ -91,14 +93,14 @@ def predict_new_cells(
 
     models = [load_kpnn(path) for path in networks]
     genes = list(dag_of(models[0]).genes(preparation.input_suffix))
-    batches = _batches(new_expression, genes, preparation.transform, preparation.repeated_genes, settings.cells_at_once)
-    found = predict_ensemble(models, batches, missing_genes=settings.missing_genes)
+    missing = _missing_genes(new_expression, genes, settings)
+    found = predict_ensemble(models, _batches(new_expression, genes, preparation, settings.cells_at_once))
     summary: dict[str, Any] = {
         "arm": settings.arm,
         "networks": len(models),
         "cells": new_expression.n_cells,
         "genes": len(genes),
-        "missing_genes": list(found.missing_genes),
+        "missing_genes": missing,
     }
     if is_one_of_k(models[0]):  # only then is one class called
         summary["cells_called"] = calls_per_class(found.probabilities)
@@ -131,14 +133,33 @@ def calls_per_class(probabilities: pd.DataFrame) -> dict[str, int]:
     return {output: int(counts.get(output, 0)) for output in dict.fromkeys(probabilities["output"])}
 
 
-def _batches(
-    expression: Expression, genes: list[str], transform: Transform, join: Literal["max", "sum"], at_once: int
-) -> Iterator[AnnData]:
-    """Transformed cells in the order of the file; genes that the file lacks are left out, for `predict` to judge."""
+def _missing_genes(expression: Expression, genes: list[str], settings: PredictSettings) -> list[str]:
+    """The network's genes that the file lacks; an error where these are not to be taken as not expressed."""
     expression.settle((), genes)
-    known = pd.Index(genes)[pd.Index(genes).isin(expression.genes)]
+    wanted = pd.Index(genes, dtype=object)
+    missing = list(wanted[~wanted.isin(expression.genes)])
+    if not missing:
+        return []
+    lacks = f"{expression.source}: lacks {len(missing):,} of the networks' {len(genes):,} genes: {some_names(missing)}"
+    if len(missing) == len(genes):
+        advice = other_spelling(genes, expression.genes) or other_kind(genes, expression.genes)
+        advice = advice or f"it names {some_names(expression.genes, 3)}"
+        raise ModelError(f"{lacks}; {advice}; read it as the study's cells are (`gene_names:`, `id_column:`)")
+    if settings.missing_genes == "error":
+        raise ModelError(f"{lacks}; add them, or take them for not expressed with predict.missing_genes: zeros")
+    _log.warning("%s; they are taken for not expressed", lacks)
+    return missing
+
+
+def _batches(expression: Expression, genes: list[str], preparation: Preparation, at_once: int) -> Iterator[AnnData]:
+    """Transformed cells in the order of the file; genes that it lacks are 0 in all of them."""
+    wanted = pd.Index(genes, dtype=object)
+    known = wanted[wanted.isin(expression.genes)]
+    lacking = wanted.difference(known, sort=False)
     for start in range(0, expression.n_cells, at_once):
         positions = np.arange(start, min(start + at_once, expression.n_cells))
-        counts, totals = expression.counts(positions, known, join=join)
+        counts, totals = expression.counts(positions, known, join=preparation.repeated_genes)
+        values = preparation.transform.apply(counts, totals)
+        zeros = sp.csr_matrix((len(positions), len(lacking)), dtype=values.dtype)
         barcodes = pd.DataFrame(index=expression.barcodes[positions].astype(str))
-        yield AnnData(transform.apply(counts, totals), obs=barcodes, var=pd.DataFrame(index=known))
+        yield AnnData(sp.hstack([values, zeros], format="csr"), barcodes, pd.DataFrame(index=known.append(lacking)))

@@ -74,7 +74,7 @@ _ADVICE = {
     "GraphML (`networkx.write_graphml`)",
     (".cys", ".xgmml", ".cyjs", ".cx", ".cx2"): "is Cytoscape's; export the network as SIF or GraphML, or its table of "
     "edges as CSV",
-    (".owl", ".sbml", ".kgml"): "is a model of pathways; export its edges as SIF or as a table",
+    (".owl", ".sbml", ".kgml", ".gpml", ".biopax"): "is a model of pathways; export its edges as SIF or as a table",
     (".rds", ".rda", ".rdata"): "is R's; write it by `write.csv(edges, FILE, row.names = FALSE)`",
     (".gmx",): "has its sets as columns; turn it into GMT, a line per set",
     (".xlsx", ".xls"): "is a workbook; save the sheet as CSV",

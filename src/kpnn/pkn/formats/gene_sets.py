@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
         raise PknError(f"{path}: columns: a set's `parent` is its name (1) or its description (2), found {chosen}")
     rows: list[tuple[str, str, str]] = []
     empty: list[str] = []
+    lines_of: Counter[str] = Counter()
     n_weights = 0
     for number, line in enumerate(read_text(path, PknError).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -52,6 +54,7 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
             raise PknError(
                 f"{path}, line {number}: the set has no {'name' if chosen in ('name', 1) else 'description'}"
             )
+        lines_of[named] += 1
         found = [gene for gene in genes if gene]
         weighted = [_WITH_WEIGHT.fullmatch(gene) for gene in found]
         if found and all(weighted):  # Enrichr writes `GENE,1.0`
@@ -62,6 +65,9 @@ def read_gmt(path: Path, columns: Mapping[str, str | int]) -> Stated:
         rows += [(named, gene, description) for gene in found]
     table = pd.DataFrame(rows, columns=["parent", "child", "description"], dtype=object)
     notes: tuple[str, ...] = (f"{len(empty):,} sets hold no gene: {few_of(empty)}",) if empty else ()
+    repeated = [name for name, n_lines in lines_of.items() if n_lines > 1]
+    if repeated:
+        notes += (f"{len(repeated):,} sets have several lines, whose genes are joined: {few_of(repeated)}",)
     if n_weights:
         notes += (f"the weights of {n_weights:,} genes are not used",)
     return Stated(table[["parent", "child"]], table[["description"]], notes=notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from kpnn.pkn.formats.stated import Stated, signs_by_interaction, with_usual_nam
 from kpnn.text_tables import column_name, read_text
 
 _GRAPHML = "http://graphml.graphdrawing.org/xmlns"
+
+_MODELS = {"pathway": "a model of a pathway (KEGG's or WikiPathways')", "sbml": "SBML", "rdf:rdf": "BioPAX"}
+_OTHER_XML = re.compile(r"\A(?:\s|<\?.*?\?>|<!.*?>)*<(pathway|sbml|rdf:RDF)[\s>]", re.IGNORECASE | re.DOTALL)
+"""The first element of what databases of pathways write as XML, behind what may stand above it."""
 
 
 def read_graphml(path: Path, columns: Mapping[str, str | int]) -> Stated:
@@ -42,6 +47,9 @@ def read_graphml(path: Path, columns: Mapping[str, str | int]) -> Stated:
 def _graphml_tree(path: Path) -> tuple[ElementTree.Element, list[tuple[str, str]]]:
     """The file's elements without undirected edges, which networkx does not read beside directed ones; and those."""
     text = read_text(path, PknError)
+    other = _OTHER_XML.search(text)
+    if other is not None:
+        raise PknError(f"{path}: is {_MODELS[other[1].lower()]}, not GraphML; export its edges as SIF or as a table")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise PknError(f"{path}: declares a document type or XML entities, which graphs do not need; refused")
     try:
