@@ -142,14 +142,14 @@ def classes_of(values: pd.Series, settings: LabelSettings, *, label: str, source
     if settings.positive is None and settings.classes is None:
         _refuse_numbers(sizes, len(known), where)
     if len(names) < 2:
-        others = len(known) - len(of_cell)
+        n_left = len(known) - len(of_cell)
         left = (
-            f"; {others:,} cells are left out because data_engineering.classes names this class only: `positive: "
+            f"; {n_left:,} cells are left out because data_engineering.classes names this class only: `positive: "
             f"{names[0]}` without classes sets it against all others"
         )
         raise CellsError(
             f"{where}: all {len(of_cell):,} cells are of one class, {names[0]}; a network needs two to tell apart"
-            f"{left if others else ''}"
+            f"{left if n_left else ''}"
         )
     positive = _positive(names, settings, where)
     if positive is None:
