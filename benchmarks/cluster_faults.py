@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from _killed_runs import Ended, cpu_seconds, fork, import_what_runs_import, lay_out, run
 from faults import SMALL, results_of
 
@@ -82,8 +84,18 @@ class Cluster:
         self.scheduler = fork(self._schedule, folder / "scheduler")
         self.workers: list[int] = []
         self._gone: list[float] = []
+        self._wait_until_it_listens()
         for _ in range(2):
             self.add_worker()
+
+    def _wait_until_it_listens(self, seconds: float = 60) -> None:
+        """On a busy machine a run would look for the scheduler before it is there, and be right to end."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self._port), timeout=1)):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(f"no scheduler after {seconds:g} s")
 
     def add_worker(self) -> None:
         """One more worker."""
@@ -118,8 +130,9 @@ class Cluster:
     def _work(self) -> int:
         from distributed import Worker
 
-        if self._memory is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (self._memory, self._memory))
+        if self._memory is not None:  # beyond what the libraries have taken: without any, no thread could begin
+            limit = psutil.Process().memory_info().vms + self._memory
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
         async def serve() -> None:
             async with Worker(self.address, nthreads=1, dashboard=False, local_directory=str(self._folder)) as worker:
@@ -198,13 +211,14 @@ def attack_once(folder: Path, ready: Path, kind: str, after: float, database: Da
     """Trains, attacks, and, where the run ended with a message, trains again."""
     root = folder / "project"
     shutil.copytree(ready, root, symlinks=True)
-    memory = 1_200_000_000 if kind == "memory refused" else None
+    memory = 40_000_000 if kind == "memory refused" else None
     with cluster_in(folder / "cluster", memory) as cluster:
         attack = Attack(kind, after, cluster, database)
         first = _train(root, attack)
         seconds = None if attack.begun is None else round(time.monotonic() - attack.begun, 1)
         attack.end()
     errors = [line for line in first.said.splitlines() if line.startswith("Error:")]
+    well = (first.code == 0 or (len(errors) == 1 and "kept" in errors[0])) and "Traceback" not in first.said
     again = first
     if first.code:
         with cluster_in(folder / "again"):
@@ -218,7 +232,8 @@ def attack_once(folder: Path, ready: Path, kind: str, after: float, database: Da
         "message": errors,
         "traceback": "Traceback" in first.said,
         "same": again.code == 0 and results_of(root, with_report=False) == reference,
-        "well": (first.code == 0 or (len(errors) == 1 and "kept" in errors[0])) and "Traceback" not in first.said,
+        "well": well,
+        "said": [] if well else first.said.splitlines()[-40:],
     }
 
 

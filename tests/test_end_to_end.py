@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from kedro_project import SMALL, Project, make_project
-from kpnn.datasets.networks import DagDataset
+from kpnn.datasets.networks import DagDataset, PknDataset
+from kpnn.datasets.tables import NAME_COLUMNS
 from kpnn.evaluation import METRICS
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +131,16 @@ def test_every_file_that_a_run_writes_stands_in_the_reference(demo):
     names = {path.relative_to(demo.root).as_posix() for path in written if path.name != ".gitkeep"}
     assert len(names) > 100
     assert sorted(name for name in names if not names_file(ROOT / "conf" / "base" / "catalog.yml", name)) == []
+
+
+def test_every_column_of_names_in_a_table_for_people_is_one_that_comes_back_as_text(demo):
+    data = demo.root / "data"
+    pkn = PknDataset(filepath=str(data / "03_primary" / "demo" / "pkn.parquet")).load()
+    names = {*pkn.nodes, *pkn.genes("_gene"), "full", "pruned"}
+    tables = [*data.glob("07_model_output/demo/*/*.csv"), *data.glob("08_reporting/demo/**/*.csv")]
+    kept = [pd.read_csv(path, dtype=str) for path in tables if "report_files" not in path.parts]
+    found = {name for table in kept for name, values in table.items() if not names.isdisjoint(values)}
+    assert found == set(NAME_COLUMNS) - {"barcode"}  # cells are named in a table of `predict`
 
 
 def test_saved_models_repeat_their_out_of_fold_predictions_in_a_new_process(demo):

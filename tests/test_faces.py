@@ -17,6 +17,7 @@ from sklearn.utils import estimator_checks
 import kpnn
 from kpnn.errors import CellsError, ModelError
 from kpnn.sklearn import KPNNClassifier
+from kpnn.training.settings import FitSettings
 
 EDGES = pd.DataFrame(
     [("class", "A"), ("class", "B"), ("A", "TF1"), ("B", "TF2"), ("B", "TF1")]
@@ -46,6 +47,13 @@ def two():
 @pytest.fixture(scope="module")
 def fitted(two):
     return KPNNClassifier(EDGES, **QUICK).fit(*two)
+
+
+def test_a_classifier_takes_what_is_left_out_from_the_settings_of_a_fit():
+    stated = KPNNClassifier().get_params()
+    assert {name: stated[name] for name in ("ensemble", "max_epochs", "patience")} == FitSettings().model_dump(
+        include={"ensemble", "max_epochs", "patience"}
+    )
 
 
 def test_strings_are_classes_and_the_selected_dag_is_trained(two, fitted):

@@ -12,7 +12,7 @@ from plain_text import escaped
 
 ROOMS = (
     *("pkn", "cells", "nn", "evaluation", "training", "interpretation", "simulation", "reporting"),
-    *("sklearn", "tl", "pl"),
+    *("tracking", "datasets", "sklearn", "tl", "pl"),
 )
 """The library's packages, in the order in which a study goes through them, and its faces for others' conventions."""
 
@@ -34,6 +34,27 @@ NAMES_OF_TRAINING = (
 )
 """`kpnn.training` has no `__all__`: what a notebook needs of it."""
 
+NAMES_OF_DATASETS = (
+    "kpnn.datasets.raw.ExpressionDataset",
+    "kpnn.datasets.raw.ScanpyDataset",
+    "kpnn.datasets.raw.ClassLabelsDataset",
+    "kpnn.datasets.raw.EdgeListDataset",
+    "kpnn.datasets.cells.MatchedCellsDataset",
+    "kpnn.datasets.cells.AnnDataDataset",
+    "kpnn.datasets.networks.PknDataset",
+    "kpnn.datasets.networks.DagDataset",
+    "kpnn.datasets.fold_store.FoldStoreDataset",
+    "kpnn.datasets.tables.TableDataset",
+    "kpnn.datasets.documents.JSONDataset",
+    "kpnn.datasets.documents.PlotlyDataset",
+    "kpnn.datasets.documents.TextDataset",
+    "kpnn.datasets.files.FilesDataset",
+    "kpnn.datasets.base.FileDataset",
+)
+"""What `type` may say in a catalog, and what all of them share."""
+
+LISTED = {"training": NAMES_OF_TRAINING, "datasets": NAMES_OF_DATASETS}
+"""Rooms without `__all__`."""
 
 _OF_A_FILE = ("source", "path", "filepath", "folder", "matrix", "place")
 """What sources call the file or table that a message speaks of."""
@@ -61,8 +82,8 @@ def public_names(room: str) -> list[str]:
     Args:
         room: one of `ROOMS`.
     """
-    if room == "training":
-        return list(NAMES_OF_TRAINING)
+    if room in LISTED:
+        return list(LISTED[room])
     return [f"kpnn.{room}.{name}" for name in importlib.import_module(f"kpnn.{room}").__all__]
 
 

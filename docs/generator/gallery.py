@@ -46,6 +46,10 @@ STILL = (
 """What a reader's scrolling and pointing need, and a picture does not."""
 WITHOUT_TOUR = "<style>[class*=feature-hint], [class*=update-reminder] { display: none !important }</style>"
 """What kedro-viz lays over its first page for whoever opens it for the first time."""
+ASSISTANT = '[data-component-id="mlflow.assistant.chat_panel.close"]'
+"""Closes the chat that MLflow opens beside whatever is looked at first."""
+LOWER = {"x": 0, "y": 0, "width": 1280, "height": 560, "scale": 1}
+"""Of the page with artifacts: as far as something stands there."""
 
 
 def take_report(project: Path) -> None:
@@ -94,8 +98,17 @@ def take_mlflow(project: Path) -> None:
             browser.open(f"{address}/#/compare-runs?runs={runs}&experiments=[%22{experiment}%22]")
             browser.wait_for("document.body.innerText.includes('Comparing 2 Runs')", seconds=300)
             browser.wait_for("document.body.innerText.includes('roc_auc')", seconds=300)
+            browser.wait_for(f"document.querySelector('{ASSISTANT}') !== null", seconds=60)
+            browser.evaluate(f"document.querySelector('{ASSISTANT}').click()")
             time.sleep(5)  # the parallel coordinates slide into their places
             _keep(browser.picture(), "mlflow_compare")
+            for words in ("roc.png", "Artifacts"):
+                browser.wait_for(f"{_element(words)} !== undefined", seconds=60)
+            browser.evaluate(f"{_element('roc.png')}.click()")
+            browser.wait_for("!document.body.innerText.includes('Select a file')", seconds=60)
+            browser.evaluate(f"{_element('Artifacts')}.scrollIntoView()")
+            time.sleep(2)
+            _keep(browser.picture(clip=LOWER), "mlflow_artifacts")
 
 
 def take_viz(project: Path) -> None:
@@ -117,6 +130,11 @@ def take_viz(project: Path) -> None:
             browser.evaluate(f"document.head.insertAdjacentHTML('beforeend', {WITHOUT_TOUR!r})")
             time.sleep(5)  # the drawing zooms until it fits
             _keep(browser.picture(), "kedro_viz")
+
+
+def _element(words: str) -> str:
+    """The innermost element that says this and nothing else, as JavaScript."""
+    return f"[...document.querySelectorAll('*')].filter((one) => one.innerText?.trim() === '{words}').pop()"
 
 
 def _keep(png: bytes, name: str) -> None:

@@ -31,6 +31,7 @@ for name in sys.argv[1:]:
 """
 
 _WAIT_SECONDS = 300.0
+"""After which processes that compile are not waited for any more."""
 
 _at_work: list[subprocess.Popen] = []
 _waiting = Lock()

@@ -14,12 +14,24 @@ class PknError(KpnnError):
     """The prior knowledge network, or a DAG made from it, is not usable as it is."""
 
 
+class UndirectedError(PknError):
+    """Edges have no direction, and nothing says what is to become of them."""
+
+
 class SelectionError(KpnnError):
     """DAG selection cannot be stated, solved or verified."""
 
 
 class CellsError(KpnnError):
     """Expression, labels or folds are not usable as they are."""
+
+
+class GenomeError(CellsError):
+    """A file holds several genomes, or not the one that is asked for."""
+
+
+class NoMatrixError(CellsError):
+    """A file does not hold the matrix that is asked for."""
 
 
 class ModelError(KpnnError):

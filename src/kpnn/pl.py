@@ -13,6 +13,7 @@ from kpnn.pkn import Dag
 from kpnn.reporting.figures.classes import draw_confusions
 from kpnn.reporting.figures.network import draw_hidden_part
 from kpnn.reporting.figures.style import BLUE, VERMILLION, as_text, new_plot
+from kpnn.tables import largest_first
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -46,8 +47,7 @@ def nodes(weights: pd.DataFrame, *, n: int = 20, output: str | None = None) -> g
     chosen = known[0] if output is None else output
     if chosen not in known:
         raise CellsError(f"no output {chosen!r}; {near_names(chosen, known)}")
-    of_output = weights[weights["output"] == chosen]
-    top = of_output.loc[of_output["weight"].abs().sort_values(ascending=False, kind="stable").index[:n]]
+    top = largest_first(weights[weights["output"] == chosen])[:n]
     plot = new_plot(f"node weight for {as_text(chosen)}", "", height=120 + 22 * len(top))
     plot.add_bar(
         x=top["weight"],

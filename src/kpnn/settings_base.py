@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 MOST_SECONDS_OF_A_SERVER = 86_400
 """Longest time that a server is waited for: a day."""
+
+
+_Group = TypeVar("_Group", bound=BaseModel)
 
 
 class Settings(BaseModel):
@@ -40,6 +43,17 @@ class Settings(BaseModel):
             if isinstance(one, int | float) and abs(one) > cls.largest_number:
                 raise PydanticCustomError("demand", f"must be a number of at most {cls.largest_number:,}")
         return value
+
+
+def of_kind(settings: Mapping[str, BaseModel], kind: type[_Group]) -> _Group:
+    """The one group of settings, among those of all pipelines, that is of a class.
+
+    Args:
+        settings: of all pipelines, by group.
+        kind: the group's class.
+    """
+    [found] = (group for group in settings.values() if isinstance(group, kind))
+    return found
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

@@ -22,6 +22,7 @@ from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import KpnnError, some_names
 from kpnn.pkn import Pkn, gene_of, lanes_of_classes, select_dag, shortest_path_dag, widened_dag
 from kpnn.pkn.assembly import with_new_roots
+from kpnn.pkn.graph import leaves_of, roots_of
 from kpnn.pkn.selection.settings import SolveSettings
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import keras_bytes, model_from_bytes
@@ -244,23 +245,21 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
                 edges = pd.DataFrame(pairs, columns=["parent", "child"])
             return Pkn.from_edges(edges, inputs=inputs, outputs=outputs)
         edges = self._with_suffix(_edges_of(self.network), set(genes))
-        parents, children = set(edges["parent"]), set(edges["child"])
-        roots = sorted(parents - children)
+        roots, leaves = roots_of(edges), leaves_of(edges)
         if len(self.classes_) == 2 and len(roots) == 1:
             outputs = roots
         else:
-            names = self._class_names((parents | children) - set(roots))
+            names = self._class_names({*edges["parent"], *edges["child"]} - set(roots))
             outputs = names if len(names) > 2 else [names[1]]
             edges = with_new_roots(edges, outputs, source="network")
-        measured = set(inputs) & (children - parents)
+        measured = set(inputs) & set(leaves)
         if not measured:
-            known = sorted(gene_of(leaf, _SUFFIX) for leaf in children - parents)
+            known = sorted(gene_of(leaf, _SUFFIX) for leaf in leaves)
             advice = other_spelling(known, genes) or other_kind(known, genes)
             raise ValueError(
                 f"none of the {len(genes)} columns ({some_names(genes)}) is a leaf of the network "
                 f"({some_names(known)}){f'; {advice}' if advice else ''}"
             )
-        leaves = sorted(children - parents)
         return Pkn.from_edges(edges, inputs=leaves, outputs=outputs).pruned(sorted(measured))
 
     def _class_names(self, taken: set[str]) -> list[str]:

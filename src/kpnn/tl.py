@@ -19,6 +19,7 @@ from kpnn.errors import CellsError, near_names, some_names
 from kpnn.interpretation import node_weights as weigh
 from kpnn.interpretation.weights import Method
 from kpnn.sklearn import KPNNClassifier
+from kpnn.tables import largest_first
 from kpnn.training.orientation import mean_activations
 
 if TYPE_CHECKING:
@@ -200,8 +201,7 @@ def node_weights(
     """
     check_is_fitted(classifier, "model_")
     weights = weigh(classifier.model_, _as_read(adata, layer), method=method)
-    order = weights["weight"].abs().sort_values(ascending=False, kind="stable").index
-    return weights.loc[order].reset_index(drop=True)
+    return largest_first(weights).reset_index(drop=True)
 
 
 def _require_groups(groups: pd.Series, label: str, group: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +25,8 @@ from kpnn.app.init.networks import look_at_network
 from kpnn.app.init.study import Files, StudyPlan, plan_study
 from kpnn.app.init.values import best_of, look_at_values
 from kpnn.cells import InMemory
-from kpnn.errors import PknError, SettingsError
+from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
+from kpnn.errors import CellsError, GenomeError, NoMatrixError, PknError, SettingsError
 
 SYMBOLS = [f"GENE{number}" for number in range(12)]
 SIGNALLING = "source,target,sign\nREC1,KIN1,1\nREC2,KIN1,-1\nKIN1,TFA,1\nKIN1,TFB,1\n"
@@ -158,6 +160,16 @@ def test_two_species_are_told_by_their_spelling():
     found = look_at_genes([GeneNames("gene names", {}, pd.Index(["Myc", "Jun", "Fos"]))], ["MYC", "JUN", "TP53"])
     assert found.n_found == 0
     assert "orthologues" in found.advice
+    panel = look_at_genes(
+        [GeneNames("gene names", {}, pd.Index(["Myc", "Jun", "X"]))], [f"G{n}" for n in range(97)] + ["MYC"]
+    )
+    assert "orthologues" in panel.advice
+
+
+def test_names_of_a_small_panel_are_of_the_right_kind_where_the_network_knows_many_of_them():
+    panel, network = [f"G{n}" for n in range(10)], [f"G{n}" for n in range(8, 200)]
+    assert look_at_genes([GeneNames("gene names", {}, pd.Index(panel))], network).advice == ""
+    assert look_at_genes([GeneNames("gene names", {}, pd.Index(panel))], network[2:]).advice != ""
 
 
 @pytest.mark.parametrize(
@@ -338,3 +350,27 @@ def test_versions_of_ensembls_ids_are_named_where_they_stand_in_the_way():
     assert found.n_found == 0
     assert "20 would be found without the versions of Ensembl's ids" in found.advice
     assert look_at_genes([GeneNames("ids", {}, pd.Index(ids))], ids).advice == ""
+
+
+def test_of_several_genomes_the_command_says_which_option_chooses_and_of_no_other_fault(tmp_path: Path) -> None:
+    counts, names = sp.csr_matrix(make_counts()), pd.Index(SYMBOLS)
+    cells = tmp_path / "genome.h5"
+    write_tenx_h5(cells, counts, pd.Index([f"c{number}" for number in range(60)]), names, names, layout="genome")
+    with h5py.File(cells, "a") as file:
+        file.copy(file["GRCh38"], "mm10")
+    with pytest.raises(GenomeError, match=r"several genomes \(GRCh38, mm10\).*\(--genome\)"):
+        open_cells(cells, {})
+    assert open_cells(cells, {"genome": "mm10"}).n_cells == 60
+    cells.write_text("nothing of the kind")
+    with pytest.raises(CellsError) as other:
+        open_cells(cells, {})
+    assert "--genome" not in str(other.value)
+
+
+def test_where_a_file_has_no_x_the_matrix_most_like_counts_is_opened(tmp_path: Path) -> None:
+    cells = AnnData(obs=pd.DataFrame(index=["c1", "c2"]), var=pd.DataFrame(index=["A", "B"]))
+    cells.layers["counts"] = sp.csr_matrix([[1.0, 0.0], [0.0, 3.0]])
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    assert open_cells(tmp_path / "cells.h5ad", {}).values == "counts"
+    with pytest.raises(NoMatrixError, match="has no X"):
+        open_cells(tmp_path / "cells.h5ad", {"values": "X"})

@@ -75,6 +75,12 @@ MODULES = (
     "kpnn.simulation.scenarios",
     "kpnn.simulation.tcr_like",
     "kpnn.sklearn",
+    "kpnn.training.controls",
+    "kpnn.training.cross_validation",
+    "kpnn.training.data",
+    "kpnn.training.ensemble",
+    "kpnn.training.results",
+    "kpnn.training.settings",
     "kpnn.tracking.runs",
     "kpnn.tracking.serving",
     "kpnn.tl",
@@ -82,6 +88,7 @@ MODULES = (
 )
 FOLDS, ARM = "kpnn.interpretation.trained_fold.TrainedFold", "kpnn.interpretation.arm.weigh_arm"
 STUDY = ("kpnn.reporting.study.ArmTables", "kpnn.reporting.study.Study")
+TRAINED = "kpnn.training.cross_validation.cross_validate"
 RUNNING_EXAMPLES = {
     "kpnn.interpretation.arm": (FOLDS, ARM),
     "kpnn.interpretation.rewired": (FOLDS,),
@@ -90,6 +97,8 @@ RUNNING_EXAMPLES = {
     "kpnn.reporting.report": STUDY,
     "kpnn.reporting.study": STUDY,
     "kpnn.tl": ("kpnn.tl.fit",),
+    "kpnn.training.ensemble": (TRAINED,),
+    "kpnn.training.results": (TRAINED,),
     "kpnn.tracking.runs": ("kpnn.tracking.runs.ArmTracker",),
 }
 """Modules whose examples go on with the names of other examples, in this order."""

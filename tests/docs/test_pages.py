@@ -19,7 +19,7 @@ from plain_text import escaped
 import kpnn
 from kpnn.interpretation.summary import summarise_nodes
 
-TAKEN = {*FIGURES.values(), "mlflow_compare", "kedro_viz"}
+TAKEN = {*FIGURES.values(), "mlflow_compare", "mlflow_artifacts", "kedro_viz"}
 """The gallery's pictures."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import norm, rankdata, ttest_ind
 
-from kpnn.interpretation.enrichment import enrichment, gene_t_statistics, reaching
+from kpnn.interpretation.enrichment import _genes_of, enrichment, gene_t_statistics, reaching
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 
@@ -102,3 +102,11 @@ def test_a_node_belongs_to_the_outputs_that_it_reaches():
     assert {"TOP", "A", "B", "C"} <= reach["OUT"] and "A" not in reach["OTHER"] and "B" in reach["OTHER"]
     table = enrichment(DAG, draw(), seed=1)
     assert table.loc[table["output"] == "OTHER", "node"].tolist() == ["B"]
+
+
+def test_genes_of_a_node_are_summed_in_one_order_whatever_order_names_have_in_a_set():
+    genes = [f"g{number}_gene" for number in range(40)]
+    edges = [("T", "KIN"), ("KIN", "A"), ("KIN", "B")]
+    edges += [("A" if number % 2 else "B", gene) for number, gene in enumerate(genes)]
+    dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["T"])
+    assert _genes_of(dag)["KIN"].tolist() == list(range(40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from inspect import signature
 from threading import Event
 
 import keras
@@ -333,3 +334,9 @@ def test_networks_stop_when_their_thread_is_asked_to(task):
         fit_kpnn(model, X, y, max_epochs=5)
     np.testing.assert_array_equal(weights_of(model), before)
     assert fit_kpnn(model, X, y, max_epochs=2).n_epochs == 2
+
+
+def test_a_fit_takes_what_is_left_out_from_the_settings_it_stands_for():
+    usual = TrainingSettings()
+    stated = {name: one.default for name, one in signature(fit_kpnn).parameters.items() if hasattr(usual, name)}
+    assert stated == vars(usual)

@@ -11,7 +11,8 @@ from anndata import read_h5ad
 from kedro_project import SMALL, make_project
 from kpnn.errors import ModelError
 from kpnn.files import seal, sha256_of
-from kpnn.pipelines.predict.nodes import PredictSettings, SavedArm, find_networks
+from kpnn.pipelines.predict.nodes import SavedArm, find_networks
+from kpnn.pipelines.predict.settings import PredictSettings
 from kpnn.training.results import FoldStore
 
 

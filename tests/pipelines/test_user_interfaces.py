@@ -42,11 +42,10 @@ def tracked(tmp_path_factory):
             client.log_metric(runs[arm], "roc_auc", auc)
             client.log_param(runs[arm], "n_edges", len(arm))
             client.set_terminated(runs[arm])
-        study = make_study()
-        report = write_report(study)
+        report = write_report(make_study())
         files = FilesDataset(filepath=str(folder / "report_files"))
         files.save(draw_files(report))
-        log_report(study, report, files.load())
+        log_report(report, files.load())
     mlflow.set_tracking_uri(None)
     return folder, experiment, runs
 

@@ -16,7 +16,7 @@ from kpnn.training.cell_results import (
     CellResults,
     join_results,
     out_of_fold_activations,
-    out_of_fold_probabilities,
+    probabilities_by_cell,
 )
 
 N = 40
@@ -72,7 +72,7 @@ def test_probabilities_are_means_over_repeats_in_the_order_of_the_outputs():
         [("c1", "T", 0.2), ("c1", "B", 0.8), ("c0", "T", 1.0), ("c0", "B", 0.0), ("c1", "T", 0.4), ("c1", "B", 0.6)],
         columns=["barcode", "output", "probability"],
     )
-    found = out_of_fold_probabilities(table)
+    found = probabilities_by_cell(table)
     expected = pd.DataFrame({"T": [0.3, 1.0], "B": [0.7, 0.0]}, index=["c1", "c0"])
     pd.testing.assert_frame_equal(found, expected, check_names=False)
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from sqlalchemy.exc import OperationalError
 
 import kpnn.training.cross_validation as cross_validation_module
 from kpnn.errors import CellsError, KpnnError
@@ -256,3 +258,20 @@ def test_cells_streamed_from_disk_train_as_well_as_in_memory(dag, cells, folds, 
     assert result.pooled_metrics()["roc_auc"] == pytest.approx(in_memory.pooled_metrics()["roc_auc"], abs=0.05)
     shuffled = Arm("permuted_labels_0", dag, permute_labels=3).cells_seen(streamed)
     assert not np.array_equal(shuffled.labels, streamed.labels)
+
+
+def test_a_database_that_restarts_between_two_arms_is_waited_for(dag, cells, folds, settings, tmp_path, monkeypatch):
+    waits, answers = [], [OperationalError("SELECT 1", None, Exception("the database system is starting up"))]
+    make = optuna.storages.RDBStorage.__init__
+
+    def starting_up(*arguments, **options):
+        if answers:
+            raise answers.pop()
+        make(*arguments, **options)
+
+    monkeypatch.setattr("kpnn.training.trial_storage.time.sleep", waits.append)
+    monkeypatch.setattr(optuna.storages.RDBStorage, "__init__", starting_up)
+    tuned = {"storage": f"sqlite:///{tmp_path}/restarted.db", "n_trials": 1}
+    brief = settings.model_copy(update={"tuning": settings.tuning.model_copy(update=tuned)})
+    assert len(run(dag, cells, folds, brief, tmp_path).folds) == 3
+    assert waits == [2.0]

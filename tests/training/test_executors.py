@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from threading import Event, Semaphore
 
 import numpy as np
 import pytest
 
-from kpnn.errors import KpnnError, SettingsError
+from kpnn.errors import KpnnError
 from kpnn.stopping import StoppedError, asked_to_stop
 from kpnn.training import executors
 from kpnn.training.executors import run_tasks, threads_by_task
@@ -247,10 +247,21 @@ def test_a_dask_scheduler_that_starts_again_is_given_what_was_in_work(dask_proce
         worker.join(60)
 
 
-def test_a_scheduler_that_does_not_answer_is_named():
+def test_a_scheduler_that_does_not_answer_is_named_and_so_is_what_is_kept(monkeypatch):
+    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 1)
     settings = ExecutionSettings(executor="dask", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(SettingsError, match=r"tcp://127\.0\.0\.1:9"):
+    with pytest.raises(KpnnError, match=r"dask at tcp://127\.0\.0\.1:9: no scheduler answers.*" + KEPT):
         list(run_tasks(add, np.ones(1), [1], settings))
+
+
+def test_a_client_that_has_noticed_before_anyone_waits_is_told_from_one_that_never_was():
+    from distributed import Client
+
+    client = Client(processes=False, n_workers=1, dashboard_address=None)
+    future = client.submit(time.sleep, 0)
+    client.close()
+    with pytest.raises(executors._InWorkLostError, match="the scheduler was lost" + KEPT):
+        list(executors._as_they_end(client, [future], "dask there", 600))
 
 
 def test_workers_times_threads_is_the_number_of_cores():
@@ -293,6 +304,7 @@ def test_a_scheduler_that_does_not_answer_is_lost(monkeypatch):
 
     class Silent:
         status = "running"
+        as_current = nullcontext
 
         def scheduler_info(self, n_workers):
             self.status = "closed"  # as the client's own attempts to connect again end

@@ -17,6 +17,7 @@ STAGES = ("data_engineering", "dag_pruning", "modelling", "reporting")
 """The pipelines of a study, in their order."""
 
 _MOST_CHANGES = 3
+"""Changed settings that one finding names."""
 
 
 @dataclass(frozen=True)

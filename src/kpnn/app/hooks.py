@@ -24,6 +24,8 @@ from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.app.preflight import RunPlan, problems
 from kpnn.app.result_keeper import CHAIN, ResultKeeper
 from kpnn.errors import KpnnError, SettingsError, some_names
+from kpnn.settings_base import of_kind
+from kpnn.tracking.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class BeforeRunHook:
 
     def _look_ahead(self, plan: RunPlan, run_params: dict[str, Any]) -> None:
         found = problems(plan)
-        of_mlflow = self._mlflow.problem(run_params, self._settings["tracking"])  # type: ignore[arg-type] # by its group
+        of_mlflow = self._mlflow.problem(run_params, of_kind(self._settings, ServerSettings))
         found += [of_mlflow] if of_mlflow else []
         if found:
             raise SettingsError("\n  ".join([f"before the first node, {len(found)} to mend:", *found]))

@@ -23,6 +23,7 @@ _TRUTH_WORDS = {"True": ("true", "yes", "on", "1"), "False": ("false", "no", "of
 """YAML takes `yes` and `no` for truth values; how they may be spelt in the data."""
 
 _FEW_CLASSES = 20
+"""Up to so many values a column may name classes, however few cells there are."""
 OTHER = "other"
 
 
@@ -142,14 +143,14 @@ def classes_of(values: pd.Series, settings: LabelSettings, *, label: str, source
     if settings.positive is None and settings.classes is None:
         _refuse_numbers(sizes, len(known), where)
     if len(names) < 2:
-        n_left = len(known) - len(of_cell)
+        n_others = len(known) - len(of_cell)
         left = (
-            f"; {n_left:,} cells are left out because data_engineering.classes names this class only: `positive: "
+            f"; {n_others:,} cells are left out because data_engineering.classes names this class only: `positive: "
             f"{names[0]}` without classes sets it against all others"
         )
         raise CellsError(
             f"{where}: all {len(of_cell):,} cells are of one class, {names[0]}; a network needs two to tell apart"
-            f"{left if n_left else ''}"
+            f"{left if n_others else ''}"
         )
     positive = _positive(names, settings, where)
     if positive is None:

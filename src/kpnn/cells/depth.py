@@ -132,8 +132,8 @@ def _measures(cells: Matched | StreamedMatch) -> dict[str, np.ndarray]:
     measures: dict[str, np.ndarray] = {}
     if cells.origin.has_counts and not cells.origin.is_logged:
         measures["counts"] = cells.totals
-    if isinstance(cells, Matched):
-        measures["detected genes"] = np.diff(cells.counts.indptr)
+    if cells.detected_genes is not None:
+        measures["detected genes"] = cells.detected_genes
     return measures
 
 

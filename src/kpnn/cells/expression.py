@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_AT_ONCE = 256
+"""Cells of all genes that are in memory at once."""
 
 GeneNames = Literal["symbol", "id"]
 

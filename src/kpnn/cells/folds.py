@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,10 @@ class FoldSettings(Settings):
         n_repeats: how often the whole cross-validation is repeated with other folds.
         group_by: column of the cells (donor, sample) whose cells stay together; None: cells are independent.
         seed: seed of the shuffling; repeat r uses seed + r.
+
+    Examples:
+        >>> FoldSettings(n_splits=4, group_by="donor").n_repeats
+        1
     """
 
     n_splits: int = Field(5, ge=2)
@@ -91,6 +97,26 @@ def make_folds(labels: pd.DataFrame, settings: FoldSettings, groups: pd.Series |
                 _require_inner_groups(labels.iloc[training], group_of_cell[training], repeat, fold, settings)
             tables.append(pd.DataFrame({"repeat": repeat, "fold": fold, "barcode": labels.index[held_out]}))
     return pd.concat(tables, ignore_index=True).astype({"repeat": "int64", "fold": "int64", "barcode": "object"})
+
+
+class FoldParts(NamedTuple):
+    """Barcodes of the cells that one outer fold trains on, and of those that it holds out."""
+
+    repeat: int
+    fold: int
+    training: pd.Series
+    held_out: pd.Series
+
+
+def fold_parts(folds: pd.DataFrame) -> Iterator[FoldParts]:
+    """Both parts of each outer fold, by repeat and fold.
+
+    Args:
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out. It trains on all others of its repeat.
+    """
+    for (repeat, fold), held_out in folds.groupby(["repeat", "fold"], sort=True):
+        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
+        yield FoldParts(int(repeat), int(fold), others["barcode"], held_out["barcode"])
 
 
 def groups_per_class(labels: pd.DataFrame, groups: np.ndarray) -> pd.Series:

@@ -18,6 +18,7 @@ from kpnn.errors import CellsError, SettingsError, near_names, some_names
 _log = logging.getLogger(__name__)
 
 _MOST_EXCEPTIONS = 0.1
+"""Share of the cells up to which those of no class, or of several, are taken for slips."""
 
 _TAKEN = ("barcode", "_index", DEPTH)
 """Names that tables of cells need for themselves."""

@@ -31,6 +31,7 @@ DEPTH = "total_counts"
 
 CELLS_AT_ONCE = 4_096
 _ENOUGH_VALUES = 1_000_000
+"""Values that tell counts from other numbers: fractions show among the first."""
 
 Made = TypeVar("Made")
 
@@ -95,6 +96,11 @@ class _MatchedCells(ABC, Generic[Made]):
     genes: pd.Index
     steps: tuple[Step, ...]
     origin: Origin
+
+    @property
+    @abstractmethod
+    def detected_genes(self) -> np.ndarray | None:
+        """How many of the genes each cell shows, shape (cells,); None where only a pass over the file could tell."""
 
     @abstractmethod
     def of_cells(self, kept: np.ndarray, step: str) -> Self:
@@ -183,6 +189,11 @@ class Matched(_MatchedCells["AnnData"]):
 
     counts: sp.csr_matrix
 
+    @property
+    def detected_genes(self) -> np.ndarray:
+        """How many of the genes each cell shows, shape (cells,)."""
+        return np.diff(self.counts.indptr)
+
     def of_cells(self, kept: np.ndarray, step: str) -> Matched:
         """Keeps some of the cells."""
         return replace(self, counts=self.counts[kept], **self._fewer_cells(kept, step))
@@ -224,6 +235,11 @@ class StreamedMatch(_MatchedCells["PendingCells"]):
     expression: Expression
     cells: np.ndarray
     join: Join
+
+    @property
+    def detected_genes(self) -> None:
+        """Is not known: it would take a pass over the file."""
+        return None
 
     def blocks(self) -> Iterator[sp.csr_matrix]:
         """The counts in the order of the cells, some cells at a time."""

@@ -11,7 +11,7 @@ ENSEMBL = re.compile(r"^ENS([A-Z]*)G\d{9,}(\.\d+)?$")
 """Ensembl's identifiers of genes: the species is its first group, the version its second."""
 
 FEW = 0.1
-"""Share of the network's genes below which something is wrong with their names."""
+"""Share of the network's genes, or of a smaller file's, below which something is wrong with their names."""
 
 
 _DATE = re.compile(r"\d{1,2}-(Feb|Mar|Apr|Sep|Oct|Nov|Dec)|(Feb|Mar|Apr|Sep|Oct|Nov|Dec)-\d{1,2}")
@@ -56,9 +56,10 @@ def other_spelling(genes: Iterable[str], names: Iterable[str]) -> str:
         "2 would be found by what stands behind the first `_` of the cells' names for genes: name them by that"
     """
     wanted, there = pd.Index(list(genes), dtype=object), pd.Index(list(names), dtype=object)
-    enough = max(FEW * len(wanted), 1)
-    if wanted.isin(there).sum() >= FEW * len(wanted):
+    share = FEW * min(len(wanted), len(there))
+    if wanted.isin(there).sum() >= share:
         return ""
+    enough = max(share, 1)
     n_unversioned = int(_unversioned(wanted).isin(_unversioned(there)).sum())
     if n_unversioned >= enough:
         return (

@@ -34,6 +34,18 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
 
     Attributes:
         optional: loading gives None where there is nothing, for pipelines that report whatever exists.
+
+    Examples:
+        What every type of `kpnn.datasets` takes:
+
+        ```yaml
+        pruned.node_weights:
+          type: kpnn.datasets.tables.TableDataset
+          filepath: s3://bucket/mystudy/node_weights.csv
+          credentials: my_bucket
+          versioned: true
+          optional: true
+        ```
     """
 
     _if_missing: ClassVar[str] = "run the pipeline that writes it first, or the whole study with `kedro run`"
@@ -75,7 +87,11 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
         """Writes the file or folder, which does not exist yet."""
 
     def load(self) -> _Out:
-        """Reads what was saved; None where there is nothing and that is allowed."""
+        """Reads what was saved; None where there is nothing and that is allowed.
+
+        Raises:
+            DatasetError: there is nothing, or it cannot be read.
+        """
         if not self.exists():
             if self.optional:
                 return None  # type: ignore[return-value] # stated by `optional`
@@ -92,7 +108,11 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
                 ) from error
 
     def save(self, data: _In) -> None:
-        """Writes beside what is there, and puts it in its place when it is whole."""
+        """Writes beside what is there, and puts it in its place when it is whole.
+
+        Args:
+            data: what the dataset keeps.
+        """
         place = self._place(self._get_save_path())
         if self._is_local:
             with written_whole(place) as path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class AnnDataDataset(FileDataset[Any, Any]):
     """Keeps an AnnData as `.h5ad`.
 
-    Example:
+    Examples:
         ```yaml
         pruned.cells_with_results:
           type: kpnn.datasets.cells.AnnDataDataset
@@ -54,6 +54,14 @@ class MatchedCellsDataset(FileDataset[Any, Any]):
 
     HDF5 takes a slash for a folder. In the file the column of a class such as `CD4+/CD25 T Reg` is called
     `CD4+%2FCD25 T Reg`; what is loaded has the name that was saved.
+
+    Examples:
+        ```yaml
+        matched_cells:
+          type: kpnn.datasets.cells.MatchedCellsDataset
+          filepath: data/03_primary/mystudy/matched_cells.h5ad
+          stream_above_entries: 100_000_000
+        ```
     """
 
     _if_missing = "`kedro run --pipeline data_engineering` writes it"

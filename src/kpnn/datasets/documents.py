@@ -14,7 +14,15 @@ from kpnn.datasets.base import FileDataset
 
 
 class JSONDataset(FileDataset[Any, Any]):
-    """Keeps whatever JSON can express."""
+    """Keeps whatever JSON can express.
+
+    Examples:
+        ```yaml
+        note:
+          type: kpnn.datasets.documents.JSONDataset
+          filepath: data/08_reporting/mystudy/note.json
+        ```
+    """
 
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -28,7 +36,15 @@ class JSONDataset(FileDataset[Any, Any]):
 
 
 class TextDataset(FileDataset[str, str]):
-    """Keeps a text, such as the report's page."""
+    """Keeps a text, such as the report's page.
+
+    Examples:
+        ```yaml
+        note:
+          type: kpnn.datasets.documents.TextDataset
+          filepath: data/08_reporting/mystudy/note.html
+        ```
+    """
 
     def _read(self, path: Path) -> str:
         return path.read_text(encoding="utf-8")
@@ -38,7 +54,15 @@ class TextDataset(FileDataset[str, str]):
 
 
 class PlotlyDataset(FileDataset[go.Figure, go.Figure]):
-    """Keeps a plotly figure, which kedro-viz draws."""
+    """Keeps a plotly figure, which kedro-viz draws.
+
+    Examples:
+        ```yaml
+        my_figure:
+          type: kpnn.datasets.documents.PlotlyDataset
+          filepath: data/08_reporting/mystudy/my_figure.json
+        ```
+    """
 
     def _read(self, path: Path) -> go.Figure:
         return pio.from_json(path.read_text(encoding="utf-8"))

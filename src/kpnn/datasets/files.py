@@ -8,7 +8,15 @@ from kpnn.datasets.base import FileDataset
 
 
 class FilesDataset(FileDataset[dict[str, bytes], Path]):
-    """Keeps files, by their path within one folder, which is replaced as a whole; loads the folder's own path."""
+    """Keeps files, by their path within one folder, which is replaced as a whole; loads the folder's own path.
+
+    Examples:
+        ```yaml
+        my_pictures:
+          type: kpnn.datasets.files.FilesDataset
+          filepath: data/08_reporting/mystudy/my_pictures
+        ```
+    """
 
     _read_later = True
 

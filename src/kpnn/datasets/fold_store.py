@@ -12,7 +12,15 @@ from kpnn.training.results import FoldStore
 
 
 class FoldStoreDataset(AbstractDataset[None, FoldStore]):
-    """Hands out a handle on a folder; what is in it is written and read through the handle."""
+    """Hands out a handle on a folder; what is in it is written and read through the handle.
+
+    Examples:
+        ```yaml
+        full.fold_store:
+          type: kpnn.datasets.fold_store.FoldStoreDataset
+          filepath: data/06_models/mystudy/full
+        ```
+    """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
         """Names the folder.
@@ -36,6 +44,9 @@ class FoldStoreDataset(AbstractDataset[None, FoldStore]):
 
     def save(self, data: None) -> None:  # noqa: ARG002
         """Is not for this dataset: folds are kept through the handle.
+
+        Args:
+            data: is not looked at.
 
         Raises:
             DatasetError: always.

@@ -38,17 +38,37 @@ class _NetworkDataset(FileDataset[Any, Any]):
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), _ROLES: roles}), path)
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """The first edges, for kedro-viz."""
+        """The first edges, for kedro-viz.
+
+        Args:
+            nrows: how many.
+        """
         return TablePreview(self.load().edges.head(nrows).to_dict(orient="split"))
 
 
 class PknDataset(_NetworkDataset):
-    """Keeps a `kpnn.pkn.Pkn`."""
+    """Keeps a `kpnn.pkn.Pkn`.
+
+    Examples:
+        ```yaml
+        pkn:
+          type: kpnn.datasets.networks.PknDataset
+          filepath: data/03_primary/mystudy/pkn.parquet
+        ```
+    """
 
     _kind = Pkn
 
 
 class DagDataset(_NetworkDataset):
-    """Keeps a `kpnn.pkn.Dag`."""
+    """Keeps a `kpnn.pkn.Dag`.
+
+    Examples:
+        ```yaml
+        pruned_dag:
+          type: kpnn.datasets.networks.DagDataset
+          filepath: data/04_feature/mystudy/pruned_dag.parquet
+        ```
+    """
 
     _kind = Dag

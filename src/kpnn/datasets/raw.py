@@ -21,7 +21,7 @@ from kpnn.pkn.readers import read_edges
 if TYPE_CHECKING:
     from anndata import AnnData
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _OF_EVERY_FILE = ("version", "credentials", "fs_args", "metadata")
 
@@ -107,7 +107,16 @@ class ExpressionDataset(_RawDataset):
 
 
 class ScanpyDataset(AbstractDataset[Any, Expression]):
-    """Cells that ship with scanpy, by the name of the function in `scanpy.datasets` that gives them."""
+    """Cells that ship with scanpy, by the name of the function in `scanpy.datasets` that gives them.
+
+    Examples:
+        ```yaml
+        raw_expression:
+          type: kpnn.datasets.raw.ScanpyDataset
+          name: pbmc68k_reduced
+          values: raw
+        ```
+    """
 
     def __init__(self, *, name: str, values: str = "X", metadata: dict[str, Any] | None = None):
         """Names the data set.
@@ -122,7 +131,11 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
         self.metadata = metadata
 
     def load(self) -> Expression:
-        """Gives the cells as an expression handle."""
+        """Gives the cells as an expression handle.
+
+        Raises:
+            RawDataError: scanpy has no such data set, or its values are not where `values` says.
+        """
         import scanpy as sc
 
         from kpnn.cells.formats.in_memory import InMemory
@@ -134,7 +147,14 @@ class ScanpyDataset(AbstractDataset[Any, Expression]):
             return InMemory(function(), values=self._values, source=f"scanpy.datasets.{self._name}()")
 
     def save(self, data: Any) -> None:  # noqa: ARG002
-        """Refuses: scanpy's data are read-only."""
+        """Refuses: scanpy's data are read-only.
+
+        Args:
+            data: is not looked at.
+
+        Raises:
+            DatasetError: always.
+        """
         raise DatasetError("scanpy's data sets are read-only")
 
     def _exists(self) -> bool:
@@ -173,7 +193,11 @@ class _TextTableDataset(_RawDataset):
         return table
 
     def preview(self, nrows: int = 10) -> TablePreview:
-        """The first rows, for kedro-viz."""
+        """The first rows, for kedro-viz.
+
+        Args:
+            nrows: how many.
+        """
         table = self.load()
         return TablePreview({} if table is None else table.head(nrows).to_dict(orient="split"))
 
@@ -243,7 +267,7 @@ class EdgeListDataset(_TextTableDataset):
     def _read(self, path: Path) -> pd.DataFrame:
         with _as_raw_data_error():
             edges = self._named(read_edges(str(path), **self._options))
-        logger.info("%s", edges.attrs["account"])
+        _log.info("%s", edges.attrs["account"])
         return edges
 
     def _describe(self) -> dict[str, Any]:

@@ -10,12 +10,21 @@ from kedro_datasets._typing import TablePreview
 
 from kpnn.datasets.base import FileDataset
 
-_NAMES = ("node", "output", "parent", "child", "neuron", "gene", "barcode", "arm")
+NAME_COLUMNS = ("node", "output", "parent", "child", "neuron", "gene", "barcode", "arm")
 """Columns of a table for people that hold names, be they `1`, `007` or `NA`."""
 
 
 class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
-    """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index."""
+    """Keeps a DataFrame as `.parquet`, with all of its types, or as `.csv` for people, without its index.
+
+    Examples:
+        ```yaml
+        my_table:
+          type: kpnn.datasets.tables.TableDataset
+          filepath: s3://bucket/mystudy/my_table.parquet
+          versioned: true
+        ```
+    """
 
     def __init__(self, **options: Any):
         """Names the file.
@@ -34,7 +43,7 @@ class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         # What is not there is written as nothing: a class `1` must not come back as a number, nor a gene `NA` as none.
-        return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype=dict.fromkeys(NAME_COLUMNS, str), keep_default_na=False, na_values=[""])
 
     def _write(self, path: Path, data: pd.DataFrame) -> None:
         if path.suffix == ".parquet":
@@ -43,5 +52,9 @@ class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
             data.to_csv(path, index=False)
 
     def preview(self, nrows: int = 10) -> TablePreview:
-        """The first rows, for kedro-viz."""
+        """The first rows, for kedro-viz.
+
+        Args:
+            nrows: how many.
+        """
         return TablePreview(self.load().head(nrows).to_dict(orient="split"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
@@ -122,7 +122,7 @@ def weigh_arm(
         )
     own = weigh_held_out(folds, cells, seed, further)
     return ArmWeights(
-        **vars(own),
+        **{one.name: getattr(own, one.name) for one in fields(own)},
         control=tried(
             "on control inputs",
             lambda: on_control_inputs(folds, draw_control, settings.control_inputs, training, seed),

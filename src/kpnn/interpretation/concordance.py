@@ -84,8 +84,7 @@ def _centred_activations(network: FrozenNetwork, expression: csr_matrix, neurons
 
     In single precision, of which what varies little has enough digits once its mean is off.
     """
-    place_of = {name: place for place, name in enumerate(network.dag.neurons)}
     genes = network.genes_in(expression)
     signs = common_signs(gradient_weights(network, genes))
-    act = oriented(network.run(genes).act, signs, network.at_rest)[:, [place_of[name] for name in neurons]]
+    act = oriented(network.run(genes).act, signs, network.at_rest)[:, network.places_of(neurons)]
     return (act - act.mean(axis=0)).astype(np.float32)

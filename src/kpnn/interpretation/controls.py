@@ -16,9 +16,11 @@ from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.trained_fold import TrainedFold, expression_for
 from kpnn.interpretation.weights import as_table, conductance_weights, gradient_weights
 from kpnn.pkn import Dag
+from kpnn.tables import stacked
 from kpnn.training.controls import permuted_labels
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
+from kpnn.training.seeds import derived_seed
 from kpnn.training.settings import EvaluationSettings
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def further_networks(
         For each fold as many networks.
     """
     refits = [
-        Refit(one.dag, one.hyperparameters, one.training, _seed(seed, _REPLICATES, one.repeat, one.fold, number))
+        Refit(one.dag, one.hyperparameters, one.training, derived_seed(seed, _REPLICATES, one.repeat, one.fold, number))
         for one in folds
         for number in range(times)
     ]
@@ -120,7 +122,7 @@ def from_other_starts(
     Returns:
         `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
-    seeds = [_seed(seed, _STARTS, number) for number in range(times)]
+    seeds = [derived_seed(seed, _STARTS, number) for number in range(times)]
     refits = [Refit(fold.dag, fold.hyperparameters, fold.training, one) for one in seeds]
     return _runs(refits, fold, cells, training)
 
@@ -140,7 +142,7 @@ def on_other_dags(
     Returns:
         `run`, `member`, `node`, `output`, `gradient`, `conductance`.
     """
-    refits = [Refit(dag, fold.hyperparameters, fold.training, _seed(seed, _DAGS)) for dag in dags]
+    refits = [Refit(dag, fold.hyperparameters, fold.training, derived_seed(seed, _DAGS)) for dag in dags]
     return _runs(refits, fold, cells, training)
 
 
@@ -162,18 +164,18 @@ def _replicates(
     seed: Sequence[int],
 ) -> pd.DataFrame:
     """All folds of a repeat see the same drawn cells, and are trained together."""
-    tables = [no_replicates()]
+    tables = []
     for repeat, of_repeat in _by_repeat(folds):
         for replicate in replicates:
-            cells = cells_of(of_repeat, _seed(*seed, repeat, replicate))
+            cells = cells_of(of_repeat, derived_seed(*seed, repeat, replicate))
             refits = [
-                Refit(one.dag, one.hyperparameters, one.training, _seed(*seed, repeat, replicate, one.fold))
+                Refit(one.dag, one.hyperparameters, one.training, derived_seed(*seed, repeat, replicate, one.fold))
                 for one in of_repeat
             ]
             for one, model in zip(of_repeat, refit(refits, cells, training), strict=True):
                 table = _weighed(model, cells, one.held_out)
                 tables.append(table.assign(repeat=one.repeat, fold=one.fold, replicate=replicate))
-    return _stacked(tables)
+    return stacked(tables, list(no_replicates()))
 
 
 def _runs(
@@ -181,7 +183,7 @@ def _runs(
 ) -> pd.DataFrame:
     models = refit(refits, cells, training)
     tables = [_weighed(model, cells, fold.held_out) for model in models]
-    return _stacked([no_runs(), *(table.assign(run=run) for run, table in enumerate(tables))])
+    return stacked((table.assign(run=run) for run, table in enumerate(tables)), list(no_runs()))
 
 
 def _weighed(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> pd.DataFrame:
@@ -209,13 +211,3 @@ def _fold_of_cells(folds: Sequence[TrainedFold], n_cells: int) -> np.ndarray:
     for one in folds:
         fold_of[one.held_out] = one.fold
     return fold_of
-
-
-def _seed(*entropy: int) -> int:
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)  # fits int32
-
-
-def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables below each other, with the columns of the first, which is empty."""
-    columns, filled = list(tables[0]), [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True)[columns] if filled else tables[0]

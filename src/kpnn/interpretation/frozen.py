@@ -6,6 +6,7 @@ neurons that can be set, and more digits than training does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -135,11 +136,14 @@ class FrozenNetwork:
             return softmax(values.act[:, self.outputs], axis=1)
         return np.column_stack([self._probability(values, output) for output in self.outputs])
 
-    @property
+    @cached_property
     def outputs(self) -> list[int]:
         """Position of each output among the neurons."""
-        place = {name: number for number, name in enumerate(self.dag.neurons)}
-        return [place[name] for name in self.dag.outputs]
+        return self.places_of(self.dag.outputs)
+
+    def places_of(self, names: Iterable[str]) -> list[int]:
+        """Position of each of some neurons among all of them."""
+        return [self._place_of[name] for name in names]
 
     @property
     def at_rest(self) -> np.ndarray:
@@ -181,6 +185,10 @@ class FrozenNetwork:
     def _probability(self, values: Values, output: int) -> np.ndarray:
         column = values.act[:, output]
         return expit(column) if self.activations[output].name == "linear" else column
+
+    @cached_property
+    def _place_of(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.dag.neurons)}
 
     @cached_property
     def _below(self) -> list[_Below]:
@@ -232,7 +240,7 @@ def expression_of(model: keras.Model, cells: Any) -> csr_array:
 
     Args:
         model: whose inputs.
-        cells: AnnData or DataFrame, genes matched by name; or a matrix in the order of `dag.inputs`.
+        cells: AnnData or DataFrame, genes matched by name; or a matrix, or lists, in the order of `dag.inputs`.
 
     Raises:
         ModelError: there are no cells, a gene is missing or a value is not finite.
@@ -240,6 +248,8 @@ def expression_of(model: keras.Model, cells: Any) -> csr_array:
     from kpnn.nn.inputs import as_rows
     from kpnn.nn.layer import sparse_dag
 
+    if isinstance(cells, list):
+        cells = np.asarray(cells)
     if len(getattr(cells, "shape", ())) == 2 and cells.shape[0] == 0:
         raise ModelError("no cells to compute weights from")
     rows, _, _ = as_rows(model, cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
-from kpnn.interpretation.significance import HeldOutEvidence, contribution, together
+from kpnn.interpretation.significance import ActivityTest, HeldOutEvidence, activity_test, contribution, together
 from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
 from kpnn.training.data import LabelledCells
@@ -52,6 +53,12 @@ class HeldOutWeights:
     activations: pd.DataFrame
     agreement: pd.DataFrame
     enrichment: pd.DataFrame
+
+    @cached_property
+    def tests(self) -> dict[str, ActivityTest]:
+        """The test of every neuron's activity, by output."""
+        # Kept: nodes and the stability of their ranking both ask for it, and it ranks all cells by every neuron.
+        return {output: activity_test(of_folds) for output, of_folds in self.evidence.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +134,7 @@ def _weigh_member(member: keras.Model, cells: HeldOutCells, neurons: Sequence[st
     for name, values in columns.items():
         weights[name] = as_table(network, values, name)[name]
     signs = common_signs(gradients, np.stack([one.difference for one in found]))
-    place_of = {name: place for place, name in enumerate(network.dag.neurons)}
-    places = [place_of[name] for name in neurons]
+    places = network.places_of(neurons)
     tables = {
         "per_fold": weights,
         "biases": biases(member).rename("bias").reset_index(),

@@ -15,8 +15,10 @@ from kpnn.interpretation.significance import HeldOutEvidence, activity_test, tog
 from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
+from kpnn.tables import stacked
 from kpnn.training.data import LabelledCells
 from kpnn.training.refitting import Refit, refit
+from kpnn.training.seeds import derived_seeds
 from kpnn.training.settings import EvaluationSettings
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def nodes_in_rewired(replicates: Sequence[Sequence[TrainedFold]], cells: Labelle
     Returns:
         `replicate`, `node`, `output`, `z` of the hidden nodes that reach the output.
     """
-    tables = [no_rewired()]
+    tables = []
     for number, folds in enumerate(replicates):
         dag = folds[0].dag
         reach, hidden = reaching(dag), set(dag.hidden)
@@ -49,8 +51,7 @@ def nodes_in_rewired(replicates: Sequence[Sequence[TrainedFold]], cells: Labelle
             z = activity_test([of_fold[place] for of_fold in evidence]).z
             table = pd.DataFrame({"replicate": number, "node": dag.neurons, "output": output, "z": z})
             tables.append(table[table["node"].isin(hidden & reach[output])])
-    filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else tables[0]
+    return stacked(tables, list(no_rewired()))
 
 
 def train_rewired(
@@ -100,10 +101,9 @@ def _trained_on(
     training: EvaluationSettings,
     seed: int,
 ) -> list[keras.Model]:
-    seeds = np.random.SeedSequence([seed, number]).generate_state(len(folds)) >> 1  # fits int32
     refits = [
-        Refit(dag, one.hyperparameters, one.training, int(own), len(one.members))
-        for one, own in zip(folds, seeds, strict=True)
+        Refit(dag, one.hyperparameters, one.training, own, len(one.members))
+        for one, own in zip(folds, derived_seeds(len(folds), seed, number), strict=True)
     ]
     return refit(refits, cells, training)
 

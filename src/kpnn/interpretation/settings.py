@@ -15,8 +15,8 @@ class InterpretationSettings(Settings):
         permuted_labels: networks per fold on permuted labels.
         replicates: further networks per fold, from other seeds, beside those of the fold's model: only to weigh nodes.
         seeds: further networks on the first fold's cells, from other starts: is the ranking stable?
-        alternative_dags: networks of the arm `pruned` on the first fold's cells, each on another optimal DAG, as far as
-            there are so many.
+        alternative_dags: networks of the arm `pruned` on the first fold's cells, each on another optimal DAG; fewer
+            where there are not so many.
         rewired_full: rewired PKNs whose full DAG is trained in every fold beside the arm `full`, a network for each of
             its own; `pruned` is set beside the controls on rewired PKNs, which are there anyway.
         seed: of everything drawn.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -173,17 +173,18 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
         >>> tested.p_value < 0.01
         array([ True, False])
     """
-    found = [_rank_test(fold) for fold in folds]
+    found = [_test(fold) for fold in folds]
     by_fold = np.stack([one.z for one in found])
     n_neurons, repeats = by_fold.shape[1], np.array([fold.repeat for fold in folds])
     of_repeats = []
     for repeat in np.unique(repeats):
         places = [place for place in np.flatnonzero(repeats == repeat).tolist() if found[place].compared]
-        if len(places) > 1 and all(_groups_are_of_one_class(folds[place]) for place in places):
-            of_repeat, by_fold[places] = _between_groups([folds[place] for place in places])
+        compared = [found[place] for place in places]
+        if len(places) > 1 and all(one.between is not None for one in compared):
+            of_repeat, by_fold[places] = _between_groups(compared)
             of_repeats.append(of_repeat)
         elif places:
-            of_repeats.append(_over_folds([found[place] for place in places]))
+            of_repeats.append(_over_folds(compared))
     if not of_repeats:
         return ActivityTest(np.zeros(n_neurons), np.ones(n_neurons), by_fold, np.full(n_neurons, np.nan), 0.0)
     z, corrected = (np.mean([getattr(one, name) for one in of_repeats], axis=0) for name in ("z", "corrected"))
@@ -215,32 +216,11 @@ def _over_folds(found: Sequence[_FoldTest]) -> _OfRepeat:
     return _OfRepeat(z, z - half_step, sum(one.z_per_roc_auc for one in found) / scale)
 
 
-def _between_groups(folds: Sequence[HeldOutEvidence]) -> tuple[_OfRepeat, np.ndarray]:
+def _between_groups(found: Sequence[_FoldTest]) -> tuple[_OfRepeat, np.ndarray]:
     """Also z of each fold by itself, shape (n_folds, n_neurons)."""
-    by_cells = np.stack([_rank_test(replace(fold, groups=None)).z for fold in folds])
-    tested = compare_groups([_groups_of(fold) for fold in folds], by_cells)
+    groups, by_cells = zip(*(one.between for one in found if one.between is not None), strict=True)
+    tested = compare_groups(groups, np.stack(by_cells))
     return _OfRepeat(tested.z, tested.z, tested.z_per_roc_auc, tested.degrees), tested.by_fold
-
-
-def _groups_of(fold: HeldOutEvidence) -> FoldOfGroups:
-    """Its groups, by the ranks of their cells: so all folds have one scale."""
-    first, group_of = _numbered(fold.groups)
-    ranks = rankdata(_beside_depth(fold), axis=0) / (len(group_of) + 1)
-    means = np.stack([ranks[group_of == group].mean(axis=0) for group in range(len(first))])
-    return FoldOfGroups(np.round(means, 10), fold.labels[first] > 0)
-
-
-def _groups_are_of_one_class(fold: HeldOutEvidence) -> bool:
-    if fold.groups is None:
-        return False
-    first, group_of = _numbered(fold.groups)
-    return bool((fold.labels == fold.labels[first[group_of]]).all())
-
-
-def _numbered(groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The first cell of each group, and the number of each cell's group."""
-    _, first, group_of = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
-    return first, group_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +230,8 @@ class _FoldTest:
     Attributes:
         z_per_roc_auc: growth of z per unit of ROC-AUC.
         compared: whether there are classes to compare.
+        between: where every group is of one class, its groups by the ranks of their cells (so all folds have one
+            scale), and z if its cells were independent; else None.
     """
 
     z: np.ndarray
@@ -257,16 +239,41 @@ class _FoldTest:
     roc_auc: np.ndarray
     z_per_roc_auc: float
     compared: bool
+    between: tuple[FoldOfGroups, np.ndarray] | None = None
 
 
-def _rank_test(fold: HeldOutEvidence) -> _FoldTest:
-    used = _beside_depth(fold)
-    above, variance, areas = np.zeros((3, used.shape[1]))
+def _test(fold: HeldOutEvidence) -> _FoldTest:
+    """Compares the classes of one fold, within its groups or, where each of these is of one class, between them."""
+    used, positive = _beside_depth(fold), fold.labels > 0
+    n_neurons = used.shape[1]
+    if fold.groups is None:
+        return _rank_test([_block(used, positive, fold.depth)], n_neurons)
+    _, first, group_of = np.unique(fold.groups, return_index=True, return_inverse=True)
+    of_groups = [group_of == group for group in range(len(first))]
+    if (fold.labels != fold.labels[first[group_of]]).any():
+        depths = (None if fold.depth is None else fold.depth[own] for own in of_groups)
+        blocks = (_block(used[own], positive[own], depth) for own, depth in zip(of_groups, depths, strict=True))
+        return _rank_test(blocks, n_neurons)
+    # Ranked once, for both questions that are put to the cells: how groups differ, and how sure they could be.
+    by_cells = _block(used, positive, fold.depth)
+    ranks = by_cells.ranks / (len(group_of) + 1)
+    groups = FoldOfGroups(_means(ranks, of_groups), positive[first])
+    between_means = _rank_test([_block(_means(used, of_groups), positive[first], None)], n_neurons)
+    return replace(between_means, between=(groups, _rank_test([by_cells], n_neurons).z))
+
+
+def _means(values: np.ndarray, of_groups: Sequence[np.ndarray]) -> np.ndarray:
+    """Means over the cells of each group, shape (n_groups, n_neurons); what is equal stays equal."""
+    return np.round(np.stack([values[own].mean(axis=0) for own in of_groups]), 10)
+
+
+def _rank_test(blocks: Iterable[_Block], n_neurons: int) -> _FoldTest:
+    above, variance, areas = np.zeros((3, n_neurons))
     smallest_step, n_pairs, shift, spread = np.inf, 0, 0.0, 0.0
-    for block in _blocks(used, fold):
+    for block in blocks:
         n, n_positive = len(block.positive), int(block.positive.sum())
         step = 1 / (n + 1)
-        ranks = step * rankdata(block.values, axis=0)
+        ranks = step * block.ranks
         areas += ranks[block.positive].sum(axis=0) / step - n_positive * (n_positive + 1) / 2
         n_pairs += n_positive * (n - n_positive)
         if n_positive in (0, n):
@@ -318,30 +325,18 @@ class _Block:
     """Observations that are ranked together, of which those in the same stratum exchange their classes.
 
     Attributes:
-        values: shape (n, n_neurons).
+        ranks: of each neuron's values, from 1, shape (n, n_neurons).
         positive: whether each is of class 1, shape (n,).
         strata: shape (n,).
     """
 
-    values: np.ndarray
+    ranks: np.ndarray
     positive: np.ndarray
     strata: np.ndarray
 
 
-def _blocks(used: np.ndarray, fold: HeldOutEvidence) -> Iterator[_Block]:
-    positive, groups = fold.labels > 0, fold.groups
-    if groups is None:
-        yield _Block(used, positive, _depth_strata(positive, fold.depth))
-        return
-    first, group_of = _numbered(groups)
-    if _groups_are_of_one_class(fold):
-        means = np.stack([used[group_of == group].mean(axis=0) for group in range(len(first))])
-        yield _Block(np.round(means, 10), positive[first], np.zeros(len(first), dtype=int))
-        return
-    for group in range(len(first)):
-        own = group_of == group
-        depth = None if fold.depth is None else fold.depth[own]
-        yield _Block(used[own], positive[own], _depth_strata(positive[own], depth))
+def _block(values: np.ndarray, positive: np.ndarray, depth: np.ndarray | None) -> _Block:
+    return _Block(rankdata(values, axis=0), positive, _depth_strata(positive, depth))
 
 
 def _depth_strata(positive: np.ndarray, depth: np.ndarray | None) -> np.ndarray:

@@ -14,9 +14,9 @@ from kpnn.interpretation.arm import ArmWeights
 from kpnn.interpretation.enrichment import reaching
 from kpnn.interpretation.rewired import beside_rewired
 from kpnn.interpretation.settings import InterpretationSettings
-from kpnn.interpretation.significance import activity_test
 from kpnn.interpretation.stability import agreement, pair
 from kpnn.pkn import Dag
+from kpnn.tables import largest_first
 
 _FOLD = ["repeat", "fold"]
 CALLED_BELOW = 0.05
@@ -178,10 +178,9 @@ def _tested(weights: ArmWeights, dag: Dag, top: int) -> pd.DataFrame:
     """`z`, `p_value`, `q_value` and what goes with them, of the hidden nodes that reach each output."""
     reach, hidden = reaching(dag), set(dag.hidden)
     tables = []
-    for output, evidence in weights.evidence.items():
+    for output, tested in weights.tests.items():
         own = hidden & reach[output]
         places = [place for place, name in enumerate(weights.neurons) if name in own]
-        tested = activity_test(evidence)
         z, p_values, by_fold = tested.z[places], tested.p_value[places], tested.by_fold[:, places]
         q_values = false_discovery_control(p_values) if len(places) else p_values
         ranks = rankdata(-by_fold, axis=1, method="min") if len(places) else by_fold
@@ -318,7 +317,7 @@ def _z_by_fold(weights: ArmWeights, output: str) -> dict[str, pd.Series]:
     weighed = set(weights.per_fold["node"])
     places = [place for place, name in enumerate(weights.neurons) if name in weighed]
     names = [weights.neurons[place] for place in places]
-    by_fold = np.maximum(activity_test(weights.evidence[output]).by_fold[:, places], 0.0)
+    by_fold = np.maximum(weights.tests[output].by_fold[:, places], 0.0)
     return {str(number): pd.Series(of_fold, index=names) for number, of_fold in enumerate(by_fold)}
 
 
@@ -386,6 +385,4 @@ def summarise_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     summary = table.groupby(keys, sort=False)["weight"].agg(weight="mean", sd="std", n_networks="size").reset_index()
     folds = table.drop_duplicates([*_FOLD, *keys]).groupby(keys, sort=False).size()
     summary["n_folds"] = folds.to_numpy()  # both in the order in which keys appear
-    return summary.reindex(summary["weight"].abs().sort_values(ascending=False, kind="stable").index).reset_index(
-        drop=True
-    )
+    return largest_first(summary).reset_index(drop=True)

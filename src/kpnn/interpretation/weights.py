@@ -69,7 +69,7 @@ def node_weights(
     from kpnn.nn import members_of
 
     members = members_of(model)
-    cells = expression_of(members[0], np.asarray(X) if isinstance(X, list) else X)
+    cells = expression_of(members[0], X)
     networks = [FrozenNetwork.of(member) for member in members]
     found = [_weights_by(method, network, cells, y, steps) for network in networks]
     if len(found) > 1 and method in ("gradient", "difference"):
@@ -193,7 +193,7 @@ def gene_weights(model: keras.Model, X: Any) -> pd.DataFrame:
     from kpnn.nn.layer import sparse_dag
 
     members = members_of(model)
-    cells = expression_of(members[0], np.asarray(X) if isinstance(X, list) else X)
+    cells = expression_of(members[0], X)
     weights = np.mean([_gene_gradients(FrozenNetwork.of(member), cells) for member in members], axis=0)
     layer = sparse_dag(members[0])
     genes = list(layer.dag.genes(layer.gene_suffix))

@@ -14,9 +14,11 @@ from kpnn.nn.engine.layout import Layout
 INITIALIZERS = ("glorot_uniform", "lecun_uniform", "he_uniform", "standard_normal", "conducting")
 
 _SMALL = 0.1
+"""Size of a start from a gene, times the root of their number, where it must have a sign: 0 could not hold one."""
 _SPREAD = 0.9
 """By how much classes that exclude each other start apart."""
 _STEP = 1e-6
+"""Of a weighted sum to either side of 0, between whose slopes a corner would show."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from kpnn.nn.engine.kernels import Rows
 from kpnn.nn.layer import sparse_dag
 from kpnn.pkn import gene_of
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def as_rows(model: keras.Model, cells: Any, missing_genes: str = "error") -> tuple[Rows, pd.Index, tuple[str, ...]]:
@@ -56,7 +56,7 @@ def as_rows(model: keras.Model, cells: Any, missing_genes: str = "error") -> tup
             f"cells must be an AnnData, a DataFrame, an array or a sparse matrix, not {type(cells).__name__}"
         )
     if missing:
-        logger.warning("%d of %d genes are missing and taken as 0: %s", len(missing), len(inputs), some_names(missing))
+        _log.warning("%d of %d genes are missing and taken as 0: %s", len(missing), len(inputs), some_names(missing))
     return _canonical(rows, np.dtype(layer.variable_dtype), names), names, missing
 
 

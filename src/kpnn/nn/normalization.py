@@ -20,7 +20,9 @@ from kpnn.nn.engine.kernels import (
 
 KINDS = ("standard", "common", "batch")
 EPSILON = 1e-3
+"""Added to a variance, as Keras does."""
 MOMENTUM = 0.99
+"""Keras's, of the moving averages."""
 
 
 @keras.saving.register_keras_serializable(package="kpnn")

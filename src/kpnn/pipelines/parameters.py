@@ -13,11 +13,12 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.download.settings import DownloadSettings
-from kpnn.pipelines.predict.nodes import PredictSettings
+from kpnn.pipelines.predict.settings import PredictSettings
 from kpnn.pipelines.priors.settings import PriorsSettings
 from kpnn.pipelines.reporting.settings import ReportingSettings
 from kpnn.pipelines.simulate.settings import SimulationSettings
 from kpnn.pipelines.validation import validated
+from kpnn.settings_base import of_kind
 from kpnn.tracking.settings import ServerSettings
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
@@ -70,10 +71,8 @@ def all_settings(parameters: Mapping[str, Any]) -> dict[str, BaseModel]:
         raise SettingsError("\n  ".join(["parameters that make no sense:", *problems]))
     if problems:
         raise SettingsError(problems[0])
-    raw, modelling = settings["data_engineering"], settings["modelling"]
-    assert isinstance(raw, DataEngineeringSettings)
-    assert isinstance(modelling, EvaluationSettings)
-    return {**settings, "modelling": modelling.with_gene_suffix(raw.input_suffix)}
+    suffix = of_kind(settings, DataEngineeringSettings).input_suffix
+    return {**settings, "modelling": of_kind(settings, EvaluationSettings).with_gene_suffix(suffix)}
 
 
 def _within(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:

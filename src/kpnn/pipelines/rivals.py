@@ -10,6 +10,7 @@ import pandas as pd
 
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pkn import Dag
+from kpnn.tables import stacked
 
 RivalKind = Literal["alternative", "rewired", "size_path", "rewired_full"]
 
@@ -22,12 +23,12 @@ def rival_table(found: Mapping[RivalKind, Sequence[Dag]]) -> pd.DataFrame:
     Args:
         found: the rivals of each kind; none at all give a table without rows.
     """
-    tables = [
+    tables = (
         dag.edges.assign(kind=kind, replicate=replicate)
         for kind, dags in found.items()
         for replicate, dag in enumerate(dags)
-    ]
-    return pd.concat(tables, ignore_index=True)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
+    )
+    return stacked(tables, _COLUMNS)
 
 
 def rivals_of_kind(table: pd.DataFrame, kind: RivalKind, outputs: Sequence[str]) -> list[Dag]:

@@ -9,6 +9,7 @@ from itertools import islice
 from kpnn.errors import some_names
 
 _MOST_EXAMPLES = 3
+"""Edges named of those that are left out for one reason."""
 
 
 @dataclass(frozen=True)

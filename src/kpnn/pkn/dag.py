@@ -12,7 +12,7 @@ import pandas as pd
 
 from kpnn.errors import PknError, some_names
 from kpnn.pkn.edge_table import clean_edges
-from kpnn.pkn.graph import longest_paths
+from kpnn.pkn.graph import children_by_parent, longest_paths
 from kpnn.pkn.input_nodes import gene_of
 
 
@@ -99,9 +99,8 @@ class Dag:
         Raises:
             PknError: there is a cycle; its nodes are named.
         """
-        children = self.edges.groupby("parent", sort=False)["child"].agg(list).to_dict()
         try:
-            level = longest_paths(children)
+            level = longest_paths(children_by_parent(self.edges))
         except CycleError as error:
             raise PknError(f"not a DAG: cycle {some_names(reversed(error.args[1]), 8)}") from None
         by_level: list[list[str]] = [[] for _ in range(max(level.values()) + 1)]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kpnn.errors import PknError, near_names, some_names
+from kpnn.errors import PknError, UndirectedError, near_names, some_names
 from kpnn.pkn.account import Dropped, ReadAccount, examples_of
-from kpnn.pkn.edge_options import CostRule, EdgeOptions, Limits
+from kpnn.pkn.edge_options import CostRule, EdgeOptions, Limits, Rename
 from kpnn.pkn.edge_table import each_pair_once
 from kpnn.pkn.formats import FORMATS
 from kpnn.pkn.formats.stated import Stated
@@ -26,6 +26,7 @@ _MISSING = ("", "na", "nan", "none", "null")
 _SIGN_TEXTS = {1: "1", -1: "-1"}
 _BETWEEN_ITEMS = r"[;|,]"
 _MOST_LOST = 0.5
+"""Share of the edges from which losing them in renaming is warned of."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def apply_edge_rules(stated: Stated, path: Path, options: EdgeOptions) -> pd.Dat
     if options.rename is not None:
         table, notes, kept = renamed(edges.table, options.rename, str(path))
         edges.notes += notes
-        edges.keep(kept, f"with a name that {options.rename.filepath} lacks")
+        edges.keep(kept, _lacking_in(options.rename))
         edges.repeat(table)
     if options.costs is not None and options.costs.rule == "rows":
         stated_by = edges.table.groupby(["parent", "child"])["sign"].transform("size")
@@ -175,7 +176,7 @@ def _decide_directions(edges: _Edges) -> None:
         return
     pairs = some_names([f"{row.parent} and {row.child}" for row in without.itertuples()], 3)
     if edges.options.undirected == "error":
-        raise PknError(
+        raise UndirectedError(
             f"{edges.path}: {len(without):,} of {len(edges.table):,} edges are undirected ({pairs}); a PKN needs "
             "directions: `undirected: drop` leaves them out"
         )
@@ -310,6 +311,10 @@ def _keep_sizes(edges: _Edges, sizes: Limits) -> None:
     edges.keep(n_children.between(low, high), f"of {parents:,} parents that have too few or too many children")
 
 
+def _lacking_in(rename: Rename) -> str:
+    return f"with a name that {rename.filepath} lacks"
+
+
 def _with_account(edges: _Edges) -> pd.DataFrame:
     path = edges.path
     edges.table = table = edges.table.astype({"sign": "int8"})
@@ -335,11 +340,11 @@ def _with_account(edges: _Edges) -> pd.DataFrame:
         tuple(left_out),
         tuple(edges.notes),
     )
-    by_names = sum(one.edges for one in left_out if one.reason.startswith("with a name"))
+    rename = edges.options.rename
+    by_names = 0 if rename is None else sum(one.edges for one in left_out if one.reason == _lacking_in(rename))
     if by_names > _MOST_LOST * account.read:
         _log.warning("%s: %s of %s edges are lost in renaming; %s", path, by_names, account.read, account.notes[-1])
     table.attrs["account"] = account
-    rename = edges.options.rename
     table.attrs["also_read"] = [] if rename is None else [rename.filepath]
     table.attrs["children_are_genes"] = FORMATS[edges.options.format].children_are_genes
     return table

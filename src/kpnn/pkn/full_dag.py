@@ -8,9 +8,16 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import longest_paths, reachable, strong_components
+from kpnn.pkn.graph import (
+    children_by_parent,
+    longest_paths,
+    parents_by_child,
+    ranks_by_place,
+    reachable,
+    strong_components,
+)
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.paths import PathEdges, edges_on_paths, node_codes
+from kpnn.pkn.paths import PathEdges, dag_of_rows, edges_on_paths, node_codes
 
 
 def shortest_path_dag(pkn: Pkn) -> Dag:
@@ -45,11 +52,7 @@ def shortest_path_dag(pkn: Pkn) -> Dag:
         rows = _with_all_outputs(pkn, paths, rows[falls])
         if len(pkn.outputs) > 1:
             rows = _with_all_inputs(pkn, paths, rows)
-    return _dag_of(pkn, rows)
-
-
-def _dag_of(pkn: Pkn, rows: np.ndarray) -> Dag:
-    return Dag.from_edges(pkn.edges.iloc[np.sort(rows)].reset_index(drop=True), outputs=pkn.outputs)
+    return dag_of_rows(pkn, rows)
 
 
 def has_cycles(pkn: Pkn, rows: np.ndarray) -> bool:
@@ -96,7 +99,7 @@ def _with_all_inputs(pkn: Pkn, paths: PathEdges, rows: np.ndarray) -> np.ndarray
     down one order of all nodes: no cycle can arise.
     """
     usable, n_nodes = np.flatnonzero(paths.usable), len(pkn.nodes)
-    rank = ranks_around(pkn, paths, _dag_of(pkn, rows))
+    rank = ranks_around(pkn, paths, dag_of_rows(pkn, rows))
     offered = usable[rank[pkn.parent_codes[usable]] < rank[pkn.child_codes[usable]]]
     parent, child = pkn.parent_codes[offered], pkn.child_codes[offered]
     row_of = dict(zip(zip(parent.tolist(), child.tolist(), strict=True), offered.tolist(), strict=True))
@@ -202,23 +205,21 @@ def ranks_around(pkn: Pkn, paths: PathEdges, dag: Dag) -> np.ndarray:
         dag: the DAG; its nodes are ordered by the longest path from an output, the others stand half a step below their
             breadth-first level; ties are broken by name.
     """
-    depth = longest_paths(dag.edges.groupby("child")["parent"].agg(list).to_dict())
+    depth = longest_paths(parents_by_child(dag.edges))
     place = np.array(
         [depth.get(name, level + 0.5) for name, level in zip(pkn.nodes, paths.distance_from_output, strict=True)],
         dtype=float,
     )
     # Inputs have no children: below everything they may keep all of their parents.
     place[paths.is_input] = np.inf
-    rank = np.empty(len(place), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
-    return rank
+    return ranks_by_place(place)
 
 
 def _descendants(edges: pd.DataFrame, dag: Dag) -> dict[str, int]:
     """The nodes below each node, as bits of a whole number; the bits follow the nodes' names."""
     names = [name for level in dag.levels for name in level]
     bit = {name: 1 << number for number, name in enumerate(sorted(names))}
-    children = edges.groupby("parent")["child"].agg(list).to_dict()
+    children = children_by_parent(edges)
     below: dict[str, int] = {}
     for name in names:
         below[name] = 0

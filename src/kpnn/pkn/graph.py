@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra
 
@@ -40,6 +41,49 @@ def strong_components(tails: np.ndarray, heads: np.ndarray, n_nodes: int) -> np.
     """
     _, label = connected_components(adjacency(tails, heads, n_nodes), directed=True, connection="strong")
     return label
+
+
+def ranks_by_place(place: np.ndarray) -> np.ndarray:
+    """Rank of each node among all by its place, shape (n_nodes,), int64; of equal places the lower code comes first."""
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+    return rank
+
+
+def roots_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without parents, sorted.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return sorted(set(edges["parent"]) - set(edges["child"]))
+
+
+def leaves_of(edges: pd.DataFrame) -> list[str]:
+    """Nodes without children, sorted.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return sorted(set(edges["child"]) - set(edges["parent"]))
+
+
+def children_by_parent(edges: pd.DataFrame) -> dict[str, list[str]]:
+    """The children of each node that has any, in the order of the edges.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return edges.groupby("parent")["child"].agg(list).to_dict()
+
+
+def parents_by_child(edges: pd.DataFrame) -> dict[str, list[str]]:
+    """The parents of each node that has any, in the order of the edges.
+
+    Args:
+        edges: columns `parent` and `child`.
+    """
+    return edges.groupby("child")["parent"].agg(list).to_dict()
 
 
 def longest_paths(neighbours: Mapping[str, Iterable[str]]) -> dict[str, int]:

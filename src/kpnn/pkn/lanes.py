@@ -27,6 +27,7 @@ from kpnn.pkn.paths import edge_rows, edges_on_paths, node_codes
 
 _MOST_LANES = 3
 _MOST_STARTS = 3
+"""Outputs that are tried as the first; the cheapest DAG is taken."""
 _MANY_EDGES = 100_000
 """Edges times outputs beyond which one start must do."""
 _MUCH_WORK = 20_000_000

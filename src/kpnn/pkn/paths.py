@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import SelectionError, some_names
+from kpnn.pkn.dag import Dag
 from kpnn.pkn.graph import fewest_edges
 from kpnn.pkn.network import Pkn
 
@@ -67,6 +68,15 @@ def edges_on_paths(
         raise SelectionError(f"output {some_names(lost_outputs)} has no path down to any input{advice}")
     usable &= np.isfinite(down[pkn.parent_codes] + up[pkn.child_codes])
     return PathEdges(usable, is_input, is_output, down, up)
+
+
+def dag_of_rows(pkn: Pkn, rows: np.ndarray) -> Dag:
+    """The DAG that some edges of a PKN, named by their rows, make.
+
+    Raises:
+        PknError: they close a cycle, or an output has none of them.
+    """
+    return Dag.from_edges(pkn.edges.iloc[np.sort(rows)].reset_index(drop=True), outputs=pkn.outputs)
 
 
 def node_codes(pkn: Pkn, names: Iterable[str]) -> np.ndarray:

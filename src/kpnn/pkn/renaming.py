@@ -18,6 +18,7 @@ from kpnn.text_tables import read_string_table
 _log = logging.getLogger(__name__)
 
 _MOST_LACKING = 0.5
+"""Share of the names from which keeping those that the table lacks is warned of."""
 
 
 def renamed(edges: pd.DataFrame, rename: Rename, path: str) -> tuple[pd.DataFrame, list[str], np.ndarray]:

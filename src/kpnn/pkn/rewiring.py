@@ -17,7 +17,9 @@ TRIES_PER_EDGE = 20
 arXiv:cond-mat/0312028), and where edges may not turn about half of the tries are in vain."""
 
 _SHARE_AT_ONCE = 8
+"""One edge in so many takes part in swaps that are tried at once: of more, many would meet."""
 _MOST_REPAIRS = 1000
+"""Rounds of swaps that bring loose edges back onto paths."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from kpnn.evaluation import Comparison, interval, metrics_of
 from kpnn.evaluation.scores import ArmScores
 from kpnn.pkn import percent_saved
 from kpnn.reporting.outputs import confusions_in_words, worst_output_in_words
-from kpnn.reporting.paired import compare_arms, scores_of
+from kpnn.reporting.paired import compare_arms
 from kpnn.reporting.standing import controls_table, size_curve, size_in_words, standing_in_words
 from kpnn.reporting.study import ArmTables, Study
 
@@ -84,7 +84,7 @@ def comparison_table(arms: tuple[ArmTables, ...], groups: pd.Series | None = Non
     rows, of_outputs = [], []
     for arm in arms:
         for metric in metrics_of(arm.one_of_k):
-            scores = scores_of(arm, arm.folds, metric)
+            scores = arm.scores(metric)
             rows.append({"arm": arm.name, "metric": metric} | _summarised(scores, groups))
             if len(scores.outputs) > 1:
                 of_outputs += [

@@ -20,6 +20,7 @@ from kpnn.reporting.figures.nodes import (
     structure_figure,
     top_nodes_figure,
 )
+from kpnn.reporting.figures.style import percent
 from kpnn.reporting.node_words import told_of_nodes
 from kpnn.reporting.study import Interpretation, Study
 
@@ -53,6 +54,7 @@ _WITHOUT_GROUPS = (
     "nodes take every cell for an observation. Cells of one donor are none of their own."
 )
 _MOST_ROWS = 60
+"""Rows of a table of nodes in the page."""
 _MOST_VALUES = 100
 """Values of a column of the cells up to which activity is shown by it."""
 _EXPLANATION = (
@@ -125,8 +127,7 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
         str(row["node"]): "; ".join((_figures_of(row), standing(row, membership, n_folds)))
         for _, row in nodes[nodes["called"]].iterrows()
     }
-    of_output = arm.predictions[arm.predictions["output"] == output]
-    labels = of_output.drop_duplicates("barcode").set_index("barcode")["label"]
+    labels = arm.predictions_of(output).drop_duplicates("barcode").set_index("barcode")["label"]
     tree = tree_figure(weighed, dag, output, stands)
     blocks = row_of([tree, activity_figure(weighed, dag, output, labels)])
     if len(study.coordinates):
@@ -140,9 +141,9 @@ def _opening(study: Study, weighed: Interpretation, output: str, membership: dic
 
 def _figures_of(row: pd.Series) -> str:
     """z, q-value, shares, and the place in rewired networks, of a node."""
-    words = [f"z {row['z']:.1f}, q = {row['q_value']:.2g}", f"{100 * row['share']:.1f} % of all weights"]
+    words = [f"z {row['z']:.1f}, q = {row['q_value']:.2g}", f"{percent(row['share'])} of all weights"]
     if np.isfinite(row["control_share"]):
-        words.append(f"structure alone {100 * row['control_share']:.1f} %")
+        words.append(f"structure alone {percent(row['control_share'])}")
     if np.isfinite(row.get("rewired_z", np.nan)):
         words.append(f"z {row['rewired_z']:.1f} in its place in rewired networks")
     return "; ".join(words)

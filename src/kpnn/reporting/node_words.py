@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kpnn.errors import some_names
 from kpnn.evaluation import interval
 from kpnn.reporting.figures.nodes import heaviest, standing
-from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 _NAMED = 5
+"""Nodes that a sentence names before it counts."""
 _FAR = 2.0
 """Standard deviations beyond its place in rewired networks from which a node owes its name to knowledge."""
 _APART = 0.995
@@ -76,7 +77,7 @@ def nodes_may_be_named(study: Study, weighed: Interpretation, output: str) -> bo
 
 def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | None:
     """Says that an arm's ROC-AUC is not above 0.5; None where it is, or where it has none."""
-    scores = scores_of(arm, arm.folds)
+    scores = arm.scores()
     if output not in scores.outputs or not np.isfinite(scores.values[:, scores.outputs.index(output)]).any():
         return None
     found = interval(scores, groups=groups, output=output)
@@ -90,7 +91,7 @@ def _guesses(arm: ArmTables, output: str, groups: pd.Series | None) -> str | Non
 
 
 def _tutorial(arm: ArmTables | None, name: str) -> str:
-    if arm is None or "protocol" not in arm.fold_metrics or not (arm.fold_metrics["protocol"] == "tutorial").any():
+    if arm is None or not arm.is_optimistic:
         return ""
     return (
         f"`{name}` was evaluated by the tutorial's protocol: its networks were stopped where they did best on the very "
@@ -100,9 +101,8 @@ def _tutorial(arm: ArmTables | None, name: str) -> str:
 
 def _named(weighed: Interpretation, called: pd.DataFrame, output: str, membership: dict[str, str]) -> str:
     n_folds = int(called["n_folds"].max())
-    told = [f"`{row['node']}` ({standing(row, membership, n_folds)})" for _, row in called.head(_NAMED).iterrows()]
-    more = f" and {len(called) - _NAMED} more" if len(called) > _NAMED else ""
-    return f"In `{weighed.arm}` the prediction of {output} rests on {', '.join(told)}{more}."
+    told = (f"`{row['node']}` ({standing(row, membership, n_folds)})" for _, row in called.iterrows())
+    return f"In `{weighed.arm}` the prediction of {output} rests on {some_names(told, _NAMED)}."
 
 
 def _could_not_tell(weighed: Interpretation, output: str, membership: dict[str, str]) -> str:
@@ -149,9 +149,8 @@ def _beside_enrichment(called: pd.DataFrame) -> str:
     )
     if not len(added):
         return f"{sentence}: the network adds no name to them."
-    names = [f"`{row['node']}` ({int(row['enrichment_rank'])}.)" for _, row in added.head(_NAMED).iterrows()]
-    more = f" and {len(added) - _NAMED} more" if len(added) > _NAMED else ""
-    return f"{sentence}; the network adds {', '.join(names)}{more}."
+    names = (f"`{row['node']}` ({int(row['enrichment_rank'])}.)" for _, row in added.iterrows())
+    return f"{sentence}; the network adds {some_names(names, _NAMED)}."
 
 
 def _beside_rewired(weighed: Interpretation, called: pd.DataFrame) -> str:
@@ -168,12 +167,11 @@ def _beside_rewired(weighed: Interpretation, called: pd.DataFrame) -> str:
         f"Beside networks on up to {n_networks} rewired PKNs, {int(far.sum())} of {len(known)} called nodes have a z "
         f"at least {_FAR:g} standard deviations above that of their own place there."
     )
-    alike = [f"`{name}`" for name in known.loc[~far, "node"].head(_NAMED)]
+    alike = [f"`{name}`" for name in known.loc[~far, "node"]]
     if alike:
-        more = f" and {int((~far).sum()) - _NAMED} more" if (~far).sum() > _NAMED else ""
         sentence += (
-            f" Randomized networks do as well for {', '.join(alike)}{more}: that these are called does not depend on "
-            "what the knowledge says about them."
+            f" Randomized networks do as well for {some_names(alike, _NAMED)}: that these are called does not depend "
+            "on what the knowledge says about them."
         )
     return sentence
 
@@ -184,9 +182,8 @@ def _by_structure(called: pd.DataFrame) -> str:
     marked = [f"`{name}`" for name in called.loc[called["structure"].eq(True), "node"]]
     if not marked:
         return ""
-    more = f" and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""
     verb, places = ("weigh", "their places") if len(marked) > 1 else ("weighs", "its place")
     return (
-        f"{', '.join(marked[:_NAMED])}{more} {verb} no more than {places} in the network would give on inputs that all "
+        f"{some_names(marked, _NAMED)} {verb} no more than {places} in the network would give on inputs that all "
         "tell the same: structure, such as receptors next to the output."
     )

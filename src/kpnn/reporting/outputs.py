@@ -9,8 +9,9 @@ import pandas as pd
 
 from kpnn.evaluation import Comparison, confusion_matrix, metrics_of, top_confusions
 from kpnn.pkn import inputs_per_output
-from kpnn.reporting.paired import scores_of
+from kpnn.reporting.figures.style import percent
 from kpnn.reporting.study import ArmTables, Study
+from kpnn.tables import stacked
 
 _OF_OUTPUT = ("roc_auc", "average_precision", "precision", "recall", "f1")
 _CONFUSIONS = 5
@@ -47,7 +48,7 @@ def worst_output_in_words(arms: Sequence[ArmTables]) -> str:
     """
     worst = {}
     for arm in arms:
-        means = scores_of(arm, arm.folds).output_means
+        means = arm.scores().output_means
         scored = {name: value for name, value in means.items() if np.isfinite(value)}
         if len(means) > 1 and scored:
             name = min(scored, key=lambda one: scored[one])
@@ -73,9 +74,9 @@ def confusions_in_words(arm: ArmTables) -> str:
     pairs = top_confusions(confusion_matrix(arm.predictions), most=1)
     if not len(pairs):
         return f"`{arm.name}` calls every held-out cell by its class."
-    first, share = pairs.iloc[0], f"{100 * pairs['share'].iloc[0]:.1f} % of its cells"
+    first, share = pairs.iloc[0], f"{percent(pairs['share'].iloc[0])} of its cells"
     if arm.predictions["repeat"].nunique() == 1:  # else a cell counts several times
-        share = f"{first['n_cells']:,} of its cells, {100 * first['share']:.1f} %"
+        share = f"{first['n_cells']:,} of its cells, {percent(first['share'])}"
     return f"`{arm.name}` most often takes `{first['class']}` for `{first['called']}`: {share}."
 
 
@@ -94,7 +95,7 @@ def outputs_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
         if len(arm.outputs) < 2:
             continue
         cells = arm.predictions.drop_duplicates(["barcode", "output"]).groupby("output")["label"].sum()
-        means = {metric: scores_of(arm, arm.folds, metric).output_means for metric in _OF_OUTPUT}
+        means = {metric: arm.scores(metric).output_means for metric in _OF_OUTPUT}
         rows += [
             {"output": output, "arm": arm.name, "n_cells": int(cells[output])}
             | {metric: of_metric[output] for metric, of_metric in means.items()}
@@ -130,13 +131,12 @@ def confusions_table(arms: Sequence[ArmTables]) -> pd.DataFrame:
     Args:
         arms: the arms; those whose outputs do not exclude each other have no rows.
     """
-    tables = [
+    tables = (
         top_confusions(confusion_matrix(arm.predictions), most=_CONFUSIONS).assign(arm=arm.name)
         for arm in arms
         if arm.one_of_k
-    ]
-    columns = ["arm", "class", "called", "n_cells", "share"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )
+    return stacked(tables, ["arm", "class", "called", "n_cells", "share"])
 
 
 def genes_table(study: Study) -> pd.DataFrame:

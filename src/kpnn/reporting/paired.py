@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import some_names
-from kpnn.evaluation import ArmScores, Comparison, compare
+from kpnn.evaluation import Comparison, compare
 from kpnn.reporting.study import ArmTables
 
 
@@ -45,7 +45,7 @@ def compare_arms(
     common = [fold for fold in common if _has_roc_auc(reference, fold) and _has_roc_auc(candidate, fold)]
     if not common:
         return Pairing(None, "no fold has a ROC-AUC, since each holds out cells of one class only.", notes)
-    of_reference, of_candidate = (scores_of(arm, common) for arm in (reference, candidate))
+    of_reference, of_candidate = (arm.scores(folds=common) for arm in (reference, candidate))
     if of_reference.outputs != of_candidate.outputs:
         return Pairing(None, f"{names} predict different outputs.", notes)
     return Pairing(compare(of_candidate, of_reference, groups=groups, margin=margin), "", notes)
@@ -72,22 +72,5 @@ def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, i
     return same, tuple(notes)
 
 
-def scores_of(arm: ArmTables, folds: list[tuple[int, int]], metric: str = "roc_auc") -> ArmScores:
-    """An arm's scores on some of its folds, with those of its ensembles' members where they are known.
-
-    Args:
-        arm: the arm.
-        folds: repeat and fold of each.
-        metric: one of `kpnn.evaluation.METRICS`.
-    """
-    members = None if arm.members is None else _of_folds(arm.members, folds)
-    return ArmScores.from_predictions(arm.name, _of_folds(arm.predictions, folds), metric=metric, members=members)
-
-
 def _has_roc_auc(arm: ArmTables, fold: tuple[int, int]) -> bool:
-    by_fold = arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
-    return bool(np.isfinite(by_fold.loc[fold]))
-
-
-def _of_folds(table: pd.DataFrame, folds: list[tuple[int, int]]) -> pd.DataFrame:
-    return table[pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(folds)]
+    return bool(np.isfinite(arm.roc_auc_by_fold.loc[fold]))

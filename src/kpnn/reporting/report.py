@@ -12,7 +12,7 @@ from kpnn.reporting import node_sections, sections
 from kpnn.reporting.blocks import NetworkDrawing, Row, Section, Table, leaves
 from kpnn.reporting.comparing import Answer, answer, comparison_table
 from kpnn.reporting.figures.network import NetworkLayout, lay_out_study
-from kpnn.reporting.figures.style import Figure
+from kpnn.reporting.figures.style import Figure, percent
 from kpnn.reporting.nuisance import nuisance_notes
 from kpnn.reporting.page import Lead, Tile, render_page
 from kpnn.reporting.study import Study
@@ -123,7 +123,7 @@ def _lead(study: Study, found: Answer) -> Lead:
     if study.selection:
         status = str(study.selection.get("status", ""))
         gap = study.selection.get("gap", 0.0)
-        detail = "no smaller DAG exists" if status == "optimal" else f"at most {100 * gap:.2f} % from the smallest"
+        detail = "no smaller DAG exists" if status == "optimal" else f"at most {percent(gap, 2)} from the smallest"
         if study.selection.get("lanes", 1) > 1 and study.selection.get("edges") == "selected":
             detail += f"; paths for {study.selection['lanes']} lanes were added to it"
         tiles.append(Tile("selected DAG", status.replace("_", " "), detail))
@@ -142,7 +142,7 @@ def _warnings(study: Study) -> list[str]:
     """What a reader must know before believing the figures."""
     found = []
     for arm in study.arms:
-        if "protocol" in arm.fold_metrics and (arm.fold_metrics["protocol"] == "tutorial").any():
+        if arm.is_optimistic:
             found.append(
                 f"`{arm.name}` was evaluated by the tutorial's protocol: early stopping looked at the fold that is "
                 "reported, so its scores are optimistic."
@@ -155,6 +155,6 @@ def _warnings(study: Study) -> list[str]:
     if status not in (None, "optimal"):
         found.append(
             f"The selected DAG is not proven to be the smallest (status {status}, gap "
-            f"{100 * study.selection.get('gap', float('nan')):.2f} %): raise `dag_selection.time_limit`."
+            f"{percent(study.selection.get('gap', float('nan')), 2)}): raise `dag_selection.time_limit`."
         )
     return found

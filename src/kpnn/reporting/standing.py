@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kpnn.evaluation import ArmScores, Verdict, interval
-from kpnn.reporting.paired import compare_arms, scores_of
+from kpnn.evaluation import Verdict, interval
+from kpnn.reporting.paired import compare_arms
 from kpnn.reporting.study import ArmTables, Study
 
 SIZE_PATH = "size_path"
@@ -156,7 +156,7 @@ def _curve_row(arm: ArmTables, full: ArmTables, groups: pd.Series | None, margin
 
 
 def _own_score(arm: ArmTables, groups: pd.Series | None) -> dict[str, float]:
-    scores: ArmScores = scores_of(arm, arm.folds)
+    scores = arm.scores()
     if not np.isfinite(scores.fold_values).any():
         return dict.fromkeys(("roc_auc", "lower", "upper"), float("nan"))
     found = interval(scores, groups=groups)

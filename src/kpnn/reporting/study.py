@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from kpnn.evaluation import are_exclusive, by_cell
+from kpnn.evaluation import ArmScores, are_exclusive, by_cell
 from kpnn.handed_on import HandedOn
 from kpnn.pkn import Dag, Pkn
 
@@ -62,6 +62,44 @@ class ArmTables(HandedOn):
         """Whether its outputs are classes that exclude each other."""
         return len(self.outputs) > 1 and are_exclusive(*by_cell(self.predictions))
 
+    def scores(self, metric: str = "roc_auc", folds: Sequence[tuple[int, int]] | None = None) -> ArmScores:
+        """Its scores, with those of its ensembles' members where they are known.
+
+        Args:
+            metric: one of `kpnn.evaluation.METRICS`, or `balanced_accuracy` of classes that exclude each other.
+            folds: repeat and fold of those that count; None: all.
+        """
+        if metric == "roc_auc" and (folds is None or folds == self.folds):
+            return self._roc_auc
+        return self._scored(metric, self.folds if folds is None else folds)
+
+    @cached_property
+    def _roc_auc(self) -> ArmScores:
+        # Kept: every comparison, half of the figures and the words about each output's nodes ask for it.
+        return self._scored("roc_auc", self.folds)
+
+    def _scored(self, metric: str, folds: Sequence[tuple[int, int]]) -> ArmScores:
+        members = None if self.members is None else _of_folds(self.members, folds)
+        return ArmScores.from_predictions(self.name, _of_folds(self.predictions, folds), metric=metric, members=members)
+
+    @cached_property
+    def roc_auc_by_fold(self) -> pd.Series:
+        """ROC-AUC of every fold, index `repeat` and `fold`; NaN of one that holds out cells of one class only."""
+        return self.fold_metrics.set_index(["repeat", "fold"])["roc_auc"]
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether its networks were stopped on the cells that its scores are of, as the tutorial does."""
+        return "protocol" in self.fold_metrics and bool((self.fold_metrics["protocol"] == "tutorial").any())
+
+    def predictions_of(self, output: str) -> pd.DataFrame:
+        """The rows of the predictions that are of one output.
+
+        Args:
+            output: its name.
+        """
+        return self.predictions[self.predictions["output"] == output]
+
     def size(self, name: str) -> int | None:
         """`n_edges`, `n_neurons` or `n_parameters` of the network; None for an arm without one.
 
@@ -81,6 +119,10 @@ class ArmTables(HandedOn):
         """
         rows = (self.predictions["repeat"] == repeat) & (self.predictions["fold"] == fold)
         return frozenset(self.predictions.loc[rows, "barcode"])
+
+
+def _of_folds(table: pd.DataFrame, folds: Sequence[tuple[int, int]]) -> pd.DataFrame:
+    return table[pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(folds)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_AT_ONCE = 4096
+"""Cells whose expression is turned back into counts at once."""
 _BLOCK = 512
+"""Cells drawn at once, with a value for every gene in memory."""
 _FOLD_CHANGE = 2.0
+"""Fortelny & Bock's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +66,10 @@ class _Draw:
         factors = np.exp((combinations - 0.5) @ np.log(fold_changes).T)  # sqrt of each output's fold change, up or down
         return cls(trials, np.minimum(1.0, share * factors), which, fold_changes, rng)
 
-    def blocks(self, block: int) -> Iterator[sp.csr_matrix]:
-        """Counts of all cells in their order, so many at once; once only."""
-        for start in range(0, len(self.trials), block):
-            part = slice(start, start + block)
+    def blocks(self) -> Iterator[sp.csr_matrix]:
+        """Counts of all cells in their order, some at a time; once only."""
+        for start in range(0, len(self.trials), _BLOCK):
+            part = slice(start, start + _BLOCK)
             drawn = self.rng.binomial(self.trials[part, None], self.chances[self.which[part]])
             yield sp.csr_matrix(drawn.astype(np.float32))
 
@@ -78,7 +81,6 @@ def control_counts(
     *,
     fold_change: float = _FOLD_CHANGE,
     flat_profile: bool = False,
-    block: int = _BLOCK,
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """Redraws counts so that every gene differs between the classes by the same factor (Fortelny & Bock 2020).
 
@@ -93,7 +95,6 @@ def control_counts(
         seed: everything is drawn from it.
         fold_change: between the classes, > 1.
         flat_profile: whether every gene has the same share, so that rare genes tell as much as common ones.
-        block: cells drawn at once; bounds the memory.
 
     Returns:
         New counts, float32 CSR; and each gene's fold change of class 1 over class 0, shape (genes,), or
@@ -116,7 +117,7 @@ def control_counts(
     """
     draw = _Draw.of(counts, classes, seed, fold_change, flat_profile)
     parts: dict[str, list[np.ndarray]] = {"data": [], "indices": [], "lengths": []}
-    for drawn in draw.blocks(block):
+    for drawn in draw.blocks():
         for name, values in (("data", drawn.data), ("indices", drawn.indices), ("lengths", np.diff(drawn.indptr))):
             parts[name].append(values)
     # Joined one by one, each part given up at once: there may be several times as many entries as cells came with.
@@ -229,7 +230,7 @@ def write_control_inputs(
     with h5py.File(path, "w") as file:
         begin_anndata(file, pd.DataFrame(index=cells.obs_names), pd.DataFrame(index=cells.var_names))
         matrix = GrowingCsr(file, "X", cells.shape)
-        for block in draw.blocks(_BLOCK):
+        for block in draw.blocks():
             counts = block * np.float32(one_count)
             expression = cells.X[at : at + counts.shape[0]]
             matrix.append(transform.apply(counts, _totals_over_all_genes(expression, counts, transform)))

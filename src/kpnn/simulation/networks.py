@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.errors import SettingsError
-from kpnn.pkn.graph import reached_names
+from kpnn.pkn.graph import children_by_parent, parents_by_child, reached_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,8 @@ class Plan:
 
     def path_nodes(self) -> list[str]:
         """Nodes between the output and the predictive nodes: on some path, neither end included."""
-        children = self.edges.groupby("parent")["child"].agg(list).to_dict()
-        parents = self.edges.groupby("child")["parent"].agg(list).to_dict()
-        below = reached_names(children, self.output)
-        above = reached_names(parents, *self.predictive_nodes)
+        below = reached_names(children_by_parent(self.edges), self.output)
+        above = reached_names(parents_by_child(self.edges), *self.predictive_nodes)
         return sorted((below & above) - {self.output, *self.predictive_nodes})
 
 
@@ -108,9 +106,8 @@ def signalling_network(
     n_regulators: int,
     n_genes: int,
     predictive_genes: int,
-    with_cycles: bool = True,
 ) -> Plan:
-    """A receptor above kinases above regulators above genes, with redundancy, and with feedback if asked.
+    """A receptor above kinases above regulators above genes, with redundancy, and with feedback among the kinases.
 
     Args:
         rng: draws the edges.
@@ -118,7 +115,6 @@ def signalling_network(
         n_regulators: number of regulators, at least 2; the first one carries the signal.
         n_genes: number of genes.
         predictive_genes: how many genes only the predictive regulator stands above.
-        with_cycles: whether feedback edges close cycles among the kinases.
     """
     if n_signalling < 6 or n_regulators < 2 or not 0 < predictive_genes < n_genes:
         raise SettingsError(
@@ -132,9 +128,8 @@ def signalling_network(
     for number in range(first, n_signalling):
         above = rng.choice(number, size=min(number, int(rng.integers(1, 4))), replace=False)
         rows += [(kinases[parent], kinases[number], _sign(rng)) for parent in above]
-    if with_cycles:
-        for number in range(0, n_signalling - first, 3):
-            rows.append((kinases[number + int(rng.integers(1, first + 1))], kinases[number], _sign(rng)))
+    for number in range(0, n_signalling - first, 3):
+        rows.append((kinases[number + int(rng.integers(1, first + 1))], kinases[number], _sign(rng)))
     for number, regulator in enumerate(regulators):
         over = {int(rng.integers(n_signalling)), number % n_signalling, int(rng.integers(n_signalling))}
         rows += [(kinases[parent], regulator, _sign(rng)) for parent in sorted(over)]

@@ -13,7 +13,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from kpnn.addresses import without_credentials
 from kpnn.names import legal_name
 from kpnn.tracking.failures import SERVER_ERRORS, failure
-from kpnn.tracking.runs import _children
+from kpnn.tracking.runs import child_runs
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def log_data(files: Mapping[str, str | None]) -> None:
     ]
     client = MlflowClient()
     try:
-        for run in (active, *_children(client, active, level="arm")):
+        for run in (active, *child_runs(client, active, level="arm")):
             client.log_inputs(run.info.run_id, data)
     except SERVER_ERRORS as error:
         _log.warning("MLflow did not accept the names of the data (%s)", failure(error))

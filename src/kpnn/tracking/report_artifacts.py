@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from kpnn.tracking.failures import SERVER_ERRORS, failure
-from kpnn.tracking.runs import _children
+from kpnn.tracking.runs import child_runs
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def log_arm_report(arm: str, artifacts: ArmArtifacts) -> str | None:
         return None
     client = MlflowClient()
     try:
-        found = _children(client, active, level="arm", name=arm)
+        found = child_runs(client, active, level="arm", name=arm)
         if not found:
             return None
         run_id = found[0].info.run_id

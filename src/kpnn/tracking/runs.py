@@ -96,11 +96,11 @@ class ArmTracker:
             self._open(active)
 
     def _open(self, parent: Run) -> None:
-        existing = _children(self._client, parent, level=self._level, name=self._arm)
+        existing = child_runs(self._client, parent, level=self._level, name=self._arm)
         if existing:
             self._run_id = existing[0].info.run_id
             self._finished = existing[0].info.status == "FINISHED"
-            folds = _children(self._client, existing[0], level="fold")
+            folds = child_runs(self._client, existing[0], level="fold")
             self._logged_folds = {run.info.run_name for run in folds if run.info.status == "FINISHED"}
         else:
             self._run_id = _create_child(
@@ -160,7 +160,7 @@ class ArmTracker:
         if self._run_id is None:
             return
         with self._tolerating_failures():
-            parameters = result.sizes() | {"protocol": result.folds[0].protocol} | _hyperparameters(result.folds)
+            parameters = result.sizes() | {"protocol": result.protocol} | _hyperparameters(result.folds)
             _log_batch(self._client, self._run_id, parameters, result.mean_metrics())
             if self._served is not None:
                 address = _log_model(
@@ -221,7 +221,7 @@ def register_best_arm(name: str) -> str | None:
     if active is None:
         return None
     try:
-        arms = [run for run in _children(MlflowClient(), active, level="arm") if "kpnn.model" in run.data.tags]
+        arms = [run for run in child_runs(MlflowClient(), active, level="arm") if "kpnn.model" in run.data.tags]
         if not arms:
             return None
         best = max(arms, key=lambda run: run.data.metrics["roc_auc"])
@@ -281,7 +281,15 @@ def log_study(
     return run_id
 
 
-def _children(client: MlflowClient, parent: Run, level: str, name: str | None = None) -> list[Run]:
+def child_runs(client: MlflowClient, parent: Run, level: str, name: str | None = None) -> list[Run]:
+    """The runs right below a run.
+
+    Args:
+        client: of the server.
+        parent: such as the study's run.
+        level: `arm`, `control`, `fold` or `trial`.
+        name: of the run; None: of any name.
+    """
     conditions = [f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", f"tags.`kpnn.level` = '{level}'"]
     if name is not None:
         conditions.append(f"attributes.run_name = '{name}'")

@@ -103,11 +103,11 @@ def _plain(weights: pd.DataFrame) -> pd.DataFrame:
     return plain
 
 
-def out_of_fold_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Mean over repeats of each cell's held-out predictions, cells x outputs, in the order of the table.
+def probabilities_by_cell(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Probabilities as cells x outputs, in the order of the table; of a cell that several repeats held out the mean.
 
     Args:
-        predictions: `barcode`, `output`, `probability` of all folds and repeats.
+        predictions: `barcode`, `output`, `probability`.
     """
     outputs, barcodes = (list(dict.fromkeys(predictions[name])) for name in ("output", "barcode"))
     mean = predictions.groupby(["barcode", "output"], sort=False)["probability"].mean().unstack("output")

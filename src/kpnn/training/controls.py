@@ -32,6 +32,16 @@ class Arm:
         permute_labels: seed with which the cells are given each other's labels; None: they are not.
         initializer: how its weights start; None: as all others' do.
         recipes: hyperparameters by the fold's name, such as `repeat_0_fold_3`, where they are not searched.
+
+    Examples:
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> labels = np.array([[0], [1]], dtype=np.float32)
+        >>> cells = LabelledCells(np.array([[1, 2], [3, 4]]), labels, np.array(["a", "b"]), dag.inputs, dag.outputs)
+        >>> Arm("pruned", dag).cells_seen(cells).expression.toarray().tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+        >>> Arm("permuted_genes_0", dag, permute_genes=3).cells_seen(cells).expression.toarray().tolist()
+        [[2.0, 1.0], [4.0, 3.0]]
     """
 
     name: str
@@ -41,6 +51,20 @@ class Arm:
     permute_labels: int | None = None
     initializer: str | None = None
     recipes: Mapping[str, Hyperparameters] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What all controls of one kind share of their names: `rewired` of `rewired_3`."""
+        return self.name.rpartition("_")[0] if self._is_numbered else self.name
+
+    @property
+    def replicate(self) -> int:
+        """Its number among the controls of its kind, from 0."""
+        return int(self.name.rpartition("_")[2]) if self._is_numbered else 0
+
+    @property
+    def _is_numbered(self) -> bool:
+        return self.name.rpartition("_")[2].isdigit()
 
     def settings_of(self, fold: str, settings: EvaluationSettings) -> EvaluationSettings:
         """The settings under which a fold of this arm is trained: by its recipe, without a search, where it has one.
@@ -115,6 +139,10 @@ class ControlSettings(Settings):
         search: whether networks among the controls search for hyperparameters of their own; else they take those that
             the selected DAG's search found in the same fold. The size curve and the dense network search always.
         seed: of all shuffling and drawing.
+
+    Examples:
+        >>> ControlSettings(permuted_labels=3, logistic=False).rewired
+        5
     """
 
     rewired: int = Field(5, ge=0, le=10_000)
@@ -175,6 +203,15 @@ def control_arms(
         dag: the selected DAG, which they are matched to.
         rivals: other DAGs; of each kind at most as many as `settings` asks for are used.
         recipes: hyperparameters found for the selected DAG, by the fold's name; not used where controls search.
+
+    Returns:
+        One for each network that is switched on and, of other DAGs, there.
+
+    Examples:
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> [arm.name for arm in control_arms(ControlSettings(permuted_genes=2), dag)]
+        ['permuted_genes_0', 'permuted_genes_1']
     """
     rivals = rivals or Rivals()
     found = {} if recipes is None or settings.search else recipes

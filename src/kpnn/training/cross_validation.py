@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 
 from kpnn.addresses import first_line
+from kpnn.cells.folds import fold_parts
 from kpnn.errors import CellsError, KpnnError
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.fold import FoldTask, train_fold
-from kpnn.training.results import ArmResult, FoldResult, FoldStore, fold_name
+from kpnn.training.results import ArmResult, FoldResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
-from kpnn.training.trial_storage import open_storage
+from kpnn.training.trial_storage import open_storage, outliving_restarts
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,39 @@ class Assignment:
 def cross_validate(
     arm: Arm, cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings, store: FoldStore
 ) -> ArmResult:
-    """Trains and scores one arm on every outer fold; see `cross_validate_arms`."""
+    """Trains and scores one arm on every outer fold; see `cross_validate_arms`.
+
+    Args:
+        arm: what to train.
+        cells: all labelled cells.
+        folds: `repeat`, `fold`, `barcode`: which cells each fold holds out; `kpnn.cells.folds.make_folds` makes them.
+        settings: protocol, tuning, execution.
+        store: keeps finished folds; those of an earlier run are taken from it (unless `settings.resume` is false).
+
+    Returns:
+        The result of the arm.
+
+    Raises:
+        KpnnError: as `cross_validate_arms`.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from kpnn.cells.folds import FoldSettings, make_folds
+        >>> from kpnn.pkn import Dag
+        >>> from kpnn.training.settings import FitSettings, TuningSettings
+        >>> edges = [("TCR", "ZAP70"), ("TCR", "JUN"), ("ZAP70", "CD69_gene"), ("JUN", "IL2_gene")]
+        >>> dag = Dag.from_edges(pd.DataFrame(edges, columns=["parent", "child"]), outputs=["TCR"])
+        >>> labels = np.tile(np.array([[0], [1]], dtype=np.float32), (45, 1))
+        >>> expression = np.random.default_rng(0).poisson(1 + 3 * labels, (90, 2))
+        >>> cells = LabelledCells(expression, labels, np.arange(90).astype(str), dag.inputs, dag.outputs)
+        >>> folds = make_folds(pd.DataFrame(labels, cells.barcodes, dag.outputs), FoldSettings(n_splits=3))
+        >>> untuned = EvaluationSettings(fit=FitSettings(ensemble=2, max_epochs=20), tuning=TuningSettings(n_trials=0))
+        >>> folder = TemporaryDirectory()
+        >>> store = FoldStore(Path(folder.name))
+        >>> result = cross_validate(Arm("full", dag), cells, folds, untuned, store)
+        >>> len(result.folds), result.mean_metrics()["roc_auc"] > 0.8
+        (3, True)
+    """
     [result] = cross_validate_arms([Assignment(arm, store)], cells, folds, settings)
     return result
 
@@ -166,8 +199,10 @@ def _trained(
 ) -> Iterator[tuple[tuple[int, FoldTask], FoldResult | Exception]]:
     """Trains folds of arms and yields each as it ends; in this process no other is begun after an error."""
     if tasks and settings.protocol == "nested" and settings.tuning.n_trials > 0:
-        # Before any training: an unreachable database is an error now, and workers find its tables made.
-        open_storage(settings.tuning.storage)
+        # Before any training: an unreachable database is an error now, and workers find its tables made. A run has
+        # looked for it before its first node: where it is gone between two arms, it may only be restarting.
+        url = settings.tuning.storage
+        outliving_restarts(lambda _: open_storage(url), url)
     execution = settings.execution
     if execution.executor == "threads" and cells.store.whole() is None:
         # Folds at once would each read the file, and each hold buffers of it.
@@ -189,13 +224,12 @@ def _train_fold_of_arm(
 
 def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:
     tasks = []
-    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
-        held_out = cells.rows_of(table["barcode"])
-        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
-        training = cells.rows_of(others["barcode"])
+    for part in fold_parts(folds):
+        training, held_out = cells.rows_of(part.training), cells.rows_of(part.held_out)
+        task = FoldTask(part.repeat, part.fold, training, held_out, settings.seed)
         if len(pd.Index(held_out).intersection(training)):
-            raise CellsError(f"{fold_name(repeat, fold)}: a cell is both held out and trained on; run data_engineering")
-        tasks.append(FoldTask(int(repeat), int(fold), training, held_out, settings.seed))
+            raise CellsError(f"{task.name}: a cell is both held out and trained on; run data_engineering")
+        tasks.append(task)
     return tasks
 
 

@@ -34,6 +34,15 @@ class LabelledCells:
         one_of_k: whether the outputs are classes that exclude each other: a cell is of exactly one.
         depth: sum of each cell's counts over all genes of the file, shape (n_cells,), or None where it is not known.
             No fit sees it: it is what nodes are tested beside.
+
+    Examples:
+        >>> expression = np.array([[0, 2], [1, 0], [3, 1]])
+        >>> labels = np.array([[0], [1], [1]], dtype=np.float32)
+        >>> cells = LabelledCells(expression, labels, np.array(["a", "b", "c"]), ("CD69_gene", "IL2_gene"), ("TCR",))
+        >>> cells.restricted_to(["IL2_gene"]).expression.toarray().ravel().tolist()
+        [2.0, 0.0, 1.0]
+        >>> cells.rows_of(["c", "a"]).tolist()
+        [0, 2]
     """
 
     store: CellStore
@@ -164,7 +173,7 @@ class LabelledCells:
     def top_genes(self, rows: np.ndarray, n: int) -> list[str]:
         """The input nodes of the genes of highest variance; of equal variances the earlier gene is taken.
 
-        What it learns from cells it learns from `rows` alone, so it belongs inside each fold.
+        It looks at `rows` alone, so that it can be asked inside each fold.
 
         Args:
             rows: positions of the cells: a training part.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.training.orientation import mean_activations, signs_of_network
+from kpnn.training.results import cells_by_output
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +45,21 @@ def predict_ensemble(
 
     Raises:
         ModelError: genes are missing or a value is not finite.
+
+    Returns:
+        Probabilities, activations and missing genes of all batches together.
+
+    Examples:
+        With the networks that `kpnn.training.cross_validation.cross_validate` trained:
+
+        >>> from anndata import AnnData
+        >>> from kpnn.nn import load_kpnn
+        >>> networks = [load_kpnn(store.model_path(0, fold)) for fold in range(3)]
+        >>> new = AnnData(np.array([[5.0, 4.0, 1.0], [0.0, 1.0, 0.0]], dtype=np.float32))
+        >>> new.var_names = ["CD69", "IL2", "ACTB"]
+        >>> low_and_high = predict_ensemble(networks, [new]).probabilities["probability"].to_numpy()
+        >>> bool(low_and_high[0] > low_and_high[1])
+        True
     """
     from kpnn.nn import members_of, predict
 
@@ -57,9 +73,8 @@ def predict_ensemble(
         outputs = list(predicted[0].columns)
         probabilities.append(
             pd.DataFrame(
-                {
-                    "barcode": np.repeat(cells.obs_names.to_numpy(dtype=object), len(outputs)),
-                    "output": outputs * cells.n_obs,
+                cells_by_output(cells.obs_names, outputs)
+                | {
                     "probability": stacked.mean(axis=0).ravel(),
                     "sd": stacked.std(axis=0, ddof=1).ravel() if len(networks) > 1 else 0.0,
                 }

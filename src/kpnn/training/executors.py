@@ -206,8 +206,11 @@ def _run_on_dask(
         from distributed.comm import CommClosedError
     except ImportError:
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
-    cluster, client = _dask_client(settings, _CONNECT_SECONDS)
     place = "the dask cluster of this machine" if settings.scheduler is None else f"dask at {settings.scheduler}"
+    try:
+        cluster, client = _dask_client(settings, _CONNECT_SECONDS)
+    except SettingsError as error:  # a run looks for it before the first node: it was there
+        raise KpnnError(_lost(place, str(error))) from None
     left = dict(enumerate(tasks))
     try:
         for attempts_left in (2, 1, 0):
@@ -317,9 +320,7 @@ def _dask_client(settings: ExecutionSettings, seconds: float) -> tuple[Any, Any]
     try:
         return None, Client(settings.scheduler, timeout=seconds)
     except (OSError, TimeoutError) as error:
-        raise SettingsError(
-            f"execution.scheduler = {settings.scheduler}: no dask scheduler answers ({first_line(error)})"
-        ) from None
+        raise SettingsError(f"no scheduler answers ({first_line(error)})") from None
 
 
 class _InWorkLostError(KpnnError):
@@ -345,11 +346,15 @@ def _as_they_end(client: Any, futures: list[Any], place: str, recovery_seconds: 
     left, alone_since = futures, None  # when there ceased to be workers
     while left:
         try:
-            ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            with client.as_current():  # a client that has lost its scheduler is nobody's default any more
+                ended, left = wait(left, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
         except TimeoutError:
             ended = set()
         except CancelledError:
             raise _InWorkLostError(_lost(place, _IN_WORK)) from None
+        except RuntimeError:  # the client has closed itself
+            if client.status == "running":
+                raise
         if client.status != "running":
             raise _InWorkLostError(_lost(place, _IN_WORK))
         for future in ended:

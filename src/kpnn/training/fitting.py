@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from kpnn.evaluation.metrics import clipped
 from kpnn.pkn import Dag
 from kpnn.training.data import LabelledCells
 from kpnn.training.inner_folds import Split
+from kpnn.training.seeds import derived_seed
 from kpnn.training.settings import EvaluationSettings, FitSettings, Hyperparameters
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def member_fit(hyperparameters: Hyperparameters, member: int, splits: Sequence[S
         splits: an inner split for each network.
         seed: of the fold; with several networks each derives its own from it.
     """
-    own = seed if len(splits) == 1 else int(np.random.SeedSequence([seed, member]).generate_state(1)[0] >> 1)
+    own = seed if len(splits) == 1 else derived_seed(seed, member)
     return Fit(hyperparameters, *splits[member], own)
 
 
@@ -141,7 +143,7 @@ def cross_entropies(probabilities: np.ndarray, labels: np.ndarray, *, one_of_k: 
         labels: 0/1, shape (n_cells, n_outputs).
         one_of_k: whether the outputs are classes that exclude each other.
     """
-    p = np.clip(probabilities.astype(float), 1e-7, 1 - 1e-7)
+    p = clipped(probabilities.astype(float))
     if one_of_k:
         return -(labels * np.log(p)).sum(axis=1)
     return -(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean(axis=1)

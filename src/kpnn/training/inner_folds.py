@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from kpnn.cells.folds import groups_per_class, strata
+from kpnn.cells.folds import fold_parts, groups_per_class, strata
 from kpnn.errors import CellsError, SettingsError
 from kpnn.training.data import LabelledCells
+from kpnn.training.seeds import derived_seed
 from kpnn.training.settings import EvaluationSettings, FitSettings
 
 _log = logging.getLogger(__name__)
@@ -19,11 +20,12 @@ Split = tuple[np.ndarray, np.ndarray]
 """Positions of the cells to train on, and of those that early stopping looks at."""
 
 _SHUFFLES = 20
+"""Seeds tried for one number of inner folds."""
 
 
 def fold_seed(seed: int, repeat: int, fold: int) -> int:
     """The seed of one outer fold: the same in every arm, so that arms differ by their networks alone."""
-    return int(np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0] >> 1)  # fits int32
+    return derived_seed(seed, repeat, fold)
 
 
 def inner_splits(cells: LabelledCells, rows: np.ndarray, settings: FitSettings, seed: int) -> list[Split]:
@@ -134,15 +136,14 @@ def check_inner_folds(cells: LabelledCells, folds: pd.DataFrame, settings: Evalu
     if settings.protocol == "tutorial":
         return
     fewest = settings.fit.ensemble
-    for (repeat, fold), _ in folds.groupby(["repeat", "fold"], sort=True):
-        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
-        seed = fold_seed(settings.seed, repeat, fold)
+    for part in fold_parts(folds):
+        seed = fold_seed(settings.seed, part.repeat, part.fold)
         try:
-            splits = inner_splits(cells, cells.rows_of(others["barcode"]), settings.fit, seed)
+            splits = inner_splits(cells, cells.rows_of(part.training), settings.fit, seed)
         except CellsError as error:
             raise SettingsError(
-                f"cross_validation: repeat {repeat}, fold {fold}: its training cells are split once more, because each "
-                f"network is stopped on cells that it does not learn from; {error}"
+                f"cross_validation: repeat {part.repeat}, fold {part.fold}: its training cells are split once more, "
+                f"because each network is stopped on cells that it does not learn from; {error}"
             ) from None
         fewest = min(fewest, len(splits))
     if fewest < settings.fit.ensemble:

@@ -28,7 +28,7 @@ class Refit:
         training: positions of the cells that it may learn from; early stopping gets a share of them.
         seed: of the inner splits, initial weights, order of cells and dropout.
         n_members: how many of the fold's networks; with several, the model is the mean of their logits. By default
-            the first alone: what is asked of a network trained again is mostly asked of many.
+            the first alone: what is asked of networks that are trained again takes many of them.
     """
 
     dag: Dag

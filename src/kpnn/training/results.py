@@ -41,6 +41,13 @@ class FoldResult:
         seconds: wall time of the fold.
         model: content of the `.keras` file that holds all networks of the model, None for baselines.
         member_predictions: what each network of the model says: `member`, `barcode`, `output`, `probability`.
+
+    Examples:
+        A fold of the result of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> one = result.folds[0]
+        >>> one.name, list(one.predictions.columns)
+        ('repeat_0_fold_0', ['barcode', 'output', 'label', 'probability'])
     """
 
     arm: str
@@ -91,6 +98,17 @@ def fold_name(repeat: int, fold: int) -> str:
     return f"repeat_{repeat}_fold_{fold}"
 
 
+def cells_by_output(barcodes: Sequence[str] | np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray | list[str]]:
+    """`barcode` and `output` of a long table of predictions, for values that are cells x outputs row after row.
+
+    Args:
+        barcodes: names of the cells, n of them.
+        outputs: names of the outputs.
+    """
+    names = np.repeat(np.asarray(barcodes, dtype=object), len(outputs))
+    return {"barcode": names, "output": [*outputs] * len(barcodes)}
+
+
 def predictions_table(
     barcodes: np.ndarray, outputs: Sequence[str], y: np.ndarray, probabilities: np.ndarray
 ) -> pd.DataFrame:
@@ -102,14 +120,8 @@ def predictions_table(
         y: 0/1, shape (n_cells, n_outputs).
         probabilities: shape (n_cells, n_outputs).
     """
-    return pd.DataFrame(
-        {
-            "barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)),
-            "output": list(outputs) * len(barcodes),
-            "label": y.astype("int8").ravel(),
-            "probability": probabilities.astype("float64").ravel(),
-        }
-    )
+    values = {"label": y.astype("int8").ravel(), "probability": probabilities.astype("float64").ravel()}
+    return pd.DataFrame(cells_by_output(barcodes, outputs) | values)
 
 
 def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -120,7 +132,7 @@ def member_table(barcodes: np.ndarray, outputs: Sequence[str], of_members: Seque
         outputs: names of the outputs.
         of_members: probabilities of each network, shape (n_cells, n_outputs).
     """
-    one = {"barcode": np.repeat(np.asarray(barcodes, dtype=object), len(outputs)), "output": [*outputs] * len(barcodes)}
+    one = cells_by_output(barcodes, outputs)
     tables = [
         pd.DataFrame({"member": member, **one, "probability": probabilities.astype("float64").ravel()})
         for member, probabilities in enumerate(of_members)
@@ -145,10 +157,28 @@ def wide_predictions(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray,
 
 @dataclass(frozen=True, eq=False)
 class ArmResult:
-    """All folds of one arm, ordered by repeat and fold."""
+    """All folds of one arm, ordered by repeat and fold.
+
+    Attributes:
+        arm: its name.
+        folds: at least one.
+
+    Examples:
+        The result of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> result.sizes()
+        {'n_edges': 4, 'n_neurons': 3, 'n_parameters': 7}
+        >>> result.predictions()["fold"].value_counts(sort=False).tolist()
+        [30, 30, 30]
+    """
 
     arm: str
     folds: tuple[FoldResult, ...]
+
+    @property
+    def protocol(self) -> str:
+        """`nested` or `tutorial`, the same in all folds."""
+        return self.folds[0].protocol
 
     def predictions(self) -> pd.DataFrame:
         """Out-of-fold predictions of all folds, with `repeat` and `fold`."""
@@ -217,6 +247,14 @@ class FoldStore:
 
     Attributes:
         root: the arm's folder.
+
+    Examples:
+        The store of `kpnn.training.cross_validation.cross_validate`:
+
+        >>> store.load(repeat=0, fold=1).name
+        'repeat_0_fold_1'
+        >>> store.load(repeat=0, fold=7) is None
+        True
     """
 
     root: Path

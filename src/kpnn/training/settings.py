@@ -108,6 +108,10 @@ class Hyperparameters(Settings):
             by one spread) or `batch`.
         learning_rate: step size of the optimizer, Adam, at the start (see `learning_rate_schedule`).
         batch_size: cells per training step.
+
+    Examples:
+        >>> Hyperparameters(weight_prior=1).hidden_activation
+        'sigmoid'
     """
 
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -200,6 +204,11 @@ class TuningSettings(Settings):
         storage: SQLAlchemy URL of Optuna's database; any number of machines may share a server's.
         search_space: what to search, by name of a hyperparameter; null takes a name out again, for an environment
             that does not search what the base configuration does.
+
+    Examples:
+        >>> space = {"weight_prior": {"type": "float", "low": 0.1, "high": 10, "log": True}}
+        >>> TuningSettings(n_trials=20, search_space=space).search_space["weight_prior"].high
+        10.0
     """
 
     n_trials: int = Field(8, ge=0, le=100_000)
@@ -307,6 +316,11 @@ class EvaluationSettings(Settings):
         tuning: the search.
         execution: where fits run.
         tracking: what goes to MLflow.
+
+    Examples:
+        >>> settings = EvaluationSettings(fit=FitSettings(ensemble=3), tuning=TuningSettings(n_trials=0))
+        >>> settings.protocol, settings.fit.max_epochs
+        ('nested', 400)
     """
 
     protocol: Literal["nested", "tutorial"] = "nested"

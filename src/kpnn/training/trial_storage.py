@@ -50,7 +50,8 @@ def outliving_restarts(search: Callable[[bool], Found], url: str) -> Found:
             cause = error.__cause__ or error
             if is_disk_full(cause):
                 raise
-            said = f"tuning.storage = {without_credentials(url)} failed: {first_line(cause)}"
+            failed = f"tuning.storage = {without_credentials(url)} failed: {first_line(cause)}"
+            said = str(error) if isinstance(error, _UnreachableError) else failed
             if wait is None:
                 raise StorageFailedError(
                     f"{said}. Finished folds, and finished trials of the others, are kept: the same command goes on "
@@ -81,5 +82,6 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         options: dict[str, Any] = {"connect_args": {"timeout": 120}} if is_sqlite else {"pool_pre_ping": True}
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except (SQLAlchemyError, ImportError) as error:
-        shown = without_credentials(url)
-        raise _UnreachableError(f"tuning.storage = {shown} cannot be reached: {first_line(error)}") from None
+        said = f"tuning.storage = {without_credentials(url)} cannot be reached: {first_line(error)}"
+        # A library that is missing will not come back.
+        raise (SettingsError if isinstance(error, ImportError) else _UnreachableError)(said) from None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 5
+"""A batch of trials that takes longer is told of."""
 
 _CONFIGURATION = "hyperparameters"
 """User attribute of a stored trial: its whole configuration, as JSON."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
 from kpnn.interpretation import InterpretationSettings
 from kpnn.processes import usable_cores
+from kpnn.settings_base import of_kind
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
@@ -29,8 +29,7 @@ _SECONDS_AROUND = 45.0
 _SECONDS_PER_FURTHER_OUTPUT = 15.0
 """Of several outputs each has node weights, intervals and figures of its own."""
 _SPREAD = 2.0
-
-_T = TypeVar("_T", bound=BaseModel)
+"""By how much an estimate may be off, either way."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,8 @@ def estimate_work(
         n_folds: outer folds, over all repeats.
         n_outputs: of the networks.
     """
-    modelling = _group(settings, "modelling", EvaluationSettings)
-    controls = _group(settings, "controls", ControlSettings)
-    weights = _group(settings, "interpretation", InterpretationSettings)
+    modelling, controls = of_kind(settings, EvaluationSettings), of_kind(settings, ControlSettings)
+    weights = of_kind(settings, InterpretationSettings)
     members = modelling.fit.ensemble
     trials = max(1, modelling.tuning.n_trials) if modelling.protocol == "nested" else 1
     earned = 1.0 if modelling.tuning.pruner == "none" or trials == 1 else _EARNED
@@ -97,10 +95,6 @@ def estimate_work(
     cores = min(usable_cores(), _AT_ONCE.get(modelling.execution.executor, usable_cores()))
     around = _SECONDS_AROUND + _SECONDS_PER_FURTHER_OUTPUT * (n_outputs - 1)
     return Work(networks, of_arms, of_controls, of_weights, around + networks * per_network / cores, cores)
-
-
-def _group(settings: Mapping[str, BaseModel], name: str, _kind: type[_T]) -> _T:
-    return cast("_T", settings[name])
 
 
 def spoken(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from kpnn.app.check.dry_run import DryRun
 from kpnn.app.check.estimate import estimate_work
@@ -13,11 +13,14 @@ from kpnn.errors import some_names
 from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pkn.coverage import Coverage
+from kpnn.settings_base import of_kind
 from kpnn.training.controls import ControlSettings
 from kpnn.training.settings import EvaluationSettings
 
 WIDTH = 80
+"""Columns of the terminal."""
 _LABEL = 12
+"""Columns of what stands before a text."""
 _NO_CONTROLS = ("dense_hidden", "search", "seed")
 """Settings of controls that are not controls."""
 
@@ -87,11 +90,9 @@ def _network(summary: dict[str, Any], outputs: tuple[str, ...]) -> Iterator[str]
 
 
 def _work(run: DryRun) -> Iterator[str]:
-    folds = cast("FoldSettings", run.settings["cross_validation"])
-    modelling = cast("EvaluationSettings", run.settings["modelling"])
-    controls = cast("ControlSettings", run.settings["controls"])
-    weights = cast("InterpretationSettings", run.settings["interpretation"])
-    selection = cast("DagSelectionSettings", run.settings["dag_selection"])
+    folds, modelling = of_kind(run.settings, FoldSettings), of_kind(run.settings, EvaluationSettings)
+    controls, weights = of_kind(run.settings, ControlSettings), of_kind(run.settings, InterpretationSettings)
+    selection = of_kind(run.settings, DagSelectionSettings)
     n_folds = len(run.folds[["repeat", "fold"]].drop_duplicates())
     n_cells = run.folds["barcode"].nunique()
     together = f", cells of one {folds.group_by} together" if folds.group_by else ""

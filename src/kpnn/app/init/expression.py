@@ -12,12 +12,14 @@ from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
 from kpnn.cells.matching import turned_round
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import CellsError, GenomeError, NoMatrixError, some_names
 
 _MOST_MATRICES = 8
+"""Matrices of one file that are looked at: some files hold dozens of layers."""
 _USUAL_COLUMN = "gene_ids"
 """The column of `var` in which 10x and scanpy keep their genes' other names."""
 _MOST_COLUMNS = 40
+"""Columns of `var` that are looked at for names of genes."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ def open_cells(path: Path, options: dict[str, Any]) -> Expression:
     """
     try:
         return open_expression(path, **options)
-    except CellsError as error:
-        if "genome" in str(error) and "genome" not in options:
-            raise CellsError(f"{error} (--genome)") from None
-        if "has no X" in str(error) and "values" not in options:
-            return open_expression(path, **options, values="auto")
-        raise
+    except GenomeError as error:
+        raise GenomeError(f"{error} (--genome)") from None
+    except NoMatrixError:
+        if "values" in options:
+            raise
+        return open_expression(path, **options, values="auto")
 
 
 def look_at_cells(handle: Expression, path: Path, options: dict[str, Any], wanted: Iterable[str]) -> CellsLook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -54,9 +54,17 @@ class GeneLook:
     examples: tuple[str, ...] = ()
 
     @property
+    def few_meet(self) -> bool:
+        """Whether so few genes meet that names may differ in kind.
+
+        A file of some hundred chosen genes has few of the network's, and the network most of the file's.
+        """
+        return self.n_found < FEW * min(self.n_wanted, len(self.chosen.names))
+
+    @property
     def advice(self) -> str:
         """What to do where few genes meet; empty where there is nothing to be said."""
-        if self.n_found >= FEW * self.n_wanted:
+        if not self.few_meet:
             return ""
         if self.spelling:
             return self.spelling
@@ -78,9 +86,11 @@ def look_at_genes(names: Iterable[GeneNames], wanted: Iterable[str]) -> GeneLook
     chosen = max(known, key=lambda one: int(genes.isin(one.names).sum()))
     kind, species = kind_and_species(chosen.names)
     n_found = int(genes.isin(chosen.names).sum())
-    spellings = [other_spelling(genes, one.names) for one in (chosen, *known)] if n_found < FEW * len(genes) else []
-    spelling = next(filter(None, spellings), "") or (other_kind(genes, chosen.names) if spellings else "")
-    return GeneLook(chosen, kind, species, len(genes), n_found, spelling, tuple(genes[:3]))
+    look = GeneLook(chosen, kind, species, len(genes), n_found, examples=tuple(genes[:3]))
+    if not look.few_meet:
+        return look
+    spellings = (other_spelling(genes, one.names) for one in (chosen, *known))
+    return replace(look, spelling=next(filter(None, spellings), "") or other_kind(genes, chosen.names))
 
 
 def kind_and_species(names: Iterable[str]) -> tuple[str, str]:

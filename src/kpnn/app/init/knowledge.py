@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.app.init.networks import NetworkFile, leaves_of, look_at_network, roots_of
+from kpnn.app.init.networks import NetworkFile, look_at_network
 from kpnn.cells.labelling import ClassLabels
 from kpnn.errors import SettingsError, some_names
 from kpnn.pipelines.data_engineering.knowledge import joined_knowledge
 from kpnn.pipelines.data_engineering.network import name_outputs
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pkn import gene_of
+from kpnn.pkn.graph import leaves_of, roots_of
 
 SUFFIX = "_gene"
 _TAKEN = "_class"

@@ -15,6 +15,7 @@ from kpnn.errors import CellsError, near_names, some_names
 from kpnn.pipelines.validation import validated
 
 _MOST_CLASSES = 30
+"""Values of a column up to which it is offered as a column of classes."""
 _TRUTH = ({"0", "1"}, {"false", "true"})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kpnn.errors import PknError
+from kpnn.errors import PknError, UndirectedError
 from kpnn.pkn.formats import format_of_name
 from kpnn.pkn.readers import read_edges
 from kpnn.pkn.signs import arrows_in, signs_of, unknown_among
@@ -57,16 +57,6 @@ class NetworkFile:
         return replace(self, options=options, edges=edges, notes=(*self.notes, note))
 
 
-def roots_of(edges: pd.DataFrame) -> list[str]:
-    """Nodes without parents, sorted."""
-    return sorted(set(edges["parent"]) - set(edges["child"]))
-
-
-def leaves_of(edges: pd.DataFrame) -> list[str]:
-    """Nodes without children, sorted."""
-    return sorted(set(edges["child"]) - set(edges["parent"]))
-
-
 def look_at_network(path: Path) -> NetworkFile:
     """Finds out how to read a file of edges or sets of genes, and reads it.
 
@@ -83,9 +73,7 @@ def look_at_network(path: Path) -> NetworkFile:
     options: dict[str, Any] = {"columns": columns} if columns else {}
     try:
         edges = read_edges(path, **options)
-    except PknError as error:
-        if "undirected: drop" not in str(error):
-            raise
+    except UndirectedError:
         options["undirected"] = "drop"
         edges = read_edges(path, **options)
         notes = (*notes, "edges without a direction are left out")

@@ -12,7 +12,9 @@ from kpnn.cells import Expression
 from kpnn.cells.values import Kind, kind_of, most_like_counts
 
 _MOST_CELLS = 200
+"""Cells from all over the file that are looked at."""
 _EXACT = 100.0
+"""Below this a largest value is told with its digits, above it as a whole number."""
 _EVEN = 1e-3
 """Sums over genes whose relative spread over cells is below this were made equal."""
 

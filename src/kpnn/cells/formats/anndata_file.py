@@ -25,7 +25,7 @@ from kpnn.cells.formats.storage.sparse_rows import (
     select_rows,
 )
 from kpnn.cells.values import choice_in_words, kind_of, most_like_counts
-from kpnn.errors import CellsError, KpnnError, near_names, some_names
+from kpnn.errors import CellsError, KpnnError, NoMatrixError, near_names, some_names
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class AnnDataFile(Expression):
             raise CellsError(f"{self.source}: has no obs and var; this is not an AnnData file{advice}")
         if matrix not in root:
             there = some_names(_other_values(root, self.values)) or "nothing"
-            raise CellsError(f"{self.source}: has no {self.values} (found: {there})")
+            raise NoMatrixError(f"{self.source}: has no {self.values} (found: {there})")
         return matrix, var
 
     def _structure(self, node: Any) -> tuple[Literal["dense", "csr", "csc"], tuple[int, ...], np.ndarray | None]:

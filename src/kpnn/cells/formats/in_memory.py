@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from kpnn.cells.expression import Expression, GeneNames
 from kpnn.cells.values import choice_in_words, kind_of, most_like_counts
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import NoMatrixError, some_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -109,12 +109,12 @@ def values_of(adata: AnnData, values: str, source: str) -> tuple[Any, pd.DataFra
     """
     if values == "X":
         if adata.X is None:
-            raise CellsError(f"{source}: has no X (layers: {some_names(adata.layers) or 'none'})")
+            raise NoMatrixError(f"{source}: has no X (layers: {some_names(adata.layers) or 'none'})")
         return adata.X, adata.var
     if values == "raw":
         if adata.raw is None:
-            raise CellsError(f"{source}: has no raw")
+            raise NoMatrixError(f"{source}: has no raw")
         return adata.raw.X, adata.raw.var
     if values not in adata.layers:
-        raise CellsError(f"{source}: no layer {values} (found: {some_names(adata.layers) or 'none'})")
+        raise NoMatrixError(f"{source}: no layer {values} (found: {some_names(adata.layers) or 'none'})")
     return adata.layers[values], adata.var

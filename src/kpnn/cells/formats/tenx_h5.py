@@ -17,7 +17,7 @@ from kpnn.cells.formats.features import GENES, are_of_type
 from kpnn.cells.formats.storage.hdf5 import dataset, find_names, open_hdf5, texts
 from kpnn.cells.formats.storage.hdf5_chunks import ChunkedNumbers
 from kpnn.cells.formats.storage.sparse_rows import CompressedMatrix, checked_indptr, select_rows
-from kpnn.errors import CellsError, some_names
+from kpnn.errors import CellsError, GenomeError, some_names
 
 _OLD_LAYOUT = ("barcodes", "data", "indices", "indptr", "shape")
 
@@ -65,14 +65,17 @@ class TenxH5(Expression):
         genomes = [name for name, node in groups.items() if all(part in node for part in _OLD_LAYOUT)]
         if not genomes:
             raise CellsError(f"{self.source}: {_what_it_is(file)}")
-        if genome is None and len(genomes) > 1:
-            raise CellsError(
-                f"{self.source}: holds several genomes ({some_names(genomes)}); say which with `genome:` in the catalog"
+        self._require_one(genome, genomes)
+        return genome or genomes[0]
+
+    def _require_one(self, genome: str | None, found: list[str]) -> None:
+        """Refuses a genome that the file lacks, and to choose among several."""
+        if genome is None and len(found) > 1:
+            raise GenomeError(
+                f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
             )
-        chosen = genome or genomes[0]
-        if chosen not in genomes:
-            raise CellsError(f"{self.source}: no genome {chosen} (found: {some_names(genomes)})")
-        return chosen
+        if genome is not None and genome not in found:
+            raise GenomeError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
 
     def _shape(self, group: Any) -> tuple[int, int]:
         shape = dataset(group, "shape", self.path, kinds="iu")[:]
@@ -83,22 +86,9 @@ class TenxH5(Expression):
     def _read_features(self, group: Any, n_genes: int, genome: str | None, feature_type: str) -> None:
         self._is_gene = np.ones(n_genes, dtype=bool)
         if self._newer:
-            features = group.get("features")
-            if not isinstance(features, h5py.Group):
-                raise CellsError(f"{self.source}: matrix has no group `features`; this is not a 10x file")
-            symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
-            ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
-            if "feature_type" in features:
-                types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
-                self._keep(are_of_type(types, feature_type, self.source))
-            else:
-                are_of_type(pd.Index([]), feature_type, self.source)
-            if genome is not None and "genome" not in features:
-                raise CellsError(f"{self.source}: does not say of which genome its features are; leave `genome:` out")
-            if "genome" in features:
-                genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
-                self._keep(self._of_genome(genomes, genome))
+            symbols, ids = self._newer_features(group, genome, feature_type)
         else:
+            # Its groups are of one genome each, and all features are genes: no other type can be asked for.
             are_of_type(pd.Index([]), feature_type, self.source)
             symbols = texts(dataset(group, "gene_names", self.path, kinds="SO"), self.path)
             ids = texts(dataset(group, "genes", self.path, kinds="SO"), self.path)
@@ -110,19 +100,34 @@ class TenxH5(Expression):
             raise CellsError(f"{self.source}: no feature of type {feature_type}")
         self._symbols, self._ids = symbols[self._columns], ids[self._columns]
 
+    def _newer_features(self, group: Any, genome: str | None, feature_type: str) -> tuple[pd.Index, pd.Index]:
+        """Names and identifiers of all features; notes which of these are genes of the genome."""
+        features = group.get("features")
+        if not isinstance(features, h5py.Group):
+            raise CellsError(f"{self.source}: matrix has no group `features`; this is not a 10x file")
+        symbols = texts(dataset(features, "name", self.path, kinds="SO"), self.path)
+        ids = texts(dataset(features, "id", self.path, kinds="SO"), self.path)
+        if "feature_type" in features:
+            types = texts(dataset(features, "feature_type", self.path, kinds="SO"), self.path)
+            self._keep(are_of_type(types, feature_type, self.source))
+        else:
+            are_of_type(pd.Index([]), feature_type, self.source)
+        if genome is not None and "genome" not in features:
+            raise CellsError(f"{self.source}: does not say of which genome its features are; leave `genome:` out")
+        if "genome" in features:
+            genomes = texts(dataset(features, "genome", self.path, kinds="SO"), self.path)
+            self._keep(self._of_genome(genomes, genome))
+        return symbols, ids
+
     def _keep(self, kept: np.ndarray) -> None:
         if len(kept) != len(self._is_gene):
             raise CellsError(f"{self.source}: {len(kept):,} features where the shape says {len(self._is_gene):,}")
         self._is_gene &= kept
 
     def _of_genome(self, genomes: pd.Index, genome: str | None) -> np.ndarray:
+        # Of the genes alone: antibodies and guides often have none. Where the lengths differ `_keep` says so later.
         found = sorted(set(genomes[self._is_gene])) if len(genomes) == len(self._is_gene) else sorted(set(genomes))
-        if genome is None and len(found) > 1:
-            raise CellsError(
-                f"{self.source}: holds several genomes ({some_names(found)}); say which with `genome:` in the catalog"
-            )
-        if genome is not None and genome not in found:
-            raise CellsError(f"{self.source}: no genome {genome} (found: {some_names(found)})")
+        self._require_one(genome, found)
         return np.ones(len(genomes), dtype=bool) if genome is None else np.asarray(genomes == genome)
 
     @property

@@ -31,7 +31,9 @@ Orientation = Literal["auto", "cells_by_genes", "genes_by_cells"]
 
 _BARCODE = re.compile(r"[ACGTN]{8,}([-_.]\w+)?$|.*[-_#:][ACGTN]{10,}([-_.]\w+)?$")
 _VALUES_AT_ONCE = 4_000_000
+"""Values held as text at once."""
 _LONGEST_LINE = 2**30
+"""Bytes; a file without an end of line would fill memory."""
 _MISSING = ("", "na", "nan", "n/a", "null", "none")
 
 

@@ -11,6 +11,7 @@ from kpnn.interpretation import InterpretationSettings
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
 from kpnn.pipelines.rivals import rewired_full_seeds, rival_table
 from kpnn.pkn import Dag, Pkn, most_edges_dag, rewired_pkn, shortest_path_dag
+from kpnn.tables import stacked
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +29,7 @@ def rewire_full(pkn: Pkn, settings: InterpretationSettings, data_engineering: Da
 
 def join_rivals(of_selection: pd.DataFrame, rewired_full: list[Dag]) -> pd.DataFrame:
     """Joins the rivals of the selected DAG with those of the full one."""
-    of_full = rival_table({"rewired_full": rewired_full})
-    if not len(of_full) or not len(of_selection):  # a table without rows has no types that the other could keep
-        return of_selection if len(of_selection) else of_full
-    return pd.concat([of_selection, of_full], ignore_index=True)
+    return stacked((of_selection, rival_table({"rewired_full": rewired_full})), list(of_selection))
 
 
 def _full_dag(pkn: Pkn, settings: DataEngineeringSettings) -> Dag:

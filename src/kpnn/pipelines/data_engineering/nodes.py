@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from kpnn.cells import Matched, PendingCells
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def check_labels(
@@ -89,7 +89,7 @@ def match_cells(labels: CheckedLabels, network: StatedNetwork, settings: DataEng
     pkn = network.pkn.pruned(node_of[gene] for gene in matched.genes)
     genes = list(pkn.genes(settings.input_suffix))
     cells = matched.restricted_to(genes, "genes that reach an output")
-    logger.info("%s", coverage)
+    _log.info("%s", coverage)
     sources = (expression.source, named.source, *network.sources)
     columns = _columns(cells, labels, settings)
     embedding = read_embedding(expression, cells, settings.embedding)
@@ -117,7 +117,7 @@ def prepare_study(
     if settings.full_dag == "shortest_paths":
         return PreparedStudy(matched, shortest_path_dag(matched.pkn), None, folds)
     largest = most_edges_dag(matched.pkn, time_limit=settings.full_dag_time_limit)
-    logger.info(
+    _log.info(
         "full DAG: %s of %s edges, %s, %.1f s",
         f"{len(largest.dag.edges):,}",
         f"{len(matched.pkn.edges):,}",
@@ -133,8 +133,8 @@ def finish(
     """Hands over what later pipelines use: transformed cells, the PKN, the full DAG and the folds."""
     matched = study.matched
     for step in matched.cells.steps:
-        logger.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
-    logger.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
+        _log.info("%s: %s cells, %s genes", step.name, f"{step.cells:,}", f"{step.genes:,}")
+    _log.info("cells of each class: %s", ", ".join(f"{name} {n:,}" for name, n in _class_sizes(matched).items()))
     log_genes_per_output("full", study.full_dag, matched.pkn)
     transform = settings.transform_of(matched.cells)
     groups = matched.labels.groups
@@ -142,7 +142,7 @@ def finish(
     scaled = transform.library_size is not None or origin.is_logged or not origin.has_counts
     warn_of_depth(depth_by_class(matched.cells), scaled=scaled, grouped=groups is not None)
     for sentence in batch_warnings(_batches_by_class(matched)):
-        logger.warning("%s", sentence)
+        _log.warning("%s", sentence)
     cells = matched.cells.to_anndata(transform, matched.pkn.inputs, matched.columns, one_of_k=matched.labels.one_of_k)
     if settings.control_inputs:
         cells = control_inputs(cells, cells.obs.columns[0], settings.control_seed)

@@ -9,6 +9,7 @@ from kpnn.cells import open_expression, read_class_labels
 from kpnn.errors import KpnnError, PknError, some_names
 from kpnn.pipelines.download.fetching import DownloadError
 from kpnn.pipelines.download.settings import RemoteFile
+from kpnn.pkn.graph import leaves_of, roots_of
 from kpnn.text_tables import read_string_table
 
 
@@ -41,12 +42,11 @@ def check_content(path: Path, name: str, file: RemoteFile) -> dict[str, Any]:
 
 def _edges(path: Path, _: str) -> dict[str, Any]:
     table = read_string_table(path, PknError, needs=["parent", "child"])
-    parents, children = set(table["parent"]), set(table["child"])
     return {
         "edges": len(table),
-        "nodes": len(parents | children),
-        "inputs": len(children - parents),
-        "outputs": tuple(sorted(parents - children)),
+        "nodes": len({*table["parent"], *table["child"]}),
+        "inputs": len(leaves_of(table)),
+        "outputs": tuple(roots_of(table)),
     }
 
 

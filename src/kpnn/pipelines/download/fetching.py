@@ -21,7 +21,7 @@ from kpnn.errors import KpnnError
 if TYPE_CHECKING:
     from kpnn.pipelines.download.settings import FetchSettings
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _PIECE = 1 << 16
 _MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
@@ -93,7 +93,7 @@ def fetch(url: str, path: Path, settings: FetchSettings) -> Path:
                     fetched = f" after {_size(partial):,} bytes" if _size(partial) else ""
                     raise DownloadError(f"{url}: {failure}{fetched}; gave up after {failures} attempts") from failure
                 wait = min(_LONGEST_WAIT_SECONDS, settings.first_wait_seconds * 2.0 ** (failures - 1))
-                logger.warning("%s: %s; trying again in %.1f s", url, failure, wait)
+                _log.warning("%s: %s; trying again in %.1f s", url, failure, wait)
                 time.sleep(wait)
             else:
                 _state_file(partial).unlink(missing_ok=True)

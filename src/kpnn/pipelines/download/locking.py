@@ -13,7 +13,7 @@ from kpnn.files import sha256_of, written_whole
 from kpnn.pipelines.download.fetching import DownloadError, discard, fetch
 from kpnn.pipelines.download.settings import FetchSettings
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def fetch_locked(files: Mapping[str, Wanted], settings: FetchSettings, lock_name
         partial.replace(path)
     locked.add({name: entry["sha256"] for name, entry in report.items()})
     for name, entry in report.items():
-        logger.info("%s: %s bytes, SHA-256 %s", name, f"{entry['bytes']:,}", entry["sha256"])
+        _log.info("%s: %s bytes, SHA-256 %s", name, f"{entry['bytes']:,}", entry["sha256"])
     return report
 
 

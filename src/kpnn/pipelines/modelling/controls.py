@@ -7,6 +7,7 @@ import pandas as pd
 from kpnn.pipelines.evaluation import Evaluation
 from kpnn.pipelines.rivals import rivals_of_kind
 from kpnn.pkn import Dag
+from kpnn.tables import stacked
 from kpnn.tracking import ArmTracker
 from kpnn.training.controls import Arm, ControlSettings, Rivals, control_arms
 from kpnn.training.results import ArmResult, FoldStore, fold_name
@@ -47,14 +48,9 @@ def cross_validate_controls(
     trackers = [ArmTracker(arm.name, is_control=True) for arm in arms]
     results = evaluation.run(arms, [store.of_arm(arm.name) for arm in arms], trackers)
     of_cells = ["arm", "repeat", "fold", "barcode", "output", "probability"]
-    predictions = _stacked([result.predictions() for result in results], results, [*of_cells, "label"])
-    members = _stacked([result.member_predictions() for result in results], results, [*of_cells, "member"])
+    predictions = stacked((one.predictions().assign(arm=one.arm) for one in results), [*of_cells, "label"])
+    members = stacked((one.member_predictions().assign(arm=one.arm) for one in results), [*of_cells, "member"])
     return predictions, members, _fold_metrics(results), _summary(arms, results)
-
-
-def _stacked(tables: list[pd.DataFrame], results: list[ArmResult], columns: list[str]) -> pd.DataFrame:
-    named = [table.assign(arm=result.arm) for table, result in zip(tables, results, strict=True) if len(table)]
-    return pd.concat(named, ignore_index=True)[columns] if named else pd.DataFrame(columns=columns)
 
 
 def _fold_metrics(results: list[ArmResult]) -> pd.DataFrame:
@@ -66,20 +62,8 @@ def _fold_metrics(results: list[ArmResult]) -> pd.DataFrame:
 
 def _summary(arms: list[Arm], results: list[ArmResult]) -> pd.DataFrame:
     """One row per control: its kind, its replicate, its sizes, the mean and sd over folds of every score."""
-    rows = []
-    for arm, result in zip(arms, results, strict=True):
-        kind, _, replicate = arm.name.rpartition("_")
-        numbered = replicate.isdigit()
-        first = result.folds[0]
-        rows.append(
-            {
-                "arm": arm.name,
-                "control": kind if numbered else arm.name,
-                "replicate": int(replicate) if numbered else 0,
-                "n_edges": first.n_edges,
-                "n_neurons": first.n_neurons,
-                "n_parameters": first.n_parameters,
-            }
-            | result.mean_metrics()
-        )
+    rows = [
+        {"arm": arm.name, "control": arm.kind, "replicate": arm.replicate} | result.sizes() | result.mean_metrics()
+        for arm, result in zip(arms, results, strict=True)
+    ]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["arm", "control", "replicate", "roc_auc"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,20 +12,30 @@ from kpnn.pkn import Dag
 from kpnn.training.controls import Arm
 from kpnn.training.results import ArmResult, FoldStore
 
-ArmOutputs = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]
+
+class ArmOutputs(NamedTuple):
+    """What training leaves of an arm, by the names of the catalog."""
+
+    models: dict[str, Any]
+    predictions: pd.DataFrame
+    member_predictions: pd.DataFrame
+    fold_metrics: pd.DataFrame
+    trials: pd.DataFrame
+    learning_curves: pd.DataFrame
+    summary: dict[str, Any]
 
 
 def cross_validate_arm(arm: str, dag: Dag, evaluation: Evaluation, store: FoldStore) -> ArmOutputs:
-    """Trains and scores an arm: models, predictions (and each member's), scores, trials, learning curves, a summary."""
+    """Trains and scores an arm on every outer fold."""
     [result] = evaluation.run([Arm(arm, dag)], [store], [evaluation.tracker(arm, dag)])
-    return (
-        _models(result),
-        result.predictions(),
-        result.member_predictions(),
-        result.fold_metrics(),
-        result.trials(),
-        result.learning_curves(),
-        _summary(result),
+    return ArmOutputs(
+        models=_models(result),
+        predictions=result.predictions(),
+        member_predictions=result.member_predictions(),
+        fold_metrics=result.fold_metrics(),
+        trials=result.trials(),
+        learning_curves=result.learning_curves(),
+        summary=_summary(result),
     )
 
 
@@ -38,6 +48,5 @@ def _models(result: ArmResult) -> dict[str, Any]:
 
 
 def _summary(result: ArmResult) -> dict[str, Any]:
-    first = result.folds[0]
-    sizes = {name: getattr(first, name) for name in ("n_edges", "n_neurons", "n_parameters", "protocol")}
+    sizes = {**result.sizes(), "protocol": result.protocol}
     return {"arm": result.arm, "sizes": sizes, "metrics": result.mean_metrics(), "pooled": result.pooled_metrics()}

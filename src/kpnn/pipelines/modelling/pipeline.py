@@ -16,15 +16,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         node(
             for_arm(nodes.cross_validate_arm, arm),
             ["dag", "evaluation", "fold_store"],
-            [
-                "models",
-                "predictions",
-                "member_predictions",
-                "fold_metrics",
-                "trials",
-                "learning_curves",
-                "summary",
-            ],
+            [*nodes.ArmOutputs._fields],
             name="cross_validate",
         )
     ]

@@ -12,34 +12,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
-from pydantic import Field
 
 from kpnn.cells import Expression, Transform
 from kpnn.cells.spellings import other_kind, other_spelling
 from kpnn.errors import ModelError, some_names
 from kpnn.files import broken_seal, sha256_of
 from kpnn.pipelines.data_engineering.settings import DataEngineeringSettings
+from kpnn.pipelines.predict.settings import PredictSettings
 from kpnn.reporting.versions import versions
-from kpnn.settings_base import Settings
-from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, out_of_fold_probabilities
+from kpnn.training.cell_results import IN_TRAINING, NEW, CellResults, probabilities_by_cell
 from kpnn.training.ensemble import predict_ensemble
 from kpnn.training.results import FoldStore
 
-logger = logging.getLogger(__name__)
-
-
-class PredictSettings(Settings):
-    """How new cells are predicted; see `conf/base/parameters_predict.yml`.
-
-    Attributes:
-        arm: whose networks predict.
-        missing_genes: what a gene is that the new file lacks: an error, or (`zeros`) not expressed; then it is listed.
-        cells_at_once: how many cells are read and predicted together.
-    """
-
-    arm: Literal["full", "pruned"] = "pruned"
-    missing_genes: Literal["error", "zeros"] = "error"
-    cells_at_once: int = Field(10_000, ge=1)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,10 +111,10 @@ def annotate_new_cells(
     probabilities: pd.DataFrame, activations: pd.DataFrame, summary: dict[str, Any], folds: pd.DataFrame
 ) -> AnnData:
     """Puts the predictions for new cells into an AnnData; cells of the study itself are marked, with a warning."""
-    wide = out_of_fold_probabilities(probabilities)
+    wide = probabilities_by_cell(probabilities)
     known = wide.index.isin(folds["barcode"].unique())
     if known.any():
-        logger.warning(
+        _log.warning(
             "%s of %s new cells bear names of cells that the networks were trained on (%s): predictions for "
             "these test nothing; their out-of-fold predictions are in cells_with_results",
             f"{known.sum():,}",
@@ -162,7 +147,7 @@ def _missing_genes(expression: Expression, genes: list[str], settings: PredictSe
         raise ModelError(f"{lacks}; {advice}; read it as the study's cells are (`gene_names:`, `id_column:`)")
     if settings.missing_genes == "error":
         raise ModelError(f"{lacks}; add them, or take them for not expressed with predict.missing_genes: zeros")
-    logger.warning("%s; they are taken for not expressed", lacks)
+    _log.warning("%s; they are taken for not expressed", lacks)
     return missing
 
 

@@ -17,7 +17,7 @@ from kpnn.pkn.formats import format_of_name
 from kpnn.pkn.readers import read_edges
 from kpnn.text_tables import read_text
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 LOCK = "priors.lock.json"
 LICENCES = "priors.licences.txt"
@@ -39,7 +39,7 @@ def fetch_priors(settings: PriorsSettings) -> dict[str, Any]:
     report = fetch_locked(files, settings, LOCK)
     for name, entry in report.items():
         entry |= {key: getattr(chosen[name], key) for key in ("address", "licence", "reference")}
-        logger.info("%s: %s", entry["holds"]["said"], entry["licence"])
+        _log.info("%s: %s", entry["holds"]["said"], entry["licence"])
     _note_licences(Path(settings.folder) / LICENCES, report)
     return {"folder": settings.folder, "files": report}
 

@@ -11,7 +11,7 @@ from kpnn.training.cell_results import (
     OUT_OF_FOLD,
     CellResults,
     out_of_fold_activations,
-    out_of_fold_probabilities,
+    probabilities_by_cell,
 )
 
 
@@ -26,7 +26,7 @@ def annotate_cells(
     if predictions is None or not len(predictions) or not trained.folds:
         return AnnData(obs=cells.obs.iloc[:0][[]])
     activations = out_of_fold_activations([(fold.members, fold.held_out) for fold in trained.folds], cells)
-    probabilities = out_of_fold_probabilities(predictions)
+    probabilities = probabilities_by_cell(predictions)
     both = probabilities.index.intersection(activations.index, sort=False)
     predicted = pd.Series(OUT_OF_FOLD, index=both)
     results = CellResults(probabilities.loc[both], activations, predicted, arm, node_weights, versions())

@@ -35,9 +35,9 @@ def draw_files(report: Report) -> dict[str, bytes]:
     return {f"figures/{name}": content for name, content in figures.items()} | tables
 
 
-def log_report(study: Study, report: Report, files: Path) -> None:
+def log_report(report: Report, files: Path) -> None:
     """Logs the answer, the report, its figures and its tables on the study's run and on those of the arms."""
-    answer = report.answer
+    study, answer = report.study, report.answer
     with tempfile.TemporaryDirectory() as name:
         page = Path(name) / "report.html"
         page.write_text(report.page, encoding="utf-8")

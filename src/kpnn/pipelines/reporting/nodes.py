@@ -20,7 +20,7 @@ from kpnn.reporting import ArmTables, Control, Interpretation, Report, Study
 from kpnn.reporting import write_report as write
 from kpnn.reporting.versions import versions
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def gather_study(recorded: Study, full: ArmParts, pruned: ArmParts, controls: tu
 def write_report(study: Study, settings: ReportingSettings) -> Report:
     """Answers the question and writes the report."""
     report = write(study, settings.margin, settings.title, settings.top)
-    logger.info("%s", report.answer.words)
+    _log.info("%s", report.answer.words)
     return report
 
 

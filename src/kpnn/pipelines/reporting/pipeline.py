@@ -36,17 +36,7 @@ def create_arm(arm: str, dag: str) -> Pipeline:
         node(
             weighing.weigh_nodes,
             weighed,
-            [
-                "node_weights",
-                "node_weights_by_fold",
-                "biases",
-                "gene_weights",
-                "edge_weights",
-                "stability",
-                "node_activations",
-                "retrained_weights",
-                "interpretation",
-            ],
+            [*weighing.NodeTables._fields],
             name="weigh_nodes",
         ),
         node(
@@ -123,7 +113,7 @@ def create_pipeline() -> Pipeline:
         node(nodes.state_answer, "report_parts", ["report", "comparison", "comparison_test"], name="state_answer"),
         node(nodes.plot_headlines, "report_parts", ["scores_figure", "roc_figure"], name="plot_headlines"),
         node(logging_report.draw_files, "report_parts", "report_files", name="draw_files"),
-        node(logging_report.log_report, ["study", "report_parts", "report_files"], None, name="log_report"),
+        node(logging_report.log_report, ["report_parts", "report_files"], None, name="log_report"),
         node(
             arm_runs.register_model,
             ["full.logged", "pruned.logged", "params:modelling"],

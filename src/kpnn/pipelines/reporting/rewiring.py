@@ -11,7 +11,7 @@ from kpnn.interpretation import InterpretationSettings, train_rewired
 from kpnn.pipelines.reporting.weighing import RivalNetworks, TrainedArm
 from kpnn.pipelines.rivals import rewired_full_seeds, rivals_of_kind
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def train_rewired_full(arm: TrainedArm, rival_dags: pd.DataFrame, settings: InterpretationSettings) -> RivalNetworks:
@@ -27,7 +27,7 @@ def train_rewired_full(arm: TrainedArm, rival_dags: pd.DataFrame, settings: Inte
         notes.append(f"Of {settings.rewired_full} rewired PKNs {len(dags)} have a full DAG that can be trained.")
     for number, (dag, seed) in enumerate(zip(dags, rewired_full_seeds(settings), strict=False)):
         try:
-            logger.info("Training on rewired PKN %d: %s edges", number, f"{len(dag.edges):,}")
+            _log.info("Training on rewired PKN %d: %s edges", number, f"{len(dag.edges):,}")
             rewired += train_rewired([dag], arm.folds, cells, training, seed)
         except KpnnError as error:
             notes.append(f"No networks on rewired PKN {number}: {error}")

@@ -6,11 +6,12 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from kpnn.cells import CellsOnDisk
+from kpnn.cells.folds import fold_parts
 from kpnn.errors import ModelError
 from kpnn.handed_on import HandedOn
 from kpnn.interpretation import (
@@ -29,33 +30,36 @@ from kpnn.training.data import LabelledCells
 from kpnn.training.results import FoldStore, fold_name
 from kpnn.training.settings import Hyperparameters
 
-NodeTables = tuple[
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    pd.DataFrame,
-    dict[str, Any],
-]
-
 _SHOWN_NODES = 12
 """Nodes of an output whose activations are kept, cell by cell: the called ones, or else the first."""
 _CONTROL_ENTRIES_IN_MEMORY = 250_000_000
 """Of 12 bytes each while they are drawn; training holds the cells of a fold beside them."""
-_COLUMNS = (
-    ["node", "output", "rank", "weight"],
-    ["repeat", "fold", "member", "node", "output", "gradient"],
-    ["repeat", "fold", "member", "neuron", "bias"],
-    ["gene", "node", "output", "weight"],
-    ["parent", "child", "weight"],
-    ["between", "method", "output"],
-    ["repeat", "fold", "barcode"],
-    ["repeat", "fold", "member", "node", "output", "gradient", "kind"],
-)
+_NETWORK = ["repeat", "fold", "member"]
+_COLUMNS = {
+    "node_weights": ["node", "output", "rank", "weight"],
+    "node_weights_by_fold": [*_NETWORK, "node", "output", "gradient"],
+    "biases": [*_NETWORK, "neuron", "bias"],
+    "gene_weights": ["gene", "node", "output", "weight"],
+    "edge_weights": ["parent", "child", "weight"],
+    "stability": ["between", "method", "output"],
+    "node_activations": ["repeat", "fold", "barcode"],
+    "retrained_weights": [*_NETWORK, "node", "output", "gradient", "kind"],
+}
 """Columns of the tables of an arm without any model."""
+
+
+class NodeTables(NamedTuple):
+    """What the networks of an arm say about their nodes, by the names of the catalog."""
+
+    node_weights: pd.DataFrame
+    node_weights_by_fold: pd.DataFrame
+    biases: pd.DataFrame
+    gene_weights: pd.DataFrame
+    edge_weights: pd.DataFrame
+    stability: pd.DataFrame
+    node_activations: pd.DataFrame
+    retrained_weights: pd.DataFrame
+    interpretation: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +121,8 @@ def load_rivals(
 def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: RivalNetworks | None = None) -> NodeTables:
     """Weighs every node on the cells that each fold held out, and says what could not be weighed."""
     if not arm.folds:
-        nodes, per_fold, biases, genes, edges, stability, shown, retrained = (pd.DataFrame(columns=c) for c in _COLUMNS)
-        return nodes, per_fold, biases, genes, edges, stability, shown, retrained, {"notes": arm.notes, "n_folds": 0}
+        empty = {name: pd.DataFrame(columns=columns) for name, columns in _COLUMNS.items()}
+        return NodeTables(**empty, interpretation={"notes": arm.notes, "n_folds": 0})
     dag, evaluation, rivals = arm.dag, arm.evaluation, rivals or RivalNetworks()
 
     with TemporaryDirectory() as folder:
@@ -128,23 +132,21 @@ def weigh_nodes(arm: TrainedArm, settings: InterpretationSettings, rivals: Rival
             settings,
             evaluation.settings,
             draw_control=lambda seed: _control_cells(evaluation, dag, seed, Path(folder)),
-            alternatives=rivals.alternative[: settings.alternative_dags],
+            alternatives=rivals.alternative,
             rewired=rivals.rewired,
         )
     summary = summarise_nodes(weights, dag, settings)
-    return (
-        summary,
-        weights.per_fold,
-        weights.biases,
-        summarise_runs(weights.genes, ["gene", "node", "output"]),
-        summarise_runs(weights.edges, ["parent", "child"]),
-        summarise_stability(weights, settings),
-        _shown_activations(weights.activations, summary),
-        pd.concat(
-            [weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels")],
-            ignore_index=True,
-        ),
-        {"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
+    retrained = (weights.control.assign(kind="control inputs"), weights.permuted.assign(kind="permuted labels"))
+    return NodeTables(
+        node_weights=summary,
+        node_weights_by_fold=weights.per_fold,
+        biases=weights.biases,
+        gene_weights=summarise_runs(weights.genes, ["gene", "node", "output"]),
+        edge_weights=summarise_runs(weights.edges, ["parent", "child"]),
+        stability=summarise_stability(weights, settings),
+        node_activations=_shown_activations(weights.activations, summary),
+        retrained_weights=pd.concat(retrained, ignore_index=True),
+        interpretation={"notes": [*arm.notes, *rivals.notes, *weights.notes], "n_folds": len(arm.folds)},
     )
 
 
@@ -169,28 +171,24 @@ def _shown_activations(activations: pd.DataFrame, nodes: pd.DataFrame) -> pd.Dat
 def _trained_folds(
     evaluation: Evaluation, store: FoldStore, models: Container[str] | None
 ) -> tuple[list[TrainedFold], list[str]]:
-    import kpnn.nn  # noqa: F401 - chooses Keras's backend, and makes the sparse DAG layer known to it
-
-    # isort: split
     from kpnn.nn import load_kpnn
 
-    folds, rows_of = evaluation.folds, pd.Index(evaluation.cells.obs_names.astype(str))
+    rows_of = pd.Index(evaluation.cells.obs_names.astype(str))
     trained: list[TrainedFold] = []
     notes: list[str] = []
-    for (repeat, fold), table in folds.groupby(["repeat", "fold"], sort=True):
-        name = fold_name(int(repeat), int(fold))
-        result, path = store.load(int(repeat), int(fold)), store.model_path(int(repeat), int(fold))
+    for part in fold_parts(evaluation.folds):
+        name = fold_name(part.repeat, part.fold)
+        result, path = store.load(part.repeat, part.fold), store.model_path(part.repeat, part.fold)
         is_stated = models is None or name in models
         if not is_stated or result is None or not path.is_file():
             notes.append(f"{name} has no model in {store.root}: its nodes are not weighed.")
             continue
-        others = folds[(folds["repeat"] == repeat) & (folds["fold"] != fold)]
         try:
             model = load_kpnn(path)
         except ModelError as error:
             notes.append(f"{name}: {path} cannot be read ({str(error).splitlines()[0]}); its nodes are not weighed.")
             continue
-        training, held_out = (rows_of.get_indexer(part["barcode"]) for part in (others, table))
+        training, held_out = (rows_of.get_indexer(barcodes) for barcodes in (part.training, part.held_out))
         hyperparameters = Hyperparameters.model_validate(result.hyperparameters)
-        trained.append(TrainedFold(int(repeat), int(fold), model, training, held_out, hyperparameters))
+        trained.append(TrainedFold(part.repeat, part.fold, model, training, held_out, hyperparameters))
     return trained, notes

@@ -13,6 +13,7 @@ import numpy as np
 from kpnn.pkn.paths import PathEdges
 
 _OUTSIDE = -1
+"""A node before all starts."""
 
 
 def without_dead_ends(paths: PathEdges, parent: np.ndarray, child: np.ndarray) -> np.ndarray:

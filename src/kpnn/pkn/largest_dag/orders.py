@@ -17,6 +17,7 @@ from kpnn.pkn.graph import strong_components
 _SHAKEN = 3
 """Nodes moved at random where no move gains anything."""
 _TO_NEEDY = 0.5
+"""Share of the random moves that are of nodes which lack an edge from above or down."""
 _NO_PARENT = 1_000.0
 """What it costs that a node has no edge from above where it needs one: all that hangs on it alone would be lost."""
 _NO_CHILD = 10.0

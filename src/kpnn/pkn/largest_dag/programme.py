@@ -20,9 +20,11 @@ from kpnn.pkn.selection.model.programme import Programme
 from kpnn.pkn.selection.model.rows import NO_COLUMN, LinearRows
 
 _LEAST_VIOLATION = 0.01
+"""Cycles that are violated by less move the bound too little to be worth a row."""
 _LENGTH_PRICE = 1e-5
 """Of cycles that are violated alike the shortest is cut off, which cuts off most."""
 _MOST_CUTS = 2_000
+"""Cycles cut off in one round."""
 _SOURCES_AT_ONCE = 400
 """Nodes from which distances are held at the same time, so that memory stays small."""
 

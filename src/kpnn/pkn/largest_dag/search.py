@@ -15,7 +15,7 @@ from kpnn.pkn.largest_dag.dead_ends import without_dead_ends
 from kpnn.pkn.largest_dag.orders import guided_rank, hung_rank, improved_rank
 from kpnn.pkn.largest_dag.programme import LargestDagProgramme, cycle_rows, state_programme
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.paths import PathEdges, edges_on_paths
+from kpnn.pkn.paths import PathEdges, dag_of_rows, edges_on_paths
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
 from kpnn.pkn.selection.model.programme import SolverRequest
 from kpnn.pkn.selection.model.rows import LinearRows
@@ -30,6 +30,7 @@ _GUIDED = 3
 _SHAKES = 500
 """Random moves that end the search for a better order; they take a few milliseconds each."""
 _RELAXATION_SHARE = 0.5
+"""Of the time limit, what the relaxation leaves to integer solutions."""
 _LEAST_GAIN = 0.05
 """Edges by which ten rounds of cuts must lower the bound for more of them."""
 
@@ -104,8 +105,7 @@ def most_edges_dag(pkn: Pkn, *, time_limit: float = TIME_LIMIT, threads: int = 0
     else:
         search.take(np.ones(int((~paths.is_input[pkn.child_codes[rows]]).sum()), dtype=bool))
         search.bound = search.best_value
-    edges = pkn.edges.iloc[search.best].reset_index(drop=True)
-    return LargestDag(Dag.from_edges(edges, outputs=pkn.outputs), search.bound, time.monotonic() - started)
+    return LargestDag(dag_of_rows(pkn, search.best), search.bound, time.monotonic() - started)
 
 
 class _Search:
@@ -202,7 +202,7 @@ class _Search:
                     low=programme.low,
                     high=programme.high,
                     limits=SolveLimits(left, 0.0, self._limits.threads, self._limits.seed),
-                    absolute_gap=0.999,
+                    absolute_gap=0.999,  # edges are counted: less than one from the bound is the most there can be
                     start=self._solution,
                     on_progress=self._note_bound,
                 )

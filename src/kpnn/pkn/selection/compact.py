@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpnn.errors import PknError, SelectionError
-from kpnn.pkn.dag import Dag
+from kpnn.pkn.paths import dag_of_rows
 from kpnn.pkn.selection.exactness.aimed_rounds import solve_in_aimed_rounds
 from kpnn.pkn.selection.exactness.certificate import check_selection
 from kpnn.pkn.selection.exactness.integer_rounds import solve_in_integer_rounds, try_integer_rounds
@@ -122,7 +122,7 @@ def start_from_orders(state: SearchState) -> None:
     if edges is not None:
         # It may break rules that paths know nothing of, or hold an edge that must be kept on no path.
         with suppress(SelectionError, PknError):
-            dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
+            dag = dag_of_rows(reduced.pkn, reduced.edge_ids[edges])
             cost = float(dag.edges["cost"].sum())
             check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
             state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from kpnn.pkn.dag import Dag
 from kpnn.pkn.network import Pkn
-from kpnn.pkn.paths import node_codes
+from kpnn.pkn.paths import dag_of_rows, node_codes
 from kpnn.pkn.selection.acyclic_flow import solve_acyclic_flow
 from kpnn.pkn.selection.compact import solve_compact
 from kpnn.pkn.selection.exactness.certificate import check_selection
@@ -297,7 +297,7 @@ def as_selection(
     return DagSelection(
         pkn=pkn,
         rules=reduced.rules,
-        dag=_dag_of(pkn, rows),
+        dag=dag_of_rows(pkn, rows),
         **_quality(objective, solved.search.bound, settings.gap),
         seconds=solved.seconds | {"total": time.monotonic() - solved.started},
         method=settings.method,
@@ -318,7 +318,7 @@ def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) ->
     return DagSelection(
         pkn=pkn,
         rules=rules,
-        dag=_dag_of(pkn, flow.rows),
+        dag=dag_of_rows(pkn, flow.rows),
         **_quality(flow.objective, flow.bound, settings.gap),
         seconds=seconds | {"solve": total - seconds["presolve"], "total": total},
         method=settings.method,
@@ -326,11 +326,6 @@ def _select_by_flow(pkn: Pkn, rules: SelectionRules, settings: SolveSettings) ->
         tie_break="solver",
         sizes={"columns": flow.n_columns, "rows": flow.n_rows, **reduced.report.as_dict()},
     )
-
-
-def _dag_of(pkn: Pkn, rows: np.ndarray) -> Dag:
-    edges = pkn.edges.iloc[np.sort(rows)].reset_index(drop=True)
-    return Dag.from_edges(edges, outputs=pkn.outputs)
 
 
 def _quality(objective: float, bound: float, gap_limit: float) -> dict[str, Any]:

@@ -141,12 +141,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     parent, child = pkn.parent_codes[edge_ids], pkn.child_codes[edge_ids]
     cost = pkn.edges["cost"].to_numpy()[edge_ids]
     coverage = _coverage(pkn, rules, paths.is_input, child)
-    forced = np.zeros(len(pkn.nodes), dtype=bool)
-    forced[node_codes(pkn, rules.keep_nodes)] = True
-    # An edge that must be kept keeps both of its ends.
-    forced[pkn.parent_codes[must_edges]] = True
-    forced[pkn.child_codes[must_edges]] = True
-    forced = _forced(forced & ~paths.is_input & ~paths.is_output, parent, child, paths, coverage)
+    forced = _forced(_kept_by_rules(pkn, rules, must_edges, paths), parent, child, paths, coverage)
     is_core = ~paths.is_input[child]
     # Inputs have no children, so that cycles can only pass through edges between neurons.
     label = strong_components(parent[is_core], child[is_core], len(pkn.nodes))
@@ -155,6 +150,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
     has_must_edge[pkn.child_codes[must_edges]] = True
     classes, priced = group_inputs((parent, child, cost), is_core, coverage, has_must_edge)
     reach = demanded_reach(pkn, rules, edge_ids, paths.is_input)
+    settled = settled_classes(classes, [reach.signature(int(one.genes[0])) for one in classes]) if reach else {}
     still_open = _open_classes(classes, forced | paths.is_output, reach)
     return ReducedPkn(
         pkn=pkn,
@@ -174,9 +170,7 @@ def presolve(pkn: Pkn, rules: SelectionRules | None = None) -> ReducedPkn:
         open_classes=still_open,
         priced_edges=priced,
         reach=reach,
-        settled_classes=settled_classes(classes, [reach.signature(int(one.genes[0])) for one in classes])
-        if reach
-        else {},
+        settled_classes=settled,
         distance_from_output=paths.distance_from_output,
         distance_to_input=paths.distance_to_input,
         report=PresolveReport(
@@ -247,6 +241,14 @@ def _coverage(pkn: Pkn, rules: SelectionRules, is_input: np.ndarray, child: np.n
             f"coverage={rules.coverage} contradicts max_parents={rules.max_parents} for {some_names(crowded)}"
         )
     return coverage
+
+
+def _kept_by_rules(pkn: Pkn, rules: SelectionRules, must_edges: np.ndarray, paths: PathEdges) -> np.ndarray:
+    """Hidden nodes that must be kept, or have an edge that must, shape (n_nodes,), bool."""
+    kept = np.zeros(len(pkn.nodes), dtype=bool)
+    for codes in (node_codes(pkn, rules.keep_nodes), pkn.parent_codes[must_edges], pkn.child_codes[must_edges]):
+        kept[codes] = True
+    return kept & ~paths.is_input & ~paths.is_output
 
 
 def _forced(

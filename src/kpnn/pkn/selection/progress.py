@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 SECONDS_BETWEEN_LINES = 5.0
+"""Of a search that goes on."""
 
 _log = logging.getLogger(__name__)
 

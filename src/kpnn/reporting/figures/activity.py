@@ -7,7 +7,7 @@ import pandas as pd
 
 from kpnn.pkn import Dag
 from kpnn.reporting.figures.called import nodes_with_activity
-from kpnn.reporting.figures.style import BLUE, VERMILLION, Figure, as_text, new_plot, translucent
+from kpnn.reporting.figures.style import BLUE, VERMILLION, Figure, as_text, name_rows, new_plot, translucent
 from kpnn.reporting.study import Interpretation
 
 _DRAWN_CELLS = 200
@@ -63,7 +63,7 @@ def activity_figure(weighed: Interpretation, dag: Dag, output: str, labels: pd.S
                 hoveron="violins",
                 hoverinfo="x+name",
             )
-    plot.update_yaxes(type="category", categoryorder="array", categoryarray=[as_text(node) for node in nodes[::-1]])
+    name_rows(plot, nodes)
     plot.update_layout(violingap=0, violinmode="overlay", margin={"b": 64})
     return Figure(
         f"activity_{weighed.arm}_{output}",
@@ -114,7 +114,7 @@ def groups_figure(
             text=[as_text(name) for name in points.index],
             hovertemplate="%{text}: %{x:.2f} sd, %{y}<extra></extra>",
         )
-    plot.update_yaxes(type="category", categoryorder="array", categoryarray=[as_text(node) for node in nodes[::-1]])
+    name_rows(plot, nodes)
     return Figure(
         f"activity_by_{groups.name}_{weighed.arm}_{output}",
         f"Activity of the called nodes by {groups.name}: {output}",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kpnn.errors import some_names
 from kpnn.pkn import Dag
+from kpnn.pkn.graph import children_by_parent
 from kpnn.reporting.figures.style import (
     BLUE,
     INK,
@@ -21,6 +23,7 @@ from kpnn.reporting.figures.style import (
     new_plot,
 )
 from kpnn.reporting.study import Interpretation
+from kpnn.tables import largest_first
 
 MOST = 10
 """Called nodes that are drawn."""
@@ -45,7 +48,7 @@ def strongest_paths(dag: Dag, edges: pd.DataFrame, output: str) -> dict[str, str
     """
     size = {(a, b): abs(w) for a, b, w in edges[["parent", "child", "weight"]].itertuples(index=False, name=None)}
     inputs = set(dag.inputs)
-    children = dag.edges[~dag.edges["child"].isin(inputs)].groupby("parent")["child"].agg(list).to_dict()
+    children = children_by_parent(dag.edges[~dag.edges["child"].isin(inputs)])
     strength, parent_of = {output: 1.0}, {}
     for level in reversed(dag.levels[1:]):
         for node in level:
@@ -124,32 +127,8 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
     width = float((tree["x"] + 16 + _LETTER * np.array(letters)).max())
     plot = new_plot("", "", height=int(heights.sum()) + 56)
     _add_branches(plot, tree)
-    looks = (
-        ("output", tree["parent"] == "", "square", BLUE, BLUE),
-        ("called", tree["is_called"], "circle", VERMILLION, VERMILLION),
-        ("on the way to the output", ~tree["is_called"] & (tree["parent"] != ""), "circle", PAPER, MUTED),
-    )
-    for name, chosen, symbol, fill, ring in looks:
-        rows = tree[chosen]
-        if len(rows):
-            plot.add_scatter(
-                x=rows["x"],
-                y=rows["y"],
-                mode="markers",
-                name=name,
-                marker={"symbol": symbol, "size": 12, "color": fill, "line": {"color": ring, "width": 2}},
-                hovertext=[_told(row.node, stands, genes) for row in rows.itertuples()],
-                hoverinfo="text",
-            )
-    for row, (name, under) in zip(tree.itertuples(), lines, strict=True):
-        weight = "b" if row.is_called or not row.parent else "span"
-        text = f"<{weight}>{as_text(name)}</{weight}>" + (
-            f'<br><span style="font-size:11px">{under}</span>' if under else ""
-        )
-        plot.add_annotation(
-            x=row.x, y=row.y, text=text, xshift=11, xanchor="left", align="left", showarrow=False,
-            font={"size": 13, "color": INK if row.is_called or not row.parent else MUTED},
-        )  # fmt: skip
+    _add_marks(plot, tree, [_told(node, stands, genes) for node in tree["node"]])
+    _add_names(plot, tree, lines)
     plot.update_xaxes(visible=False, range=[0, max(width, _NARROW)], fixedrange=True)
     plot.update_yaxes(visible=False, range=[float(heights.sum()) + 4, -4], fixedrange=True)
     # `meta` tells the page's scripts that the drawing is made for a narrow page already, and what can be found in it:
@@ -174,14 +153,47 @@ def tree_figure(weighed: Interpretation, dag: Dag, output: str, stands: Mapping[
     )
 
 
+def _add_marks(plot: go.Figure, tree: pd.DataFrame, told: Sequence[str]) -> None:
+    """A mark for each node, which says by its shape and colour whether it is an output, or called."""
+    looks = (
+        ("output", tree["parent"] == "", "square", BLUE, BLUE),
+        ("called", tree["is_called"], "circle", VERMILLION, VERMILLION),
+        ("on the way to the output", ~tree["is_called"] & (tree["parent"] != ""), "circle", PAPER, MUTED),
+    )
+    for name, chosen, symbol, fill, ring in looks:
+        rows = tree[chosen]
+        if len(rows):
+            plot.add_scatter(
+                x=rows["x"],
+                y=rows["y"],
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "size": 12, "color": fill, "line": {"color": ring, "width": 2}},
+                hovertext=[told[place] for place in rows.index],
+                hoverinfo="text",
+            )
+
+
+def _add_names(plot: go.Figure, tree: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> None:
+    """Each node's name beside its mark, and what stands below it."""
+    for row, (name, under) in zip(tree.itertuples(), lines, strict=True):
+        weight = "b" if row.is_called or not row.parent else "span"
+        text = f"<{weight}>{as_text(name)}</{weight}>" + (
+            f'<br><span style="font-size:11px">{under}</span>' if under else ""
+        )
+        plot.add_annotation(
+            x=row.x, y=row.y, text=text, xshift=11, xanchor="left", align="left", showarrow=False,
+            font={"size": 13, "color": INK if row.is_called or not row.parent else MUTED},
+        )  # fmt: skip
+
+
 def _genes_below(weighed: Interpretation, dag: Dag, output: str) -> dict[str, list[str]]:
     """The genes directly below each node, the heaviest first, with what they do to the probability."""
     of_output = weighed.genes[weighed.genes["output"] == output].set_index("node")
     inputs = dag.edges[dag.edges["child"].isin(of_output.index)]
     found: dict[str, list[str]] = {}
     for parent, rows in inputs.groupby("parent"):
-        own = of_output.loc[rows["child"], ["gene", "weight"]]
-        own = own.reindex(own["weight"].abs().sort_values(ascending=False, kind="stable").index)
+        own = largest_first(of_output.loc[rows["child"], ["gene", "weight"]])
         found[str(parent)] = [f"{row.gene} {'▲' if row.weight > 0 else '▼'}" for row in own.itertuples()]
     return found
 
@@ -204,8 +216,7 @@ def _told(node: str, stands: Mapping[str, str], genes: Mapping[str, list[str]]) 
     lines += [as_text(part) for part in stands.get(node, "").split("; ") if part]
     of_node = genes.get(node, [])
     if of_node:
-        more = f" and {len(of_node) - _MORE_GENES} more" if len(of_node) > _MORE_GENES else ""
-        lines.append("genes: " + as_text(", ".join(of_node[:_MORE_GENES])) + more)
+        lines.append(f"genes: {as_text(some_names(of_node, _MORE_GENES))}")
     return "<br>".join(lines)
 
 

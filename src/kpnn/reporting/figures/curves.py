@@ -41,19 +41,18 @@ def precision_recall_band(arm: ArmTables, output: str) -> pd.DataFrame:
 
 def calibration_curve(arm: ArmTables, output: str) -> pd.DataFrame:
     """`predicted`, `observed`, `n_cells` in ten bins, over the out-of-fold predictions of all cells."""
-    rows = arm.predictions[arm.predictions["output"] == output]
+    rows = arm.predictions_of(output)
     return calibration(rows["label"].to_numpy(), rows["probability"].to_numpy())
 
 
 def prevalence(arm: ArmTables, output: str) -> float:
     """Share of cells of class 1: the precision of guessing."""
-    return float(arm.predictions.loc[arm.predictions["output"] == output, "label"].mean())
+    return float(arm.predictions_of(output)["label"].mean())
 
 
 def _folds_with_both_classes(arm: ArmTables, output: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    rows = arm.predictions[arm.predictions["output"] == output]
     found = []
-    for _, fold in rows.groupby(["repeat", "fold"], sort=True):
+    for _, fold in arm.predictions_of(output).groupby(["repeat", "fold"], sort=True):
         if fold["label"].nunique() == 2:
             found.append((fold["label"].to_numpy(), fold["probability"].to_numpy()))
     return found

@@ -10,8 +10,21 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kpnn.pkn import Dag
-from kpnn.pkn.graph import longest_paths
-from kpnn.reporting.figures.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, PAPER, TINT, VERMILLION, Figure, as_text
+from kpnn.pkn.graph import longest_paths, parents_by_child
+from kpnn.reporting.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    TINT,
+    VERMILLION,
+    Figure,
+    as_text,
+    percent,
+)
 from kpnn.reporting.node_words import nodes_may_be_named
 from kpnn.reporting.study import Interpretation, Study
 
@@ -19,6 +32,7 @@ LETTER_PIXELS, GAP_PIXELS, ROW_PIXELS = 6.9, 78.0, 18
 """Width of a letter of a name, room for edges between two levels, height of a row."""
 
 _SWEEPS = 8
+"""Passes over all levels; after so many, nodes hardly move."""
 _SIGNS = {1: ("activates", GREEN, "solid"), -1: ("inhibits", VERMILLION, "dash"), 0: ("sign unknown", MUTED, "solid")}
 _WIDTHS = (0.7, 1.4, 2.6)
 """Line widths of edges below a third, below two thirds, and above two thirds of the largest weight."""
@@ -133,8 +147,7 @@ def _with_named_calls(study: Study, weighed: Interpretation) -> pd.DataFrame:
 
 def _levels(dag: Dag) -> dict[str, int]:
     """Longest way down from an output, for each neuron."""
-    parents = _links(dag).groupby("child")["parent"].agg(list).to_dict()
-    return dict.fromkeys(dag.neurons, 0) | longest_paths(parents)
+    return dict.fromkeys(dag.neurons, 0) | longest_paths(parents_by_child(_links(dag)))
 
 
 def _links(dag: Dag) -> pd.DataFrame:
@@ -330,7 +343,7 @@ def _hover(layout: NetworkLayout) -> list[str]:
             if others:
                 lines.append(f"{word} {', '.join(others[:6])}{' …' if len(others) > 6 else ''}")
         if node.weight == node.weight:
-            lines.append(f"weight {node.weight:.3g}, {100 * node.share:.1f} % of all")
+            lines.append(f"weight {node.weight:.3g}, {percent(node.share)} of all")
             lines.append(f"q = {node.q_value:.2g}{', called' if node.called else ''}")
         if node.membership != "unknown" and not node.is_output:
             lines.append(_MEMBERSHIP[node.membership][0])

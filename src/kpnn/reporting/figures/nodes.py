@@ -16,12 +16,15 @@ from kpnn.reporting.figures.style import (
     add_reference,
     as_text,
     look_of,
+    name_rows,
     new_plot,
+    percent,
     place_labels,
 )
 from kpnn.reporting.study import Interpretation
 
 _BIASES = 30
+"""Neurons whose biases are drawn."""
 
 
 def standing(row: pd.Series, membership: dict[str, str], n_folds: int) -> str:
@@ -48,8 +51,7 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
     top = heaviest(weighed, output, most)
     look, n_folds = look_of(weighed.arm), int(top["n_folds"].max())
     folds = weighed.per_fold[weighed.per_fold["output"] == output]
-    order = [as_text(node) for node in top["node"]][::-1]
-    plot = new_plot("Δ probability per unit of activation", "", height=110 + 26 * len(order))
+    plot = new_plot("Δ probability per unit of activation", "", height=110 + 26 * len(top))
     points = folds[folds["node"].isin(list(top["node"]))]
     plot.add_scatter(
         x=points["gradient"].abs().round(5),
@@ -70,12 +72,12 @@ def top_nodes_figure(weighed: Interpretation, output: str, membership: dict[str,
                 marker={"color": look.colour, "symbol": symbol, "size": 11},
                 text=[
                     f"{standing(row, membership, n_folds)}<br>q = {row['q_value']:.3g}, "
-                    f"share {100 * row['share']:.1f} %, structure alone {100 * row['control_share']:.1f} %"
+                    f"share {percent(row['share'])}, structure alone {percent(row['control_share'])}"
                     for _, row in rows.iterrows()
                 ],
                 hovertemplate="<b>%{y}</b>: %{x:.4f}<br>%{text}<extra></extra>",
             )
-    plot.update_yaxes(type="category", categoryorder="array", categoryarray=order)
+    name_rows(plot, top["node"])
     plot.update_xaxes(rangemode="tozero")
     return Figure(
         f"top_nodes_{weighed.arm}_{output}",
@@ -236,7 +238,7 @@ def genes_figure(weighed: Interpretation, output: str, most: int) -> Figure:
                 marker={"color": colour, "symbol": symbol, "size": 9},
                 hovertemplate="%{y}: %{x:.4f}<extra></extra>",
             )
-    plot.update_yaxes(type="category", categoryorder="array", categoryarray=list(top["gene"].map(as_text)))
+    name_rows(plot, top["gene"].iloc[::-1])
     plot.update_xaxes(zeroline=True, zerolinecolor=MUTED)
     return Figure(
         f"genes_{weighed.arm}_{output}",

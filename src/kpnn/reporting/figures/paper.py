@@ -33,7 +33,6 @@ from kpnn.reporting.figures.style import (
     look_of,
 )
 from kpnn.reporting.node_words import nodes_may_be_named
-from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables, Interpretation, Study
 
 FORMATS = ("pdf", "svg", "png")
@@ -113,7 +112,7 @@ def draw_roc(arms: tuple[ArmTables, ...], output: str) -> Canvas:
     for position, arm in enumerate(arms):
         look, band = look_of(arm.name, position), roc_band(arm, output)
         axes.fill_between(band["x"], band["lower"], band["upper"], color=look.colour, alpha=0.18, lw=0)
-        mean = scores_of(arm, arm.folds).mean
+        mean = arm.scores().mean
         label = f"{arm.name}, ROC-AUC {mean:.3f}" if len(arm.outputs) == 1 else arm.name
         axes.plot(band["x"], band["mean"], linestyle=_DASHES[look.dash], color=look.colour, lw=1.6, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
@@ -136,7 +135,7 @@ def draw_roc_of_outputs(arm: ArmTables) -> Canvas:
         label = f"{_plain(output)} {mean:.3f}" if position in named else None
         axes.plot(band["x"], band["mean"], lw=1.4, label=label, color=colour, linestyle=dash)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
-    title = f"{arm.name}: mean ROC-AUC {scores_of(arm, arm.folds).mean:.3f}"
+    title = f"{arm.name}: mean ROC-AUC {arm.scores().mean:.3f}"
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=_plain(title))
     axes.legend(loc="lower right")
     return canvas
@@ -146,7 +145,7 @@ def draw_roc_of_outputs(arm: ArmTables) -> Canvas:
 def draw_folds(arms: tuple[ArmTables, ...]) -> Canvas:
     """ROC-AUC of every fold, the same fold joined across the arms."""
     canvas, axes = _new(1.0 + 0.9 * len(arms), 3.0)
-    by_fold = pd.DataFrame({arm.name: arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"] for arm in arms})
+    by_fold = pd.DataFrame({arm.name: arm.roc_auc_by_fold for arm in arms})
     for values in by_fold.to_numpy():
         axes.plot(range(len(arms)), values, color=LINE, lw=1, zorder=1)
     for position, arm in enumerate(arms):

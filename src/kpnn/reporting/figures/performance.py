@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 from kpnn.reporting.figures.curves import calibration_curve, precision_recall_band, prevalence, roc_band
 from kpnn.reporting.figures.style import GREEN, MUTED, Figure, add_reference, look_of, new_plot, translucent
 from kpnn.reporting.outputs import base_metric
-from kpnn.reporting.paired import scores_of
 from kpnn.reporting.study import ArmTables
 
 _METRIC_NAMES = {
@@ -79,7 +78,7 @@ def fold_figure(arms: tuple[ArmTables, ...]) -> Figure:
     """ROC-AUC of each fold, the same fold joined across the arms."""
     plot = new_plot("", "ROC-AUC of a fold (no unit)")
     names = [arm.name for arm in arms]
-    by_fold = {arm.name: arm.fold_metrics.set_index(["repeat", "fold"])["roc_auc"] for arm in arms}
+    by_fold = {arm.name: arm.roc_auc_by_fold for arm in arms}
     folds = sorted(set().union(*(set(values.index) for values in by_fold.values())))
     for repeat, fold in folds:
         there = [name for name in names if (repeat, fold) in by_fold[name].index]
@@ -237,7 +236,7 @@ def controls_figure(controls: pd.DataFrame, arms: tuple[ArmTables, ...]) -> Figu
     once = controls.drop_duplicates(["control", "replicate"])
     values = {str(name): rows["roc_auc"].to_numpy(dtype=float) for name, rows in once.groupby("control", sort=False)}
     for arm in arms:
-        values[arm.name] = np.array([scores_of(arm, arm.folds).mean])
+        values[arm.name] = np.array([arm.scores().mean])
     order = sorted(values, key=lambda name: float(np.nanmean(values[name])))
     plot = new_plot("ROC-AUC (mean over folds; no unit)", "", height=90 + 34 * len(order))
     for name in order:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,9 +111,20 @@ def new_plot(x: str, y: str, **layout: Any) -> go.Figure:
     return plot
 
 
+def name_rows(plot: go.Figure, names: Iterable[object]) -> None:
+    """Gives each name a row of its own, the first on top."""
+    upwards = [as_text(name) for name in names][::-1]
+    plot.update_yaxes(type="category", categoryorder="array", categoryarray=upwards)
+
+
 def add_reference(plot: go.Figure, x: tuple[float, float], y: tuple[float, float], name: str) -> None:
     """A dotted line to compare with, such as what guessing gives."""
     plot.add_scatter(x=x, y=y, mode="lines", line={"color": LINE, "dash": "dot"}, name=name, hoverinfo="skip")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as it is read: 0.125 is `12.5 %`."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def as_text(name: object) -> str:

@@ -22,6 +22,7 @@ _MOST_COMPRESSION = 1100
 _MAGIC = b"\x89HDF"
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAPS_WITHIN = 128 * 2**20
+"""Bytes at either end of a file in which heaps are looked for: all of a large one would take minutes."""
 _NAMES_AT_ONCE = 2**16
 
 

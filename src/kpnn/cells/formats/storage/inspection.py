@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 _CPU_SECONDS = 60
+"""Of the process that looks, for any file; a damaged one may keep HDF5 busy for ever."""
 _BYTES_PER_SECOND = 20e6
+"""Of a large file, what a slow machine reads beyond that."""
 _MEMORY = 8 * 2**30
 
 _LOOK = """

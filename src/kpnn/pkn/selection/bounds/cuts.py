@@ -72,9 +72,24 @@ class Separator:
             if not (is_always and near_source_is_cut):
                 self._add(rows, ~reached, position)
             near_source_is_cut |= is_always
-        if len(rows) or not (np.abs(x - np.round(x)) > 1e-6).any():
-            # Along whole numbers, what is reached at all is reached in full.
-            return rows
+        # Along whole numbers, what is reached at all is reached in full.
+        if not len(rows) and (np.abs(x - np.round(x)) > 1e-6).any():
+            self._add_cuts_of_flows(rows, capacity, wanted, order, covered)
+        return rows
+
+    def _add_cuts_of_flows(
+        self, rows: LinearRows, capacity: np.ndarray, wanted: np.ndarray, order: np.ndarray, covered: np.ndarray
+    ) -> None:
+        """Adds the least cuts of targets that get less flow than they want.
+
+        Args:
+            rows: what to add to.
+            capacity: of each arc.
+            wanted: of each target, from 0 to 1.
+            order: positions of the targets, those that want most first.
+            covered: nodes that cuts of this round lie around already; more are added.
+        """
+        net = self.network
         deadline = time.monotonic() + _MOST_SECONDS
         graph = self._graph(capacity, slice(None))
         for position in order:
@@ -93,7 +108,6 @@ class Separator:
             covered |= side
             self._add(rows, side, position)
             self._add(rows, ~self._reached(residual, net.source), position)
-        return rows
 
     def loop_cuts(self, x: np.ndarray) -> LinearRows:
         """Rows against loops that hang on nothing, one for every kept node of each.

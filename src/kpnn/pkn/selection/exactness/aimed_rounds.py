@@ -17,6 +17,7 @@ from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 _log = logging.getLogger(__name__)
 
 _SLACK = 1e-6
+"""What a reduced cost may be off by."""
 _ROUNDS = 8
 """Rounds of cuts on the relaxation for each integer solution, which takes as long as many of them."""
 

@@ -10,6 +10,7 @@ from kpnn.pkn.selection.realization import name_hash, support_of
 from kpnn.pkn.selection.search.state import SearchState
 
 _HASH_RANGE = 1 << 16
+"""Draws are whole numbers up to this."""
 _MOST_TIES = 20
 """Node sets with equal draws that are compared; more is all but impossible, as draws go up to 65,536 a node."""
 _LEVELS = 64

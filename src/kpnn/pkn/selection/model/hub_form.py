@@ -85,11 +85,14 @@ def _rows(reduced: ReducedPkn, columns: HubColumns) -> LinearRows:
         children = reduced.child[children_of.get(code, nothing)]
         hidden_parents = parents[~reduced.is_output[parents]]
         x, a, b, h = (column[code] for column in (columns.kept, columns.above, columns.below, columns.hub))
+        # Above the hub or below it, never both: what is below leads to nothing above, so that no cycle can close.
         rows.add(np.array([x, a, b]), np.array([1.0, -1.0, -1.0]), 0.0, 0.0)
+        # The hub is the root of the tree below; all others there have a parent in it, and feed something.
         rows.needs_one(h, np.array([b]))
         rows.needs_one(b, np.append(columns.below[hidden_parents], h))
         if not reduced.has_input[code]:
             rows.needs_one(b, columns.below[children])
+        # What stands above leads to the hub, and comes from an output; a node right below an output does so anyway.
         rows.needs_one(a, np.concatenate([columns.above[children], columns.hub[children]]))
         if len(hidden_parents) == len(parents):
             rows.needs_one(a, columns.above[hidden_parents])

@@ -23,7 +23,9 @@ from kpnn.pkn.selection.search.heuristic import NodeHeuristic
 from kpnn.pkn.selection.settings import Edge, SelectionRules, SolveOptions, SolveSettings, settings_from
 
 _DRAW_RANGE = 1000
+"""Prices are whole numbers up to this."""
 _TRIES = 20
+"""DAGs built for one draw until one is small enough."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ _HUBS = 4
 _SAME_HUB = 0.6
 """Share of the repairs that leave the hub where it is."""
 _LEAST_WEIGHT = 1e-3
+"""Of a node that a path uses anyway: nearly free, but of such paths the shorter one is taken."""
 
 
 class HubHeuristic:

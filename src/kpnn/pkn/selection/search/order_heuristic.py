@@ -10,12 +10,13 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.graph import fewest_edges
+from kpnn.pkn.graph import fewest_edges, ranks_by_place
 from kpnn.pkn.selection.presolve import ReducedPkn
 
 _NEARLY_FREE = 1e-3
 """Share of its cost at which an edge that is kept already counts."""
 _MIDDLES = 12
+"""Nodes near the outputs around which orders are made, two each."""
 _REFINED = 3
 """Orders along which paths are searched for anew whenever some have been kept."""
 _BATCHES = 20
@@ -57,10 +58,7 @@ def _in_order(reduced: ReducedPkn, place: np.ndarray) -> np.ndarray:
     """Ranks by place, shape (n_nodes,): outputs first, inputs last."""
     is_placed = np.isfinite(place)
     place = np.where(is_placed, place, place[is_placed].max() + 1)
-    place = np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place))
-    rank = np.empty(len(place), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
-    return rank
+    return ranks_by_place(np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place)))
 
 
 def _on_paths_up(reduced: ReducedPkn, middle: int, up: np.ndarray) -> np.ndarray:

@@ -26,13 +26,17 @@ _LEAST_GAIN = 1e-4
 _LONG_ROUND = 1.0
 """Seconds from which each round must close a share of the gap."""
 _LEAST_SHARE = 0.02
+"""That share."""
 _REPAIRS_IN_VAIN = 8
+"""Repairs in a row without gain that end the phase."""
 _HUB_REPAIRS_IN_VAIN = 60
+"""The same around hubs."""
 _REPAIR_SHARE = 0.2
 """Most of the time limit that repairs may take."""
 _SWAPS = 100_000
 """Swaps of one local search, about half a second on ten thousand hidden nodes."""
 _SEARCHES_IN_VAIN = 10
+"""The same of local searches."""
 _SEARCH_SHARE = 0.25
 """Most of the time limit that local search may take."""
 _WORTH_SWAPPING = 500
@@ -42,7 +46,9 @@ _MANY_COLUMNS = 3_000
 _SMALL_GAP = 0.003
 """Gap below which the whole is likely to be solved at once."""
 _NEIGHBOURHOODS_IN_VAIN = 40
+"""The same of neighbourhoods."""
 _NEIGHBOURHOOD_SECONDS = 5.0
+"""Most that one neighbourhood may take."""
 _LIKELY = 1e-3
 """Value in the relaxation from which a column takes part in neighbourhoods."""
 
