@@ -107,6 +107,12 @@ def test_files_that_say_the_same_twice_or_are_no_yaml_are_one_message(project):
         loader("mine", project.root / "conf")["parameters"]
 
 
+def test_a_variable_of_the_environment_that_is_not_set_is_named_with_its_place(project):
+    make_environment(project, "mine", parameters={"modelling": {"seed": "${oc.env:NO_SUCH_SEED}"}})
+    with pytest.raises(SettingsError, match=r"conf: modelling\.seed: Environment variable 'NO_SUCH_SEED' not found$"):
+        loader("mine", project.root / "conf")["parameters"]
+
+
 @pytest.mark.parametrize("study", ["../../x", "a/b", "", "..", 3])
 def test_a_study_whose_name_is_no_folder_of_its_own_is_refused(project, study):
     make_environment(project, "mine", globals={"study": study})

@@ -8,6 +8,7 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError, safe_load
 
 from kpnn.errors import SettingsError, near_names
@@ -68,6 +69,10 @@ class StudyConfigLoader(OmegaConfigLoader):
 
     def _in_words(self, error: Exception) -> str:
         """What is wrong with a file, and with which: Kedro names only those that cannot be parsed at all."""
+        if isinstance(error, OmegaConfBaseException):
+            said = str(error).splitlines()[0].rpartition("raised while resolving interpolation: ")[2]
+            unquoted = said.strip('"')
+            return f"{error.full_key}: {unquoted}"
         if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
             return str(error)
         for path in sorted(Path(self.conf_source).glob("*/**/*.yml")):
