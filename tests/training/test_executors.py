@@ -299,6 +299,20 @@ def test_dask_without_workers_or_scheduler_is_one_message_that_says_what_is_kept
     assert "dask there: the scheduler is lost; waiting 0.5 s" in caplog.text
 
 
+def test_a_client_that_has_lost_its_scheduler_is_closed_without_a_traceback(dask_processes, caplog):
+    from distributed import Client
+
+    dask_processes.start(n_workers=0)
+    client = Client(dask_processes.address, timeout=60)
+    dask_processes.kill()
+    end = time.monotonic() + 60
+    while client.status == "running" and time.monotonic() < end:
+        time.sleep(0.05)
+    assert client.status == "connecting"
+    executors._close(client)
+    assert [one for one in caplog.records if one.exc_info] == []
+
+
 def test_a_scheduler_that_does_not_answer_is_lost(monkeypatch):
     import distributed
 

@@ -232,7 +232,7 @@ def _run_on_dask(
     except (CancelledError, OSError, TimeoutError) as error:
         raise KpnnError(_lost(place, first_line(error))) from None
     finally:
-        client.close()
+        _close(client)
         if cluster is not None:
             cluster.close()
 
@@ -243,8 +243,7 @@ def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str
     Raises:
         _InWorkLostError: there is none in time.
     """
-    with _without_log("distributed.client"):  # it would print the traceback of its own attempt to connect again
-        lost.close()
+    _close(lost)
     if settings.scheduler is None:
         raise _InWorkLostError(_lost(place, _IN_WORK)) from None
     seconds, until = settings.recovery_seconds, time.monotonic() + settings.recovery_seconds
@@ -259,6 +258,12 @@ def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str
         client.close()
         raise _InWorkLostError(_lost(place, f"the scheduler came back, and no worker for {seconds:g} s")) from None
     return client
+
+
+def _close(client: Any) -> None:
+    """Closes a client; one that has lost its scheduler would print the traceback of its attempt to connect again."""
+    with _without_log("distributed.client"):
+        client.close()
 
 
 @contextmanager
