@@ -99,6 +99,25 @@ def test_files_that_say_the_same_twice_or_are_no_yaml_are_one_message(project):
     (project.root / "conf" / "mine" / "parameters_b.yml").write_text("controls: {seed: 1")
     with pytest.raises(SettingsError, match=r"Invalid YAML or JSON file .*parameters_b.yml"):
         loader("mine", project.root / "conf")["parameters"]
+    (project.root / "conf" / "mine" / "parameters_b.yml").write_text("controls:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(SettingsError, match=r"parameters_b\.yml, line 3: found duplicate key seed"):
+        loader("mine", project.root / "conf")["parameters"]
+    (project.root / "conf" / "mine" / "parameters_b.yml").write_text("modelling: {fit: [1, 2]}\n")
+    with pytest.raises(SettingsError, match=r"mine: modelling\.fit is a group, which says `NAME: value`, and no list"):
+        loader("mine", project.root / "conf")["parameters"]
+
+
+def test_a_variable_of_the_environment_that_is_not_set_is_named_with_its_place(project):
+    make_environment(project, "mine", parameters={"modelling": {"seed": "${oc.env:NO_SUCH_SEED}"}})
+    with pytest.raises(SettingsError, match=r"conf: modelling\.seed: Environment variable 'NO_SUCH_SEED' not found$"):
+        loader("mine", project.root / "conf")["parameters"]
+
+
+@pytest.mark.parametrize("study", ["../../x", "a/b", "", "..", 3])
+def test_a_study_whose_name_is_no_folder_of_its_own_is_refused(project, study):
+    make_environment(project, "mine", globals={"study": study})
+    with pytest.raises(SettingsError, match=r"mine/globals\.yml: study is the name of a folder, found"):
+        loader("mine", project.root / "conf")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
-from yaml import YAMLError, safe_load
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError, safe_load
 
 from kpnn.errors import SettingsError, near_names
 
@@ -38,6 +41,8 @@ class StudyConfigLoader(OmegaConfigLoader):
         own = self._globals_of(first) if first else {}
         is_study = first not in ("", self.base_env, self.default_run_env)
         study = own.get("study", first if is_study else self._globals.get("study"))
+        if not isinstance(study, str) or not study.strip(". ") or {"/", "\\"} & set(study):
+            raise SettingsError(f"{first or self.base_env}/globals.yml: study is the name of a folder, found {study}")
         self._additions = tuple(additions)
         self["globals"] = {**self._with_additions("globals", self._globals), "study": study}
 
@@ -50,14 +55,35 @@ class StudyConfigLoader(OmegaConfigLoader):
         try:
             config = super().__getitem__(key)
         except (ValueError, YAMLError) as error:
-            raise SettingsError(f"{self.conf_source}: {error}") from error
+            raise SettingsError(f"{self.conf_source}: {self._in_words(error)}") from error
         return config if key in self.data else self._with_additions(key, config)
 
     def _merge_configs(
         self, config: dict[str, Any], env_config: dict[str, Any], key: str, env_path: str
     ) -> dict[str, Any]:
         said = _without_defaults_of_mlflow(env_config) if key == "mlflow" else env_config
+        strange = _no_group(config, said)
+        if strange:
+            raise SettingsError(f"{env_path}: {strange} is a group, which says `NAME: value`, and no list")
         return dict(super()._merge_configs(config, said, key, env_path))
+
+    def _in_words(self, error: Exception) -> str:
+        """What is wrong with a file, and with which: Kedro names only those that cannot be parsed at all."""
+        if isinstance(error, OmegaConfBaseException):
+            said = str(error).splitlines()[0].rpartition("raised while resolving interpolation: ")[2]
+            unquoted = said.strip('"')
+            return f"{error.full_key}: {unquoted}"
+        if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+            return str(error)
+        for path in sorted(Path(self.conf_source).glob("*/**/*.yml")):
+            try:
+                OmegaConf.load(path)
+            except MarkedYAMLError as found:
+                if found.problem == error.problem and found.problem_mark is not None:
+                    return f"{path}, line {found.problem_mark.line + 1}: {found.problem}"
+            except OSError:
+                continue
+        return str(error)
 
     def _with_additions(self, key: str, config: dict[str, Any]) -> dict[str, Any]:
         for name in self._additions:
@@ -77,6 +103,19 @@ class StudyConfigLoader(OmegaConfigLoader):
             if not name or not (root / name).is_dir():
                 advice = near_names(name, there)
                 raise SettingsError(f"no environment `{name}`: {root.name}/{name} is not a folder; {advice}")
+
+
+def _no_group(config: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """The first name that stands for a group of values in the one and for something else in the other; else empty."""
+    for name in sorted(set(config) & set(said), key=str):
+        below, above = config[name], said[name]
+        if isinstance(below, Mapping) and isinstance(above, Mapping):
+            inner = _no_group(below, above)
+            if inner:
+                return f"{name}.{inner}"
+        elif isinstance(below, Mapping) and isinstance(above, list):
+            return str(name)
+    return ""
 
 
 def _without_defaults_of_mlflow(config: dict[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,17 @@ def test_genes_of_other_names_are_told_what_would_make_them_meet(cells, network,
     assert found.n_found == 0 and advice in found.advice
 
 
+def test_of_two_classes_the_one_that_the_networks_root_is_called_by_is_1(files):
+    for root, positive in (("ctrl", "ctrl"), ("stim", "stim"), ("CLS", "stim")):
+        text = files.network.network.read_text().replace("CLS,", f"{root},")
+        (files.cells.parent / f"{root}.csv").write_text(text)
+        network = NetworkFiles(files.cells.parent / f"{root}.csv")
+        assert (
+            plan_study("mine", replace(files, network=network), Asked("state")).labels.parameters["positive"]
+            == positive
+        )
+
+
 @pytest.mark.parametrize("name", ["base", "local", "../x", "my study", "a" * 101, "ü", "."])
 def test_a_study_whose_name_makes_no_folder_is_refused(tmp_path, name):
     with pytest.raises(SettingsError, match="a study is named by at most 100 letters, digits, - and _"):

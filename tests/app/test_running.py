@@ -10,11 +10,14 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
+from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from kedro_project import make_project
 from kpnn.app.cli import cli, say_report
+from kpnn.app.hooks import check_inputs
 from kpnn.app.status import _seconds
+from kpnn.errors import KpnnError
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,15 @@ def test_studies_are_looked_at_in_a_project_alone(run, tmp_path, monkeypatch, co
     done = CliRunner().invoke(cli, command)
     assert done.exit_code == 2
     assert done.output.startswith(f"Error: no project of kpnn in {tmp_path} or above it; `kpnn init STUDY --cells")
+
+
+def test_a_users_file_that_is_missing_is_not_taken_for_a_result(tmp_path) -> None:
+    entry = {"type": "kpnn.datasets.raw.EdgeListDataset", "filepath": str(tmp_path / "mine" / "edges.csv")}
+    catalog = DataCatalog.from_config({"edges": entry})
+    with pytest.raises(
+        KpnnError, match=r"nothing to read for edges .*mine/edges\.csv\): put your files there, or name"
+    ):
+        check_inputs(Pipeline([Node(lambda edges: edges, "edges", "pkn")]), catalog)
 
 
 def test_a_node_with_many_results_took_its_time_once() -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from kpnn.addresses import shown
 from kpnn.app.currency import STAGES, by_cause, stages_to_redo
-from kpnn.app.ledger import Ledger
+from kpnn.app.ledger import Ledger, is_raw
 from kpnn.app.lock import Claim, StudyLock
 from kpnn.app.mlflow_hook import ForgivingMlflowHook
 from kpnn.app.preflight import RunPlan, problems
@@ -206,7 +206,9 @@ class BeforeRunHook:
 
     def _plan(self, names: list[str], pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
         raw = {
-            name: path for name in pipeline.inputs() if (path := _local_path(catalog, name)) and "01_raw" in str(path)
+            name: path
+            for name in pipeline.inputs()
+            if (path := _local_path(catalog, name)) is not None and is_raw(catalog, name)
         }
         nodes = {node.short_name.rsplit(".", 1)[-1] for node in pipeline.nodes}
         return RunPlan(
@@ -229,15 +231,16 @@ def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     Raises:
         KpnnError: naming each missing dataset, its file and what to do.
     """
-    missing = []
+    missing, brought = [], False
     for name in sorted(pipeline.inputs()):
         if name.startswith("params:") or name == "parameters":
             continue
         if not catalog.exists(name) and not getattr(catalog.get(name), "optional", False):
             path = _path_of(catalog, name)
             missing.append(f"{name} ({path})" if path else name)
+            brought |= is_raw(catalog, name)
     if missing:
-        kind = "raw data" if any("01_raw" in entry for entry in missing) else "intermediate data"
+        kind = "raw data" if brought else "intermediate data"
         if any("01_raw/demo/" in entry for entry in missing):
             kind = "the demo's raw data"
         raise KpnnError(f"nothing to read for {some_names(missing)}: {_WRITTEN_BY[kind]}")

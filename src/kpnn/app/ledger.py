@@ -169,9 +169,11 @@ def path_of(catalog: CatalogProtocol, name: str) -> Path | None:
 
 
 def is_raw(catalog: CatalogProtocol, name: str) -> bool:
-    """Whether a dataset is what a user brings."""
-    metadata = getattr(catalog.get(name), "metadata", None) or {}
-    return bool(metadata.get("kedro-viz", {}).get("layer") == "raw")
+    """Whether a dataset is what a user brings, wherever its file lies."""
+    dataset = catalog.get(name)
+    metadata = getattr(dataset, "metadata", None) or {}
+    is_said = metadata.get("kedro-viz", {}).get("layer") == "raw"
+    return bool(is_said or type(dataset).__module__ == "kpnn.datasets.raw")
 
 
 def _sources(node: Node, pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[tuple[str, str]]:

@@ -119,9 +119,9 @@ def _advice(redo: list[str], seconds: float, study: str | None) -> str:
         return "Everything is there and current: a run would only check, and log again."
     environment = f" --env {study}" if study else ""
     took = f"; they took {_duration(seconds)} before" if seconds else ""
-    command = "" if len(redo) == len(STAGES) else f" --pipelines {','.join(redo)}"
     return (
-        f"A run does {', '.join(redo)} again (`kedro run{environment}{command}`{took}). Folds that still hold are kept."
+        f"A run does {', '.join(redo)} again (`kedro run{environment} --pipelines {','.join(redo)}`{took}). Folds that "
+        "still hold are kept."
     )
 
 

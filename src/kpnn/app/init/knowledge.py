@@ -100,6 +100,11 @@ def names_in(entries: Mapping[str, NetworkFile]) -> list[str]:
     return sorted(nodes | {gene_of(name, SUFFIX) for name in nodes})
 
 
+def ends_of(entries: Mapping[str, NetworkFile]) -> set[str]:
+    """Nodes without parents or without children in one of the files, whichever way round it lies."""
+    return {name for file in entries.values() for name in (*roots_of(file.edges), *leaves_of(file.edges))}
+
+
 def make_knowledge(
     files: NetworkFiles, entries: Mapping[str, NetworkFile], labels: ClassLabels, measured: Iterable[str]
 ) -> Knowledge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,13 +70,16 @@ class LabelLook:
         return {name: int(of_cell[(table[name] == 1).to_numpy()].nunique()) for name in self.labels.outputs}
 
 
-def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) -> LabelLook:
+def look_at_labels(
+    table: pd.DataFrame | None, cells: Expression, asked: Asked, ends: Collection[str] = ()
+) -> LabelLook:
     """Finds the classes of the cells.
 
     Args:
         table: `barcode` and further columns of text; None: the cells' own `obs` has the labels.
         cells: the expression file.
         asked: by the user.
+        ends: nodes without parents or without children of the network: of two classes the one of such a name is 1.
 
     Raises:
         CellsError: a column does not exist, or holds no classes; near names are in the message.
@@ -99,7 +102,7 @@ def look_at_labels(table: pd.DataFrame | None, cells: Expression, asked: Asked) 
     if asked.label is None:
         parameters = _columns_of_truth(table, columns, asked, where)
     else:
-        parameters = _parameters_of(_filled(columns[asked.label]), asked)
+        parameters = _parameters_of(_filled(columns[asked.label]), asked, ends)
     labels = label_cells(table, cells, validated(LabelSettings, parameters, "data_engineering"), asked.group)
     return LabelLook(parameters, labels, (labels.rule, *_hint(columns, asked)))
 
@@ -111,7 +114,7 @@ def _headless(table: pd.DataFrame, cells: Expression) -> str:
     return "its first line is a cell's: put a line with the names of the columns above it"
 
 
-def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
+def _parameters_of(values: pd.Series, asked: Asked, ends: Collection[str]) -> dict[str, Any]:
     """What data engineering must be told about a column of classes; two classes are made explicit."""
     named = _named_values(asked.classes, set(values))
     if not named and asked.positive is None and _is_truth(values):
@@ -122,7 +125,8 @@ def _parameters_of(values: pd.Series, asked: Asked) -> dict[str, Any]:
     classes = named or sorted(values.unique())
     positive = asked.positive
     if positive is None and len(classes) == 2:
-        positive = classes[-1]
+        in_network = [name for name in classes if name in ends]
+        positive = in_network[0] if len(in_network) == 1 else classes[-1]
     parameters: dict[str, Any] = {"label": asked.label}
     if named or (len(classes) == 2 and asked.positive is None):
         parameters["classes"] = classes

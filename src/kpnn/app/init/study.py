@@ -12,7 +12,7 @@ import pandas as pd
 
 from kpnn.app.init.as_yaml import yaml_of
 from kpnn.app.init.expression import CellsLook, look_at_cells, open_cells
-from kpnn.app.init.knowledge import Knowledge, NetworkFiles, make_knowledge, names_in, read_files
+from kpnn.app.init.knowledge import Knowledge, NetworkFiles, ends_of, make_knowledge, names_in, read_files
 from kpnn.app.init.labelling import Asked, LabelLook, look_at_labels
 from kpnn.cells import Expression
 from kpnn.cells.labels import read_label_table
@@ -111,7 +111,7 @@ def plan_study(name: str, files: Files, asked: Asked) -> StudyPlan:
     handle = open_cells(files.cells, dict(files.options))
     table = None if files.classes is None else _labels_of(files.classes)
     handle.settle([] if table is None else table["barcode"], names_in(entries))
-    labels = look_at_labels(table, handle, asked)
+    labels = look_at_labels(table, handle, asked, ends_of(entries))
     knowledge = make_knowledge(files.network, entries, labels.labels, _gene_names(handle))
     cells = look_at_cells(handle, files.cells, dict(files.options), knowledge.genes)
     return StudyPlan(name, files, cells, labels, knowledge, asked.group)
