@@ -24,6 +24,10 @@ CHROMIUM = next(
 WITHOUT = "Chromium is not installed (apt-get install chromium)"
 
 
+class BrowserError(Exception):
+    """Chromium refuses what it is asked, and says why."""
+
+
 class Browser:
     """One window; ends its process when left."""
 
@@ -58,8 +62,14 @@ class Browser:
         self._ask("Page.navigate", url=url)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
-        return self._ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        """The value of a JavaScript expression; None where the page goes away while it is asked."""
+        try:
+            found = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        except BrowserError as error:
+            if any(word in str(error) for word in ("navigated", "context")):
+                return None
+            raise
+        return found["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 60) -> None:
         """Waits until a JavaScript expression is true."""
@@ -118,6 +128,8 @@ class Browser:
         while True:
             answer = json.loads(self._socket.recv(timeout=60))
             if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise BrowserError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
 
