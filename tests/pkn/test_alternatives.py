@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -23,6 +25,8 @@ from kpnn.pkn import (
     select_dag,
     size_path,
 )
+from kpnn.pkn.selection.exactness.within_cost import CheapestSolution, SolutionsWithinCost
+from kpnn.pkn.selection.near_optimal import alternatives
 
 EVERY_OUTPUT = cases(with_rules=False, unit_costs=True, n_outputs=(2, 3), reach="every")
 
@@ -49,9 +53,54 @@ def test_enumeration_finds_exactly_the_neuron_sets_that_brute_force_finds(case: 
         assert membership == ("none" if n_sets == 0 else "all" if n_sets == len(expected) else "some")
 
 
+@settings(max_examples=30, deadline=None)
+@given(cases(most_edges=11) | cases(most_edges=11, n_outputs=(2, 3), reach="every"), st.sampled_from([0.0, 1.0]))
+def test_with_a_known_optimum_enumeration_finds_the_same_without_choosing_again(case: Case, tolerance: float) -> None:
+    assume(AllSubsets(case).optimum is not None)
+    pkn, rules = pkn_of(case), SelectionRules(**case.rules)
+    known = select_dag(pkn, **case.rules)
+    expected = enumerate_dags(pkn, 40, tolerance=tolerance, rules=rules)
+    with patch.object(alternatives, "preferred_solution", side_effect=AssertionError):
+        found = enumerate_dags(pkn, 40, tolerance=tolerance, rules=rules, known=known)
+    assert pairs_of(found.selections[0].dag) == pairs_of(known.dag)
+    assert found.is_complete
+    assert {one.dag.hidden for one in found.selections} == {one.dag.hidden for one in expected.selections}
+    pd.testing.assert_frame_equal(found.membership, expected.membership)
+
+
+def three_parents_of_one() -> Pkn:
+    table = [("R", name) for name in "ABC"] + [(name, "g") for name in "ABC"]
+    return Pkn.from_edges(pd.DataFrame(table, columns=["parent", "child"]))
+
+
+def test_a_known_optimum_that_is_none_is_refused() -> None:
+    dear = select_dag(three_parents_of_one(), coverage=2)
+    with pytest.raises(SelectionError, match="known costs 4 where the optimum under these rules is 2"):
+        enumerate_dags(three_parents_of_one(), known=dear)
+
+
+def test_where_time_runs_out_the_optima_met_so_far_are_listed(monkeypatch) -> None:
+    pkn, asked = three_parents_of_one(), []
+    ask = SolutionsWithinCost.cheapest
+
+    def twice(self: SolutionsWithinCost, *question: Any, **more: Any) -> CheapestSolution:
+        asked.append(question)
+        return ask(self, *question, **more) if len(asked) <= 2 else CheapestSolution(None, False)
+
+    known = select_dag(pkn)
+    monkeypatch.setattr(SolutionsWithinCost, "cheapest", twice)
+    found = enumerate_dags(pkn, 9, known=known)
+    assert not found.is_complete
+    assert len({one.dag.hidden for one in found.selections}) == len(found.selections) > 1
+    for one in found.selections:
+        one.verify()
+        assert one.objective == known.objective and not one.is_unique
+    asked.clear()
+    assert len(enumerate_dags(pkn, 1, known=known).selections) == 1
+
+
 def test_enumeration_says_when_there_are_more() -> None:
-    table = pd.DataFrame([("R", name) for name in "ABC"] + [(name, "g") for name in "ABC"], columns=["parent", "child"])
-    pkn = Pkn.from_edges(table)
+    pkn = three_parents_of_one()
     two = enumerate_dags(pkn, 2)
     assert (len(two.selections), two.is_complete) == (2, False)
     three = enumerate_dags(pkn, 3)

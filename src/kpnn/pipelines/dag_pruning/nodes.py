@@ -108,6 +108,7 @@ def find_alternatives(
             max(settings.alternatives.most, others + 1),
             tolerance=settings.alternatives.tolerance,
             rules=settings.rules,
+            known=selection,
             **_time_for_alternatives(selection, settings),
         )
     except SelectionError as error:
@@ -117,14 +118,15 @@ def find_alternatives(
 
 
 def _time_for_alternatives(selection: DagSelection, settings: DagSelectionSettings) -> TieBreakOptions:
-    """Where each input must reach several outputs, other DAGs share the time limit with the selected one.
+    """Other DAGs share the time limit with the selected one; with one output, they get as long as that took at least.
 
     The limit holds for finding the optimum again, and again for all that follows; what is not settled by then is said.
     """
-    options = settings.tie_break_options
-    if settings.rules.demands_every_output(selection.pkn):
-        left = settings.time_limit - selection.seconds["total"]
-        options["time_limit"] = max(left / 2, _LEAST_SHARE * settings.time_limit)
+    options, spent = settings.tie_break_options, selection.seconds["total"]
+    least = _LEAST_SHARE * settings.time_limit
+    if not settings.rules.demands_every_output(selection.pkn):
+        least = max(least, min(spent, settings.time_limit))
+    options["time_limit"] = max((settings.time_limit - spent) / 2, least)
     return options
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -46,6 +47,7 @@ def enumerate_dags(
     *,
     tolerance: float = 0.0,
     rules: SelectionRules | None = None,
+    known: DagSelection | None = None,
     **options: Unpack[TieBreakOptions],
 ) -> Alternatives:
     """Finds different optimal neuron sets and says for every hidden node whether all, some or none hold it.
@@ -55,6 +57,8 @@ def enumerate_dags(
         most: stop after this many neuron sets.
         tolerance: a neuron set counts if its cheapest DAG costs at most this much more than the optimum.
         rules: the demands on the DAG.
+        known: the optimum that comes first, of the same PKN and rules; None: what the tie-break rule prefers, which
+            takes as long to find as `select_dag` took for it.
         **options: `solver`, `threads`, `seed` and `tie_break` of `select_dag`, and `time_limit`: seconds for finding
             the optimum, and again for everything after it.
 
@@ -62,7 +66,7 @@ def enumerate_dags(
         The neuron sets with a DAG each, whether these are all, and the membership of every hidden node.
 
     Raises:
-        SelectionError: as `select_dag`; or the optimum is not proven in time.
+        SelectionError: as `select_dag`; the optimum is not proven in time; or `known` is none.
 
     Examples:
         >>> import pandas as pd
@@ -79,23 +83,46 @@ def enumerate_dags(
         pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None, every_optimum=True
     )
     optimum = solved.search.objective
-    optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum)
-    first, _ = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
+    if known is None:
+        optimal = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum)
+        first, _ = preferred_solution(optimal, solved.search, settings.tie_break, settings.seed)
+        known = as_selection(solved, first, settings)
+    elif abs(known.objective - optimum) > 1e-6 * max(1.0, abs(optimum)):
+        raise SelectionError(f"known costs {known.objective:g} where the optimum under these rules is {optimum:g}")
     within = SolutionsWithinCost(solved.search, solved.solver, settings.limits, optimum + tolerance)
-    membership = _membership(within, solved, first)
-    found, is_complete = [first], False
+    first = _nodes_of(known, within, solved)
+    membership, met = _membership(within, solved, first)
+    within.forbid_node_set(first)
+    others: list[np.ndarray] = []
     objective = solved.formulation.cost if tolerance else np.zeros(solved.formulation.n_columns)
     while True:
-        within.forbid_node_set(found[-1])
         other = within.cheapest(objective)
-        if other.x is None:
-            is_complete = other.is_proven
+        is_complete = other.x is None and other.is_proven
+        if other.x is None or len(others) == most - 1:
             break
-        if len(found) == most:
-            break
-        found.append(other.x)
-    selections = tuple(as_selection(solved, x, settings, is_unique=is_complete and len(found) == 1) for x in found)
+        others.append(other.x)
+        within.forbid_node_set(other.x)
+    if not is_complete:
+        others = _distinct(within.node_columns, first, [*others, *met])[: most - 1]
+    selections = (
+        replace(known, is_unique=is_complete and not others),
+        *(as_selection(solved, x, settings) for x in others),
+    )
     return Alternatives(selections, is_complete, membership)
+
+
+def _nodes_of(known: DagSelection, within: SolutionsWithinCost, solved: SolvedFormulation) -> np.ndarray:
+    """A selection as a solution of which only the columns of nodes are filled in, shape (n_columns,)."""
+    x, kept, names = np.zeros(within.n_columns), set(known.dag.hidden), solved.formulation.reduced.pkn.nodes
+    x[within.node_columns] = [names[code] in kept for code in within.node_codes]
+    return x
+
+
+def _distinct(columns: np.ndarray, first: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The solutions that differ from the first and from each other in the columns of nodes."""
+    by_nodes = {tuple(x[columns] > 0.5): x for x in reversed(others)}
+    by_nodes.pop(tuple(first[columns] > 0.5), None)
+    return list(by_nodes.values())[::-1]
 
 
 def solve_to_proof(
@@ -111,8 +138,10 @@ def solve_to_proof(
     return solved
 
 
-def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: np.ndarray) -> pd.DataFrame:
-    """Whether each hidden node is in all, some or none of the solutions within the cost.
+def _membership(
+    within: SolutionsWithinCost, solved: SolvedFormulation, first: np.ndarray
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Whether each hidden node is in all, some or none of the solutions within the cost; and solutions met on the way.
 
     Each question covers many nodes at once: how many of those kept so far can be left out together, and how many of
     those left out so far can be kept.
@@ -120,7 +149,7 @@ def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: n
     pkn = solved.formulation.reduced.pkn
     columns, codes = within.node_columns, within.node_codes
     seen, missed = first[columns] > 0.5, first[columns] < 0.5
-    settled = {}
+    settled, met = {}, []
     for wanted in (0, 1):
         # wanted 0: leave out nodes that every solution so far keeps; 1: keep nodes that none so far keeps.
         while True:
@@ -131,6 +160,7 @@ def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: n
             settled[wanted] = found is None or (found.x is not None and found.is_proven)
             if found is None or found.x is None:
                 break
+            met.append(found.x)
             kept = found.x[columns] > 0.5
             has_changed = (kept[doubtful] == bool(wanted)).any()
             seen |= kept
@@ -141,4 +171,5 @@ def _membership(within: SolutionsWithinCost, solved: SolvedFormulation, first: n
     answer[seen & ~missed] = "all" if settled[0] else "unknown"
     answer[missed & ~seen] = "none" if settled[1] else "unknown"
     by_name = {pkn.nodes[code]: value for code, value in zip(codes, answer, strict=True)}
-    return pd.DataFrame({"node": pkn.hidden, "membership": [by_name.get(name, "none") for name in pkn.hidden]})
+    table = pd.DataFrame({"node": pkn.hidden, "membership": [by_name.get(name, "none") for name in pkn.hidden]})
+    return table, met
