@@ -25,6 +25,7 @@ from kpnn.interpretation.rewired import nodes_in_rewired
 from kpnn.interpretation.settings import InterpretationSettings
 from kpnn.interpretation.trained_fold import TrainedFold
 from kpnn.pkn import Dag
+from kpnn.stopping import SideBySide
 from kpnn.training.data import LabelledCells
 from kpnn.training.settings import EvaluationSettings
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _Found = TypeVar("_Found")
+_MOST_ENTRIES_SIDE_BY_SIDE = 50_000_000
+"""Of the cells' expression, 8 bytes each; some copies of them are held for every kind of network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,40 +106,61 @@ def weigh_arm(
         1  ZAP70     0.653       0.5
     """
     seed, first, others = settings.seed, folds[0], alternatives[: settings.alternative_dags]
-    notes: list[str] = []
+    notes: dict[str, str] = {}
 
     def tried(what: str, train: Callable[[], _Found], otherwise: _Found) -> _Found:
         _log.info("Training again: %s", what)
         try:
             return train()
         except KpnnError as error:
-            notes.append(f"No networks {what}: {error}")
+            notes[what] = f"No networks {what}: {error}"
             return otherwise
 
-    further: Sequence[tuple[keras.Model, ...]] = ()
-    if settings.replicates:
-        further = tried(
-            "from further seeds",
-            lambda: further_networks(folds, cells, settings.replicates, training, seed),
-            further,
+    def own_networks() -> HeldOutWeights:
+        further: Sequence[tuple[keras.Model, ...]] = ()
+        if settings.replicates:
+            further = tried(
+                "from further seeds",
+                lambda: further_networks(folds, cells, settings.replicates, training, seed),
+                further,
+            )
+        return weigh_held_out(folds, cells, seed, further)
+
+    def control_inputs() -> pd.DataFrame:
+        return on_control_inputs(folds, draw_control, settings.control_inputs, training, seed)
+
+    def labels_permuted() -> pd.DataFrame:
+        return on_permuted_labels(folds, cells, settings.permuted_labels, training, seed)
+
+    # Each of these leaves cores idle: a handful of networks at the end of a fit, Python between two of them.
+    with SideBySide(_n_at_once(cells)) as steps:
+        control = steps.begin(lambda: tried("on control inputs", control_inputs, no_replicates()))
+        permuted = steps.begin(lambda: tried("on permuted labels", labels_permuted, no_replicates()))
+        weighed = steps.begin(own_networks)
+        by_seed = steps.begin(
+            lambda: tried(
+                "from other starts", lambda: from_other_starts(first, cells, settings.seeds, training, seed), no_runs()
+            )
         )
-    own = weigh_held_out(folds, cells, seed, further)
-    return ArmWeights(
-        **{one.name: getattr(own, one.name) for one in fields(own)},
-        control=tried(
-            "on control inputs",
-            lambda: on_control_inputs(folds, draw_control, settings.control_inputs, training, seed),
-            no_replicates(),
-        ),
-        permuted=tried(
-            "on permuted labels",
-            lambda: on_permuted_labels(folds, cells, settings.permuted_labels, training, seed),
-            no_replicates(),
-        ),
-        by_seed=tried(
-            "from other starts", lambda: from_other_starts(first, cells, settings.seeds, training, seed), no_runs()
-        ),
-        by_dag=tried("on other optimal DAGs", lambda: on_other_dags(first, cells, others, training, seed), no_runs()),
-        rewired=nodes_in_rewired(rewired, cells),
-        notes=tuple(notes),
-    )
+        by_dag = steps.begin(
+            lambda: tried(
+                "on other optimal DAGs", lambda: on_other_dags(first, cells, others, training, seed), no_runs()
+            )
+        )
+        in_rewired = steps.begin(lambda: nodes_in_rewired(rewired, cells))
+        own = weighed.result()
+        return ArmWeights(
+            **{one.name: getattr(own, one.name) for one in fields(own)},
+            control=control.result(),
+            permuted=permuted.result(),
+            by_seed=by_seed.result(),
+            by_dag=by_dag.result(),
+            rewired=in_rewired.result(),
+            notes=tuple(notes[what] for what in sorted(notes)),
+        )
+
+
+def _n_at_once(cells: LabelledCells) -> int:
+    """How many kinds of networks are trained and weighed at once: of large studies one, as each takes memory."""
+    found = cells.store.whole()
+    return 2 if found is not None and found.nnz <= _MOST_ENTRIES_SIDE_BY_SIDE else 1
