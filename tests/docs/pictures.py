@@ -24,8 +24,8 @@ MOST_SHAPE, MOST_ROWS, MOST_COLOUR = 10.0, 4.0, 0.35
 """Of `shape_difference`, of the same where rows change places, of `colour_difference`.
 
 Measured on the demo: the same run taken twice 0, 0 and 0; on another processor 0.6, 0.2 and 0.02; from another seed of
-training 8.6, 2.2 and 0.11. A legend that is gone and an axis a third longer mostly give 10 to 90 (rows: 5 to 70). Where a
-curve that is gone does not, its hue is gone (0.4 to 1.1), as all are where colours are turned by 30 degrees (0.7 to 1.1).
+training 8.6, 2.2 and 0.11. A legend that is gone and an axis a third longer mostly give 10 to 90 (rows: 5 to 70). Where
+a curve that is gone does not, its hue is gone (0.4 to 1.1), as all are where colours turn by 30 degrees (0.7 to 1.1).
 """
 LEAST_CHROMA = 0.25
 """Of what counts as coloured, from 0 (grey) to 1 (a pure colour)."""
