@@ -10,7 +10,6 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import matplotlib
-from mlflow import MlflowClient
 from pictures import Picture, differences
 
 from browser import Browser
@@ -95,6 +94,8 @@ def take_report(project: Path) -> dict[str, Picture]:
 
 def take_mlflow(project: Path) -> dict[str, Picture]:
     """The page on which MLflow compares the demo's arms: its top, and the ROC curves among its artifacts."""
+    from mlflow import MlflowClient  # takes seconds, and most who import this take no picture
+
     database = project / "mlruns" / "mlflow.db"
     client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}")
     experiment = client.get_experiment_by_name("kpnn-demo").experiment_id
