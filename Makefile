@@ -34,8 +34,8 @@ docs: setup-docs ## build the documentation into site/, warnings are errors, and
 tutorials: setup-dev ## execute the notebooks and write their pages in docs/tutorials/; CHECK=--check only compares
 	$(PROJECT_PYTHON) docs/generator/tutorials.py $(CHECK)
 
-gallery: setup-dev ## after `make demo`: take the pictures of docs/gallery.md
-	$(PROJECT_PYTHON) docs/generator/gallery.py
+gallery: setup-dev ## run the demo elsewhere, and take the pictures of docs/gallery.md that are stale anew
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m targets tests/docs/test_gallery.py --write-gallery
 
 walk: setup-dev ## type in every command of docs/get_started.md, in a project of its own
 	$(PROJECT_PYTHON) docs/generator/walk.py

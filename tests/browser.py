@@ -31,12 +31,14 @@ class BrowserError(Exception):
 class Browser:
     """One window; ends its process when left."""
 
-    def __init__(self, folder: Path, width: int = 1440, height: int = 1000) -> None:
+    def __init__(
+        self, folder: Path, width: int = 1440, height: int = 1000, variables: Mapping[str, str] = os.environ
+    ) -> None:
         self._log = (folder / "chromium.log").open("w+")
         command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         command += ["--no-first-run", f"--user-data-dir={folder / 'profile'}", "--remote-debugging-port=0"]
         command += [f"--window-size={width},{height}", "about:blank"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log, env=variables)
         address = self._wait(self._address)
         self._socket = connect(address, max_size=None)
         self._number = 0

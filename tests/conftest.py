@@ -16,6 +16,11 @@ settings.register_profile("without_clock", deadline=None, suppress_health_check=
 settings.load_profile("without_clock")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Name what `make gallery` asks for; here, because pytest asks no folder below for its options."""
+    parser.addoption("--write-gallery", action="store_true", help="write the gallery's pictures that are stale")
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name a case of bytes by its argument: test processes must agree on names, and packed bytes hold the time."""
     return argname if isinstance(val, bytes) else None

@@ -64,3 +64,18 @@ def make_project(root: Path) -> Project:
     for layer in (REPOSITORY / "data").iterdir():
         (root / "data" / layer.name).mkdir(parents=True)
     return Project(root)
+
+
+def environment() -> dict[str, str]:
+    """Where `kedro`, `kpnn` and `python3` are those of this Python, and make is alone, even below `make test`."""
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "MLFLOW"))}
+    return {**alone, "PATH": os.pathsep.join([str(Path(sys.executable).parent), alone["PATH"]]), "COLUMNS": "80"}
+
+
+def make(folder: Path, *arguments: str) -> str:
+    """Runs `make` to its end, and returns what it printed."""
+    done = subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    return done.stdout

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 import yaml
 
 from browser import free_port, server
-from kedro_project import REPOSITORY, SMALL
+from kedro_project import REPOSITORY, SMALL, environment, make
 from kpnn.app.project import lay_down_project
 
 pytestmark = [pytest.mark.skipif(shutil.which("make") is None, reason="needs make"), pytest.mark.targets]
@@ -35,20 +32,6 @@ def small_settings() -> dict:
             group = group.setdefault(part, {})
         group[last] = yaml.safe_load(value)
     return found
-
-
-def environment() -> dict[str, str]:
-    """Where `kedro`, `kpnn` and `python3` are those of this Python, and make is alone, even below `make test`."""
-    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "MLFLOW"))}
-    return {**alone, "PATH": os.pathsep.join([str(Path(sys.executable).parent), alone["PATH"]]), "COLUMNS": "80"}
-
-
-def make(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["make", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +115,9 @@ def test_a_target_does_what_it_says(target, demo):
 def test_the_repositorys_own_targets_are_what_continuous_integration_runs():
     lines = re.findall(r"^make ([a-z ]+)", (REPOSITORY / ".ci" / "run").read_text(), re.MULTILINE)
     run = {target for line in lines for target in line.split()}
-    # `test` begins with `lint`, by its prerequisites; `gallery` takes pictures of a finished demo to be committed.
+    # `test` begins with `lint`, by its prerequisites; `gallery` is one of the tests that run with these, told to write.
     assert run | {"lint", "gallery"} == set(OF_THE_REPOSITORY)
+    assert "pytest -m targets tests/docs/test_gallery.py --write-gallery" in (REPOSITORY / "Makefile").read_text()
 
 
 def test_the_commands_of_the_first_page_are_tried_here():

@@ -12,14 +12,15 @@ import yaml
 from answer_figure import figure
 from called_figure import called_figure
 from formulas import with_formulas
-from gallery import FIGURES, MOST_BYTES
+from gallery import SHOWN
 from offline import problems_of
+from pictures import MOST_BYTES
 from plain_text import escaped
 
 import kpnn
 from kpnn.interpretation.summary import summarise_nodes
 
-TAKEN = {*FIGURES.values(), "mlflow_compare", "mlflow_artifacts", "kedro_viz"}
+TAKEN = set().union(*SHOWN.values())
 """The gallery's pictures."""
 
 

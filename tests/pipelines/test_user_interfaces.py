@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from matplotlib.image import imread
 from mlflow import MlflowClient
 
-from browser import CHROMIUM, WITHOUT, Browser, free_port, server
+from browser import CHROMIUM, WITHOUT, Browser
+from interfaces import comparison_page, mlflow_server, viz_server
 from kpnn.datasets.files import FilesDataset
 from kpnn.pipelines.reporting.logging_report import draw_files, log_report
 from kpnn.reporting import write_report
@@ -51,12 +51,9 @@ def tracked(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mlflow_server(tracked):
+def served(tracked):
     folder, experiment, runs = tracked
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with server(command, f"{address}/health", folder / "server.log"):
+    with mlflow_server(folder / "mlflow.db", folder / "server.log") as address:
         yield address, experiment, runs
 
 
@@ -83,14 +80,13 @@ def test_both_arms_hold_the_same_images_and_tables_and_the_study_its_report(trac
     assert {"roc_auc_full", "roc_auc_pruned"} <= set(parent.data.metrics)
 
 
-def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(mlflow_server, tmp_path):
-    address, experiment, runs = mlflow_server
+def test_mlflow_lists_the_runs_compares_the_arms_and_shows_the_report(served, tmp_path):
+    address, experiment, runs = served
     with Browser(tmp_path) as browser:
         browser.open(runs_page(address, experiment))
         browser.wait_for("document.body.innerText.includes('study')")
         browser.wait_for("['roc_auc_full', 'roc_auc_pruned'].every((word) => document.body.innerText.includes(word))")
-        chosen = json.dumps([runs["full"], runs["pruned"]]).replace(" ", "").replace('"', "%22")
-        browser.open(f"{address}/#/compare-runs?runs={chosen}&experiments=[%22{experiment}%22]")
+        browser.open(comparison_page(address, experiment, [runs["full"], runs["pruned"]]))
         browser.evaluate("location.reload()")
         browser.wait_for("document.body.innerText.includes('Comparing 2 Runs')")
         browser.wait_for("['full', 'pruned', 'roc_auc'].every((word) => document.body.innerText.includes(word))")
@@ -119,9 +115,7 @@ def spread_within(browser: Browser, selector: str, path: Path, seconds: float = 
 
 
 def test_kedro_viz_shows_the_pipeline_with_its_namespaces_folded(tmp_path):
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "kedro", "viz", "run", "--host", "127.0.0.1", "--port", str(port), "--no-browser"]
-    with server(command, address, tmp_path / "server.log", cwd=ROOT), Browser(tmp_path) as browser:
+    with viz_server(ROOT, tmp_path / "server.log") as address, Browser(tmp_path) as browser:
         browser.open(address)
         browser.wait_for("document.querySelectorAll('.pipeline-node').length > 20")
         words = browser.evaluate("document.body.innerText")
