@@ -53,7 +53,7 @@ def test_enumeration_finds_exactly_the_neuron_sets_that_brute_force_finds(case: 
         assert membership == ("none" if n_sets == 0 else "all" if n_sets == len(expected) else "some")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(cases(most_edges=11) | cases(most_edges=11, n_outputs=(2, 3), reach="every"), st.sampled_from([0.0, 1.0]))
 def test_with_a_known_optimum_enumeration_finds_the_same_without_choosing_again(case: Case, tolerance: float) -> None:
     assume(AllSubsets(case).optimum is not None)
