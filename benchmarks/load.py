@@ -106,7 +106,8 @@ def lay_out_cells(folder: Path, n_cells: int, n_genes: int) -> dict[str, object]
     raw = folder / "data" / "01_raw" / "demo"
     for made in (folder / "conf" / "local", folder / "src", folder / "mlruns", raw):
         made.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    for file in ("pyproject.toml", ".telemetry"):  # without the second Kedro asks its makers first
+        shutil.copy(REPOSITORY / file, folder)
     entry = "raw_expression:\n  type: kpnn.datasets.raw.ExpressionDataset\n  filepath: data/01_raw/demo/Data.h5ad\n"
     (folder / "conf" / "local" / "catalog.yml").write_text(entry + "  metadata: {kedro-viz: {layer: raw}}\n")
     rng = np.random.default_rng(0)

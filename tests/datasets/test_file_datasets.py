@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import anndata as ad
@@ -20,6 +22,7 @@ from kedro.runner import ParallelRunner
 from scipy.sparse import csr_matrix
 
 from kpnn.cells import Transform, match, open_expression
+from kpnn.cells.formats.storage import inspection
 from kpnn.datasets.base import FileDataset
 from kpnn.files import settled, written_whole
 from kpnn.pkn import Dag, Pkn
@@ -299,6 +302,50 @@ def test_a_file_that_is_damaged_is_one_message_that_names_it(tmp_path, kind, con
         dataset.load()
     assert str(refused.value).startswith(f"{path}: cannot be read; it is damaged, or something else (")
     assert "run the pipeline that writes it first" in str(refused.value)
+
+
+def kept_cells(path: Path) -> AbstractDataset:
+    kind = "kpnn.datasets.cells.MatchedCellsDataset"
+    return AbstractDataset.from_config("a", {"type": kind, "filepath": str(path)})
+
+
+def test_cells_that_hdf5_would_read_for_ever_are_refused_at_once(tmp_path):
+    kept_cells(tmp_path / "a.h5ad").save(some_cells())
+    raw = bytearray((tmp_path / "a.h5ad").read_bytes())
+    raw[(start := raw.find(b"GCOL\x01") + 16) : start + 16] = bytes(16)  # the first name: free space of no size
+    (tmp_path / "b.h5ad").write_bytes(raw)
+    with pytest.raises(DatasetError, match=r"b.h5ad: damaged HDF5: a heap of names does not end: `kedro run --pipe"):
+        kept_cells(tmp_path / "b.h5ad").load()
+
+
+def test_cells_of_another_process_are_looked_into_before_they_are_read(tmp_path, monkeypatch):
+    kept_cells(tmp_path / "a.h5ad").save(some_cells())
+    shutil.copy(tmp_path / "a.h5ad", tmp_path / "b.h5ad")
+    looked = []
+
+    def crashes(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        looked.append(Path(command[-3]).name)
+        return subprocess.CompletedProcess(command, -signal.SIGSEGV)
+
+    monkeypatch.setattr(inspection.subprocess, "run", crashes)
+    assert kept_cells(tmp_path / "a.h5ad").load().n_obs == 2
+    with pytest.raises(DatasetError, match=r"b.h5ad: damaged HDF5: libhdf5 crashes on it .*: `kedro run"):
+        kept_cells(tmp_path / "b.h5ad").load()
+    assert looked == ["b.h5ad"]
+
+
+def test_a_file_that_asks_for_more_memory_than_there_is_is_named(tmp_path):
+    class Giant(FileDataset):
+        def _read(self, path: Path) -> np.ndarray:
+            return np.empty(2**55)
+
+        def _write(self, path: Path, data: object) -> None:
+            path.write_text(str(data))
+
+    dataset = Giant(filepath=str(tmp_path / "a"))
+    dataset.save("x")
+    with pytest.raises(DatasetError, match=r"/a: takes more memory than there is, or is damaged \(Unable to allocate"):
+        dataset.load()
 
 
 def test_cells_that_pass_from_file_to_file_have_the_same_names_as_those_in_memory(tmp_path):

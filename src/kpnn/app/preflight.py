@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kpnn.addresses import first_line, without_credentials
-from kpnn.cells.formats.storage.inspection import damage_of
+from kpnn.cells.formats.storage.inspection import damage_of, is_hdf5
 from kpnn.errors import KpnnError
 from kpnn.pipelines.dag_pruning.settings import DagSelectionSettings
 from kpnn.pkn.selection.solvers.by_name import find_solver
@@ -152,8 +152,7 @@ def _cached(stat: Path) -> int:
 
 def _raw_files(paths: Iterable[Path]) -> list[str]:
     """Files from elsewhere that end or block whatever process reads them."""
-    hdf5 = [path for path in paths if path.suffix in (".h5", ".h5ad", ".hdf5") and path.is_file()]
-    return [damage for path in hdf5 if (damage := damage_of(path)) is not None]
+    return [damage for path in paths if is_hdf5(path) and (damage := damage_of(path)) is not None]
 
 
 def _keras() -> list[str]:

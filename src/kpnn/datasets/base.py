@@ -99,8 +99,13 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
         with self._local(self._place(self._get_load_path())) as path:
             try:
                 return self._read(path)
-            except (KpnnError, DatasetError, MemoryError):
+            except (KpnnError, DatasetError):
                 raise
+            except MemoryError as error:
+                raise self._error(
+                    f"{self._address}: takes more memory than there is, or is damaged ({first_line(error)}): "
+                    f"{self._if_missing}"
+                ) from error
             except Exception as error:  # of whatever library reads such files
                 raise self._error(
                     f"{self._address}: cannot be read; it is damaged, or something else ({first_line(error)}): "
@@ -117,11 +122,15 @@ class FileDataset(AbstractVersionedDataset[_In, _Out]):
         if self._is_local:
             with written_whole(place) as path:
                 self._write(path, data)
+            self._remember(Path(place))
         else:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / PurePosixPath(place).name
                 self._write(path, data)
                 self._upload(path, place)
+
+    def _remember(self, path: Path) -> None:
+        """Takes note of a file on this machine's disks that this process has written."""
 
     def _exists(self) -> bool:
         place = self._place(self._get_load_path())

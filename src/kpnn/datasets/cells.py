@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
-
+from kpnn.cells.formats.storage.hdf5 import open_hdf5
+from kpnn.cells.formats.storage.inspection import damage_of, take_for_whole
 from kpnn.datasets.base import FileDataset
+from kpnn.errors import CellsError
 
 if TYPE_CHECKING:
+    import h5py
     from anndata import AnnData
 
     from kpnn.cells.matched import PendingCells
 
 
-class AnnDataDataset(FileDataset[Any, Any]):
+class _Hdf5Dataset(FileDataset[Any, Any]):
+    """An HDF5 file, opened with care: some damage ends its reader, or keeps it for ever."""
+
+    def _remember(self, path: Path) -> None:
+        take_for_whole(path)
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[h5py.File]:
+        try:
+            with open_hdf5(path):  # finds at once what is frequent
+                damage = damage_of(path)
+            if damage is not None:
+                raise CellsError(damage)
+            with open_hdf5(path) as file:
+                yield file
+        except CellsError as error:
+            raise self._error(f"{error}: {self._if_missing}") from error
+
+
+class AnnDataDataset(_Hdf5Dataset):
     """Keeps an AnnData as `.h5ad`.
 
     Examples:
@@ -41,7 +64,8 @@ class AnnDataDataset(FileDataset[Any, Any]):
     def _read(self, path: Path) -> AnnData:
         from anndata import read_h5ad
 
-        return read_h5ad(path)
+        with self._opened(path):
+            return read_h5ad(path)
 
     def _write(self, path: Path, data: AnnData) -> None:
         if self._study is not None:
@@ -49,7 +73,7 @@ class AnnDataDataset(FileDataset[Any, Any]):
         data.write_h5ad(path)
 
 
-class MatchedCellsDataset(FileDataset[Any, Any]):
+class MatchedCellsDataset(_Hdf5Dataset):
     """Keeps an AnnData as `.h5ad`; where `X` is large, it stays on disk.
 
     HDF5 takes a slash for a folder. In the file the column of a class such as `CD4+/CD25 T Reg` is called
@@ -81,7 +105,7 @@ class MatchedCellsDataset(FileDataset[Any, Any]):
     def _read(self, path: Path) -> AnnData:
         from anndata import read_h5ad
 
-        with h5py.File(path) as file:
+        with self._opened(path) as file:
             entries = len(file["X/data"]) if "X/data" in file else 0
         adata = read_h5ad(path, backed="r" if entries > self._stream_above_entries else None)
         adata.obs.columns = [_with_slashes(name) for name in adata.obs.columns]
