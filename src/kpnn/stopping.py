@@ -33,6 +33,16 @@ def asked_to_stop() -> Event:
     return _asked.get() or Event()
 
 
+def stop_if_asked() -> None:
+    """Ends work between two of its pieces, neither of which can be stopped itself.
+
+    Raises:
+        StoppedError: it was asked to stop.
+    """
+    if asked_to_stop().is_set():
+        raise StoppedError
+
+
 class SideBySide:
     """Several pieces of work on a few threads, each begun in turn; leaving the block waits for them.
 

@@ -1,5 +1,7 @@
 """Controls and baselines: what is shuffled, what stays, and that none sees more than the arms do."""
 
+from threading import Event
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ from scipy.stats import linregress
 
 from kpnn.errors import SettingsError
 from kpnn.pkn import Dag
+from kpnn.stopping import StoppedError, stopped_by
+from kpnn.training import baselines
 from kpnn.training.activities import regulator_activities, regulon_of
 from kpnn.training.baselines import fit_baseline
 from kpnn.training.controls import (
@@ -170,6 +174,25 @@ def test_a_baseline_never_sees_the_held_out_cells(name, cells):
     after = fit_baseline(name, other, inner, held_out, seed=1)
     assert before.probabilities[0] == pytest.approx(after.probabilities[0])
     assert before.hyperparameters == after.hyperparameters
+
+
+@pytest.mark.parametrize("name", ["LogisticRegression", "HistGradientBoostingClassifier"])
+def test_a_baseline_that_is_asked_to_stop_begins_no_further_fit(name, cells, monkeypatch):
+    kind, asked, fits = getattr(baselines, name), Event(), []
+    fit = kind.fit
+
+    def asked_meanwhile(self, X, y):
+        fits.append(self)
+        asked.set()
+        return fit(self, X, y)
+
+    monkeypatch.setattr(kind, "fit", asked_meanwhile)
+    rows = np.arange(120)
+    with stopped_by(asked), pytest.raises(StoppedError):
+        fit_baseline(
+            "logistic" if "Log" in name else "gradient_boosting", cells, [(rows[:60], rows[60:90])], rows[90:], 1
+        )
+    assert len(fits) == 1
 
 
 @pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])

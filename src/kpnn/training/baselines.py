@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kpnn.evaluation.scores import ALL_CLASSES
+from kpnn.stopping import stop_if_asked
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import cross_entropies
 from kpnn.training.inner_folds import Split
@@ -156,17 +157,27 @@ def _logistic_path(penalties: Sequence[float], X: Any, y: np.ndarray, seed: int)
     scaler = StandardScaler(with_mean=False).fit(X)
     scaled: Any = scaler.transform(X)
     # Each starts at 0: from the end of a stronger penalty's they stop as early as that one did, which is too early.
-    fitted = [LogisticRegression(C=c, solver="lbfgs", max_iter=2000).fit(scaled, y) for c in penalties]
+    fitted = _fitted((LogisticRegression(C=c, solver="lbfgs", max_iter=2000) for c in penalties), scaled, y)
     return [make_pipeline(scaler, regression) for regression in fitted]
 
 
 def _boosting_path(learning_rates: Sequence[float], X: Any, y: np.ndarray, seed: int) -> list[Any]:
-    return [
+    unfitted = (
         HistGradientBoostingClassifier(
             learning_rate=rate, max_iter=100, max_features=0.1, early_stopping=False, random_state=seed
-        ).fit(X, y)
+        )
         for rate in learning_rates
-    ]
+    )
+    return _fitted(unfitted, X, y)
+
+
+def _fitted(classifiers: Iterable[Any], X: Any, y: np.ndarray) -> list[Any]:
+    """Fits one after the other; of large studies each takes minutes, in which nothing stops it."""
+    fitted = []
+    for classifier in classifiers:
+        stop_if_asked()
+        fitted.append(classifier.fit(X, y))
+    return fitted
 
 
 def _logits(classifier: Any, read: Any, n_columns: int) -> np.ndarray:
