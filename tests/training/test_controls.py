@@ -176,8 +176,11 @@ def test_a_baseline_never_sees_the_held_out_cells(name, cells):
     assert before.hyperparameters == after.hyperparameters
 
 
-@pytest.mark.parametrize("name", ["LogisticRegression", "HistGradientBoostingClassifier"])
-def test_a_baseline_that_is_asked_to_stop_begins_no_further_fit(name, cells, monkeypatch):
+@pytest.mark.parametrize(
+    ("baseline", "name"),
+    [("logistic", "LogisticRegression"), ("gradient_boosting", "HistGradientBoostingClassifier")],
+)
+def test_a_baseline_that_is_asked_to_stop_begins_no_further_fit(baseline, name, cells, monkeypatch):
     kind, asked, fits = getattr(baselines, name), Event(), []
     fit = kind.fit
 
@@ -189,9 +192,7 @@ def test_a_baseline_that_is_asked_to_stop_begins_no_further_fit(name, cells, mon
     monkeypatch.setattr(kind, "fit", asked_meanwhile)
     rows = np.arange(120)
     with stopped_by(asked), pytest.raises(StoppedError):
-        fit_baseline(
-            "logistic" if "Log" in name else "gradient_boosting", cells, [(rows[:60], rows[60:90])], rows[90:], 1
-        )
+        fit_baseline(baseline, cells, [(rows[::2], rows[1::4])], rows[3::4], 1)
     assert len(fits) == 1
 
 
