@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,19 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 import kpnn.interpretation.controls as controls_module
+import kpnn.interpretation.trained_fold as trained_fold
 from kpnn.cells import CellsOnDisk
 from kpnn.errors import SettingsError
 from kpnn.interpretation import InterpretationSettings, TrainedFold, summarise_nodes, summarise_stability, weigh_arm
 from kpnn.interpretation.concordance import lowest_correlations, lowest_over_networks
+from kpnn.interpretation.frozen import FrozenNetwork
+from kpnn.interpretation.held_out import weigh_held_out
 from kpnn.interpretation.rewired import beside_rewired, nodes_in_rewired
 from kpnn.interpretation.trained_fold import expression_for
+from kpnn.interpretation.weights import gradient_weights
 from kpnn.nn import build_ensemble, set_edge_weights
 from kpnn.pkn import Dag
+from kpnn.stopping import StoppedError, stopped_by
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import oriented_activations, signs_of_network
 from kpnn.training.refitting import Refit, refit
@@ -113,6 +119,35 @@ def test_control_inputs_may_lie_on_disk(arm, tmp_path):
     table = controls_module.on_control_inputs(folds[:2], draw_on_disk, 1, brief, seed=1)
     assert table.groupby("fold")["node"].agg(list).tolist() == [["A", "B", "C"]] * 2
     assert (table.loc[table["node"] == "A", "gradient"].abs() > 0).all()
+
+
+def test_of_very_many_cells_an_even_share_says_what_neurons_do_on_average(arm, monkeypatch):
+    folds, cells = arm
+    nothing = InterpretationSettings(control_inputs=0, permuted_labels=0, seeds=0, alternative_dags=0)
+    whole = weigh_arm(folds, cells, nothing, TRAINING, draw_control=draw_cells)
+    monkeypatch.setattr(trained_fold, "_MOST_CELLS", 30)
+    thinned = weigh_arm(folds, cells, nothing, TRAINING, draw_control=draw_cells)
+    # Every second cell would be of one class only: the share is spread, not counted off.
+    rows = folds[0].held_out[trained_fold.spread_over(60)]
+    assert (len(rows), len(set(rows)), set(rows // 40)) == (30, 30, {0, 1, 2})
+    assert set(cells.labels[rows, 0]) == {0, 1}
+    network = FrozenNetwork.of(folds[0].model)
+    expected = gradient_weights(network, network.genes_in(expression_for(DAG, cells, rows)))[0]
+    by_node = thinned.per_fold.query("repeat == 0 and fold == 0").set_index("node")
+    np.testing.assert_allclose(by_node["gradient"], expected[network.places_of(by_node.index)], rtol=1e-6)
+    assert not np.allclose(thinned.per_fold["conductance"], whole.per_fold["conductance"], rtol=1e-3)
+    # What cells say of neurons one by one is asked of all.
+    pd.testing.assert_frame_equal(thinned.activations, whole.activations)
+    pd.testing.assert_series_equal(thinned.per_fold["ablation"], whole.per_fold["ablation"])
+    assert len(thinned.evidence["OUT"][0].labels) == 60
+
+
+def test_weighing_ends_between_two_networks_when_it_is_asked_to_stop(arm):
+    folds, cells = arm
+    asked = Event()
+    asked.set()
+    with stopped_by(asked), pytest.raises(StoppedError):
+        weigh_held_out(folds, cells, seed=1)
 
 
 def test_nothing_is_trained_again_where_nothing_is_asked_for(arm):

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from kpnn.interpretation.frozen import FrozenNetwork
-from kpnn.interpretation.trained_fold import TrainedFold, expression_for
+from kpnn.interpretation.trained_fold import TrainedFold, expression_for, spread_over
 from kpnn.interpretation.weights import as_table, conductance_weights, gradient_weights
 from kpnn.pkn import Dag
+from kpnn.stopping import stop_if_asked
 from kpnn.tables import rows_of_all
 from kpnn.training.controls import permuted_labels
 from kpnn.training.data import LabelledCells
@@ -192,8 +193,9 @@ def _weighed(model: keras.Model, cells: LabelledCells, rows: np.ndarray) -> pd.D
 
     tables = []
     for number, member in enumerate(members_of(model)):
+        stop_if_asked()
         network = FrozenNetwork.of(member)
-        expression = expression_for(network.dag, cells, rows)
+        expression = expression_for(network.dag, cells, rows[spread_over(len(rows))])
         table = as_table(network, gradient_weights(network, network.genes_in(expression)), "gradient")
         flows = as_table(network, conductance_weights(network, expression), "conductance")
         tables.append(table.assign(conductance=flows["conductance"], member=number))

@@ -14,8 +14,9 @@ from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import ActivityTest, HeldOutEvidence, activity_test, contribution, together
-from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
+from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold, spread_over
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
+from kpnn.stopping import stop_if_asked
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
 
@@ -120,13 +121,14 @@ def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
 def _weigh_member(member: keras.Model, cells: HeldOutCells, neurons: Sequence[str]) -> _OfMember:
     from kpnn.nn import biases
 
+    stop_if_asked()
     network = FrozenNetwork.of(member)
-    genes = network.genes_in(cells.expression)
-    gradients, act = gradient_weights(network, genes), network.run(genes).act
+    genes, some = network.genes_in(cells.expression), spread_over(len(cells.labels))
+    gradients, act = gradient_weights(network, genes[some]), network.run(genes).act
     found = cells.evidence(act, gradients)
     columns = {
         "gradient": gradients,
-        "conductance": conductance_weights(network, cells.expression),
+        "conductance": conductance_weights(network, cells.expression[some]),
         "ablation": ablation_weights(network, genes, cells.labels),
         "contribution": np.stack([contribution(one) for one in found]),
     }
@@ -138,7 +140,7 @@ def _weigh_member(member: keras.Model, cells: HeldOutCells, neurons: Sequence[st
     tables = {
         "per_fold": weights,
         "biases": biases(member).rename("bias").reset_index(),
-        "genes": gene_weights(member, cells.expression),
+        "genes": gene_weights(member, cells.expression[some]),
         "edges": _oriented_edges(member, dict(zip(network.dag.neurons, signs, strict=True))),
     }
     shared = [replace(one, activations=act[:, places], gradient=one.gradient[places]) for one in found]

@@ -12,7 +12,7 @@ import pandas as pd
 from kpnn.interpretation.enrichment import reaching
 from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import HeldOutEvidence, activity_test, together
-from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold
+from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold, spread_over
 from kpnn.interpretation.weights import gradient_weights
 from kpnn.pkn import Dag
 from kpnn.tables import rows_of_all
@@ -114,7 +114,8 @@ def _evidence(fold: TrainedFold, cells: LabelledCells) -> list[HeldOutEvidence]:
     for member in fold.members:
         network = FrozenNetwork.of(member)
         genes = network.genes_in(held_out.expression)
-        found.append(held_out.evidence(network.run(genes).act, gradient_weights(network, genes)))
+        gradients = gradient_weights(network, genes[spread_over(len(genes))])
+        found.append(held_out.evidence(network.run(genes).act, gradients))
     return [together(of_output) for of_output in zip(*found, strict=True)]
 
 

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     import keras
 
 
+_MOST_CELLS = 5_000
+"""Over which gradients and conductances are averaged: more would move a mean by a percent, and take hours."""
+
+
+def spread_over(n_cells: int) -> slice | np.ndarray:
+    """Which of some cells what neurons do on average is taken from: all, or of very many an even share."""
+    if n_cells <= _MOST_CELLS:
+        return slice(None)
+    return np.linspace(0, n_cells - 1, _MOST_CELLS).astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedFold:
     """A fold's model and its cells.
