@@ -297,10 +297,10 @@ def files_of(kinds: list[str], n_files: int, first: int) -> list[tuple[str, int]
 
 def read_many(files: list[tuple[str, int]], begin: int) -> None:
     """The process that reads: for each file its number, and then what came of it."""
-    from kpnn.datasets import cells
+    from kpnn.cells.formats.storage import hdf5
     from kpnn.errors import KpnnError
 
-    cells.damage_of = _not_asked  # type: ignore[assignment] # see the beginning: the process that waits asks
+    hdf5.damage_of = _not_asked  # type: ignore[assignment] # see the beginning: the process that waits asks
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     warnings.simplefilter("ignore")
     logging.disable()

@@ -55,7 +55,7 @@ def test_labels_that_cannot_be_meant_are_told_what_to_do(files, asked, message):
 
 
 def test_cells_on_which_hdf5_crashes_are_refused_before_they_are_read(files, monkeypatch):
-    monkeypatch.setattr("kpnn.app.init.expression.damage_of", lambda path: f"{path}: damaged HDF5: crashes")
+    monkeypatch.setattr("kpnn.cells.formats.storage.hdf5.damage_of", lambda path: f"{path}: damaged HDF5: crashes")
     with pytest.raises(CellsError, match=r"cells.h5ad: damaged HDF5: crashes"):
         plan_study("mine", files, Asked("state"))
 

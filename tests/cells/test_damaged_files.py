@@ -1,6 +1,8 @@
 """Files that are damaged, or are something else, give one clear error that names the file, or the right result."""
 
 import gzip
+import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpnn.cells import open_expression, read_class_labels
+from kpnn.cells.formats.storage import inspection
 from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.cells.formats.tenx_h5_writing import write_tenx_h5
 from kpnn.errors import CellsError
@@ -311,13 +314,32 @@ def test_a_file_that_would_keep_its_reader_for_ever_only_keeps_a_process_of_its_
     assert "b.h5ad: damaged HDF5: reading its names does not end" in damage_of(bad, cpu_seconds=2)
 
 
+@pytest.mark.parametrize("suffix", [".h5ad", ".h5"])
+def test_a_file_is_opened_only_after_a_process_of_its_own_has_looked_into_it_and_once(tmp_path, monkeypatch, suffix):
+    good = (h5ad if suffix == ".h5ad" else tenx)(tmp_path / f"a{suffix}")
+    bad, looked = Path(shutil.copy(good, tmp_path / f"b{suffix}")), []
+
+    def look(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        name = Path(command[-3]).name
+        looked.append(name)
+        return subprocess.CompletedProcess(command, 0 if name == good.name else -signal.SIGSEGV)
+
+    monkeypatch.setattr(inspection.subprocess, "run", look)
+    open_expression(good).read()
+    with pytest.raises(CellsError, match=f"b{suffix}: damaged HDF5: libhdf5 crashes on it"):
+        open_expression(bad)
+    assert looked == [good.name, bad.name]
+
+
 FUZZER = textwrap.dedent("""
     import sys
     from pathlib import Path
     import numpy as np
     from kpnn.cells import open_expression
+    from kpnn.cells.formats.storage import hdf5
     from kpnn.errors import CellsError
 
+    hdf5.damage_of = lambda path: None  # readers alone: the look before them takes a third of a second a file
     source, target, first, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     original = source.read_bytes()
     read = refused = 0

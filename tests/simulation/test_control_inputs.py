@@ -1,5 +1,7 @@
 """Control inputs make every gene equally predictive, whatever it was before."""
 
+from threading import Event
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from kpnn.simulation import (
     simulate,
     write_control_inputs,
 )
+from kpnn.stopping import StoppedError, stopped_by
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,16 @@ def test_written_some_at_a_time_they_are_the_same(study, tmp_path, unit):
     written = sp.vstack([part for part, _ in read], format="csr")[np.argsort(np.concatenate([at for _, at in read]))]
     assert (written != expected).nnz == 0
     assert expected.nnz <= most_control_entries(cells) <= min(counts.sum(), np.prod(counts.shape))
+
+
+def test_drawing_ends_when_it_is_asked_to(study):
+    counts, classes = study
+    asked = Event()
+    with stopped_by(asked):
+        control_counts(counts, classes, seed=1)
+        asked.set()
+        with pytest.raises(StoppedError):
+            control_counts(counts, classes, seed=1)
 
 
 def test_fractions_cannot_be_redrawn(study):

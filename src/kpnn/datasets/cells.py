@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpnn.cells.formats.storage.hdf5 import open_hdf5
-from kpnn.cells.formats.storage.inspection import damage_of, take_for_whole
+from kpnn.cells.formats.storage.inspection import take_for_whole
 from kpnn.datasets.base import FileDataset
 from kpnn.errors import CellsError
 
@@ -29,10 +29,6 @@ class _Hdf5Dataset(FileDataset[Any, Any]):
     @contextmanager
     def _opened(self, path: Path) -> Iterator[h5py.File]:
         try:
-            with open_hdf5(path):  # finds at once what is frequent
-                damage = damage_of(path)
-            if damage is not None:
-                raise CellsError(damage)
             with open_hdf5(path) as file:
                 yield file
         except CellsError as error:

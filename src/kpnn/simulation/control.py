@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from kpnn.cells.formats.anndata_writing import GrowingCsr, begin_anndata
 from kpnn.cells.transforms import Transform
 from kpnn.errors import SettingsError
+from kpnn.stopping import stop_if_asked
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -67,8 +68,9 @@ class _Draw:
         return cls(trials, np.minimum(1.0, share * factors), which, fold_changes, rng)
 
     def blocks(self) -> Iterator[sp.csr_matrix]:
-        """Counts of all cells in their order, some at a time; once only."""
+        """Counts of all cells in their order, some at a time; once only. Of large studies all of them take minutes."""
         for start in range(0, len(self.trials), _BLOCK):
+            stop_if_asked()
             part = slice(start, start + _BLOCK)
             drawn = self.rng.binomial(self.trials[part, None], self.chances[self.which[part]])
             yield sp.csr_matrix(drawn.astype(np.float32))

@@ -11,7 +11,6 @@ from kpnn.app.init.genes import GeneLook, GeneNames, look_at_genes
 from kpnn.app.init.values import MatrixValues, best_of, look_at_values
 from kpnn.cells import Expression, open_expression
 from kpnn.cells.formats.anndata_file import AnnDataFile
-from kpnn.cells.formats.storage.inspection import damage_of, is_hdf5
 from kpnn.cells.matching import turned_round
 from kpnn.errors import CellsError, GenomeError, NoMatrixError, some_names
 
@@ -56,8 +55,6 @@ def open_cells(path: Path, options: dict[str, Any]) -> Expression:
     Raises:
         CellsError: it cannot be opened.
     """
-    if is_hdf5(path) and (damage := damage_of(path)) is not None:
-        raise CellsError(damage)
     try:
         return open_expression(path, **options)
     except GenomeError as error:

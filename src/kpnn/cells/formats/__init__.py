@@ -51,6 +51,9 @@ def open_expression(
 ) -> Expression:
     """Opens an expression matrix for reading; nothing but names is read yet.
 
+    A process of its own looks into an HDF5 file first: some damage would crash this one, or keep it for ever. That
+    takes a third of a second, once for a file that has not changed.
+
     Args:
         path: the file or folder.
         format: `tenx_h5`, `tenx_mtx` (a folder), `h5ad`, `zarr` (a folder) or `table` (CSV or TSV); by default

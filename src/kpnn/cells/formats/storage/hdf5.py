@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from kpnn.cells.formats.storage.inspection import damage_of
 from kpnn.errors import CellsError, KpnnError
 from kpnn.file_kinds import N_BYTES, kind_by_beginning
 
@@ -28,7 +29,10 @@ _NAMES_AT_ONCE = 2**16
 
 @contextmanager
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
-    """Opens a file for reading; every failure inside the block becomes a `CellsError` that names it."""
+    """Opens a file for reading; every failure inside the block becomes a `CellsError` that names it.
+
+    A process of its own looks into it first (`damage_of`): some damage crashes libhdf5, or keeps it for ever.
+    """
     place = Path(path)
     if place.is_dir():
         raise CellsError(f"{path}: is a folder, not a file")
@@ -40,6 +44,8 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     found = place.stat()
     if _has_endless_heap(str(place), found.st_size, found.st_mtime_ns):
         raise CellsError(f"{path}: damaged HDF5: a heap of names does not end")
+    if (damage := damage_of(path)) is not None:
+        raise CellsError(damage)
     try:
         with h5py.File(place, "r") as file:
             yield file
