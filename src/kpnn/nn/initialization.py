@@ -55,18 +55,20 @@ def start_of(
     +-sqrt(6 / n). Biases start at 0. `standard_normal` draws weights and biases from N(0, 1) whatever the fan-in, as
     KPNN_Function.py (Fortelny & Bock 2020) does. Weights of these are expected around 0.
 
-    `conducting` draws nothing. Edges from genes start at 0, and every path from there to an output conducts: a neuron
-    weighs its m children that are neurons by 1 / (f'(0) * sqrt(m)), f being the child's activation, and its bias takes
-    off what they give at rest, so that every weighted sum is 0 and small changes pass on undiminished. In a deep DAG
-    whose neurons have one or two children each, random starts fail: some weight on almost every path is near 0, and
-    under the sigmoid each level passes on a quarter of a change at most. Weights from neurons are expected around
-    their start and as far from it as it is from 0, weights from n genes around 0 with variance 1 / n: a strong prior
-    leaves ridge regression on the genes, along the paths that the knowledge draws. All neurons start in the direction
-    of the output. In a signed network an edge takes the size of its start and its own sign, and genes start at
-    0.1 / sqrt(n), because the sign of a weight of 0 cannot be held. Outputs that are classes which exclude each other
-    weigh their children by 0.1 to 1.9 times the above, evenly spread, in an order that is drawn: what all classes weigh
-    alike cancels in a softmax, so a neuron below all of them would learn nothing until chance told them apart. Where
-    all of them read one neuron, which puts them in a row, networks of other seeds try other rows.
+    `conducting` draws nothing for one output. Edges from genes start at 0, and every path from there to an output
+    conducts: a neuron weighs its m children that are neurons by 1 / (f'(0) * sqrt(m)), f being the child's activation,
+    and its bias takes off what they give at rest, so that every weighted sum is 0 and small changes pass on
+    undiminished. In a deep DAG whose neurons have one or two children each, random starts fail: some weight on almost
+    every path is near 0, and under the sigmoid each level passes on a quarter of a change at most. Weights from neurons
+    are expected around their start and as far from it as it is from 0, weights from n genes around 0 with variance 1 /
+    n: a strong prior leaves ridge regression on the genes, along the paths that the knowledge draws. All neurons start
+    in the direction of the output. In a signed network an edge takes the size of its start and its own sign, and genes
+    start at 0.1 / sqrt(n), because the sign of a weight of 0 cannot be held. Several outputs would all ask the neurons
+    that they share for the same, and take back from each other what they learn, so they start apart. Each of several
+    that do not exclude each other weighs its children in a direction that is drawn, as long as the above. Classes that
+    exclude each other weigh them by 0.1 to 1.9 times the above, evenly spread, in an order that is drawn: what all
+    classes weigh alike cancels in a softmax, so a neuron below all of them would learn nothing until chance told them
+    apart. Where all of them read one neuron, which puts them in a row, networks of other seeds try other rows.
 
     Args:
         layout: the DAG's arrays.
@@ -80,12 +82,9 @@ def start_of(
         SettingsError: there is no such initializer, or a hidden neuron's activation cannot conduct: it is flat or has
             a corner at 0.
     """
-    if initializer == "conducting":
-        ordered = (
-            np.linspace(1 - _SPREAD, 1 + _SPREAD, len(layout.outputs)) if one_of_k else np.ones(len(layout.outputs))
-        )
-        return _conducting(layout, activations, signs, np.random.default_rng([seed, 0]).permutation(ordered))
     generator, zeros = np.random.default_rng([seed, 0]), np.zeros(layout.n_edges)
+    if initializer == "conducting":
+        return _conducting(layout, activations, signs, _directions(layout, generator, one_of_k=one_of_k))
     if initializer == "standard_normal":
         weights, biases = generator.standard_normal(layout.n_edges), generator.standard_normal(layout.n_neurons)
         variances = np.ones(layout.n_edges)
@@ -110,10 +109,24 @@ def _limits(layout: Layout, initializer: str) -> np.ndarray:
     raise SettingsError(f"no initializer named {initializer!r}; choose one of {', '.join(INITIALIZERS)}")
 
 
+def _directions(layout: Layout, generator: np.random.Generator, *, one_of_k: bool) -> np.ndarray:
+    """What the weights of edges from neurons are multiplied with so that outputs start apart; of one output 1."""
+    from_neuron = layout.children >= layout.n_inputs
+    parents, n_outputs = layout.parents[from_neuron], len(layout.outputs)
+    factors = np.ones(layout.n_neurons)
+    if one_of_k:
+        factors[layout.outputs] = generator.permutation(np.linspace(1 - _SPREAD, 1 + _SPREAD, n_outputs))
+    if one_of_k or n_outputs == 1:
+        return factors[parents]
+    drawn = np.where(np.isin(parents, layout.outputs), generator.standard_normal(len(parents)), 1.0)
+    squares, numbers = (np.bincount(parents, weights)[parents] for weights in (drawn**2, None))
+    return drawn / np.sqrt(squares / numbers)
+
+
 def _conducting(
-    layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None, of_outputs: np.ndarray
+    layout: Layout, activations: Sequence[Activation], signs: np.ndarray | None, directions: np.ndarray
 ) -> Start:
-    """The start that conducts; `of_outputs` is what each output's weights of neurons are multiplied with."""
+    """The start that conducts; `directions` is what weights from neurons are multiplied with, in their order."""
     is_output = np.isin(np.arange(layout.n_neurons), layout.outputs)
     stuck = {each.name for each, top in zip(activations, is_output, strict=True) if not top and not _conducts(each)}
     if stuck:
@@ -133,11 +146,9 @@ def _conducting(
     means[~from_gene] = 1.0 / (slopes[below] * np.sqrt(n_neurons))
     variances[~from_gene] = means[~from_gene] ** 2
     variances[from_gene] = 1.0 / n_genes
-    factors = np.ones(layout.n_neurons)
-    factors[layout.outputs] = of_outputs
-    means[~from_gene] *= factors[neurons]
+    means[~from_gene] *= directions
     if signs is not None:
-        means = np.where(signs == 0, means, signs * means)
+        means = np.where(signs == 0, means, signs * np.abs(means))
     weights = means.copy()
     if signs is not None:
         weights[from_gene] = _SMALL * signs[from_gene] / np.sqrt(n_genes)
