@@ -38,7 +38,10 @@ class Browser:
         command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         command += ["--no-first-run", f"--user-data-dir={folder / 'profile'}", "--remote-debugging-port=0"]
         command += [f"--window-size={width},{height}", "about:blank"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log, env=variables)
+        # A session of its own, so that its helpers can be ended with it.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=self._log, env=variables, start_new_session=True
+        )
         address = self._wait(self._address)
         self._socket = connect(address, max_size=None)
         self._number = 0
@@ -57,6 +60,12 @@ class Browser:
         self._socket.close()
         self._process.terminate()
         self._process.wait(timeout=20)
+        # Helpers that outlive it for a moment still write into the profile, which whoever made the folder deletes.
+        ends = time.monotonic() + 20
+        with suppress(ProcessLookupError):
+            while time.monotonic() < ends:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                time.sleep(0.05)
         self._log.close()
 
     def open(self, url: str) -> None:

@@ -77,7 +77,7 @@ def take_report(project: Path) -> dict[str, Picture]:
     """Each figure of the demo's report."""
     report = project / "data" / "08_reporting" / "demo" / "report.html"
     taken = {}
-    with tempfile.TemporaryDirectory() as folder, _window(Path(folder)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _window(Path(folder)) as browser:
         browser.resize(1000, 900)
         browser.open(report.resolve().as_uri())
         browser.wait_for("document.readyState === 'complete' && typeof kpnn !== 'undefined'")
@@ -104,7 +104,7 @@ def take_mlflow(project: Path) -> dict[str, Picture]:
         for arm in ("full", "pruned")
     ]
     taken = {}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with mlflow_server(database, folder / "log") as address, _window(folder) as browser:
             browser.resize(*PAGE)
@@ -126,7 +126,7 @@ def take_mlflow(project: Path) -> dict[str, Picture]:
 
 def take_viz(project: Path) -> dict[str, Picture]:
     """kedro-viz' first page."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with viz_server(project, folder / "log") as address, _window(folder) as browser:
             browser.resize(*PAGE)
