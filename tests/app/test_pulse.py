@@ -6,6 +6,8 @@ import threading
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from kpnn.app.pulse import PulseHook
 
 
@@ -20,13 +22,33 @@ def said(caplog, until, within=20.0):
     raise AssertionError(f"nothing was said within {within} s")
 
 
+def begin(hook):
+    """What Kedro does with a wrapper, where the other hooks find nothing wrong."""
+    with pytest.raises(StopIteration):
+        waiting = hook.before_pipeline_run()
+        next(waiting)
+        next(waiting)
+
+
+def test_what_is_looked_at_before_the_first_node_is_not_silent_either(caplog):
+    caplog.set_level(logging.INFO)
+    hook = PulseHook(seconds=0.05)
+    looking = hook.before_pipeline_run()
+    next(looking)
+    assert said(caplog, until=1)[0].startswith("before the first node: at work for ")
+    with pytest.raises(ValueError, match="a file is missing"):
+        looking.throw(ValueError("a file is missing"))
+    assert hook._word not in logging.getLogger().handlers
+    assert hook._ended.is_set()
+
+
 def test_silence_is_broken_by_the_name_of_the_node(caplog):
     caplog.set_level(logging.INFO)
     hook = PulseHook(seconds=0.05)
-    hook.before_pipeline_run()
+    begin(hook)
     try:
         hook.before_node_run(SimpleNamespace(name="select_dag"))
-        assert said(caplog, until=2)[0].startswith("select_dag: at work for ")
+        assert said(caplog, until=2)[-1].startswith("select_dag: at work for ")
     finally:
         hook.after_pipeline_run()
     assert hook._word not in logging.getLogger().handlers
@@ -35,7 +57,7 @@ def test_silence_is_broken_by_the_name_of_the_node(caplog):
 def test_who_speaks_is_not_interrupted(caplog):
     caplog.set_level(logging.INFO)
     hook = PulseHook(seconds=1000.0)
-    hook.before_pipeline_run()
+    begin(hook)
     before = hook._word.at
     hook.before_node_run(SimpleNamespace(name="select_dag"))
     time.sleep(0.01)
@@ -51,7 +73,7 @@ def test_who_speaks_is_not_interrupted(caplog):
 
 def test_a_copy_in_another_process_is_silent():
     hook = PulseHook(seconds=3.0)
-    hook.before_pipeline_run()
+    begin(hook)
     try:
         assert pickle.loads(pickle.dumps(hook))._seconds == 3.0
     finally:

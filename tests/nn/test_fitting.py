@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array
 
 from kpnn.errors import ModelError, SettingsError
 from kpnn.nn import TrainingSettings, biases, build_kpnn, edge_weights, fit_kpnn, fit_kpnns, predict
+from kpnn.nn.engine.kernels import GENES_AT_ONCE
+from kpnn.pkn import Dag
 from kpnn.stopping import StoppedError, stopped_by
 
 
@@ -340,3 +342,26 @@ def test_a_fit_takes_what_is_left_out_from_the_settings_it_stands_for():
     usual = TrainingSettings()
     stated = {name: one.default for name, one in signature(fit_kpnn).parameters.items() if hasattr(usual, name)}
     assert stated == vars(usual)
+
+
+@pytest.mark.parametrize("n_genes", [GENES_AT_ONCE, GENES_AT_ONCE + 1, 2 * GENES_AT_ONCE + 300])
+def test_genes_beyond_those_made_dense_at_once_count_as_much(n_genes):
+    # One neuron over all genes is logistic regression: what a step does to every weight is known.
+    edges = pd.DataFrame({"parent": "O", "child": [f"G{place}_gene" for place in range(n_genes)]})
+    dag = Dag.from_edges(edges, outputs=["O"])
+    model = build_kpnn(dag, seed=3, dtype="float64", initializer="standard_normal")
+    generator = np.random.default_rng(n_genes)
+    X = generator.gamma(2.0, 0.02, (70, n_genes)) * (generator.random((70, n_genes)) < 0.1)
+    X[0] = 0  # no entry at all; the last gene alone; entries at both sides of a border
+    X[1, :-1] = 0
+    X[2, GENES_AT_ONCE - 1 : GENES_AT_ONCE + 1] = 1.5
+    y = generator.integers(0, 2, 70).astype(float)
+
+    def weights():
+        return edge_weights(model)["O"].loc[list(dag.inputs)].to_numpy()
+
+    before = weights()
+    p = 1 / (1 + np.exp(-(X @ before + biases(model).to_numpy())))
+    np.testing.assert_allclose(predict(model, csr_array(X))["O"], p, rtol=1e-12)
+    fit_kpnn(model, csr_array(X), y, max_epochs=1, batch_size=70, optimizer="sgd", learning_rate=1.0)
+    np.testing.assert_allclose(before - weights(), X.T @ (p - y) / 70, rtol=1e-9, atol=1e-13)

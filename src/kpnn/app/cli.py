@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ from kpnn.errors import SettingsError, near_names
 from kpnn.settings import CONFIG_LOADER_ARGS
 from kpnn.studies import StudyConfigLoader
 
+_log = logging.getLogger(__name__)
 _RUNNERS = [name for name in kedro.runner.__all__ if name.endswith("Runner") and name != "AbstractRunner"]
 _NODE_OPTIONS = ("from_nodes", "to_nodes", "node_names")
 
@@ -41,6 +43,8 @@ def _run(**options: Any) -> Any:
     with as_messages():
         _check_environment(options)
         _check_names(options)
+        # Loading the libraries took seconds; what follows reads files, which may take some more.
+        _log.info("kpnn %s: looks at settings, files and the machine", __version__)
         if any(_trains(pipelines[name]) for name in _pipelines_of(options)):
             compile_beside()
         begun = time.time()

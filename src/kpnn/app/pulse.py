@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Generator
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -27,21 +28,30 @@ class _LastWord(logging.Handler):
 class PulseHook:
     """Logs which node is at work, and for how long, whenever nothing was logged for a while."""
 
-    def __init__(self, seconds: float = 5.0):
+    def __init__(self, seconds: float = 4.0):
         """Does nothing until a pipeline runs.
 
         Args:
-            seconds: of silence before a line is logged.
+            seconds: of silence before a line is logged; a busy machine may add one, and five are too many.
         """
         self._seconds = seconds
         self._node, self._begun = "", time.monotonic()
         self._word = _LastWord()
         self._ended = threading.Event()
 
-    @hook_impl
-    def before_pipeline_run(self) -> None:
-        """Begins to listen."""
+    @hook_impl(wrapper=True)
+    def before_pipeline_run(self) -> Generator[None, Any, Any]:
+        """Begins to listen; around what other hooks look at before the first node, which large files make long."""
+        self._begin()
+        try:
+            return (yield)
+        except BaseException:  # of a run that does not begin, Kedro tells no hook that it ended
+            self._end()
+            raise
+
+    def _begin(self) -> None:
         self._ended = threading.Event()
+        self._node, self._begun = "before the first node", time.monotonic()
         self._word.at = time.monotonic()
         logging.getLogger().addHandler(self._word)
         threading.Thread(target=self._watch, args=(self._ended,), name="kpnn-pulse", daemon=True).start()
@@ -67,10 +77,8 @@ class PulseHook:
 
     def _watch(self, ended: threading.Event) -> None:
         while not ended.wait(max(0.01, self._word.at + self._seconds - time.monotonic())):
-            if self._node and time.monotonic() - self._word.at >= self._seconds:
+            if time.monotonic() - self._word.at >= self._seconds:
                 _log.info("%s: at work for %.0f s", self._node, time.monotonic() - self._begun)
-            elif not self._node:
-                self._word.at = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what cannot be sent to another process; a copy there is silent."""

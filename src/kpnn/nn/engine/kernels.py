@@ -30,9 +30,12 @@ NOT_NORMALIZED, BY_STORED_MOMENTS, BY_BATCH = 0, 1, 2
 # whether kept code is still good, so kernels that read the table of `kpnn.nn.activations` would go stale unnoticed.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID = range(11)
 
+GENES_AT_ONCE = 2048
+"""Genes that are made dense and summed before the next are: of 64 cells half a megabyte, which a core keeps near."""
+
 
 class Rows(NamedTuple):
-    """Cells x input nodes in CSR form: `indices` int32, `indptr` int64."""
+    """Cells x input nodes in CSR form, the genes of a cell in their order: `indices` int32, `indptr` int64."""
 
     data: np.ndarray
     indices: np.ndarray
@@ -133,6 +136,7 @@ class Space(NamedTuple):
     da: np.ndarray
     neuron_factors: np.ndarray  # neuron edges (or neurons) x cells: 0 or one over the probability of being kept
     genes: np.ndarray  # input nodes x cells
+    cursors: np.ndarray  # int64, by cell: place in the rows of the next gene to be made dense
     sums: np.ndarray  # float64, by gene, of x in a minibatch, where it is normalized by itself
     squares: np.ndarray  # likewise of x^2
     weights: np.ndarray  # by edge: the signed weights, where `signed`
@@ -280,24 +284,31 @@ def back_through_activation(code: int, z: np.ndarray, a: np.ndarray, da: np.ndar
 
 
 @njit(**FLAGS)
-def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
-    """Writes centred expression, input nodes x cells, with dropped genes at 0."""
+def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: int, start: int, stop: int) -> None:
+    """Writes centred expression of the genes from `start` to `stop`, input nodes x cells, with dropped genes at 0.
+
+    Genes are visited in their order, and those of a cell are sorted: `cursors` tells where each cell's next one is.
+    """
     genes, means, drops, space = network.space.genes, network.state.means, network.drops, network.space
     # What is not stored is 0 before centring. Centring happens in float64: of a gene whose mean is far larger than its
     # spread, float32 would leave little of the difference.
-    for gene in range(len(means)):
+    for gene in range(start, stop):
         for b in range(n):
             genes[gene, b] = -means[gene]
     # Numbers without a sign: of one that could be negative every use would ask whether it counts from the end, which
     # took as long as all else here.
     for b in range(n):
-        cell = which[first + b]
-        for t in range(uint64(rows.indptr[cell]), uint64(rows.indptr[cell + 1])):
+        t, end = uint64(space.cursors[b]), uint64(rows.indptr[which[first + b] + 1])
+        while t < end:
             column = uint64(uint32(rows.indices[t]))
+            if column >= uint64(stop):
+                break
             genes[column, b] = np.float64(rows.data[t]) - means[column]
+            t += uint64(1)
+        space.cursors[b] = t
     if drops.of_genes and not drops.on_edges:
         first_keys, second_keys = space.keys[0], space.keys[1]
-        for gene in range(len(means)):
+        for gene in range(start, stop):
             limit = drops.gene_limits[gene]
             for b in range(n):
                 if random_number(gene, first_keys[b], second_keys[b]) > limit:
@@ -305,15 +316,12 @@ def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: i
 
 
 @njit(**LANES)
-def gene_sums(topology: Topology, n: int, biases: np.ndarray, drops: Drops, space: Space) -> None:
-    """Computes z = biases + sums over gene edges."""
+def add_gene_sums(topology: Topology, n: int, drops: Drops, space: Space, start: int, stop: int) -> None:
+    """Adds the sums over edges of the genes from `start` to `stop` to z."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
-    for v in range(len(biases)):
-        for b in range(n):
-            space.z[v, b] = biases[v]
-    for gene in range(len(topology.gene_starts) - 1):
+    for gene in range(start, stop):
         x = space.genes[gene]
         for k in range(topology.gene_starts[gene], topology.gene_starts[gene + 1]):
             z = space.z[topology.gene_parents[k]]
@@ -327,6 +335,21 @@ def gene_sums(topology: Topology, n: int, biases: np.ndarray, drops: Drops, spac
             else:
                 for b in range(n):
                     z[b] += x[b] * w
+
+
+@njit(**FLAGS)
+def gene_sums(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
+    """Computes centred expression, and z = biases + sums over gene edges."""
+    biases, space, n_genes = network.state.bias, network.space, len(network.state.means)
+    for v in range(len(biases)):
+        for b in range(n):
+            space.z[v, b] = biases[v]
+    for b in range(n):
+        space.cursors[b] = rows.indptr[which[first + b]]
+    for start in range(0, n_genes, GENES_AT_ONCE):
+        stop = min(start + GENES_AT_ONCE, n_genes)
+        fill_genes(network, rows, which, first, n, start, stop)
+        add_gene_sums(network.topology, n, network.drops, space, start, stop)
 
 
 @njit(**LANES)
@@ -483,8 +506,7 @@ def forward(network: Network, rows: Rows, which: np.ndarray, first: int, n: int)
     drops, space = network.drops, network.space
     if drops.of_neurons:
         fill_neuron_factors(n, drops, space)
-    fill_genes(network, rows, which, first, n)
-    gene_sums(network.topology, n, network.state.bias, drops, space)
+    gene_sums(network, rows, which, first, n)
     neuron_values(network.topology, n, drops, space)
 
 
