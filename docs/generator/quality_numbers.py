@@ -114,7 +114,7 @@ def take(measured: pd.DataFrame | None, root: Path = ROOT) -> None:
     rows = kept_rows(root)
     if measured is not None:
         rows = merged(rows, measured)
-        rows.round(4).to_csv(root / KEPT, index=False)
+        rows.round(6).to_csv(root / KEPT, index=False)
     for page in PAGES:
         text = (root / page).read_text(encoding="utf-8")
         (root / page).write_text(written_anew(text, rows), encoding="utf-8")

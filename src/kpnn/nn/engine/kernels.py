@@ -136,7 +136,7 @@ class Space(NamedTuple):
     da: np.ndarray
     neuron_factors: np.ndarray  # neuron edges (or neurons) x cells: 0 or one over the probability of being kept
     genes: np.ndarray  # input nodes x cells
-    cursors: np.ndarray  # int64, by cell: place in the rows of the next gene to be made dense
+    cursors: np.ndarray  # int64, 2 x cells: places in the rows of the next gene to be made dense, and of the end
     sums: np.ndarray  # float64, by gene, of x in a minibatch, where it is normalized by itself
     squares: np.ndarray  # likewise of x^2
     weights: np.ndarray  # by edge: the signed weights, where `signed`
@@ -284,10 +284,11 @@ def back_through_activation(code: int, z: np.ndarray, a: np.ndarray, da: np.ndar
 
 
 @njit(**FLAGS)
-def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: int, start: int, stop: int) -> None:
+def fill_genes(network: Network, rows: Rows, n: int, start: int, stop: int) -> None:
     """Writes centred expression of the genes from `start` to `stop`, input nodes x cells, with dropped genes at 0.
 
-    Genes are visited in their order, and those of a cell are sorted: `cursors` tells where each cell's next one is.
+    Genes are visited in their order, and those of a cell are sorted: `cursors` tells where each cell's next one is, and
+    where its last one ends.
     """
     genes, means, drops, space = network.space.genes, network.state.means, network.drops, network.space
     # What is not stored is 0 before centring. Centring happens in float64: of a gene whose mean is far larger than its
@@ -298,14 +299,14 @@ def fill_genes(network: Network, rows: Rows, which: np.ndarray, first: int, n: i
     # Numbers without a sign: of one that could be negative every use would ask whether it counts from the end, which
     # took as long as all else here.
     for b in range(n):
-        t, end = uint64(space.cursors[b]), uint64(rows.indptr[which[first + b] + 1])
+        t, end = uint64(space.cursors[0, b]), uint64(space.cursors[1, b])
         while t < end:
             column = uint64(uint32(rows.indices[t]))
             if column >= uint64(stop):
                 break
             genes[column, b] = np.float64(rows.data[t]) - means[column]
             t += uint64(1)
-        space.cursors[b] = t
+        space.cursors[0, b] = t
     if drops.of_genes and not drops.on_edges:
         first_keys, second_keys = space.keys[0], space.keys[1]
         for gene in range(start, stop):
@@ -345,10 +346,11 @@ def gene_sums(network: Network, rows: Rows, which: np.ndarray, first: int, n: in
         for b in range(n):
             space.z[v, b] = biases[v]
     for b in range(n):
-        space.cursors[b] = rows.indptr[which[first + b]]
+        cell = which[first + b]
+        space.cursors[0, b], space.cursors[1, b] = rows.indptr[cell], rows.indptr[cell + 1]
     for start in range(0, n_genes, GENES_AT_ONCE):
         stop = min(start + GENES_AT_ONCE, n_genes)
-        fill_genes(network, rows, which, first, n, start, stop)
+        fill_genes(network, rows, n, start, stop)
         add_gene_sums(network.topology, n, network.drops, space, start, stop)
 
 

@@ -107,7 +107,7 @@ def network_of(topology: Topology, rule: Rule, penalties: Penalties, drops: Drop
         da=np.zeros((n_neurons, n_cells), dtype),
         neuron_factors=np.zeros((n_factors, n_cells), dtype),
         genes=np.zeros((n_inputs, n_cells), dtype),
-        cursors=np.zeros(n_cells, np.int64),
+        cursors=np.zeros((2, n_cells), np.int64),
         sums=np.zeros(n_moments, np.float64),
         squares=np.zeros(n_moments, np.float64),
         weights=np.zeros_like(state.kernel),
