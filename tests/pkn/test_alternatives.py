@@ -171,6 +171,16 @@ def test_each_step_of_a_size_path_is_the_cheapest_dag_that_contains_the_one_befo
     assert path[-1].status == "full"
 
 
+def test_a_step_pays_for_a_kept_edge_that_later_neurons_would_make_too_dear() -> None:
+    # With h1 beside h0, two edges of cost 1 lead to g2, but o0 -> g2, of cost 2, stays: h0 alone is cheaper.
+    below = {"h0": "g0 g1 g2 h1", "h1": "g0 g1 g2 h0", "o0": "g0 g1 g2 h0"}
+    pairs = [(parent, child) for parent, children in below.items() for child in children.split()]
+    table = pd.DataFrame(pairs, columns=["parent", "child"])
+    table["cost"] = [{("h1", "h0"): 3.0, ("o0", "g2"): 2.0, ("o0", "h0"): 3.0}.get(pair, 1.0) for pair in pairs]
+    path = size_path(Pkn.from_edges(table, inputs=["g0", "g1", "g2"], outputs=["o0"]), (1, 2))
+    assert [(step.objective, step.status) for step in path[:2]] == [(4.0, "optimal"), (10.0, "optimal")]
+
+
 @settings(max_examples=50, deadline=None)
 @given(cases(with_rules=False))
 def test_the_induced_dag_has_every_edge_that_closes_no_cycle(case: Case) -> None:

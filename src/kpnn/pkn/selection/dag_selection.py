@@ -239,12 +239,13 @@ def solve_pkn(
         twins, base = (None, base) if merged is None else (twins, merged)
     pkn = pkn if twins is None else twins.merged
     formulation = formulate(presolve(pkn, rules), edge_form=edge_form)
-    if base is not None and formulation.has_edge_form:
+    if base is not None and (formulation.has_edge_form or not _holds_cheapest_edges(pkn, base)):
         kept = zip(base.edges["parent"], base.edges["child"], strict=True)
         with_base = rules.model_copy(update={"keep_edges": tuple(dict.fromkeys((*rules.keep_edges, *kept)))})
         formulation = formulate(presolve(pkn, with_base), edge_form=True)
     elif base is not None:
-        # A tree that hangs together can always be extended, so that keeping its nodes is enough (see `realize_edges`).
+        # A tree that hangs together can always be extended, and an input's cheapest edges are among those that it pays
+        # for anyway, so that keeping the nodes is enough (see `realize_edges`).
         low = formulation.low.copy()
         low[formulation.node_column[node_codes(pkn, base.hidden)]] = 1.0
         formulation = replace(formulation, low=low)
@@ -255,6 +256,19 @@ def solve_pkn(
         search = solve_compact(formulation, solver, settings.limits)
     search.require_best(settings.time_limit)
     return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started, twins)
+
+
+def _holds_cheapest_edges(pkn: Pkn, base: Dag) -> bool:
+    """Whether the k edges of every input that a DAG of the PKN keeps are its k cheapest in the PKN.
+
+    Where they are not, further neurons may bring edges that are cheaper than one that must stay, and the node form, in
+    which an input pays for its cheapest edges, would leave out what that one costs.
+    """
+    edges = pkn.edges.loc[pkn.edges["child"].isin(pkn.inputs), ["parent", "child", "cost"]].sort_values("cost")
+    kept = edges.merge(base.edges[["parent", "child"]]).groupby("child")["cost"].agg(["size", "sum"])
+    n_kept = edges["child"].map(kept["size"]).fillna(0)
+    cheapest = edges[edges.groupby("child").cumcount() < n_kept].groupby("child")["cost"].sum()
+    return bool((kept["sum"] <= cheapest.loc[kept.index] * (1 + 1e-9)).all())
 
 
 def select(pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, base: Dag | None = None) -> DagSelection:
