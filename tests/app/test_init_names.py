@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -35,6 +35,8 @@ LIKE_OTHERS = st.from_regex(r"[-+]?[\d._:eExo]{1,6}|\\{0,3}\$\{[a-z]{0,2}\}?|tru
 
 @settings(max_examples=40)
 @given(NAMES | LIKE_OTHERS, st.lists(NAMES | LIKE_OTHERS, max_size=3))
+@example("\xa0", [])  # a space that is none of YAML's
+@example("\u3000CD4\u2009", ["\u3000CD4\u2009"])
 def test_every_text_is_read_back_as_it_was(name, names):
     assert read_back(f"here: {yaml_of(name)}\nlist: {yaml_of(names)}\n") == {"here": name, "list": names}
 

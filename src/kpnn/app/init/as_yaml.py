@@ -33,7 +33,7 @@ def yaml_of(value: Any) -> str:
     dumped = yaml.dump(
         _plain(value), Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
     )
-    return dumped.removesuffix("...\n").strip()
+    return dumped.removesuffix("...\n").rstrip("\n")  # nothing else: a name may end with a space of another kind
 
 
 def _plain(value: Any) -> Any:
