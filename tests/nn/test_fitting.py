@@ -16,6 +16,8 @@ from scipy.sparse import csc_array, csr_array
 from kpnn.errors import ModelError, SettingsError
 from kpnn.nn import TrainingSettings, biases, build_kpnn, edge_weights, fit_kpnn, fit_kpnns, predict
 from kpnn.nn.engine.kernels import GENES_AT_ONCE
+from kpnn.nn.fit_data import fit_data, part_of
+from kpnn.nn.lockstep import NetworkFit, in_lockstep
 from kpnn.pkn import Dag
 from kpnn.stopping import StoppedError, stopped_by
 
@@ -193,6 +195,75 @@ def test_models_in_a_batch_end_as_they_do_alone_bit_for_bit(task):
         np.testing.assert_array_equal(predict(alone, X), predict(together[place], X))
 
 
+def test_networks_that_read_cells_together_become_what_each_would_alone(task):
+    """Other edges, starts, penalties, rates and normalizations; they stop after different numbers of epochs."""
+    dag, X, y = task
+    generator = np.random.default_rng(3)
+    kinds = [
+        {"input_normalization": "standard", "weight_prior": 1.0},
+        {"input_normalization": "common", "kernel_l2": 1e-3},
+        {"input_normalization": "common", "dropout": 0.3, "dropout_on": "edges"},
+        {"input_normalization": "standard", "signed": True, "hidden_activation": "tanh"},
+        {"input_normalization": "standard", "node_dropout": 0.4, "gene_dropout": 0.0},
+        {"input_normalization": "standard", "initializer": "conducting", "bias_l1": 1e-3},
+        {"input_normalization": "standard", "gene_dropout": 0.2, "dropout_on": "nodes"},  # of genes: alone
+        {"input_normalization": "batch"},  # by each minibatch: alone
+        {"input_normalization": None},  # not centred: alone
+    ]
+    rates = [0.05, 0.3, 0.02, 0.01, 0.1, 0.2, 0.05, 0.05, 0.05]
+    dags = [dag] * len(kinds)
+    dags[1] = Dag.from_edges(dag.edges[["parent", "child"]].iloc[_without_one_gene_edge_each(dag)], outputs=dag.outputs)
+    assert (dags[1].inputs, dags[1].outputs) == (dag.inputs, dag.outputs) and len(dags[1].edges) < len(dag.edges)
+    training, watched = np.split(generator.permutation(200), [140])
+    settings = [
+        TrainingSettings(max_epochs=30, patience=2, learning_rate=rate, seed=1, learning_rate_schedule="plateau")
+        for rate in rates
+    ]
+    models = [build_kpnn(one, seed=7, **kind) for one, kind in zip(dags, kinds, strict=True)]
+    fits = [
+        NetworkFit(model, setting, part_of(cells, training, ""), part_of(cells, watched, ""), place)
+        for cells in [fit_data(models[0], X, y, "")]
+        for place, (model, setting) in enumerate(zip(models, settings, strict=True))
+    ]
+    assert sorted(len(lockstep.fits) for lockstep in in_lockstep(fits, 1)) == [1, 1, 1, 3, 3]
+    assert sorted(len(lockstep.fits) for lockstep in in_lockstep(fits, 7)) == [1, 1, 1, 1, 1, 2, 2]
+    rows = {"training_rows": [training] * len(kinds), "validation_rows": [watched] * len(kinds)}
+    models = [build_kpnn(one, seed=7, **kind) for one, kind in zip(dags, kinds, strict=True)]
+    histories = fit_kpnns(models, X, y, settings=settings, n_threads=1, **rows)
+    assert len({history.n_epochs for history in histories}) > 2
+    for place, (one, kind) in enumerate(zip(dags, kinds, strict=True)):
+        alone = build_kpnn(one, seed=7, **kind)
+        arguments = {name: getattr(settings[place], name) for name in TrainingSettings.__dataclass_fields__}
+        history = fit_kpnn(alone, X[training], y[training], validation_data=(X[watched], y[watched]), **arguments)
+        np.testing.assert_array_equal(weights_of(alone), weights_of(models[place]))
+        for curve in ("loss", "penalty", "val_loss"):
+            np.testing.assert_array_equal(getattr(history, curve), getattr(histories[place], curve))
+        assert (history.stopped_by, history.best_epoch) == (histories[place].stopped_by, histories[place].best_epoch)
+
+
+def _without_one_gene_edge_each(dag: Dag) -> list[int]:
+    """Rows of the edges but for one of each gene that has several."""
+    last = {child: row for row, child in enumerate(dag.edges["child"])}
+    times = dag.edges["child"].value_counts()
+    dropped = {row for child, row in last.items() if child in dag.inputs and times[child] > 1}
+    return [row for row in range(len(dag.edges)) if row not in dropped]
+
+
+def test_a_network_that_fails_in_the_middle_leaves_those_beside_it_as_they_were(task):
+    dag, X, y = task
+    rows = {"training_rows": [np.arange(150)] * 3, "validation_rows": [np.arange(150, 200)] * 3}
+    settings = [
+        TrainingSettings(max_epochs=6, learning_rate=r, optimizer="sgd", batch_size=32) for r in (0.1, 1e30, 0.2)
+    ]
+    models = [build_kpnn(dag, hidden_activation="relu", seed=seed) for seed in range(3)]
+    histories = fit_kpnns(models, X, y, settings=settings, not_finite="stop", n_threads=1, **rows)
+    assert [history.stopped_by for history in histories] == ["max_epochs", "not_finite", "max_epochs"]
+    for place in (0, 2):
+        alone = build_kpnn(dag, hidden_activation="relu", seed=place)
+        fit_kpnns([alone], X, y, settings=settings[place], **{name: which[:1] for name, which in rows.items()})
+        np.testing.assert_array_equal(weights_of(alone), weights_of(models[place]))
+
+
 def test_a_batchs_callback_prunes_one_model_and_the_others_go_on(task):
     dag, X, y = task
     seen = []
@@ -279,7 +350,7 @@ def test_what_does_not_fit_a_batch_is_an_error_that_says_so(task, chain_dag):
     dag, X, y = task
     model, rows = build_kpnn(dag), np.arange(10)
     for arguments, error, message in (
-        ({"models": [model, build_kpnn(chain_dag)], "training_rows": [rows, rows]}, ModelError, "on one DAG"),
+        ({"models": [model, build_kpnn(chain_dag)], "training_rows": [rows, rows]}, ModelError, "the same inputs"),
         ({"models": [model, model], "training_rows": [rows, rows]}, ModelError, "different models"),
         ({"models": [model], "training_rows": [rows, rows]}, SettingsError, "2 training_rows for 1 models"),
         ({"models": [model], "training_rows": [np.array([300])]}, SettingsError, "names row 300 of 200"),

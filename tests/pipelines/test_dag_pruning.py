@@ -287,10 +287,10 @@ def test_no_rivals_are_a_table_without_rows(pkn: Pkn, tmp_path: Path) -> None:
 def test_controls_that_need_a_proof_say_so_where_there_is_none(pkn: Pkn) -> None:
     selection = replace(select_dag(pkn), status="time_limit", gap=0.05)
     settings, controls = DagSelectionSettings(), ControlSettings(rewired=0, alternative=1)
-    alternatives = nodes.find_alternatives(selection, settings, controls, InterpretationSettings())
     with pytest.raises(SelectionError, match=r"controls\.alternative.*gap is 5\.00%.*dag_selection\.time_limit=60"):
-        nodes.find_rivals(selection, alternatives, settings, controls)
-    assert len(nodes.find_rivals(selection, alternatives, settings, ControlSettings(rewired=0))) == 0
+        nodes.find_others(selection, settings, controls, InterpretationSettings())
+    alternatives, rivals = nodes.find_others(selection, settings, ControlSettings(rewired=0), InterpretationSettings())
+    assert len(rivals) == 0 and alternatives.selections == ()
 
 
 def summary_of(pkn: Pkn, settings: DagSelectionSettings) -> tuple[DagSelection, Dag, dict[str, Any], dict[str, Any]]:

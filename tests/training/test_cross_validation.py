@@ -11,9 +11,11 @@ from sqlalchemy.exc import OperationalError
 
 import kpnn.training.cross_validation as cross_validation_module
 from kpnn.errors import CellsError, KpnnError
+from kpnn.pkn import Dag
 from kpnn.training.controls import Arm
-from kpnn.training.cross_validation import Assignment, cross_validate, cross_validate_arms
+from kpnn.training.cross_validation import Assignment, _bundles, cross_validate, cross_validate_arms
 from kpnn.training.data import LabelledCells
+from kpnn.training.fold import FoldTask
 from kpnn.training.results import FoldStore, mean_curve, wide_predictions
 
 
@@ -100,6 +102,54 @@ def test_arms_trained_together_end_as_they_do_alone(dag, cells, folds, settings,
     for arm, result in zip(arms, together, strict=True):
         alone = cross_validate(arm, cells, folds, untuned, FoldStore(tmp_path / "alone" / arm.name))
         pd.testing.assert_frame_equal(alone.predictions(), result.predictions())
+
+
+def test_networks_that_see_the_same_cells_are_trained_in_one_go(dag, cells, folds, settings, tmp_path, monkeypatch):
+    """Other edges on the same genes, as rewired networks have them; arms with a search or other cells stay alone."""
+    import kpnn.training.fold as fold_module
+    from kpnn.nn.engine.kernels import NETWORKS_AT_ONCE
+
+    edges = dag.edges[["parent", "child"]]
+    extra = pd.DataFrame([("TCR", gene) for gene in dag.inputs], columns=["parent", "child"])
+    other = Dag.from_edges(pd.concat([edges, extra]).drop_duplicates(), outputs=["TCR"])
+    assert other.inputs == dag.inputs and len(other.edges) > len(dag.edges)
+    untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    arms = [Arm("rewired_0", dag), Arm("permuted_genes_0", dag, permute_genes=3), Arm("rewired_1", other)]
+    arms += [Arm(f"rewired_{number}", dag) for number in range(2, 6)]
+    seen = []
+
+    def spy(cells, fits, *how, fit=fold_module.fit_networks):
+        seen.append(len(fits))
+        return fit(cells, fits, *how)
+
+    monkeypatch.setattr(fold_module, "fit_networks", spy)
+    assignments = [Assignment(arm, FoldStore(tmp_path / arm.name)) for arm in arms]
+    found = cross_validate_arms(assignments, cells, folds, untuned)
+    members = untuned.fit.ensemble
+    assert sorted(seen) == sorted([NETWORKS_AT_ONCE * members, members, members] * 3)
+    for arm, result in zip(arms[:3], found, strict=False):
+        alone = cross_validate(arm, cells, folds, untuned, FoldStore(tmp_path / "alone" / arm.name))
+        pd.testing.assert_frame_equal(alone.predictions(), result.predictions())
+        for one, same in zip(weights_of(alone, 1), weights_of(result, 1), strict=True):
+            assert np.array_equal(one, same)
+    task = FoldTask(0, 0, np.arange(3), np.arange(3), 1)
+    assert _bundles(arms[2:4], [(0, task), (1, task)], untuned, 5) == [([0, 1], task)]
+    assert _bundles(arms[2:4], [(0, task), (1, task)], settings, 5) == [([0], task), ([1], task)]  # each searches
+
+
+def test_of_networks_trained_in_one_go_the_one_that_fails_is_named_and_the_others_are_kept(
+    dag, cells, folds, settings, tmp_path
+):
+    untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
+    wild = untuned.hyperparameters.model_copy(
+        update={"learning_rate": 1e30, "hidden_activation": "relu", "initializer": "glorot_uniform"}
+    )
+    arms = [Arm("rewired_0", dag), Arm("rewired_1", dag, recipes={"repeat_0_fold_1": wild}), Arm("rewired_2", dag)]
+    assignments = [Assignment(arm, FoldStore(tmp_path / arm.name)) for arm in arms]
+    with pytest.raises(KpnnError, match=r"^arm rewired_1, repeat_0_fold_1: ModelError: epoch .* are kept\)$"):
+        cross_validate_arms(assignments, cells, folds, set_execution(untuned, executor="sequential"))
+    kept = {arm.name: [FoldStore(tmp_path / arm.name).load(0, fold) is not None for fold in (0, 1)] for arm in arms}
+    assert kept == {"rewired_0": [True, True], "rewired_1": [True, False], "rewired_2": [True, True]}
 
 
 def test_finished_folds_are_not_trained_again(dag, cells, folds, settings, tmp_path, monkeypatch):

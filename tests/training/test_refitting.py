@@ -52,9 +52,9 @@ def test_networks_on_other_dags_come_back_in_the_order_asked_for(dag, cells, set
 def test_early_stopping_looks_at_both_classes_and_at_groups_of_its_own(dag, cells, settings, monkeypatch):
     seen = []
 
-    def spy(dag, cells, fits, settings, fit=refitting_module.fit_networks):
+    def spy(cells, fits, settings, fit=refitting_module.fit_networks):
         seen.extend(fits)
-        return fit(dag, cells, fits, settings)
+        return fit(cells, fits, settings)
 
     monkeypatch.setattr(refitting_module, "fit_networks", spy)
     grouped = replace(cells, groups=np.array([f"donor{i // 6 % 10}" for i in range(120)]))

@@ -25,10 +25,9 @@ _NOT_DECISIVE: dict[str, set[str]] = {
 """Settings of a group on which no result depends."""
 
 _ALL_THAT_COUNTS = {
-    ("find_alternatives", "controls"): {"alternative"},
-    ("find_alternatives", "interpretation"): {"alternative_dags"},
     ("rewire_full", "data_engineering"): {"full_dag"},
-    ("find_rivals", "controls"): {"alternative", "rewired", "size_curve", "seed"},
+    ("find_others", "controls"): {"alternative", "rewired", "size_curve", "seed"},
+    ("find_others", "interpretation"): {"alternative_dags"},
 }
 """Of a node that takes a group for a few of its settings: which."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Penalties, Rows, Rule
-from kpnn.nn.engine.state import CELLS_AT_ONCE, drops_of, initial_state, network_of, topology_of
+from kpnn.nn.engine.state import CELLS_AT_ONCE, drops_of, initial_state, network_of, sharing_genes, topology_of
 from kpnn.nn.layer import SparseDag, sparse_dag
 from kpnn.nn.normalization import EPSILON, MOMENTUM, InputNormalization, input_normalization, kernel_code, moments
 
@@ -94,6 +94,11 @@ class CompiledModel:
         return replace(
             self, network=self.network._replace(rule=rule._replace(learning_rate=rule.learning_rate * factor))
         )
+
+    def sharing_genes(self, other: CompiledModel) -> CompiledModel:
+        """The same model in another's memory for dense expression: what one makes dense, both read."""
+        network, predictor = (sharing_genes(one, other.network) for one in (self.network, self.predictor))
+        return replace(self, network=network, predictor=predictor)
 
     def use_moving_moments(self) -> None:
         """Normalizes from here on as outside of training: by the moving averages (`batch` only)."""

@@ -1,8 +1,8 @@
 """Training one network, or several at once.
 
 A step of one network is small (a few megabytes of numbers), so a fit runs on one core; several fits are one program in
-which every free core takes the next network. A network's arithmetic and random numbers are the same in a batch as
-alone, bit for bit.
+which every free core takes the next network, or the next few that read the same cells in the same order. A network's
+arithmetic and random numbers are the same in a batch as alone, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
@@ -18,14 +17,13 @@ import keras
 import numpy as np
 
 from kpnn.compiling import wait_until_compiled
-from kpnn.errors import ModelError, SettingsError, some_names
+from kpnn.errors import ModelError, SettingsError
 from kpnn.nn.compiled_model import CompiledModel
-from kpnn.nn.engine.kernels import LINEAR, SIGMOID, LabelledRows, loss_of, train_epoch
-from kpnn.nn.fit_data import FitData, fit_data, part_of
+from kpnn.nn.fit_data import fit_data, part_of
 from kpnn.nn.history import History
 from kpnn.nn.inputs import as_rows
-from kpnn.nn.labels import class_weights
 from kpnn.nn.layer import sparse_dag
+from kpnn.nn.lockstep import Lockstep, NetworkFit, in_lockstep
 from kpnn.nn.settings import TrainingSettings
 from kpnn.processes import usable_cores
 from kpnn.stopping import StoppedError, asked_to_stop
@@ -110,7 +108,7 @@ def fit_kpnn(
     )
     training = fit_data(model, X, y, "training")
     validation = None if validation_data is None else fit_data(model, *validation_data, "validation")
-    fit = _Fit(model, settings, training, validation, 0)
+    fit = NetworkFit(model, settings, training, validation, 0)
     return _run([fit], None if callback is None else lambda _, epoch, loss: callback(epoch, loss), 1)[0]
 
 
@@ -126,14 +124,15 @@ def fit_kpnns(
     not_finite: str = "error",
     n_threads: int | None = None,
 ) -> list[History]:
-    """Trains several networks on one DAG in one program: the trials and folds of a search.
+    """Trains several networks with the same inputs in one program: the trials and folds of a search.
 
-    They may differ in dropout, penalty, normalization, start, settings and cells. Each ends with the same weights, bit
-    for bit, as `fit_kpnn` with the same cells would give it. With a callback all make an epoch before any makes the
-    next, and one that stops leaves.
+    They may differ in their edges and neurons, dropout, penalty, normalization, start, settings and cells. Each ends
+    with the same weights, bit for bit, as `fit_kpnn` with the same cells would give it; those that learn from the same
+    cells with the same seed and minibatches share the reading of them. With a callback all make an epoch before any
+    makes the next, and one that stops leaves.
 
     Args:
-        models: models on the same DAG.
+        models: models whose DAGs have the same inputs and outputs, in the same order.
         X: all cells, as for `fit_kpnn`, held once for all models; or a `kpnn.cells.CellStore`, whose cells are read in
             every epoch where they are on disk (two buffers for each thread).
         y: labels of all cells, as for `fit_kpnn`.
@@ -150,7 +149,7 @@ def fit_kpnns(
         The learning curve of each model.
 
     Raises:
-        ModelError: the models' DAGs differ, cells or labels do not fit, or a loss is not finite.
+        ModelError: the models' inputs or outputs differ, cells or labels do not fit, or a loss is not finite.
         SettingsError: lists differ in length, or an argument makes no sense.
 
     Examples:
@@ -179,17 +178,18 @@ def fit_kpnns(
     for name, values in (("settings", each), ("training_rows", training_rows), ("validation_rows", watched)):
         if len(values) != len(models):
             raise SettingsError(f"{len(values)} {name} for {len(models)} models; give one for each model")
-    fingerprints = {sparse_dag(model).dag.fingerprint for model in models}
-    dtypes = {sparse_dag(model).variable_dtype for model in models}
-    if len(fingerprints) > 1 or len(dtypes) > 1 or len({id(model) for model in models}) < len(models):
-        raise ModelError("models trained together must be different models of one dtype on one DAG")
+    dags, dtypes = [sparse_dag(model).dag for model in models], {sparse_dag(model).variable_dtype for model in models}
+    if any((dag.inputs, dag.outputs) != (dags[0].inputs, dags[0].outputs) for dag in dags):
+        raise ModelError("models trained together must have the same inputs and outputs, in the same order")
+    if len(dtypes) > 1 or len({id(model) for model in models}) < len(models):
+        raise ModelError("models trained together must be different models of one dtype")
     cells = fit_data(models[0], X, y, "given")
     fits = []
     for place, model in enumerate(models):
         training = part_of(cells, training_rows[place], f"training_rows[{place}]")
         rows = watched[place]
         validation = None if rows is None else part_of(cells, rows, f"validation_rows[{place}]")
-        fits.append(_Fit(model, each[place], training, validation, place, not_finite == "error"))
+        fits.append(NetworkFit(model, each[place], training, validation, place, not_finite == "error"))
     return _run(fits, callback, n_threads or usable_cores())
 
 
@@ -220,161 +220,27 @@ def adapt_normalization(model: keras.Model, X: Any) -> None:
     compiled.layer.n_training_cells = compiled.layer.n_training_cells or len(names)
 
 
-@dataclass(eq=False)
-class _Fit:
-    """One network in training."""
-
-    model: keras.Model
-    settings: TrainingSettings
-    training: FitData
-    validation: FitData | None
-    place: int
-    raising: bool = True
-    losses: list[float] = field(default_factory=list)
-    penalties: list[float] = field(default_factory=list)
-    val_losses: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    best_epoch: int = 0
-    stopped_by: str = ""
-
-    def __post_init__(self) -> None:
-        settings = self.settings
-        self.compiled = CompiledModel.of(
-            self.model,
-            batch_size=min(settings.batch_size, self.training.n_cells),
-            learning_rate=settings.learning_rate,
-            optimizer=settings.optimizer,
-            training=True,
-            n_training_cells=self.training.n_cells,
-        )
-        layer = self.compiled.layer
-        codes = layer.activation_codes[layer.layout.outputs]
-        other = [name for name, code in zip(layer.dag.outputs, codes, strict=True) if code not in (LINEAR, SIGMOID)]
-        if other:
-            raise ModelError(
-                f"output {some_names(other)} must be sigmoid (or linear: a logit; or all softmax) to be trained"
-            )
-        if self.validation is None and settings.learning_rate_schedule != "constant":
-            raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
-        self.training.adapt(self.compiled)
-        classes = layer.dag.outputs if layer.one_of_k else None
-        weights = class_weights(settings.class_weight, self.training.labels, classes)
-        self.training = self.training.weighted(weights)
-        self.steps = 0
-        self.best = self.compiled.snapshot()
-        self.best_loss = float("inf")
-        self.rate_since = 0  # the epoch after which the learning rate was last changed
-
-    def epoch(self) -> None:
-        """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
-        number = len(self.losses) + 1
-        # Seeded by the epoch, not drawn on from the one before: no other fit and no thread can change the order.
-        generator = np.random.default_rng([self.settings.seed, 1, number])
-        loss = penalty = 0.0
-        for block in self.training.blocks(generator):
-            base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
-            each, penalty, self.steps = train_epoch(self.compiled.network, block, base, self.steps)
-            loss += each * _share(block, self.training)
-        self.compiled.use_moving_moments()
-        val_loss = float("nan")
-        if self.validation is not None and np.isfinite(loss):
-            blocks = self.validation.blocks()
-            val_loss = sum(loss_of(self.compiled.predictor, block) * _share(block, self.validation) for block in blocks)
-        self.losses.append(loss)
-        self.penalties.append(penalty)
-        self.val_losses.append(val_loss)
-
-    def to_the_end(self, failed: Event, asked: Event) -> None:
-        """Makes one epoch after the other until this network stops, or all do: one failed, or they are asked to."""
-        try:
-            while not (self.stopped_by or failed.is_set() or asked.is_set()):
-                start = time.perf_counter()
-                self.epoch()
-                self.judge(None, time.perf_counter() - start)
-        except BaseException:
-            failed.set()
-            raise
-
-    def judge(self, callback: Callable[[int, int, float], bool | None] | None, seconds: float) -> None:
-        """Keeps the best weights and decides whether to go on; runs on the calling thread where there is a callback."""
-        number, loss, val_loss = len(self.losses), self.losses[-1], self.val_losses[-1]
-        self.seconds.append(seconds)
-        if not np.isfinite(loss) or (self.validation is not None and not np.isfinite(val_loss)):
-            if self.raising:
-                raise ModelError(self._not_finite(number, loss, val_loss))
-            self.stopped_by = "not_finite"
-            return
-        watched = float("-inf") if self.validation is None else val_loss
-        if self.validation is None or watched < self.best_loss - self.settings.min_delta:
-            self.best_loss, self.best_epoch, self.best = watched, number, self.compiled.snapshot()
-        patience, waited = self.settings.patience, number - max(self.best_epoch, self.settings.min_epochs)
-        if callback is not None and callback(self.place, number, val_loss) is False:
-            self.stopped_by = "callback"
-        elif self.validation is not None and patience is not None and waited >= patience:
-            self.stopped_by = "patience"
-        elif number >= self.settings.max_epochs:
-            self.stopped_by = "max_epochs"
-        self._adjust_learning_rate(number)
-
-    def _adjust_learning_rate(self, number: int) -> None:
-        """Halves the rate once the validation loss has not improved for long enough at the present one."""
-        halve_after = self.settings.epochs_to_halving
-        since = max(self.best_epoch, self.settings.min_epochs, self.rate_since)
-        if halve_after is not None and number - since >= halve_after:
-            self.compiled, self.rate_since = self.compiled.with_learning_rate_times(0.5), number
-
-    def _not_finite(self, epoch: int, loss: float, val_loss: float) -> str:
-        settings, state = self.settings, self.compiled.network.state
-        which = f"loss is {loss}" if not np.isfinite(loss) else f"validation loss is {val_loss}"
-        largest = self.training.largest()
-        cause = f"the learning rate {settings.learning_rate:g} is too high"
-        if largest > 1e3 and self.compiled.normalization is None:
-            cause = f"expression reaches {largest:g} and is not normalized, or {cause}"
-        if not np.isfinite(self.best[0]).all():
-            cause = "the model's weights were not finite before training"
-        grown = np.abs(state.kernel[np.isfinite(state.kernel)]).max(initial=0)
-        return (
-            f"epoch {epoch} of model {self.model.name!r} (number {self.place}): {which}; weights reach {grown:g}; "
-            f"likely cause: {cause}. The model keeps the weights it had before this fit"
-        )
-
-    def history(self) -> History:
-        """Writes the best weights into the model and returns the curve."""
-        self.compiled.store(self.best, self.training.n_cells)
-        return History(
-            loss=np.array(self.losses),
-            penalty=np.array(self.penalties),
-            val_loss=np.array(self.val_losses),
-            seconds=np.array(self.seconds),
-            best_epoch=self.best_epoch,
-            stopped_by=self.stopped_by,
-        )
-
-
-def _share(block: LabelledRows, of: FitData) -> float:
-    """Of all cells, the share that a block holds; exactly 1 where it holds all, so that no bit of a loss changes."""
-    return len(block.which) / of.n_cells
-
-
-def _run(fits: list[_Fit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int) -> list[History]:
+def _run(
+    fits: list[NetworkFit], callback: Callable[[int, int, float], bool | None] | None, n_threads: int
+) -> list[History]:
     wait_until_compiled()
-    with ThreadPoolExecutor(max(1, min(n_threads, len(fits)))) as threads:
+    steps = in_lockstep(fits, n_threads)
+    with ThreadPoolExecutor(max(1, min(n_threads, len(steps)))) as threads:
         if callback is None:
-            # Nobody watches from outside: a thread that ends a network takes the next, and no core waits for another.
+            # Nobody watches from outside: a thread that ends with its networks takes the next, and no core waits.
             failed, asked = Event(), asked_to_stop()
             try:
-                list(threads.map(lambda fit: fit.to_the_end(failed, asked), fits))
+                list(threads.map(lambda lockstep: lockstep.to_the_end(failed, asked), steps))
             except BaseException:  # Ctrl-C among them: within an epoch all networks stop
                 failed.set()
                 raise
             if asked.is_set():
                 raise StoppedError
-        going = [fit for fit in fits if not fit.stopped_by]
-        while going:
+        while any(lockstep.going for lockstep in steps):
             start = time.perf_counter()
-            list(threads.map(_Fit.epoch, going))
+            list(threads.map(Lockstep.epoch, [lockstep for lockstep in steps if lockstep.going]))
             seconds = time.perf_counter() - start
-            for fit in going:
-                fit.judge(callback, seconds)
-            going = [fit for fit in going if not fit.stopped_by]
+            for fit in fits:
+                if not fit.stopped_by:
+                    fit.judge(callback, seconds)
     return [fit.history() for fit in fits]

@@ -33,6 +33,11 @@ class FitData(ABC):
         """Number of cells."""
         return len(self.labels)
 
+    @property
+    @abstractmethod
+    def identity(self) -> object:
+        """Equal for the same cells of the same source in the same order, and hashable."""
+
     @abstractmethod
     def part(self, which: np.ndarray) -> FitData:
         """Some of the cells, by their positions among these."""
@@ -82,7 +87,7 @@ def fit_data(model: keras.Model, X: Any, y: Any, purpose: str) -> FitData:
         matrix = X.whole()
         if matrix is None:
             labels = as_labels(y, pd.RangeIndex(X.n_cells), outputs, dtype, one_of_k=layer.one_of_k)
-            return _OnDisk(model, X, labels, class_weights(None, labels))
+            return _OnDisk(model, X, labels, class_weights(None, labels), X, np.arange(X.n_cells))
         X = matrix
     rows, names, _ = as_rows(model, X)
     if len(names) == 0:
@@ -120,6 +125,10 @@ class _InMemory(FitData):
     def n_cells(self) -> int:
         return len(self.rows.which)
 
+    @property
+    def identity(self) -> object:
+        return id(self.rows.rows.data), id(self.rows.labels), self.rows.which.tobytes()
+
     def part(self, which: np.ndarray) -> _InMemory:
         return _InMemory(self.rows._replace(which=self.rows.which[which]))
 
@@ -145,13 +154,19 @@ class _OnDisk(FitData):
     cells: CellStore
     own_labels: np.ndarray
     label_weights: np.ndarray
+    source: CellStore  # of which `cells` are those in the rows `which`
+    which: np.ndarray
 
     @property
     def labels(self) -> np.ndarray:
         return self.own_labels
 
+    @property
+    def identity(self) -> object:
+        return id(self.source), self.own_labels.tobytes(), self.which.tobytes()
+
     def part(self, which: np.ndarray) -> _OnDisk:
-        return replace(self, cells=self.cells.rows(which), own_labels=self.own_labels[which])
+        return replace(self, cells=self.cells.rows(which), own_labels=self.own_labels[which], which=self.which[which])
 
     def weighted(self, label_weights: np.ndarray) -> _OnDisk:
         return replace(self, label_weights=label_weights)

@@ -18,7 +18,8 @@ class History:
         penalty: the regularization's part of `loss`; float64.
         val_loss: cross-entropy of the validation cells after each epoch, without class weights, dropout or penalty; NaN
             where there are no validation cells; float64.
-        seconds: wall-clock time of each epoch; where a callback watches a batch of fits, its epochs share theirs.
+        seconds: wall-clock time of each epoch, of networks that read cells together their share of it; where a callback
+            watches a batch of fits, that of the whole batch.
         best_epoch: epoch (from 1) whose weights the model holds; 0 if they are those before the fit.
         stopped_by: `max_epochs`, `patience`, `callback` or `not_finite`.
 

@@ -80,6 +80,17 @@ class Arm:
         unsearched = settings.tuning.model_copy(update={"n_trials": 0})
         return settings.model_copy(update={"hyperparameters": self.recipes[fold], "tuning": unsearched})
 
+    def trained_with(self, fold: str, settings: EvaluationSettings) -> object:
+        """Equal for arms whose networks of a fold may read the cells together; None where they are better alone.
+
+        Args:
+            fold: name of the fold.
+            settings: of all arms.
+        """
+        if self.estimator != "kpnn" or settings.top_genes is not None or self.settings_of(fold, settings).searches:
+            return None
+        return self.dag.inputs, self.permute_genes, self.permute_labels
+
     def cells_seen(self, cells: LabelledCells) -> LabelledCells:
         """The cells as this arm sees them: the genes of its DAG, shuffled where it says so.
 

@@ -17,15 +17,19 @@ import pandas as pd
 from kpnn.addresses import first_line
 from kpnn.cells.folds import fold_parts
 from kpnn.errors import CellsError, KpnnError
+from kpnn.stopping import StoppedError
 from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.executors import run_tasks, threads_by_task
-from kpnn.training.fold import FoldTask, train_fold
+from kpnn.training.fold import FoldTask, train_fold, train_folds
 from kpnn.training.results import ArmResult, FoldResult, FoldStore
 from kpnn.training.settings import EvaluationSettings
 from kpnn.training.trial_storage import open_storage, outliving_restarts
 
 _log = logging.getLogger(__name__)
+
+_TOGETHER = 5
+"""Arms whose networks are trained together: as many as kernels have places for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +202,7 @@ def _trained(
     settings: EvaluationSettings,
 ) -> Iterator[tuple[tuple[int, FoldTask], FoldResult | Exception]]:
     """Trains folds of arms and yields each as it ends; in this process no other is begun after an error."""
-    if tasks and settings.protocol == "nested" and settings.tuning.n_trials > 0:
+    if tasks and settings.searches:
         # Before any training: an unreachable database is an error now, and workers find its tables made. A run has
         # looked for it before its first node: where it is gone between two arms, it may only be restarting.
         url = settings.tuning.storage
@@ -207,19 +211,76 @@ def _trained(
     if execution.executor == "threads" and cells.store.whole() is None:
         # Folds at once would each read the file, and each hold buffers of it.
         execution = execution.model_copy(update={"executor": "sequential"})
-    threads = threads_by_task(len(tasks), execution)
-    with_threads = [(place, replace(task, threads=n)) for (place, task), n in zip(tasks, threads, strict=True)]
-    with closing(run_tasks(_train_fold_of_arm, (arms, cells, settings), with_threads, execution)) as outcomes:
+    # Elsewhere every fold is a task: a hundred workers want as many.
+    here = execution.executor in ("threads", "sequential")
+    bundles = _bundles(arms, tasks, settings, most=_TOGETHER if here else 1)
+    threads = threads_by_task(len(bundles), execution)
+    with_threads = [(places, replace(task, threads=n)) for (places, task), n in zip(bundles, threads, strict=True)]
+    with closing(run_tasks(_train_folds_of_arms, (arms, cells, settings), with_threads, execution)) as outcomes:
         for position, outcome in outcomes:
-            yield tasks[position], outcome
+            places, task = bundles[position]
+            if isinstance(outcome, _PartFailedError):
+                yield from (((place, task), one) for place, one in zip(places, outcome.outcomes, strict=True))
+            elif isinstance(outcome, Exception):
+                yield (places[0], task), outcome
+            else:
+                yield from (((place, task), one) for place, one in zip(places, outcome, strict=True))
 
 
-def _train_fold_of_arm(
-    shared: tuple[Sequence[Arm], LabelledCells, EvaluationSettings], task: tuple[int, FoldTask]
-) -> FoldResult:
+def _bundles(
+    arms: Sequence[Arm], tasks: Sequence[tuple[int, FoldTask]], settings: EvaluationSettings, most: int
+) -> list[tuple[list[int], FoldTask]]:
+    """Folds of arms whose networks read the cells together, at most so many to a task; in the order of the first."""
+    bundles: list[tuple[list[int], FoldTask]] = []
+    open_ones: dict[object, list[int]] = {}
+    for place, task in tasks:
+        together = arms[place].trained_with(task.name, settings)
+        places = open_ones.get((task.name, together)) if together is not None else None
+        if places is None or len(places) == most:
+            places = open_ones[task.name, together] = []
+            bundles.append((places, task))
+        places.append(place)
+    return bundles
+
+
+class _PartFailedError(KpnnError):
+    """Of a bundle of folds some failed; `outcomes` are results and errors, in the order of the arms."""
+
+    def __init__(self, outcomes: Sequence[FoldResult | Exception]) -> None:
+        super().__init__("some folds failed")
+        self.outcomes = outcomes
+
+
+def _train_folds_of_arms(
+    shared: tuple[Sequence[Arm], LabelledCells, EvaluationSettings], task: tuple[Sequence[int], FoldTask]
+) -> list[FoldResult]:
+    """Trains one fold of some arms.
+
+    Raises:
+        _PartFailedError: one of several failed. Each was trained alone then, to keep the others' results.
+    """
     arms, cells, settings = shared
-    arm = arms[task[0]]
-    return train_fold((arm, arm.cells_seen(cells), settings), task[1])
+    own = [arms[place] for place in task[0]]
+    seen = own[0].cells_seen(cells)
+    if len(own) == 1:
+        return [train_fold((own[0], seen, settings), task[1])]
+    try:
+        return train_folds((own, seen, settings), task[1])
+    except StoppedError:
+        raise
+    except Exception as error:  # whose it is, is not known
+        _log.debug("%s of several arms: %s; training each alone", task[1].name, error)
+    outcomes: list[FoldResult | Exception] = []
+    for arm in own:
+        try:
+            outcomes.append(train_fold((arm, seen, settings), task[1]))
+        except StoppedError:
+            raise
+        except Exception as error:
+            outcomes.append(error)
+    if any(isinstance(one, Exception) for one in outcomes):
+        raise _PartFailedError(outcomes)
+    return [one for one in outcomes if isinstance(one, FoldResult)]
 
 
 def _fold_tasks(cells: LabelledCells, folds: pd.DataFrame, settings: EvaluationSettings) -> list[FoldTask]:

@@ -1,4 +1,4 @@
-"""Networks on the same DAG are fitted together, in one batched program; a fold's model is the mean of several."""
+"""Networks with the same inputs are fitted together, in one batched program; a fold's model is the mean of several."""
 
 from __future__ import annotations
 
@@ -28,43 +28,44 @@ class Fit:
     """One training of one network.
 
     Attributes:
+        dag: the network.
         hyperparameters: of the network and its training.
         training: positions of the cells to train on.
         validation: positions of the cells that early stopping looks at.
         seed: of initial weights, order of cells and dropout.
     """
 
+    dag: Dag
     hyperparameters: Hyperparameters
     training: np.ndarray
     validation: np.ndarray
     seed: int
 
 
-def member_fit(hyperparameters: Hyperparameters, member: int, splits: Sequence[Split], seed: int) -> Fit:
+def member_fit(dag: Dag, hyperparameters: Hyperparameters, member: int, splits: Sequence[Split], seed: int) -> Fit:
     """The fit of one network of a model.
 
     Args:
+        dag: the network.
         hyperparameters: of all networks of the model.
         member: which network, from 0.
         splits: an inner split for each network.
         seed: of the fold; with several networks each derives its own from it.
     """
     own = seed if len(splits) == 1 else derived_seed(seed, member)
-    return Fit(hyperparameters, *splits[member], own)
+    return Fit(dag, hyperparameters, *splits[member], own)
 
 
 def fit_networks(
-    dag: Dag,
     cells: LabelledCells,
     fits: Sequence[Fit],
     settings: EvaluationSettings,
     not_finite: Literal["error", "stop"] = "error",
 ) -> list[tuple[keras.Model, History]]:
-    """Fits networks on the same DAG together.
+    """Fits networks together.
 
     Args:
-        dag: the network.
-        cells: with the columns of the DAG's inputs.
+        cells: with the columns of the inputs of all DAGs, which are the same.
         fits: what differs between the networks.
         settings: what they share.
         not_finite: whether a loss that is not finite is an error, or stops that network alone.
@@ -74,7 +75,7 @@ def fit_networks(
     """
     from kpnn.nn import fit_kpnns
 
-    models = [_untrained(dag, fit, settings, one_of_k=cells.one_of_k) for fit in fits]
+    models = [_untrained(fit, settings, one_of_k=cells.one_of_k) for fit in fits]
     how = [_training_settings(fit, settings.fit) for fit in fits]
     histories = fit_kpnns(
         models,
@@ -89,11 +90,11 @@ def fit_networks(
     return list(zip(models, histories, strict=True))
 
 
-def _untrained(dag: Dag, fit: Fit, settings: EvaluationSettings, *, one_of_k: bool) -> keras.Model:
+def _untrained(fit: Fit, settings: EvaluationSettings, *, one_of_k: bool) -> keras.Model:
     from kpnn.nn import build_kpnn
 
     return build_kpnn(
-        dag,
+        fit.dag,
         **fit.hyperparameters.model_dump(exclude={"learning_rate", "batch_size"}),
         **settings.network.model_dump(),
         output_activation="softmax" if one_of_k else "sigmoid",

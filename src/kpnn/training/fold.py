@@ -1,4 +1,4 @@
-"""One outer fold of one arm: split, tune and fit on its training part, then score the held-out cells once."""
+"""One outer fold of arms: split, tune and fit on its training part, then score the held-out cells once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kpnn.training.controls import Arm
 from kpnn.training.data import LabelledCells
 from kpnn.training.fitting import cross_entropies, fit_networks, keras_bytes, member_fit, model_of, predict_rows
 from kpnn.training.inner_folds import Split, fold_seed, inner_splits
-from kpnn.training.racing import Member, race
+from kpnn.training.racing import Contender, Member, race
 from kpnn.training.results import FoldResult, fold_name, member_table, predictions_table
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 from kpnn.training.tuning import Search
@@ -103,7 +103,25 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
     dag, cells = _with_top_genes(arm.dag, cells, task.training, settings.top_genes)
     fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
     fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)
-    return _scored(fold, fitted, begun)
+    return _scored(fold, fitted, time.perf_counter() - begun)
+
+
+def train_folds(shared: tuple[Sequence[Arm], LabelledCells, EvaluationSettings], task: FoldTask) -> list[FoldResult]:
+    """Trains and scores one fold of several arms, whose networks read the cells together.
+
+    Each result is, bit for bit, what `train_fold` gives; `seconds` is its share of the time.
+
+    Args:
+        shared: arms of equal `Arm.trained_with`, the cells as all of them see them, the settings.
+        task: which cells.
+    """
+    arms, cells, settings = shared
+    begun = time.perf_counter()
+    own = [arm.settings_of(task.name, settings).with_threads(task.threads) for arm in arms]
+    folds = [_Fold(arm, arm.dag, cells, settings, task) for arm, settings in zip(arms, own, strict=True)]
+    fitted = _fit_untuned(folds)
+    seconds = (time.perf_counter() - begun) / len(folds)
+    return [_scored(fold, fit, seconds) for fold, fit in zip(folds, fitted, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +160,7 @@ def fit_model(
     splits, base = _splits(fold), settings.hyperparameters
     proposed = [base.model_copy(update=recipe) for recipe in recipes] or [base]
     not_finite: Literal["error", "stop"] = "stop" if len(proposed) > 1 else "error"
-    contenders = race(proposed, len(splits), lambda wanted: _train(fold, splits, wanted, not_finite))
+    contenders = race(proposed, len(splits), lambda wanted: _train_of(fold, splits, wanted, not_finite))
     whole = [one for one in contenders if len(one.members) == len(splits) and not one.diverged]
     if not whole:
         raise CellsError("the loss of every recipe became infinite; give a smaller learning_rate")
@@ -163,15 +181,30 @@ def _with_top_genes(
 
 def _fit_network(fold: _Fold) -> _Fitted:
     """The model is the winning trial's networks themselves; nothing is trained again."""
-    settings, dag, splits = fold.settings, fold.dag, _splits(fold)
-    base, trials = settings.hyperparameters, pd.DataFrame()
-    if settings.protocol == "nested" and settings.tuning.n_trials > 0:
-        search = Search(settings.tuning, base, len(splits), fold.seed)
-        name = f"{fold.arm.name} {fold.task.name} {_search_fingerprint(fold)}"
-        found = search.run(lambda wanted: _train(fold, splits, wanted, "stop"), name, resume=settings.resume)
-        winner, trials = found.best, found.trials
-    else:
-        [winner] = race([base], len(splits), lambda wanted: _train(fold, splits, wanted, "error"), dropping=False)
+    settings = fold.settings
+    if not settings.searches:
+        return _fit_untuned([fold])[0]
+    splits = _splits(fold)
+    search = Search(settings.tuning, settings.hyperparameters, len(splits), fold.seed)
+    name = f"{fold.arm.name} {fold.task.name} {_search_fingerprint(fold)}"
+    found = search.run(lambda wanted: _train_of(fold, splits, wanted, "stop"), name, resume=settings.resume)
+    return _fitted(fold, found.best, found.trials)
+
+
+def _fit_untuned(folds: Sequence[_Fold]) -> list[_Fitted]:
+    """Models of arms that see the same cells, each by the hyperparameters of its settings."""
+    splits = _splits(folds[0])
+    wanted = [(fold, fold.settings.hyperparameters, place) for fold in folds for place in range(len(splits))]
+    members = _train(splits, wanted, "error")
+    parts = [members[first : first + len(splits)] for first in range(0, len(members), len(splits))]
+    return [
+        _fitted(fold, Contender(fold.settings.hyperparameters, part), pd.DataFrame())
+        for fold, part in zip(folds, parts, strict=True)
+    ]
+
+
+def _fitted(fold: _Fold, winner: Contender, trials: pd.DataFrame) -> _Fitted:
+    dag = fold.dag
     networks, held_out = [member.network for member in winner.members], fold.task.held_out
     curves = [member.history.to_frame().reset_index().assign(member=k) for k, member in enumerate(winner.members)]
     model = model_of(networks)
@@ -195,14 +228,24 @@ def _splits(fold: _Fold) -> list[Split]:
     return inner_splits(fold.cells, fold.task.training, fold.settings.fit, fold.seed)
 
 
-def _train(
+def _train_of(
     fold: _Fold,
     splits: Sequence[Split],
     wanted: Sequence[tuple[Hyperparameters, int]],
     not_finite: Literal["error", "stop"],
 ) -> list[Member]:
-    fits = [member_fit(hyperparameters, place, splits, fold.seed) for hyperparameters, place in wanted]
-    fitted = fit_networks(fold.dag, fold.cells, fits, fold.settings, not_finite)
+    return _train(splits, [(fold, hyperparameters, place) for hyperparameters, place in wanted], not_finite)
+
+
+def _train(
+    splits: Sequence[Split],
+    wanted: Sequence[tuple[_Fold, Hyperparameters, int]],
+    not_finite: Literal["error", "stop"],
+) -> list[Member]:
+    """Trains networks together: of which fold, how, and of which inner fold. All folds see the same cells."""
+    fits = [member_fit(of.dag, hyperparameters, place, splits, of.seed) for of, hyperparameters, place in wanted]
+    fold = wanted[0][0]
+    fitted = fit_networks(fold.cells, fits, fold.settings, not_finite)
     members = []
     for fit, (network, history) in zip(fits, fitted, strict=True):
         if history.stopped_by == "not_finite":
@@ -223,7 +266,7 @@ def _fit_baseline(fold: _Fold) -> _Fitted:
     return _Fitted(fit.probabilities, fit.of_members, fit.hyperparameters, fit.trials, fit.n_parameters)
 
 
-def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
+def _scored(fold: _Fold, fitted: _Fitted, seconds: float) -> FoldResult:
     task, cells = fold.task, fold.cells
     y = cells.labels[task.held_out]
     return FoldResult(
@@ -241,7 +284,7 @@ def _scored(fold: _Fold, fitted: _Fitted, begun: float) -> FoldResult:
         n_edges=fitted.n_edges,
         n_neurons=fitted.n_neurons,
         n_parameters=fitted.n_parameters,
-        seconds=time.perf_counter() - begun,
+        seconds=seconds,
         model=fitted.model,
     )
 

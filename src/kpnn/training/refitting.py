@@ -41,8 +41,8 @@ class Refit:
 def refit(refits: Sequence[Refit], cells: LabelledCells, settings: EvaluationSettings) -> list[keras.Model]:
     """Trains networks as `cross_validate` trains a fold's.
 
-    Each is stopped on an inner split of its own, classes spread and groups together; those on the same DAG are trained
-    together. A model has as many networks as asked for, or as the cells have inner splits.
+    Each is stopped on an inner split of its own, classes spread and groups together; those with the same inputs are
+    trained together. A model has as many networks as asked for, or as the cells have inner splits.
 
     Args:
         refits: which networks.
@@ -54,24 +54,23 @@ def refit(refits: Sequence[Refit], cells: LabelledCells, settings: EvaluationSet
         CellsError: a class has too few cells for the inner split, or a gene of a DAG is missing.
     """
     models: dict[int, keras.Model] = {}
-    for places in _by_dag(refits).values():
-        dag = refits[places[0]].dag
-        seen = cells.restricted_to(dag.inputs)
+    for inputs, places in _by_inputs(refits).items():
+        seen = cells.restricted_to(inputs)
         fits = {place: _fits(refits[place], seen, settings) for place in places}
-        fitted = iter(fit_networks(dag, seen, [fit for of_one in fits.values() for fit in of_one], settings))
+        fitted = iter(fit_networks(seen, [fit for of_one in fits.values() for fit in of_one], settings))
         for place, of_one in fits.items():
             models[place] = model_of([next(fitted)[0] for _ in of_one])
     return [models[place] for place in range(len(refits))]
 
 
-def _by_dag(refits: Sequence[Refit]) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
+def _by_inputs(refits: Sequence[Refit]) -> dict[tuple[str, ...], list[int]]:
+    places: dict[tuple[str, ...], list[int]] = {}
     for place, one in enumerate(refits):
-        places.setdefault(one.dag.fingerprint, []).append(place)
+        places.setdefault(one.dag.inputs, []).append(place)
     return places
 
 
 def _fits(one: Refit, cells: LabelledCells, settings: EvaluationSettings) -> list[Fit]:
     splits = inner_splits(cells, one.training, settings.fit, one.seed)
     members = range(min(one.n_members, len(splits)))
-    return [member_fit(one.hyperparameters, member, splits, one.seed) for member in members]
+    return [member_fit(one.dag, one.hyperparameters, member, splits, one.seed) for member in members]

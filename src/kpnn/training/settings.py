@@ -360,6 +360,11 @@ class EvaluationSettings(Settings):
             exclude={"resume": True, "execution": True, "tracking": True, "tuning": {"storage"}}
         )
 
+    @property
+    def searches(self) -> bool:
+        """Whether hyperparameters are searched for: the tutorial's protocol takes them as they stand."""
+        return self.protocol == "nested" and self.tuning.n_trials > 0
+
     def with_threads(self, threads: int) -> EvaluationSettings:
         """The same settings with the number of threads per fit made explicit.
 

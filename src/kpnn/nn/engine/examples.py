@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from kpnn.nn.engine import kernels
-from kpnn.nn.engine.kernels import LabelledRows, Network, Penalties, Rows, Rule, Topology
-from kpnn.nn.engine.state import drops_of, initial_state, network_of
+from kpnn.nn.engine.kernels import LabelledRows, Network, Networks, Penalties, Rows, Rule, Topology
+from kpnn.nn.engine.state import drops_of, initial_state, network_of, together
 
 _FLOAT = np.dtype(np.float32)
 """Of the numbers of a network, as Keras makes them unless told otherwise."""
@@ -63,12 +63,19 @@ def example_cells() -> LabelledRows:
     return LabelledRows(rows, np.arange(2), np.array([[0], [1]], dtype=_FLOAT), np.ones((1, 2)))
 
 
+def _example_networks() -> tuple[Networks, np.ndarray]:
+    """As many as there are places for, one of which is trained."""
+    return together([example_network()])
+
+
 def _train_epoch() -> None:
-    kernels.train_epoch(example_network(), example_cells(), np.uint64(1), 0)
+    networks, going = _example_networks()
+    kernels.train_epoch(networks, going, example_cells(), np.uint64(1), 0, np.zeros((len(networks), 2)))
 
 
 def _loss_of() -> None:
-    kernels.loss_of(example_network(), example_cells())
+    networks, going = _example_networks()
+    kernels.loss_of(networks, going, example_cells(), np.zeros(len(networks)))
 
 
 def _values_of() -> None:

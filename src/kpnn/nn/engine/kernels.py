@@ -5,7 +5,8 @@ exactly as it would alone. Values of neurons are held as neurons x cells, so tha
 operation over cells.
 
 Cells are sparse in memory and made dense a few at a time: at a tenth of the entries stored, running through all
-entries in vector lanes is several times faster than jumping to the stored ones.
+entries in vector lanes is several times faster than jumping to the stored ones. Making them dense is half of the work
+of a small network, so networks that learn from the same cells in the same order share it.
 
 Random numbers are a function of a key (one per cell and epoch) and of what they decide (an edge, a gene or a neuron),
 so forward and backward agree on them without storing any, and lanes draw theirs side by side.
@@ -32,6 +33,9 @@ LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, SILU, SOFTPLUS, SOFTSIGN, HA
 
 GENES_AT_ONCE = 2048
 """Genes that are made dense and summed before the next are: of 64 cells half a megabyte, which a core keeps near."""
+
+NETWORKS_AT_ONCE = 5
+"""Places for networks that share cells: as many as a kind of control has replicates. Each number would be compiled."""
 
 
 class Rows(NamedTuple):
@@ -159,6 +163,10 @@ class Network(NamedTuple):
     drops: Drops
     state: State
     space: Space
+
+
+Networks = tuple[Network, ...]
+"""Some networks that read the same expression; of one type, so that a loop may run over them."""
 
 
 @entry
@@ -339,34 +347,45 @@ def add_gene_sums(topology: Topology, n: int, drops: Drops, space: Space, start:
 
 
 @njit(**FLAGS)
-def gene_sums(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
-    """Computes centred expression, and z = biases + sums over gene edges."""
-    biases, space, n_genes = network.state.bias, network.space, len(network.state.means)
+def biases_to_z(network: Network, n: int) -> None:
+    """Sets z to the biases."""
+    biases, z = network.state.bias, network.space.z
     for v in range(len(biases)):
         for b in range(n):
-            space.z[v, b] = biases[v]
+            z[v, b] = biases[v]
+
+
+@njit(**FLAGS)
+def gene_sums(networks: Networks, going: np.ndarray, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
+    """Computes centred expression, once for all networks, and z = biases + sums over gene edges of each."""
+    space, n_genes = networks[0].space, len(networks[0].state.means)
+    for i in range(len(networks)):
+        if going[i]:
+            biases_to_z(networks[i], n)
     for b in range(n):
         cell = which[first + b]
         space.cursors[0, b], space.cursors[1, b] = rows.indptr[cell], rows.indptr[cell + 1]
     for start in range(0, n_genes, GENES_AT_ONCE):
         stop = min(start + GENES_AT_ONCE, n_genes)
-        fill_genes(network, rows, n, start, stop)
-        add_gene_sums(network.topology, n, network.drops, space, start, stop)
+        fill_genes(networks[0], rows, n, start, stop)
+        for i in range(len(networks)):
+            if going[i]:
+                add_gene_sums(networks[i].topology, n, networks[i].drops, networks[i].space, start, stop)
 
 
 @njit(**LANES)
-def gene_gradients(topology: Topology, n: int, drops: Drops, space: Space) -> None:
-    """Adds x * dz, summed over the cells, to `space.gene_gradient`."""
+def add_gene_gradients(topology: Topology, n: int, drops: Drops, space: Space, start: int, stop: int) -> None:
+    """Adds x * dz, summed over the cells, to `space.gene_gradient` of the genes from `start` to `stop`."""
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
-    for gene in range(len(topology.gene_starts) - 1):
+    for gene in range(start, stop):
         x = space.genes[gene]
         for k in range(topology.gene_starts[gene], topology.gene_starts[gene + 1]):
             dz = space.dz[topology.gene_parents[k]]
             total = zero
             if on_edges:
-                # The same numbers as in `gene_sums`, drawn again: to keep them would be one per edge and cell.
+                # The same numbers as in `add_gene_sums`, drawn again: to keep them would be one per edge and cell.
                 limit = drops.gene_limits[k]
                 for b in range(n):
                     kept = random_number(k, first_keys[b], second_keys[b]) <= limit
@@ -375,6 +394,17 @@ def gene_gradients(topology: Topology, n: int, drops: Drops, space: Space) -> No
                 for b in range(n):
                     total += x[b] * dz[b]
             space.gene_gradient[k] += total
+
+
+@njit(**FLAGS)
+def gene_gradients(networks: Networks, going: np.ndarray, n: int) -> None:
+    """Adds the gradients of all gene edges of each network; the genes are dense from `gene_sums` on."""
+    n_genes = len(networks[0].state.means)
+    for start in range(0, n_genes, GENES_AT_ONCE):
+        stop = min(start + GENES_AT_ONCE, n_genes)
+        for i in range(len(networks)):
+            if going[i]:
+                add_gene_gradients(networks[i].topology, n, networks[i].drops, networks[i].space, start, stop)
 
 
 @njit(**FLAGS)
@@ -503,13 +533,20 @@ def load_weights(network: Network) -> None:
 
 
 @njit(**FLAGS)
+def forward_all(networks: Networks, going: np.ndarray, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
+    """Computes every neuron of some networks for n cells, as many as the space holds or fewer."""
+    gene_sums(networks, going, rows, which, first, n)
+    for i in range(len(networks)):
+        if going[i]:
+            if networks[i].drops.of_neurons:
+                fill_neuron_factors(n, networks[i].drops, networks[i].space)
+            neuron_values(networks[i].topology, n, networks[i].drops, networks[i].space)
+
+
+@njit(**FLAGS)
 def forward(network: Network, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
-    """Computes every neuron for n cells, as many as the space holds or fewer."""
-    drops, space = network.drops, network.space
-    if drops.of_neurons:
-        fill_neuron_factors(n, drops, space)
-    gene_sums(network, rows, which, first, n)
-    neuron_values(network.topology, n, drops, space)
+    """Likewise of one network."""
+    forward_all((network,), np.ones(1, np.bool_), rows, which, first, n)
 
 
 @njit(**FLAGS)
@@ -666,12 +703,9 @@ def normalize_batch(network: Network, rows: Rows, which: np.ndarray, first: int,
 
 
 @njit(**FLAGS)
-def gradient_of_minibatch(
-    network: Network, cells: LabelledRows, first: int, n: int, base: np.uint64
-) -> tuple[float, float]:
-    """Loss and penalty of a minibatch; their gradient into `kernel_gradient` and `bias_gradient` of the space."""
-    topology, penalties, drops = network.topology, network.penalties, network.drops
-    state, space = network.state, network.space
+def begin_step(network: Network) -> None:
+    """Loads the weights and sets all gradients to 0."""
+    space = network.space
     load_weights(network)
     for k in range(len(space.gene_gradient)):
         space.gene_gradient[k] = 0
@@ -679,16 +713,13 @@ def gradient_of_minibatch(
         space.neuron_gradient[k] = 0
     for v in range(len(space.bias_gradient)):
         space.bias_gradient[v] = 0
-    # As many cells at a time as there are lanes; gradients add up, so a minibatch of any size is one step.
-    loss, penalty, lanes = 0.0, 0.0, space.z.shape[1]
-    for start in range(first, first + n, lanes):
-        m = min(lanes, first + n - start)
-        if drops.of_genes or drops.of_neurons:
-            fill_keys(space.keys, base, start, m)
-        forward(network, cells.rows, cells.which, start, m)
-        loss += label_loss(network, cells, start, m, n, True)
-        neuron_gradients(topology, m, drops, space)
-        gene_gradients(topology, m, drops, space)
+
+
+@njit(**FLAGS)
+def gradient_of_weights(network: Network) -> float:
+    """Brings the gradient into the order of the weights and adds that of the penalty, which it returns."""
+    topology, penalties, state, space = network.topology, network.penalties, network.state, network.space
+    penalty = 0.0
     # What a weight was multiplied with on its way in (`load_weights`), its gradient is on its way out.
     for k in range(len(topology.gene_edges)):
         space.kernel_gradient[topology.gene_edges[k]] = space.gene_gradient[k] * space.gene_factors[k]
@@ -706,44 +737,94 @@ def gradient_of_minibatch(
         for e in range(len(state.kernel)):
             if topology.signs[e] != 0:
                 space.kernel_gradient[e] *= topology.signs[e] / (1.0 + np.exp(-state.kernel[e]))
-    return loss, penalty
+    return penalty
+
+
+@njit(**FLAGS)
+def add_gradients(
+    networks: Networks, going: np.ndarray, cells: LabelledRows, first: int, n: int, base: np.uint64
+) -> np.ndarray:
+    """Adds the gradients of a minibatch, `n` cells from `first` on; returns the loss of each network."""
+    losses = np.zeros(len(networks))
+    # As many cells at a time as there are lanes; gradients add up, so a minibatch of any size is one step.
+    lanes = networks[0].space.z.shape[1]
+    for start in range(first, first + n, lanes):
+        m = min(lanes, first + n - start)
+        for i in range(len(networks)):
+            if going[i] and (networks[i].drops.of_genes or networks[i].drops.of_neurons):
+                fill_keys(networks[i].space.keys, base, start, m)
+        forward_all(networks, going, cells.rows, cells.which, start, m)
+        for i in range(len(networks)):
+            if going[i]:
+                losses[i] += label_loss(networks[i], cells, start, m, n, True)
+                neuron_gradients(networks[i].topology, m, networks[i].drops, networks[i].space)
+        gene_gradients(networks, going, m)
+    return losses
+
+
+@njit(**FLAGS)
+def make_step(network: Network, step: int) -> None:
+    """Changes weights and biases along their gradients."""
+    state, space, rule = network.state, network.space, network.rule
+    descend(state.kernel, space.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
+    descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
 
 
 @entry
-def train_epoch(network: Network, cells: LabelledRows, base: np.uint64, steps_before: int) -> tuple[float, float, int]:
-    """Makes one pass over the cells, in their order, a minibatch a step.
+def train_epoch(
+    networks: Networks, going: np.ndarray, cells: LabelledRows, base: np.uint64, steps_before: int, sums: np.ndarray
+) -> int:
+    """Makes one pass over the cells, in their order, a minibatch a step, with each network that is `going`.
 
-    Returns loss (penalty included) and penalty, averaged over cells, and the steps made; it ends where a loss is not
-    finite.
+    Expression is read as the first network's normalization centres it and dropped as the first network drops genes; all
+    must agree on that, and share its space's `genes` and `cursors`.
+
+    Writes loss (penalty included) and penalty, averaged over cells, into `sums`, networks x 2, and returns the steps
+    made. A network whose loss is not finite goes no further.
     """
-    rule, state, space, n_cells = network.rule, network.state, network.space, len(cells.which)
-    total, total_penalty, step = 0.0, 0.0, steps_before
-    for first in range(0, n_cells, rule.batch_size):
-        n = min(rule.batch_size, n_cells - first)
-        if rule.normalization == BY_BATCH:
-            normalize_batch(network, cells.rows, cells.which, first, n)
-        loss, penalty = gradient_of_minibatch(network, cells, first, n, base)
-        # The last minibatch may be smaller: weighed by its cells, the mean is one over cells.
-        total += (loss + penalty) * n
-        total_penalty += penalty * n
+    n_cells, step, batch_size = len(cells.which), steps_before, networks[0].rule.batch_size
+    sums[:] = 0
+    for first in range(0, n_cells, batch_size):
+        n = min(batch_size, n_cells - first)
+        for i in range(len(networks)):
+            if going[i]:
+                if networks[i].rule.normalization == BY_BATCH:
+                    normalize_batch(networks[i], cells.rows, cells.which, first, n)
+                begin_step(networks[i])
+        losses = add_gradients(networks, going, cells, first, n, base)
         step += 1
-        if not abs(loss + penalty) < np.inf:  # true of NaN too
-            break
-        descend(state.kernel, space.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
-        descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
-    return total / n_cells, total_penalty / n_cells, step
+        for i in range(len(networks)):
+            if going[i]:
+                penalty = gradient_of_weights(networks[i])
+                # The last minibatch may be smaller: weighed by its cells, the mean is one over cells.
+                sums[i, 0] += (losses[i] + penalty) * n
+                sums[i, 1] += penalty * n
+                going[i] = abs(losses[i] + penalty) < np.inf  # false of NaN too
+                if going[i]:
+                    make_step(networks[i], step)
+    for i in range(len(networks)):
+        for j in range(2):
+            sums[i, j] /= n_cells
+    return step
 
 
 @entry
-def loss_of(network: Network, cells: LabelledRows) -> float:
-    """Mean cross-entropy of cells without penalty, and without dropout where the network has none."""
-    total, most, n_cells = 0.0, network.space.z.shape[1], len(cells.which)
-    load_weights(network)
+def loss_of(networks: Networks, going: np.ndarray, cells: LabelledRows, losses: np.ndarray) -> None:
+    """Writes the mean cross-entropy of cells, by network that is `going`, without penalty.
+
+    Without dropout where the networks have none; they share what those of `train_epoch` do.
+    """
+    most, n_cells = networks[0].space.z.shape[1], len(cells.which)
+    losses[:] = 0
+    for i in range(len(networks)):
+        if going[i]:
+            load_weights(networks[i])
     for first in range(0, n_cells, most):
         n = min(most, n_cells - first)
-        forward(network, cells.rows, cells.which, first, n)
-        total += label_loss(network, cells, first, n, n_cells, False)
-    return total
+        forward_all(networks, going, cells.rows, cells.which, first, n)
+        for i in range(len(networks)):
+            if going[i]:
+                losses[i] += label_loss(networks[i], cells, first, n, n_cells, False)
 
 
 @entry

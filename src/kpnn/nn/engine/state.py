@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kpnn.nn.engine.kernels import BY_BATCH, Drops, Network, Penalties, Rule, Space, State, Topology
+from kpnn.nn.engine.kernels import (
+    BY_BATCH,
+    NETWORKS_AT_ONCE,
+    Drops,
+    Network,
+    Networks,
+    Penalties,
+    Rule,
+    Space,
+    State,
+    Topology,
+)
 
 if TYPE_CHECKING:
     from kpnn.nn.engine.layout import Layout
@@ -121,3 +133,19 @@ def network_of(topology: Topology, rule: Rule, penalties: Penalties, drops: Drop
         keys=np.zeros((2, n_cells), np.uint32),
     )
     return Network(topology, rule, penalties, drops, state, space)
+
+
+def sharing_genes(network: Network, other: Network) -> Network:
+    """The network with the other's memory for dense expression: what one makes dense, both read."""
+    space = network.space._replace(genes=other.space.genes, cursors=other.space.cursors)
+    return network._replace(space=space)
+
+
+def together(networks: Sequence[Network]) -> tuple[Networks, np.ndarray]:
+    """Networks as `train_epoch` takes them: in the first of its places, and which places those are.
+
+    Args:
+        networks: 1 to `NETWORKS_AT_ONCE` networks that share their memory for dense expression.
+    """
+    n_empty = NETWORKS_AT_ONCE - len(networks)
+    return (*networks, *[networks[0]] * n_empty), np.arange(NETWORKS_AT_ONCE) < len(networks)

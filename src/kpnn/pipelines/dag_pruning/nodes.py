@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from kpnn.pkn import (
 from kpnn.pkn.selection.settings import TieBreakOptions
 from kpnn.pkn.selection.solvers.by_name import find_solver, lets_others_run
 from kpnn.processes import usable_cores
+from kpnn.stopping import SideBySide
 from kpnn.training.controls import ControlSettings
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ _MOST_AT_ONCE = 8
 
 _FEW_MOVED = 0.5
 """Below this share of moved edges a rewired PKN is much like the PKN itself."""
+
+_Rewired = tuple[RewiredPkn, DagSelection] | PknError | SelectionError
+"""A rewired PKN and its smallest DAG, or why there is none."""
 
 
 def settle_lanes(pkn: Pkn, settings: DagSelectionSettings, data_summary: dict[str, Any] | None) -> DagSelectionSettings:
@@ -136,10 +141,15 @@ def say_membership(selection: DagSelection, alternatives: Alternatives) -> pd.Da
     return alternatives.membership.assign(is_selected=[name in kept for name in alternatives.membership["node"]])
 
 
-def find_rivals(
-    selection: DagSelection, alternatives: Alternatives, settings: DagSelectionSettings, controls: ControlSettings
-) -> pd.DataFrame:
-    """Finds every DAG that is trained beside the selected one, by the rules under which that was selected.
+def find_others(
+    selection: DagSelection,
+    settings: DagSelectionSettings,
+    controls: ControlSettings,
+    interpretation: InterpretationSettings,
+) -> tuple[Alternatives, pd.DataFrame]:
+    """Finds other optimal DAGs, and every DAG that is trained beside the selected one, by the rules it was selected by.
+
+    Questions that do not need each other's answers are asked side by side.
 
     Raises:
         SelectionError: controls ask for DAGs that are as small as the smallest, and it is not proven how small that is.
@@ -149,28 +159,53 @@ def find_rivals(
             f"controls.alternative needs a selected DAG that is proven optimal (its gap is {selection.gap:.2%}); allow "
             f"more than dag_selection.time_limit={settings.time_limit:g} s, or set it to 0"
         )
-    others = [one.dag for one in alternatives.selections if set(one.dag.neurons) != set(selection.dag.neurons)]
-    if len(others) < controls.alternative:
-        _log.info("controls.alternative: %d other optimal DAGs found of %d", len(others), controls.alternative)
-    return rival_table(
+    with SideBySide(_n_at_once(settings)) as work:
+        asked = work.begin(lambda: find_alternatives(selection, settings, controls, interpretation))
+        rewired = _begin_with_rewired(work, selection.pkn, settings, controls)
+        alternatives = asked.result()
+        others = [one.dag for one in alternatives.selections if set(one.dag.neurons) != set(selection.dag.neurons)]
+        if len(others) < controls.alternative:
+            _log.info("controls.alternative: %d other optimal DAGs found of %d", len(others), controls.alternative)
+        dags = _selected_from_rewired([one.result() for one in rewired], settings, controls)
+    return alternatives, rival_table(
         {
             "alternative": [_as_kept(dag, selection.pkn, settings) for dag in others],
-            "rewired": _select_from_rewired(selection.pkn, settings, controls),
+            "rewired": dags,
             "size_path": _walk_sizes(selection.pkn, settings, controls),
         }
     )
 
 
-def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: ControlSettings) -> list[Dag]:
-    """Selects a DAG from each of several rewired PKNs, by the rules of the selected one."""
-    found: list[Dag] = []
-    few_moved = 0
-    seeds = np.random.SeedSequence([controls.seed, 1]).generate_state(controls.rewired)
+def _n_at_once(settings: DagSelectionSettings) -> int:
+    return min(usable_cores(), _MOST_AT_ONCE) if lets_others_run(find_solver(settings.solver)[0]) else 1
+
+
+def _begin_with_rewired(
+    work: SideBySide, pkn: Pkn, settings: DagSelectionSettings, controls: ControlSettings
+) -> list[Future[_Rewired]]:
+    """Begins to select a DAG from each of several rewired PKNs, by the rules of the selected one."""
     how = settings
     if settings.rules.demands_every_output(pkn):
         # A proof may take long there, and a null model needs none.
         how = settings.model_copy(update={"time_limit": settings.time_limit / max(1, controls.rewired)})
-    outcomes = _rewired_selections(pkn, list(map(int, seeds)), how)
+
+    def attempt(seed: int) -> _Rewired:
+        try:
+            rewired = rewired_pkn(pkn, seed)
+            return rewired, _select(rewired.pkn, how, _rules_within(rewired.pkn, how.rules))
+        except (PknError, SelectionError) as error:
+            return error
+
+    seeds = np.random.SeedSequence([controls.seed, 1]).generate_state(controls.rewired)
+    return [work.begin(partial(attempt, int(seed))) for seed in seeds]
+
+
+def _selected_from_rewired(
+    outcomes: Sequence[_Rewired], settings: DagSelectionSettings, controls: ControlSettings
+) -> list[Dag]:
+    """The DAGs that were found; says what of each there is to say."""
+    found: list[Dag] = []
+    few_moved = 0
     for number, outcome in enumerate(outcomes):
         if isinstance(outcome, Exception):
             _log.warning("controls.rewired: network %d is left out: %s", number, outcome)
@@ -196,23 +231,6 @@ def _select_from_rewired(pkn: Pkn, settings: DagSelectionSettings, controls: Con
             controls.rewired,
         )
     return found
-
-
-def _rewired_selections(
-    pkn: Pkn, seeds: Sequence[int], settings: DagSelectionSettings
-) -> list[tuple[RewiredPkn, DagSelection] | PknError | SelectionError]:
-    """For each seed a rewired PKN and its smallest DAG, or why there is none."""
-
-    def attempt(seed: int) -> tuple[RewiredPkn, DagSelection] | PknError | SelectionError:
-        try:
-            rewired = rewired_pkn(pkn, seed)
-            return rewired, _select(rewired.pkn, settings, _rules_within(rewired.pkn, settings.rules))
-        except (PknError, SelectionError) as error:
-            return error
-
-    n_at_once = min(usable_cores(), _MOST_AT_ONCE) if lets_others_run(find_solver(settings.solver)[0]) else 1
-    with ThreadPoolExecutor(n_at_once) as threads:
-        return list(threads.map(attempt, seeds))
 
 
 def _rules_within(pkn: Pkn, rules: SelectionRules) -> SelectionRules:

@@ -19,22 +19,16 @@ def create_pipeline() -> Pipeline:
             node(nodes.settle_lanes, ["pkn", _SETTINGS, "data_summary"], _SETTLED, name="settle_lanes"),
             node(nodes.select, ["pkn", "full_dag", _SETTINGS], "selection", name="select_dag"),
             node(
-                nodes.find_alternatives,
-                ["selection", _SETTINGS, _CONTROLS, "params:interpretation"],
-                "alternatives",
-                name="find_alternatives",
+                nodes.find_others,
+                ["selection", _SETTLED, _CONTROLS, "params:interpretation"],
+                ["alternatives", "rivals_of_selection"],
+                name="find_others",
             ),
             node(
                 nodes.say_membership,
                 ["selection", "alternatives"],
                 "hidden_node_membership",
                 name="say_membership",
-            ),
-            node(
-                nodes.find_rivals,
-                ["selection", "alternatives", _SETTLED, _CONTROLS],
-                "rivals_of_selection",
-                name="find_rivals",
             ),
             node(
                 rewiring.rewire_full,
