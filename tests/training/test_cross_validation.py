@@ -88,7 +88,8 @@ def test_results_do_not_depend_on_the_executor(executor, dag, cells, folds, sett
 
 
 def test_arms_trained_together_end_as_they_do_alone(dag, cells, folds, settings, tmp_path):
-    arms = [Arm("pruned", dag), Arm("permuted_genes_0", dag, permute_genes=3), Arm("logistic", dag, "logistic")]
+    shuffled = dag.with_inputs_shuffled(np.random.default_rng(3))
+    arms = [Arm("pruned", dag), Arm("permuted_genes_0", shuffled), Arm("logistic", dag, "logistic")]
     untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
     seen, whole = [], []
     assignments = [
@@ -105,7 +106,7 @@ def test_arms_trained_together_end_as_they_do_alone(dag, cells, folds, settings,
 
 
 def test_networks_that_see_the_same_cells_are_trained_in_one_go(dag, cells, folds, settings, tmp_path, monkeypatch):
-    """Other edges on the same genes, as rewired networks have them; arms with a search or other cells stay alone."""
+    """Other edges on the same genes, as rewired networks have them; with a search or other labels they stay alone."""
     import kpnn.training.fold as fold_module
     from kpnn.nn.engine.kernels import NETWORKS_AT_ONCE
 
@@ -114,7 +115,7 @@ def test_networks_that_see_the_same_cells_are_trained_in_one_go(dag, cells, fold
     other = Dag.from_edges(pd.concat([edges, extra]).drop_duplicates(), outputs=["TCR"])
     assert other.inputs == dag.inputs and len(other.edges) > len(dag.edges)
     untuned = settings.model_copy(update={"tuning": settings.tuning.model_copy(update={"n_trials": 0})})
-    arms = [Arm("rewired_0", dag), Arm("permuted_genes_0", dag, permute_genes=3), Arm("rewired_1", other)]
+    arms = [Arm("rewired_0", dag), Arm("permuted_labels_0", dag, permute_labels=3), Arm("rewired_1", other)]
     arms += [Arm(f"rewired_{number}", dag) for number in range(2, 6)]
     seen = []
 

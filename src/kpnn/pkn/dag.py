@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError
 
+import numpy as np
 import pandas as pd
 
 from kpnn.errors import PknError, some_names
@@ -65,6 +66,24 @@ class Dag:
         dag = cls(table, tuple(sorted(children - parents)), tuple(chosen))
         dag.levels  # noqa: B018 - a cycle is an error now, not at first use
         return dag
+
+    def with_inputs_shuffled(self, rng: np.random.Generator) -> Dag:
+        """The same network with its inputs at each other's places: its shape without the knowledge of which is where.
+
+        Args:
+            rng: draws the places.
+
+        Examples:
+            >>> import numpy as np
+            >>> edges = pd.DataFrame({"parent": ["R", "R", "A"], "child": ["A", "g1", "g2"]})
+            >>> shuffled = Dag.from_edges(edges).with_inputs_shuffled(np.random.default_rng(1))
+            >>> shuffled.edges[["parent", "child"]].to_numpy().tolist()
+            [['A', 'g1'], ['R', 'A'], ['R', 'g2']]
+        """
+        order = rng.permutation(len(self.inputs))
+        places = {name: self.inputs[place] for name, place in zip(self.inputs, order, strict=True)}
+        children = self.edges["child"].map(lambda name: places.get(name, name))
+        return Dag.from_edges(self.edges.assign(child=children), outputs=self.outputs)
 
     def genes(self, suffix: str) -> tuple[str, ...]:
         """The genes of the inputs (see `kpnn.pkn.gene_of`).

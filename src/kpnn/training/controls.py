@@ -28,7 +28,6 @@ class Arm:
         name: such as `full`, `pruned` or `rewired_3`.
         dag: its network; for a baseline, the DAG whose genes it reads; for activities, the regulon.
         estimator: `kpnn`, or a baseline without a network.
-        permute_genes: seed with which the genes are given each other's places in the network; None: they are not.
         permute_labels: seed with which the cells are given each other's labels; None: they are not.
         initializer: how its weights start; None: as all others' do.
         recipes: hyperparameters by the fold's name, such as `repeat_0_fold_3`, where they are not searched.
@@ -40,14 +39,13 @@ class Arm:
         >>> cells = LabelledCells(np.array([[1, 2], [3, 4]]), labels, np.array(["a", "b"]), dag.inputs, dag.outputs)
         >>> Arm("pruned", dag).cells_seen(cells).expression.toarray().tolist()
         [[1.0, 2.0], [3.0, 4.0]]
-        >>> Arm("permuted_genes_0", dag, permute_genes=3).cells_seen(cells).expression.toarray().tolist()
-        [[2.0, 1.0], [4.0, 3.0]]
+        >>> Arm("permuted_labels_0", dag, permute_labels=3).cells_seen(cells).labels.ravel().tolist()
+        [1.0, 0.0]
     """
 
     name: str
     dag: Dag
     estimator: Estimator = "kpnn"
-    permute_genes: int | None = None
     permute_labels: int | None = None
     initializer: str | None = None
     recipes: Mapping[str, Hyperparameters] = field(default_factory=dict)
@@ -89,17 +87,15 @@ class Arm:
         """
         if self.estimator != "kpnn" or settings.top_genes is not None or self.settings_of(fold, settings).searches:
             return None
-        return self.dag.inputs, self.permute_genes, self.permute_labels
+        return self.dag.inputs, self.permute_labels
 
     def cells_seen(self, cells: LabelledCells) -> LabelledCells:
-        """The cells as this arm sees them: the genes of its DAG, shuffled where it says so.
+        """The cells as this arm sees them: with the genes of its DAG, their labels shuffled where it says so.
 
         Args:
             cells: all labelled cells.
         """
         seen = cells.restricted_to(self.dag.inputs)
-        if self.permute_genes is not None:
-            seen = seen.with_genes_in_places(np.random.default_rng(self.permute_genes).permutation(len(seen.nodes)))
         if self.permute_labels is not None:
             rng = np.random.default_rng(self.permute_labels)
             seen = seen.with_labels(permuted_labels(seen.labels, seen.groups, rng))
@@ -230,7 +226,8 @@ def control_arms(
     gene_seeds, label_seeds = seeds[: settings.permuted_genes], seeds[settings.permuted_genes :]
     arms = [Arm(f"rewired_{i}", other) for i, other in enumerate(rivals.rewired[: settings.rewired])]
     arms += [Arm(f"alternative_{i}", other) for i, other in enumerate(rivals.alternative[: settings.alternative])]
-    arms += [Arm(f"permuted_genes_{i}", dag, permute_genes=int(seed)) for i, seed in enumerate(gene_seeds)]
+    shuffled = (dag.with_inputs_shuffled(np.random.default_rng(int(seed))) for seed in gene_seeds)
+    arms += [Arm(f"permuted_genes_{i}", other) for i, other in enumerate(shuffled)]
     arms += [Arm(f"permuted_labels_{i}", dag, permute_labels=int(seed)) for i, seed in enumerate(label_seeds)]
     arms = [replace(arm, recipes=found) for arm in arms]
     if settings.size_curve:

@@ -154,14 +154,6 @@ class LabelledCells:
             return self
         return replace(self, store=self.store.columns(self.columns_of(inputs)), nodes=tuple(inputs))
 
-    def with_genes_in_places(self, order: np.ndarray) -> LabelledCells:
-        """The same cells with gene `order[i]` standing where gene i is named: knowledge shuffled.
-
-        Args:
-            order: a permutation of the columns.
-        """
-        return replace(self, store=self.store.columns(order))
-
     def with_labels(self, labels: np.ndarray) -> LabelledCells:
         """The same cells with other labels.
 

@@ -31,8 +31,9 @@ NOT_NORMALIZED, BY_STORED_MOMENTS, BY_BATCH = 0, 1, 2
 # whether kept code is still good, so kernels that read the table of `kpnn.nn.activations` would go stale unnoticed.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, SILU, SOFTPLUS, SOFTSIGN, HARD_SIGMOID = range(11)
 
-GENES_AT_ONCE = 2048
-"""Genes that are made dense and summed before the next are: of 64 cells half a megabyte, which a core keeps near."""
+GENES_AT_ONCE = 1024
+"""Genes that are made dense and summed before the next are: of 64 cells a quarter of a megabyte, which a core keeps
+near beside the sums of several networks."""
 
 NETWORKS_AT_ONCE = 5
 """Places for networks that share cells: as many as a kind of control has replicates. Each number would be compiled."""
@@ -325,8 +326,9 @@ def fill_genes(network: Network, rows: Rows, n: int, start: int, stop: int) -> N
 
 
 @njit(**LANES)
-def add_gene_sums(topology: Topology, n: int, drops: Drops, space: Space, start: int, stop: int) -> None:
+def add_gene_sums(network: Network, n: int, start: int, stop: int) -> None:
     """Adds the sums over edges of the genes from `start` to `stop` to z."""
+    topology, drops, space = network.topology, network.drops, network.space
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
@@ -359,6 +361,7 @@ def biases_to_z(network: Network, n: int) -> None:
 def gene_sums(networks: Networks, going: np.ndarray, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
     """Computes centred expression, once for all networks, and z = biases + sums over gene edges of each."""
     space, n_genes = networks[0].space, len(networks[0].state.means)
+    # One look at a place of a tuple is one copy of all that stands there, and takes its time to compile.
     for i in range(len(networks)):
         if going[i]:
             biases_to_z(networks[i], n)
@@ -370,12 +373,13 @@ def gene_sums(networks: Networks, going: np.ndarray, rows: Rows, which: np.ndarr
         fill_genes(networks[0], rows, n, start, stop)
         for i in range(len(networks)):
             if going[i]:
-                add_gene_sums(networks[i].topology, n, networks[i].drops, networks[i].space, start, stop)
+                add_gene_sums(networks[i], n, start, stop)
 
 
 @njit(**LANES)
-def add_gene_gradients(topology: Topology, n: int, drops: Drops, space: Space, start: int, stop: int) -> None:
+def add_gene_gradients(network: Network, n: int, start: int, stop: int) -> None:
     """Adds x * dz, summed over the cells, to `space.gene_gradient` of the genes from `start` to `stop`."""
+    topology, drops, space = network.topology, network.drops, network.space
     first_keys, second_keys = space.keys[0], space.keys[1]
     zero = space.z.dtype.type(0)
     on_edges = drops.of_genes and drops.on_edges
@@ -404,7 +408,7 @@ def gene_gradients(networks: Networks, going: np.ndarray, n: int) -> None:
         stop = min(start + GENES_AT_ONCE, n_genes)
         for i in range(len(networks)):
             if going[i]:
-                add_gene_gradients(networks[i].topology, n, networks[i].drops, networks[i].space, start, stop)
+                add_gene_gradients(networks[i], n, start, stop)
 
 
 @njit(**FLAGS)
@@ -533,14 +537,20 @@ def load_weights(network: Network) -> None:
 
 
 @njit(**FLAGS)
+def neurons_of(network: Network, n: int) -> None:
+    """From z with the genes' part in it: every neuron, some of them dropped."""
+    if network.drops.of_neurons:
+        fill_neuron_factors(n, network.drops, network.space)
+    neuron_values(network.topology, n, network.drops, network.space)
+
+
+@njit(**FLAGS)
 def forward_all(networks: Networks, going: np.ndarray, rows: Rows, which: np.ndarray, first: int, n: int) -> None:
     """Computes every neuron of some networks for n cells, as many as the space holds or fewer."""
     gene_sums(networks, going, rows, which, first, n)
     for i in range(len(networks)):
         if going[i]:
-            if networks[i].drops.of_neurons:
-                fill_neuron_factors(n, networks[i].drops, networks[i].space)
-            neuron_values(networks[i].topology, n, networks[i].drops, networks[i].space)
+            neurons_of(networks[i], n)
 
 
 @njit(**FLAGS)
@@ -703,9 +713,11 @@ def normalize_batch(network: Network, rows: Rows, which: np.ndarray, first: int,
 
 
 @njit(**FLAGS)
-def begin_step(network: Network) -> None:
-    """Loads the weights and sets all gradients to 0."""
+def begin_step(network: Network, cells: LabelledRows, first: int, n: int) -> None:
+    """Looks at the minibatch where it is normalized by it, loads the weights and sets all gradients to 0."""
     space = network.space
+    if network.rule.normalization == BY_BATCH:
+        normalize_batch(network, cells.rows, cells.which, first, n)
     load_weights(network)
     for k in range(len(space.gene_gradient)):
         space.gene_gradient[k] = 0
@@ -741,6 +753,21 @@ def gradient_of_weights(network: Network) -> float:
 
 
 @njit(**FLAGS)
+def draw_keys(network: Network, base: np.uint64, first: int, n: int) -> None:
+    """Draws the keys of n cells where anything is dropped."""
+    if network.drops.of_genes or network.drops.of_neurons:
+        fill_keys(network.space.keys, base, first, n)
+
+
+@njit(**FLAGS)
+def loss_and_neuron_gradients(network: Network, cells: LabelledRows, first: int, n: int, of: int) -> float:
+    """From the values of neurons: the loss of n cells, and the gradients of all that lies above the genes."""
+    loss = label_loss(network, cells, first, n, of, True)
+    neuron_gradients(network.topology, n, network.drops, network.space)
+    return loss
+
+
+@njit(**FLAGS)
 def add_gradients(
     networks: Networks, going: np.ndarray, cells: LabelledRows, first: int, n: int, base: np.uint64
 ) -> np.ndarray:
@@ -751,23 +778,25 @@ def add_gradients(
     for start in range(first, first + n, lanes):
         m = min(lanes, first + n - start)
         for i in range(len(networks)):
-            if going[i] and (networks[i].drops.of_genes or networks[i].drops.of_neurons):
-                fill_keys(networks[i].space.keys, base, start, m)
+            if going[i]:
+                draw_keys(networks[i], base, start, m)
         forward_all(networks, going, cells.rows, cells.which, start, m)
         for i in range(len(networks)):
             if going[i]:
-                losses[i] += label_loss(networks[i], cells, start, m, n, True)
-                neuron_gradients(networks[i].topology, m, networks[i].drops, networks[i].space)
+                losses[i] += loss_and_neuron_gradients(networks[i], cells, start, m, n)
         gene_gradients(networks, going, m)
     return losses
 
 
 @njit(**FLAGS)
-def make_step(network: Network, step: int) -> None:
-    """Changes weights and biases along their gradients."""
+def end_step(network: Network, step: int, loss: float) -> float:
+    """Changes weights and biases along their gradients if the whole loss is finite; returns the penalty."""
     state, space, rule = network.state, network.space, network.rule
-    descend(state.kernel, space.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
-    descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
+    penalty = gradient_of_weights(network)
+    if abs(loss + penalty) < np.inf:  # false of NaN too
+        descend(state.kernel, space.kernel_gradient, state.kernel_m, state.kernel_v, step, rule)
+        descend(state.bias, space.bias_gradient, state.bias_m, state.bias_v, step, rule)
+    return penalty
 
 
 @entry
@@ -788,20 +817,16 @@ def train_epoch(
         n = min(batch_size, n_cells - first)
         for i in range(len(networks)):
             if going[i]:
-                if networks[i].rule.normalization == BY_BATCH:
-                    normalize_batch(networks[i], cells.rows, cells.which, first, n)
-                begin_step(networks[i])
+                begin_step(networks[i], cells, first, n)
         losses = add_gradients(networks, going, cells, first, n, base)
         step += 1
         for i in range(len(networks)):
             if going[i]:
-                penalty = gradient_of_weights(networks[i])
+                penalty = end_step(networks[i], step, losses[i])
                 # The last minibatch may be smaller: weighed by its cells, the mean is one over cells.
                 sums[i, 0] += (losses[i] + penalty) * n
                 sums[i, 1] += penalty * n
-                going[i] = abs(losses[i] + penalty) < np.inf  # false of NaN too
-                if going[i]:
-                    make_step(networks[i], step)
+                going[i] = abs(losses[i] + penalty) < np.inf
     for i in range(len(networks)):
         for j in range(2):
             sums[i, j] /= n_cells
