@@ -136,6 +136,8 @@ def test_networks_that_see_the_same_cells_are_trained_in_one_go(dag, cells, fold
     task = FoldTask(0, 0, np.arange(3), np.arange(3), 1)
     assert _bundles(arms[2:4], [(0, task), (1, task)], untuned, 5) == [([0, 1], task)]
     assert _bundles(arms[2:4], [(0, task), (1, task)], settings, 5) == [([0], task), ([1], task)]  # each searches
+    monkeypatch.setattr("kpnn.training.controls._MOST_EDGES_TOGETHER", 3)
+    assert _bundles(arms[2:4], [(0, task), (1, task)], untuned, 5) == [([0], task), ([1], task)]
 
 
 def test_of_networks_trained_in_one_go_the_one_that_fails_is_named_and_the_others_are_kept(

@@ -76,7 +76,7 @@ class Dag:
         Examples:
             >>> import numpy as np
             >>> edges = pd.DataFrame({"parent": ["R", "R", "A"], "child": ["A", "g1", "g2"]})
-            >>> shuffled = Dag.from_edges(edges).with_inputs_shuffled(np.random.default_rng(1))
+            >>> shuffled = Dag.from_edges(edges).with_inputs_shuffled(np.random.default_rng(3))
             >>> shuffled.edges[["parent", "child"]].to_numpy().tolist()
             [['A', 'g1'], ['R', 'A'], ['R', 'g2']]
         """

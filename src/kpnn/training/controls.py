@@ -17,6 +17,9 @@ from kpnn.training.activities import regulon_of
 from kpnn.training.data import LabelledCells
 from kpnn.training.settings import EvaluationSettings, Hyperparameters
 
+_MOST_EDGES_TOGETHER = 100_000
+"""Of larger networks reading the cells is a small part of the work, and each takes its memory."""
+
 Estimator = Literal["kpnn", "logistic", "gradient_boosting", "tf_activity"]
 
 
@@ -86,6 +89,8 @@ class Arm:
             settings: of all arms.
         """
         if self.estimator != "kpnn" or settings.top_genes is not None or self.settings_of(fold, settings).searches:
+            return None
+        if len(self.dag.edges) > _MOST_EDGES_TOGETHER:
             return None
         return self.dag.inputs, self.permute_labels
 

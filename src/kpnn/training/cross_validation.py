@@ -115,16 +115,17 @@ def cross_validate_arms(
     left = [(place, task) for place, work in enumerate(works) for task in work.left]
     begun, n_done = time.monotonic(), 0
     failed: list[tuple[_Work, FoldTask, Exception]] = []
-    for (place, task), outcome in _trained([one.arm for one in assignments], cells, left, settings):
-        work = works[place]
-        if isinstance(outcome, Exception):
-            failed.append((work, task, outcome))
-            continue
-        work.keep(outcome)
-        n_done += 1
+    for outcomes in _trained([one.arm for one in assignments], cells, left, settings):
+        n_done += len(outcomes)
         seconds_left = (time.monotonic() - begun) / n_done * (len(left) - n_done)
-        _report_progress(outcome, work, works, seconds_left)
-        work.end_if_whole()
+        for (place, task), outcome in outcomes:
+            work = works[place]
+            if isinstance(outcome, Exception):
+                failed.append((work, task, outcome))
+                continue
+            work.keep(outcome)
+            _report_progress(outcome, work, works, seconds_left)
+            work.end_if_whole()
     if failed:
         raise _failure(failed, works) from failed[0][2]
     return [work.result for work in works]
@@ -200,8 +201,8 @@ def _trained(
     cells: LabelledCells,
     tasks: Sequence[tuple[int, FoldTask]],
     settings: EvaluationSettings,
-) -> Iterator[tuple[tuple[int, FoldTask], FoldResult | Exception]]:
-    """Trains folds of arms and yields each as it ends; in this process no other is begun after an error."""
+) -> Iterator[list[tuple[tuple[int, FoldTask], FoldResult | Exception]]]:
+    """Trains folds of arms and yields those that end together; in this process no other is begun after an error."""
     if tasks and settings.searches:
         # Before any training: an unreachable database is an error now, and workers find its tables made. A run has
         # looked for it before its first node: where it is gone between two arms, it may only be restarting.
@@ -220,11 +221,10 @@ def _trained(
         for position, outcome in outcomes:
             places, task = bundles[position]
             if isinstance(outcome, _PartFailedError):
-                yield from (((place, task), one) for place, one in zip(places, outcome.outcomes, strict=True))
-            elif isinstance(outcome, Exception):
-                yield (places[0], task), outcome
+                found: Sequence[FoldResult | Exception] = outcome.outcomes
             else:
-                yield from (((place, task), one) for place, one in zip(places, outcome, strict=True))
+                found = [outcome] if isinstance(outcome, Exception) else outcome
+            yield [((place, task), one) for place, one in zip(places, found, strict=False)]
 
 
 def _bundles(
