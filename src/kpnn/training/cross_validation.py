@@ -29,7 +29,7 @@ from kpnn.training.trial_storage import open_storage, outliving_restarts
 _log = logging.getLogger(__name__)
 
 _TOGETHER = 5
-"""Arms whose networks are trained together: as many as kernels have places for."""
+"""Arms whose networks are trained together: as many as there are of a kind of control. More would end later."""
 
 
 @dataclass(frozen=True, eq=False)
