@@ -1,6 +1,6 @@
 """Compiles the kernels of training beside the first steps of a run, once for an installation.
 
-Compilation takes some 20 seconds of one core, in which a run would otherwise read cells and select DAGs on another; so
+Compilation takes some 40 seconds of one core, in which a run would otherwise read cells and select DAGs on another; so
 two processes share it.
 """
 
