@@ -136,8 +136,14 @@ def test_every_network_that_is_ever_trained_obeys_the_studys_rules(case: str, tm
     arms = list_controls(selected, table, None, ControlSettings(**asked))
     # Those that node weights are compared with are of the same kind as the control `alternative`.
     trained = [selected, *(arm.dag for arm in arms), *rivals_of_kind(table, "alternative", selected.outputs)]
-    is_rewired = [False, *(arm.name.startswith("rewired_") for arm in arms), *[False] * len(trained)]
-    assert sum(is_rewired) > 0
+    # Whose edges are not the PKN's: those of other PKNs, and the selected ones with genes at each other's places.
+    is_rewired = [
+        False,
+        *(arm.name.startswith(("rewired_", "permuted_genes_")) for arm in arms),
+        *[False] * len(trained),
+    ]
+    assert sum(is_rewired) > 1
+    shuffled = {arm.dag.fingerprint for arm in arms if arm.kind == "permuted_genes"}
     source = shortest_path_dag(pkn).edges if rules.get("select_from") == "full_dag" else pkn.edges
     for dag, rewired in zip(trained, is_rewired, strict=False):
         edges = pairs_of(dag.edges)
@@ -149,8 +155,11 @@ def test_every_network_that_is_ever_trained_obeys_the_studys_rules(case: str, tm
         assert rewired or {tuple(edge) for edge in rules.get("keep_edges", ())} <= edges
         assert parents.map(len).max() <= rules.get("max_parents", 99)
         offered = source.groupby("child")["parent"].agg(len)  # a rewired PKN offers a gene as many
-        for gene in dag.inputs:
-            assert len(parents[gene]) >= min(rules.get("coverage", 1), offered[gene])
+        covered = {gene: min(rules.get("coverage", 1), offered[gene]) for gene in dag.inputs}
+        if dag.fingerprint in shuffled:  # as often as in the selected DAG, but other genes
+            assert sorted(map(len, parents[list(dag.inputs)])) >= sorted(covered.values())
+        else:
+            assert all(len(parents[gene]) >= n for gene, n in covered.items())
 
 
 def test_without_rules_there_are_networks_that_would_break_them(pkn: Pkn, tmp_path: Path) -> None:

@@ -73,6 +73,9 @@ class Dag:
         Args:
             rng: draws the places.
 
+        Returns:
+            A DAG with the same inputs, neurons and outputs.
+
         Examples:
             >>> import numpy as np
             >>> edges = pd.DataFrame({"parent": ["R", "R", "A"], "child": ["A", "g1", "g2"]})
