@@ -48,6 +48,14 @@ def test_every_result_has_a_record_of_what_made_it(study):
     assert "storage" not in by_name["pruned.models"]["settings"]["modelling"]["tuning"]
 
 
+def test_a_result_depends_on_the_settings_that_it_was_made_by_and_not_on_those_of_what_was_made_beside_it(study):
+    """Other optimal DAGs and rewired ones are looked for by one node: the selected DAG depends on the first alone."""
+    records = json.loads((study / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
+    controls = {record["dataset"]: set(record["settings"].get("controls", ())) for record in records.values()}
+    assert controls["pruned_dag"] == controls["hidden_node_membership"] == {"alternative"}
+    assert controls["rival_dags"] == {"alternative", "rewired", "size_curve", "seed"}
+
+
 def test_the_run_in_mlflow_says_which_results_it_is_about(study):
     records = json.loads((study / "data" / ".studies" / "demo" / "results.json").read_text())["records"]
     contents = {record["dataset"]: record["content"] for record in records.values()}

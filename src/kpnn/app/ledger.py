@@ -26,10 +26,12 @@ _NOT_DECISIVE: dict[str, set[str]] = {
 
 _ALL_THAT_COUNTS = {
     ("rewire_full", "data_engineering"): {"full_dag"},
-    ("find_others", "controls"): {"alternative", "rewired", "size_curve", "seed"},
-    ("find_others", "interpretation"): {"alternative_dags"},
+    ("alternatives", "controls"): {"alternative"},
+    ("alternatives", "interpretation"): {"alternative_dags"},
+    ("rivals_of_selection", "controls"): {"alternative", "rewired", "size_curve", "seed"},
+    ("rivals_of_selection", "interpretation"): {"alternative_dags"},
 }
-"""Of a node that takes a group for a few of its settings: which."""
+"""Of a node, or of one of a node's outputs, that takes a group for a few of its settings: which."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,12 @@ def record_of(
     """
     inputs: dict[str, tuple[str, str | None]] = {}
     groups: dict[str, Any] = {}
-    for source, reader in _sources(node, pipeline, catalog):
+    for source, reader, output in _sources(node, pipeline, catalog):
         group = source.removeprefix("params:")
         path = path_of(catalog, source)
         if group != source:
-            of_group, counts = decisive(group, settings), _ALL_THAT_COUNTS.get((reader, group))
+            of_group = decisive(group, settings)
+            counts = _ALL_THAT_COUNTS.get((output, group)) or _ALL_THAT_COUNTS.get((reader, group))
             groups.setdefault(group, {}).update({k: v for k, v in of_group.items() if counts is None or k in counts})
         elif path is not None:
             inputs[ledger.key(path)] = (source, ledger.fingerprint(ledger.key(path)))
@@ -175,20 +178,23 @@ def is_raw(catalog: CatalogProtocol, name: str) -> bool:
     return bool(is_said or type(dataset).__module__ == "kpnn.datasets.raw")
 
 
-def _sources(node: Node, pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[tuple[str, str]]:
-    """Parameters and datasets on disk that a node's outputs derive from, and which node reads each."""
+def _sources(node: Node, pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[tuple[str, str, str]]:
+    """Parameters and datasets on disk that a node's outputs derive from, which node reads each, and for what in memory.
+
+    The last is empty where that is the node itself.
+    """
     makers = {output: one for one in pipeline.nodes for output in one.outputs}
-    seen: set[tuple[str, str]] = set()
-    left = [(name, node) for name in node.inputs]
+    seen: set[tuple[str, str, str]] = set()
+    left = [(name, node, "") for name in node.inputs]
     while left:
-        name, reader = left.pop()
-        if (name, reader.name) in seen or name == "parameters":
+        name, reader, output = left.pop()
+        if (name, reader.name, output) in seen or name == "parameters":
             continue
-        seen.add((name, reader.name))
+        seen.add((name, reader.name, output))
         if name.startswith("params:") or path_of(catalog, name) is not None:
-            yield name, reader.short_name.rsplit(".", 1)[-1]
+            yield name, reader.short_name.rsplit(".", 1)[-1], output
         elif name in makers:
-            left.extend((inner, makers[name]) for inner in makers[name].inputs)
+            left.extend((inner, makers[name], name) for inner in makers[name].inputs)
 
 
 def _as_record(kept: dict[str, Any]) -> Record:
