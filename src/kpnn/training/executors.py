@@ -317,6 +317,8 @@ def _dask_client(settings: ExecutionSettings, seconds: float) -> tuple[Any, Any]
     """
     from distributed import Client, LocalCluster
 
+    # A connection that ends is a traceback there, at INFO and at any time; what it means to the user is said here.
+    logging.getLogger("distributed.batched").setLevel(logging.WARNING)
     if settings.scheduler is None:
         cluster = LocalCluster(
             n_workers=_n_workers(settings), threads_per_worker=1, processes=True, dashboard_address=None
