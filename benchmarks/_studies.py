@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,24 @@ def pbmc68k() -> RawStudy:
     return _study(cells[labels.index].X, cells.var_names, labels, edges, NORMALIZED)
 
 
+def blood_types(output: str, positive: Sequence[str], negative: Sequence[str] = ()) -> RawStudy:
+    """Some types of the same blood cells against others, below the same receptors.
+
+    Args:
+        output: what class 1 is called.
+        positive: types of class 1, as `bulk_labels` names them.
+        negative: of class 0; none: all others.
+    """
+    import scanpy
+
+    reduced = scanpy.datasets.pbmc68k_reduced()
+    types, cells = reduced.obs["bulk_labels"].astype(str), reduced.raw.to_adata()
+    asked = types.isin([*positive, *negative]) if negative else pd.Series(True, index=types.index)
+    labels = types[asked].isin(positive).rename(output)
+    edges = pd.read_csv(REAL_DATA / "pbmc68k" / "edges.csv").replace({"parent": {"T_cell": output}})
+    return _study(cells[asked.to_numpy()].X, cells.var_names, labels, edges, NORMALIZED)
+
+
 def kang() -> RawStudy:
     """2,000 blood cells, stimulated with interferon-beta or not (Kang et al. 2018), below its receptor complex."""
     from anndata import read_h5ad
@@ -136,22 +155,91 @@ def breast_cancer() -> RawStudy:
     return _study(np.log1p(data.data), names, labels, table, NORMALIZED)
 
 
-def digits() -> RawStudy:
-    """Scikit-learn's digits, 3 against 8, under a hierarchy of pixels: blocks, then quadrants, rows and columns."""
+def part_of_kang(n_unstimulated: int, n_stimulated: int, seed: int, kept: float = 1.0) -> RawStudy:
+    """Fewer of Kang's cells, or fewer counts of each.
+
+    Args:
+        n_unstimulated: cells of class 0.
+        n_stimulated: cells of class 1.
+        seed: of the draw.
+        kept: share of counts that are kept, each by itself.
+    """
+    study, rng = kang(), np.random.default_rng(seed)
+    labels = study.labels.set_index("barcode")["IFN"]
+    chosen = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(labels.to_numpy() == value), number, replace=False)
+            for value, number in enumerate((n_unstimulated, n_stimulated))
+        ]
+    )
+    counts = sp.csr_matrix(study.expression[chosen].X).astype(np.int64)
+    if kept < 1:
+        counts.data = rng.binomial(counts.data, kept)
+        counts.eliminate_zeros()
+    parameters = {"data_engineering": {**study.parameters["data_engineering"], "min_cells_per_gene": 5}}
+    return _study(counts, study.expression.var_names, labels.iloc[chosen], study.edges, parameters)
+
+
+def digits(name: str, positive: Sequence[int], negative: Sequence[int]) -> RawStudy:
+    """Scikit-learn's digits under a hierarchy of pixels: blocks, then quadrants, rows and columns.
+
+    Args:
+        name: of the output.
+        positive: digits of class 1.
+        negative: digits of class 0.
+    """
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    chosen = np.isin(data.target, [3, 8])
+    chosen = np.isin(data.target, [*positive, *negative])
     grid = [(row, column) for row in range(8) for column in range(8)]
     edges = {(f"block{row // 2}{column // 2}", f"pixel{row}{column}_gene") for row, column in grid}
     for row in range(4):
         for column in range(4):
             for above in (f"quadrant{row // 2}{column // 2}", f"row{row}", f"column{column}"):
-                edges |= {(above, f"block{row}{column}"), ("eight", above)}
-    labels = pd.Series((data.target[chosen] == 8).astype(int), name="eight")
+                edges |= {(above, f"block{row}{column}"), (name, above)}
+    labels = pd.Series(np.isin(data.target[chosen], positive), name=name)
     labels.index = pd.Index([f"image_{i}" for i in range(len(labels))])
     table = pd.DataFrame(sorted(edges), columns=["parent", "child"])
     return _study(data.data[chosen] / 16.0, [f"pixel{r}{c}" for r, c in grid], labels, table, NORMALIZED)
+
+
+def wine() -> RawStudy:
+    """Scikit-learn's wines, the first cultivar or not: 178 of 13 measurements, in groups by what they measure."""
+    from sklearn.datasets import load_wine
+
+    data = load_wine()
+    names = [str(name).replace("/", "_") for name in data.feature_names]
+    groups = {
+        "acids": ("malic_acid", "ash", "alcalinity_of_ash"),
+        "phenols": ("total_phenols", "flavanoids", "nonflavanoid_phenols", "proanthocyanins"),
+        "colour": ("color_intensity", "hue", "od280_od315_of_diluted_wines"),
+        "body": ("alcohol", "magnesium", "proline"),
+        "taste": ("alcohol", "color_intensity", "flavanoids", "proline"),
+    }
+    return _in_groups(data.data, names, pd.Series(data.target == 0, name="cultivar"), groups)
+
+
+def diabetes() -> RawStudy:
+    """Scikit-learn's diabetes patients, above the median progression or not: 442 of ten measurements, in groups."""
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(scaled=False)
+    groups = {
+        "person": ("age", "sex", "bmi"),
+        "blood": ("bp", "s1", "s2", "s3", "s4", "s5", "s6"),
+        "lipids": ("s1", "s2", "s3", "s4", "s5"),
+        "metabolism": ("bmi", "bp", "s5", "s6"),
+    }
+    above = pd.Series(data.target > np.median(data.target), name="progression")
+    return _in_groups(data.data, list(data.feature_names), above, groups)
+
+
+def _in_groups(X: np.ndarray, names: list[str], labels: pd.Series, groups: Mapping[str, Sequence[str]]) -> RawStudy:
+    edges = {(group, f"{member}_gene") for group, members in groups.items() for member in members}
+    edges |= {(str(labels.name), group) for group in groups}
+    labels.index = pd.Index([f"case_{i}" for i in range(len(labels))])
+    return _study(X, names, labels, pd.DataFrame(sorted(edges), columns=["parent", "child"]), NORMALIZED)
 
 
 STUDIES: dict[str, Callable[[], RawStudy]] = {
@@ -162,7 +250,21 @@ STUDIES: dict[str, Callable[[], RawStudy]] = {
     "tcr_eight": lambda: tcr_twin(8, 1.6, -1.6, 0),
     "tcr_many_sparse": lambda: tcr_twin(30, 1.5, -2.6, 2),
     "breast_cancer": breast_cancer,
-    "digits": digits,
+    "digits": partial(digits, "eight", [8], [3]),
+    "digits_even": partial(digits, "even", range(0, 10, 2), range(1, 10, 2)),
+    "wine": wine,
+    "diabetes": diabetes,
+    "pbmc68k_cd8": partial(
+        blood_types,
+        "CD8_T_cell",
+        ["CD8+ Cytotoxic T", "CD8+/CD45RA+ Naive Cytotoxic"],
+        ["CD4+/CD25 T Reg", "CD4+/CD45RO+ Memory", "CD4+/CD45RA+/CD25- Naive T"],
+    ),
+    "pbmc68k_monocytes": partial(blood_types, "monocyte", ["CD14+ Monocyte"], ["Dendritic"]),
+    "pbmc68k_nk": partial(blood_types, "NK_cell", ["CD56+ NK"]),
+    "kang_few_cells": partial(part_of_kang, 60, 60, 0),
+    "kang_rare_class": partial(part_of_kang, 900, 50, 1),
+    "kang_few_counts": partial(part_of_kang, 500, 500, 2, 0.1),
     **{
         f"{scenario}_{fold_change}": (lambda s=scenario, f=fold_change: simulated(s, f, 1))  # type: ignore[misc]
         for scenario in ("single", "redundant", "uneven", "deep", "cyclic")
