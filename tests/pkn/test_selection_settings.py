@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
@@ -49,3 +50,13 @@ def test_functions_that_solve_to_a_proof_check_their_options(solves) -> None:  #
         solves(pkn, time_limt=1)
     with pytest.raises(TypeError, match="gap"):
         solves(pkn, gap=0.5)
+
+
+def test_a_process_may_change_the_number_of_threads_from_one_selection_to_the_next() -> None:
+    rng = np.random.default_rng(3)
+    parents = [f"P{number}" for number in range(14)]
+    edges = [("R", parent) for parent in parents]
+    edges += [(parent, f"g{gene}") for gene in range(45) for parent in rng.choice(parents, 3, replace=False)]
+    pkn = Pkn.from_edges(pd.DataFrame(edges, columns=["parent", "child"]))
+    first, *others = (select_dag(pkn, threads=threads, time_limit=20) for threads in (1, 2, 0, 1))
+    assert all(one.status == "optimal" and one.dag.fingerprint == first.dag.fingerprint for one in (first, *others))

@@ -9,7 +9,7 @@ import numpy as np
 
 from kpnn.pkn.selection.model.programme import Programme, SolverOutcome
 from kpnn.pkn.selection.model.rows import LinearRows
-from kpnn.pkn.selection.solvers.highs import highs, pass_model
+from kpnn.pkn.selection.solvers.highs import highs, pass_model, run
 
 _LARGE = 15_000
 """Rows and columns of a programme beyond which its relaxation is solved by the interior point method."""
@@ -68,7 +68,7 @@ class Relaxation:
         start = time.monotonic()
         # HiGHS counts the time limit over all runs of one instance.
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(time_limit, 0.01))
-        self._highs.run()
+        run(self._highs)
         status = self._highs.getModelStatus()
         if self._is_large and status not in (*_SOLVED, highspy.HighsModelStatus.kTimeLimit):
             # Without crossover the interior point method may end imprecisely, and then does so in every round.

@@ -32,7 +32,7 @@ def solve_with_highs(request: SolverRequest) -> SolverOutcome:
     if on_progress is not None:
         # The programme's columns alone: a solution here may still be cut off.
         solver.cbMipLogging.subscribe(lambda event: on_progress(event.data_out.mip_dual_bound))
-    solver.run()
+    run(solver)
     status, info = solver.getModelStatus(), solver.getInfo()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     x = np.array(solver.getSolution().col_value) if found else None
@@ -52,6 +52,23 @@ def highs(threads: int, seed: int) -> highspy.Highs:
     if threads:
         solver.setOptionValue("threads", threads)
     return solver
+
+
+def run(solver: highspy.Highs) -> None:
+    """Runs a HiGHS, whatever number of threads one before it had.
+
+    Args:
+        solver: with its programme and options.
+
+    Raises:
+        SelectionError: it does not begin.
+    """
+    if solver.run() != highspy.HighsStatus.kError or solver.getModelStatus() != highspy.HighsModelStatus.kNotset:
+        return
+    # HiGHS keeps its threads from one run of the calling thread to the next, and refuses to begin with another number.
+    solver.resetGlobalScheduler(True)
+    if solver.run() == highspy.HighsStatus.kError:
+        raise SelectionError("HiGHS does not begin with these settings; please report the PKN that causes this")
 
 
 def pass_model(
