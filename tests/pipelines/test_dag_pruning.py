@@ -373,6 +373,15 @@ def test_without_a_proof_no_alternatives_are_claimed(pkn: Pkn) -> None:
     assert report["alternatives"]["neuron_sets_are_all"] is False
 
 
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_an_optimum_that_hangs_on_the_machine_is_said(pkn: Pkn, monkeypatch, caplog, is_settled: bool) -> None:
+    found = replace(select_dag(pkn), is_unique=is_settled)
+    monkeypatch.setattr(nodes, "select_dag", lambda *_, **__: found)
+    nodes.select(pkn, found.dag, DagSelectionSettings(time_limit=7))
+    said = "time_limit=7 s did not suffice to settle which of them tie_break=support takes" in caplog.text
+    assert said is not is_settled
+
+
 def test_a_study_goes_on_without_alternatives_that_time_did_not_suffice_for(pkn: Pkn, monkeypatch, caplog) -> None:
     def out_of_time(*_: Any, **__: Any) -> None:
         raise SelectionError("the optimum is not proven within time_limit=60 s")

@@ -78,6 +78,13 @@ def select(pkn: Pkn, full_dag: Dag, settings: DagSelectionSettings) -> DagSelect
             100 * selection.gap,
             settings.time_limit,
         )
+    elif not selection.is_unique and selection.tie_break != "solver":
+        _log.warning(
+            "several DAGs are optimal, and dag_selection.time_limit=%g s did not suffice to settle which of them "
+            "tie_break=%s takes: on a faster or slower machine it may be another one; allow more for the same on all",
+            settings.time_limit,
+            selection.tie_break,
+        )
     _log.info(
         "selected DAG: %s neurons, %s edges of %s, %s, %.1f s",
         f"{len(selection.dag.neurons):,}",
