@@ -108,6 +108,20 @@ def test_the_storage_shows_a_recipe_where_it_lies_in_the_search_space(tmp_path):
     assert set(second.params) == set(SPACE)
 
 
+def test_a_rate_of_dropout_that_a_recipe_does_not_name_lies_where_dropout_does(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    space = {"gene_dropout": {"type": "float", "low": 0.0, "high": 0.6}}
+    recipes = [{}, {"dropout": 0.3}, {"dropout": 0.2, "gene_dropout": 0.5}]
+    settings = tuning(url, recipes=recipes, n_trials=4, search_space=space)
+    found = search(train, settings, Hyperparameters(hidden_activation="tanh"))
+    stored = optuna.load_study(study_name="study", storage=url).trials
+    assert [trial.params["gene_dropout"] for trial in stored[:3]] == [0.0, 0.3, 0.5]
+    assert found.trials["gene_dropout"].tolist()[:3] == [0.0, 0.3, 0.5]
+    # The sampler learns from what it could have proposed: the first only, as the base drops nothing else.
+    made = Search(settings, Hyperparameters(hidden_activation="tanh"), 3, 7)
+    assert [made._in_search_space(trial) for trial in stored[:3]] == [True, False, False]
+
+
 @pytest.mark.parametrize("interrupted_in_call", [0, 1, 3, 5])
 @pytest.mark.parametrize("recipes", [[], [{"dropout": 0.45}, {"dropout": 0.3}, {"dropout": 0.7}]])
 def test_a_search_that_goes_on_ends_like_one_that_was_not_interrupted(recipes, interrupted_in_call, tmp_path):

@@ -133,6 +133,7 @@ class Hyperparameters(Settings):
 RECIPES: tuple[dict[str, Any], ...] = (
     {"weight_prior": 3.0},
     {"weight_prior": 0.1, "learning_rate": 0.003},
+    {"weight_prior": 0.01, "gene_dropout": 0.5},
     {"weight_prior": 10.0},
     {"weight_prior": 1.0, "input_normalization": "standard"},
     {
@@ -146,8 +147,8 @@ RECIPES: tuple[dict[str, Any], ...] = (
 )
 """What is known to work on one kind of data or another; the shipped configuration tries the same ones first.
 
-In their order: many cells, or many genes that each say a little; few genes that tell the classes apart; few cells; rare
-genes that say much; as CORNETO's tutorial trains.
+In their order: many cells, or many genes that each say a little; few genes that tell the classes apart; genes that
+stand in for each other, or sparse counts; few cells; rare genes that say much; as CORNETO's tutorial trains.
 """
 
 
@@ -211,9 +212,9 @@ class TuningSettings(Settings):
         10.0
     """
 
-    n_trials: int = Field(8, ge=0, le=100_000)
+    n_trials: int = Field(9, ge=0, le=100_000)
     timeout_seconds: float | None = Field(None, gt=0)
-    batch_size: int = Field(4, ge=1, le=10_000)
+    batch_size: int = Field(5, ge=1, le=10_000)
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     pruner: Literal["race", "none"] = "race"
     storage: str = Field("sqlite:///data/06_models/demo/optuna.db", min_length=1)

@@ -8,7 +8,6 @@ derived from their number: so a search that was interrupted and goes on ends wit
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -146,15 +145,15 @@ class Search:
         return {name: _distribution(searched) for name, searched in self.settings.search_space.items()}
 
     def _in_search_space(self, trial: FrozenTrial) -> bool:
-        found = Hyperparameters.model_validate_json(trial.user_attrs[_CONFIGURATION])
+        found = _in_full(Hyperparameters.model_validate_json(trial.user_attrs[_CONFIGURATION]))
         searched = self.settings.search_space
-        return set(trial.params) == set(searched) and found == self._with({n: getattr(found, n) for n in searched})
+        return set(trial.params) == set(searched) and found == _in_full(self._with({n: found[n] for n in searched}))
 
     def _as_trial(self, one: Contender, seconds: float) -> FrozenTrial:
-        values = one.hyperparameters.model_dump()
+        values = _in_full(one.hyperparameters)
         places = {name: d for name, d in self._distributions().items() if _holds(d, values[name])}
         attributes = {
-            _CONFIGURATION: json.dumps(values),
+            _CONFIGURATION: one.hyperparameters.model_dump_json(),
             "seconds": seconds,
             "n_members": len(one.members),
             "n_epochs": sum(len(member.history.loss) for member in one.members),
@@ -181,6 +180,13 @@ def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.S
     study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
     study.add_trials(trials[:whole])
     return study
+
+
+def _in_full(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Every value, with what an unset rate of dropout stands for: a recipe that names none lies at 0 in the space."""
+    values = hyperparameters.model_dump()
+    unset = {name: values["dropout"] for name in ("gene_dropout", "node_dropout") if values[name] is None}
+    return values | unset
 
 
 def _distribution(searched: SearchRange) -> BaseDistribution:
@@ -211,7 +217,7 @@ def _table(trials: Sequence[FrozenTrial], settings: TuningSettings) -> pd.DataFr
     names = dict.fromkeys([*settings.search_space, *(name for recipe in settings.recipes for name in recipe)])
     rows = []
     for trial in trials:
-        configuration = json.loads(trial.user_attrs[_CONFIGURATION])
+        configuration = _in_full(Hyperparameters.model_validate_json(trial.user_attrs[_CONFIGURATION]))
         counts = {name: trial.user_attrs[name] for name in ("n_members", "n_epochs", "seconds")}
         value = trial.value if trial.value is not None else float("nan")
         rows.append(
