@@ -91,8 +91,8 @@ class Hyperparameters(Settings):
 
     Attributes:
         dropout: share of what `dropout_on` names that is dropped in each training step.
-        gene_dropout: share of genes dropped; None: `dropout`. Only where nodes are dropped.
-        node_dropout: share of hidden neurons dropped; None: `dropout`. Only where nodes are dropped.
+        gene_dropout: share of genes, or of edges from genes, dropped; None: `dropout`.
+        node_dropout: share of hidden neurons, or of edges from them, dropped; None: `dropout`.
         dropout_on: `edges` (of each neuron, as corneto's build_dagnn) or `nodes` (genes and neurons, as
             Fortelny & Bock).
         kernel_l1: L1 penalty: this times the sum of absolute edge weights is added to the loss.
