@@ -183,7 +183,7 @@ def _stored_study(settings: TuningSettings, name: str, resume: bool) -> optuna.S
 
 
 def _in_full(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Every value, with what an unset rate of dropout stands for: a recipe that names none lies at 0 in the space."""
+    """Every value, an unset rate of dropout being `dropout`: so a recipe that names none has a place in the space."""
     values = hyperparameters.model_dump()
     unset = {name: values["dropout"] for name in ("gene_dropout", "node_dropout") if values[name] is None}
     return values | unset
