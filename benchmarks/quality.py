@@ -25,7 +25,8 @@ import pandas as pd
 
 import kpnn
 from _studies import STUDIES, RawStudy
-from kpnn.evaluation import ArmScores, compare
+from kpnn.datasets.networks import DagDataset
+from kpnn.reporting import ArmTables, Study, answer
 
 PROJECT = Path(__file__).parents[1]
 PIPELINES = ("data_engineering", "dag_pruning", "modelling", "reporting")
@@ -80,22 +81,25 @@ def run(project: Path, name: str, seed: int, pipelines: Sequence[str]) -> float:
 def results(project: Path, name: str) -> dict[str, Any]:
     """ROC-AUC of every arm and baseline (mean over folds within repeats), and the comparison that the report prints."""
     output = project / "data" / "07_model_output" / name
-    scores = {
-        arm: ArmScores.from_predictions(
+    dags = {"full": project / "data" / "03_primary" / name, "pruned": project / "data" / "04_feature" / name}
+    tables = [
+        ArmTables(
             arm,
             pd.read_parquet(output / arm / "predictions.parquet"),
+            pd.read_csv(output / arm / "fold_metrics.csv"),
+            dag=DagDataset(filepath=str(folder / f"{arm}_dag.parquet")).load(),
             members=pd.read_parquet(output / arm / "member_predictions.parquet"),
         )
-        for arm in ("full", "pruned")
-    }
-    found: dict[str, Any] = {
-        arm: float(pd.read_csv(output / arm / "fold_metrics.csv")["roc_auc"].mean()) for arm in scores
-    }
+        for arm, folder in dags.items()
+    ]
+    found: dict[str, Any] = {arm.name: float(arm.fold_metrics["roc_auc"].mean()) for arm in tables}
     if (output / "controls" / "summary.csv").is_file():
         controls = pd.read_csv(output / "controls" / "summary.csv").set_index("arm")["roc_auc"]
         found |= {baseline: float(controls[baseline]) for baseline in BASELINES if baseline in controls}
-    answer = compare(scores["pruned"], scores["full"])
-    return found | {"lower": answer.interval.lower, "upper": answer.interval.upper, "verdict": answer.verdict}
+    said = answer(Study(arms=tuple(tables))).comparison
+    if said is None:
+        raise SystemExit(f"{name}: no fold is scored")
+    return found | {"lower": said.interval.lower, "upper": said.interval.upper, "verdict": said.verdict}
 
 
 def main() -> None:

@@ -312,6 +312,18 @@ def test_the_summary_is_ready_for_json(pkn: Pkn) -> None:
     assert json.loads(json.dumps(report)) == report
 
 
+def test_where_nothing_can_be_left_out_the_log_says_so(pkn: Pkn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    tree = Pkn.from_edges(pd.DataFrame([("T", "A"), ("A", "x_gene"), ("T", "y_gene")], columns=["parent", "child"]))
+    said = "the pruned DAG is the full one: no edge can be left out"
+    _, dag, _, compression = summary_of(tree, DagSelectionSettings())
+    assert said in caplog.text and compression["parameter_compression_percent"] == 0
+    assert len(dag.edges) == 3
+    caplog.clear()
+    summary_of(pkn, DagSelectionSettings())
+    assert said not in caplog.text
+
+
 def test_selection_from_the_full_dag_and_induced_edges_are_parameters(pkn: Pkn) -> None:
     full = shortest_path_dag(pkn)
     within = nodes.select(pkn, full, DagSelectionSettings(select_from="full_dag"))

@@ -10,6 +10,7 @@ import pytest
 from fabricated import make_arm, make_dag, make_study
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from kpnn.evaluation import Verdict
 from kpnn.reporting import Study, answer, comparison_table, sizes_table
 from kpnn.reporting.figures.curves import precision_recall_band, roc_band
 from kpnn.reporting.figures.training import parameter_importances
@@ -148,3 +149,23 @@ def test_folds_without_a_roc_auc_are_left_out_of_the_comparison():
         for arm in arms
     )
     assert "one class only" in answer(replace(study, arms=none)).sentence
+
+
+def test_one_network_trained_alike_cannot_differ_from_itself():
+    dag = make_dag(6, 12, seed=1)
+    full, pruned = (make_arm(name, dag, seed=3) for name in ("full", "pruned"))
+    found = answer(Study(arms=(full, pruned)))
+    assert found.comparison.verdict == Verdict.AS_WELL
+    assert (found.comparison.interval.lower, found.comparison.interval.upper, found.comparison.p_value) == (0, 0, 1)
+    assert found.sentence == (
+        f"`pruned` and `full` are the same network, so they predict alike: ROC-AUC "
+        f"{found.comparison.candidate_roc_auc:.3f}."
+    )
+
+
+@pytest.mark.parametrize(("seed", "of_network"), [(4, 1), (3, 2)])
+def test_one_network_trained_otherwise_or_two_that_say_the_same_have_an_interval(seed, of_network):
+    full = make_arm("full", make_dag(6, 12, seed=1), seed=3)
+    pruned = make_arm("pruned", make_dag(6, 12, seed=of_network), seed=seed)
+    found = answer(Study(arms=(full, pruned))).comparison.interval
+    assert found.lower < found.estimate < found.upper

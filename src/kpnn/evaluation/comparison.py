@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kpnn.errors import SettingsError, some_names
-from kpnn.evaluation.intervals import Groups, Interval, difference_interval
+from kpnn.evaluation.intervals import NO_DIFFERENCE, Groups, Interval, difference_interval
 from kpnn.evaluation.scores import ArmScores
 
 
@@ -117,7 +117,7 @@ class Comparison:
         confidence: of the interval.
         verdict: what the interval says.
         sentence: the same in words, with the figures.
-        per_output: each output by itself, where there are several.
+        per_output: each output by itself, where there are several and the arms are not the same network.
 
     Examples:
         >>> import numpy as np
@@ -172,6 +172,7 @@ def compare(
     groups: Groups | None = None,
     margin: float = 0.01,
     confidence: float = 0.95,
+    one_network: bool = False,
 ) -> Comparison:
     """Compares two arms' ROC-AUC on the same folds.
 
@@ -181,6 +182,7 @@ def compare(
         groups: donor or sample of each cell, where cells are not independent.
         margin: differences within +-margin do not matter; set it before looking.
         confidence: how often such intervals hold the expected difference.
+        one_network: whether the arms are the same network, trained alike: they then predict alike whatever the cells.
 
     Returns:
         The difference with its interval, the verdict, and the answer in a sentence.
@@ -203,13 +205,22 @@ def compare(
     """
     if candidate.metric != "roc_auc":
         raise SettingsError(f"arms are compared by their ROC-AUC, and these are scored by {candidate.metric}")
-    found = difference_interval(candidate, reference, groups=groups, confidence=confidence)
-    per_output = _per_output(candidate, reference, groups, confidence) if len(candidate.outputs) > 1 else ()
-    sentence = (
-        f"{verdict_in_words(candidate.arm, reference.arm, found, margin)}: ROC-AUC {candidate.mean:.3f} against "
-        f"{reference.mean:.3f}, difference {found.estimate:+.3f}, {100 * confidence:g} % interval {found.lower:+.3f} "
-        f"to {found.upper:+.3f}."
-    )
+    per_output: tuple[OutputDifference, ...] = ()
+    if one_network:
+        found = NO_DIFFERENCE
+        sentence = (
+            f"`{candidate.arm}` and `{reference.arm}` are the same network, so they predict alike: ROC-AUC "
+            f"{candidate.mean:.3f}."
+        )
+    else:
+        found = difference_interval(candidate, reference, groups=groups, confidence=confidence)
+        if len(candidate.outputs) > 1:
+            per_output = _per_output(candidate, reference, groups, confidence)
+        sentence = (
+            f"{verdict_in_words(candidate.arm, reference.arm, found, margin)}: ROC-AUC {candidate.mean:.3f} against "
+            f"{reference.mean:.3f}, difference {found.estimate:+.3f}, {100 * confidence:g} % interval "
+            f"{found.lower:+.3f} to {found.upper:+.3f}." + _outputs_in_words(per_output, confidence)
+        )
     return Comparison(
         reference=reference.arm,
         candidate=candidate.arm,
@@ -220,7 +231,7 @@ def compare(
         margin=margin,
         confidence=confidence,
         verdict=Verdict.of(found, margin),
-        sentence=sentence + _outputs_in_words(per_output, confidence),
+        sentence=sentence,
         per_output=per_output,
     )
 

@@ -68,7 +68,8 @@ class Interval:
         degrees_of_freedom: of the t distribution behind the interval.
         se_cells: the part of the standard error that more cells (or groups) would shrink.
         se_training: the part that more repeats or members would shrink.
-        training_from: what that part is known from: `repeats`, `members` or `folds`.
+        training_from: what that part is known from: `repeats`, `members` or `folds`; `one network` where two arms are
+            the same.
 
     Examples:
         >>> parts = {"se_cells": 0.0028, "se_training": 0.001, "training_from": "repeats"}
@@ -88,8 +89,23 @@ class Interval:
 
     @property
     def p_value(self) -> float:
-        """Two-sided, against zero."""
+        """Two-sided, against zero; 1 of a difference that cannot be one."""
+        if not self.standard_error:
+            return 1.0
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.degrees_of_freedom))
+
+
+NO_DIFFERENCE = Interval(
+    estimate=0.0,
+    lower=0.0,
+    upper=0.0,
+    standard_error=0.0,
+    degrees_of_freedom=1.0,
+    se_cells=0.0,
+    se_training=0.0,
+    training_from="one network",
+)
+"""Of two arms that are one network, trained alike: no other cells could tell them apart."""
 
 
 def interval(

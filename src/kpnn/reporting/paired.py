@@ -48,7 +48,21 @@ def compare_arms(
     of_reference, of_candidate = (arm.scores(folds=common) for arm in (reference, candidate))
     if of_reference.outputs != of_candidate.outputs:
         return Pairing(None, f"{names} predict different outputs.", notes)
-    return Pairing(compare(of_candidate, of_reference, groups=groups, margin=margin), "", notes)
+    alike = _are_one_network(candidate, reference)
+    return Pairing(compare(of_candidate, of_reference, groups=groups, margin=margin, one_network=alike), "", notes)
+
+
+def _are_one_network(first: ArmTables, second: ArmTables) -> bool:
+    """Whether both were trained on one DAG and say, to the last digit, the same about every cell.
+
+    Either alone does not show it: one DAG trained by other settings or seeds is another model, and two models may agree
+    on these cells.
+    """
+    if first.dag is None or second.dag is None or first.dag.fingerprint != second.dag.fingerprint:
+        return False
+    columns = ["repeat", "fold", "barcode", "output", "probability"]
+    told = (arm.predictions[columns].sort_values(columns[:-1], ignore_index=True) for arm in (first, second))
+    return next(told).equals(next(told))
 
 
 def shared_folds(first: ArmTables, second: ArmTables) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
