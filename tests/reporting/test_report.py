@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from fabricated import make_dag, make_interpretation, make_study
+from fabricated import make_arm, make_dag, make_interpretation, make_study
 
 from kpnn.errors import KpnnError
 from kpnn.pkn import Dag
@@ -202,3 +202,10 @@ def test_the_terminals_table_lines_up_and_keeps_the_order_of_arms_and_scores():
     assert second.startswith("Brier score (less is better)")
     assert len(header) == len(first) == len(second)
     assert comparison_lines(pd.DataFrame(rows[:0])) == ["No arm has results."]
+
+
+def test_of_one_network_no_loss_is_stated_below_zero():
+    dag = make_dag(6, 12, seed=1)
+    study = Study(arms=tuple(make_arm(name, dag, seed=3) for name in ("full", "pruned")))
+    words = " ".join(_Page(without_plotly(write_report(study).page)).words)
+    assert "both are the same network" in words and "-0.00 %" not in words

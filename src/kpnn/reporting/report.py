@@ -119,7 +119,7 @@ def _lead(study: Study, found: Answer) -> Lead:
     }
     for name, (label, detail) in names.items():
         if name in found.metrics:
-            tiles.append(Tile(label, f"{found.metrics[name]:.2f} %", detail))
+            tiles.append(Tile(label, f"{_to_cents(found.metrics[name]):.2f} %", detail))
     if study.selection:
         status = str(study.selection.get("status", ""))
         gap = study.selection.get("gap", 0.0)
@@ -135,7 +135,14 @@ def _degradation_interval(found: Answer) -> str:
     upper = found.metrics.get("roc_auc_degradation_percent_upper")
     if lower is None or upper is None:
         return "positive: pruned is worse"
-    return f"95 % interval {lower:+.2f} to {upper:+.2f} %"
+    if lower == upper:
+        return "both are the same network"
+    return f"95 % interval {_to_cents(lower):+.2f} to {_to_cents(upper):+.2f} %"
+
+
+def _to_cents(percentage: float) -> float:
+    """Two decimals, and no -0.00."""
+    return round(percentage, 2) + 0.0
 
 
 def _warnings(study: Study) -> list[str]:
