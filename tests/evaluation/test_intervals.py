@@ -127,14 +127,15 @@ def test_the_jackknife_over_members_is_the_variance_of_ensembles_drawn_again():
     assert 0.6 < jackknife / truth < 2.2
 
 
-def test_a_floor_stands_where_every_fold_is_perfect():
-    labels = (np.arange(200) % 2)[:, None]
+@pytest.mark.parametrize(("n_ones", "fewest"), [(100, 100), (40, 40), (160, 40)])
+def test_a_floor_stands_where_every_fold_is_perfect(n_ones, fewest):
+    labels = (np.arange(200) < n_ones).astype(int)[:, None]
     folds = make_folds(np.random.default_rng(0), labels[:, 0], 5)[None]
     table = predictions((20.0 * labels - 10)[None], labels, folds)
     reference, candidate = scored([table, table])
     found = difference_interval(candidate, reference)
-    # Rule of three for 100 cells of either class, two-sided, in quadrature; 1.25 for overlapping training parts.
-    half = np.sqrt(2 * 1.25) * np.log(2 / 0.05) / 100
+    # Rule of three for the cells of the smaller class, two-sided; 1.25 for overlapping training parts.
+    half = np.sqrt(1.25) * np.log(2 / 0.05) / fewest
     assert found.upper == pytest.approx(half, rel=0.02) and found.lower == pytest.approx(-half, rel=0.02)
     alone = interval(reference)
     assert alone.estimate == alone.upper == 1.0 and alone.lower == pytest.approx(1 - half, rel=0.02)

@@ -372,11 +372,12 @@ def _members_part(contrast: Contrast) -> Part:
 def _unseen_variance(contrast: Contrast, confidence: float) -> float:
     """What cells unlike those seen may hide, as a variance: it matters only where hardly a cell has any influence.
 
-    Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if a share q of a
-    class were, none of its n cells would be with probability (1 - q)^n < exp(-q n), so q < log(2 / alpha) / n at level
-    alpha (the rule of three, two-sided). A misplaced cell costs at most 1 / n of the score. That bound is used as the
-    half-width of an interval, for either class; both are added as variances. They fade as exp(-k), the probability to
-    see none where k are expected, where k cells (the participation number of the influences) speak for themselves.
+    Where every fold is perfect no cell moves the score, and yet one cell in n may be misplaced: if shares q and r of
+    the classes were, none of their n and m cells would be with probability (1 - q)^n (1 - r)^m < exp(-q n - r m), so
+    q n + r m < log(2 / alpha) at level alpha (the rule of three, two-sided). They cost at most q + r of the score, and
+    that is most where all of it is of the smaller class: log(2 / alpha) / min(n, m), used as the half-width of an
+    interval. It fades as exp(-k), the probability to see none where k are expected, where k cells (the participation
+    number of the influences) speak for themselves.
     """
     squares = contrast.summed(contrast.influence, contrast.barcode_of_row).mean(axis=0) ** 2
     carriers = float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else 0.0
@@ -384,7 +385,7 @@ def _unseen_variance(contrast: Contrast, confidence: float) -> float:
     variance = 0.0
     for output, of_folds in enumerate(contrast.weights.T):
         counted = of_folds[contrast.fold_of_row] > 0
-        for label in (0, 1):
-            n_cells = int((contrast.labels[counted, output] == label).sum()) / contrast.n_repeats
-            variance += (np.log(2 / alpha) / n_cells * of_folds.sum() / contrast.n_repeats) ** 2 if n_cells else 0.0
+        n_of_class = np.bincount(contrast.labels[counted, output].astype(int), minlength=2)
+        fewest = int(n_of_class.min()) / contrast.n_repeats
+        variance += (np.log(2 / alpha) / fewest * of_folds.sum() / contrast.n_repeats) ** 2 if fewest else 0.0
     return variance * float(np.exp(-carriers) / stats.norm.ppf(1 - alpha / 2) ** 2)
