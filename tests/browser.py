@@ -144,21 +144,6 @@ class Browser:
                 return answer["result"]
 
 
-def free_port() -> int:
-    """A port that nothing listens on, below 49,152: kedro-viz takes no other."""
-    import random
-    import socket
-
-    while True:
-        port = random.randint(20_000, 49_000)
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
 @contextmanager
 def server(
     command: list[str],

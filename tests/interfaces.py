@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from browser import free_port, server
+from browser import server
+from ports import free_port
 
 SECONDS = 300
 """How long a server may take to answer on a busy machine."""

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import mlflow
 import pytest
 import requests
 
 from kedro_project import SMALL
+from ports import free_port
 
 
 @pytest.fixture
 def server(tmp_path):
     """A real MLflow server on a free port of 127.0.0.1, which is only just being started."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
         "--backend-store-uri",

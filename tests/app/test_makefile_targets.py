@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from browser import free_port, server
+from browser import server
 from kedro_project import REPOSITORY, SMALL, environment, make
 from kpnn.app.project import lay_down_project
+from ports import free_port
 
 pytestmark = [pytest.mark.skipif(shutil.which("make") is None, reason="needs make"), pytest.mark.targets]
 

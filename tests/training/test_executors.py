@@ -15,11 +15,13 @@ from threading import Event, Semaphore
 import numpy as np
 import pytest
 
-from kpnn.errors import KpnnError
+from kpnn.errors import KpnnError, SettingsError
 from kpnn.stopping import StoppedError, asked_to_stop
 from kpnn.training import executors
+from kpnn.training.dask_client import cluster_and_client
 from kpnn.training.executors import run_tasks, threads_by_task
 from kpnn.training.settings import ExecutionSettings
+from ports import free_port
 
 KEPT = r".*Finished folds.*are kept.*the same command goes on"
 
@@ -150,12 +152,11 @@ class DaskProcesses:
     """A scheduler on 127.0.0.1 and workers, each a process of its own that can be killed."""
 
     def __init__(self, folder):
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = str(probe.getsockname()[1])
+        self.port = str(free_port())
         self.address = f"tcp://127.0.0.1:{self.port}"
         # Workers import this module to find the task's function.
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        of_tests = os.pathsep.join(str(folder) for folder in Path(__file__).parents[:2])
+        environment = {**os.environ, "PYTHONPATH": of_tests}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._options = {**quiet, "env": environment, "cwd": folder}
         self.started = []
@@ -255,6 +256,24 @@ def test_a_scheduler_that_does_not_answer_is_named_and_so_is_what_is_kept(monkey
         list(run_tasks(add, np.ones(1), [1], settings))
 
 
+def test_a_worker_in_the_schedulers_place_is_told_from_a_scheduler(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 60)
+    with LocalCluster(1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None) as cluster:
+        worker = next(iter(cluster.workers.values()))
+        settings = ExecutionSettings(executor="dask", scheduler=worker.address)
+        with pytest.raises(KpnnError, match=r"no scheduler answers \(a worker of dask does\).*" + KEPT):
+            list(run_tasks(add, np.ones(1), [1], settings))
+
+
+def test_who_listens_and_says_nothing_is_not_waited_for_for_ever():
+    with closing(socket.create_server(("127.0.0.1", free_port()))) as silent:
+        settings = ExecutionSettings(executor="dask", scheduler=f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(SettingsError, match="no scheduler answers"):
+            cluster_and_client(settings, 1, 0.5)
+
+
 def test_a_client_that_has_noticed_before_anyone_waits_is_told_from_one_that_never_was():
     from distributed import Client
 
@@ -304,7 +323,7 @@ def test_a_client_that_has_lost_its_scheduler_is_closed_without_a_traceback(dask
     caplog.set_level(logging.INFO)  # as Kedro's runs have it
     dask_processes.start(n_workers=0)
     settings = ExecutionSettings(executor="dask", scheduler=dask_processes.address)
-    _, client = executors._dask_client(settings, 60)
+    _, client = cluster_and_client(settings, 1, 60)
     dask_processes.kill()
     end = time.monotonic() + 60
     while client.status == "running" and time.monotonic() < end:

@@ -1,9 +1,7 @@
 """The search: repeatable, resumable, in any database, never on a space that makes no sense."""
 
 import shutil
-import socket
 import subprocess
-from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from kpnn.training.racing import Member
 from kpnn.training.settings import EvaluationSettings, Hyperparameters, TuningSettings
 from kpnn.training.trial_storage import open_storage, outliving_restarts
 from kpnn.training.tuning import Search
+from ports import free_port
 
 SPACE = {
     "dropout": {"type": "float", "low": 0.0, "high": 0.5},
@@ -242,9 +241,7 @@ def postgresql():
     place = Path(tempfile.mkdtemp(prefix="kpnn_pg_"))
     place.chmod(0o777)
     data = place / "data"
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     run = [*as_postgres, str(folder / "initdb"), "-D", str(data), "-U", "kpnn", "--auth=trust"]
     subprocess.run(run, check=True, capture_output=True, cwd=place)
     options = f"-h 127.0.0.1 -p {port} -k {place}"

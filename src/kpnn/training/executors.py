@@ -14,6 +14,7 @@ from kpnn.addresses import first_line
 from kpnn.errors import KpnnError, SettingsError
 from kpnn.processes import usable_cores
 from kpnn.stopping import stopped_by
+from kpnn.training.dask_client import cluster_and_client
 
 if TYPE_CHECKING:
     from kpnn.training.settings import ExecutionSettings
@@ -208,7 +209,7 @@ def _run_on_dask(
         raise SettingsError("execution.executor = dask needs the extra: pip install 'kpnn[dask]'") from None
     place = "the dask cluster of this machine" if settings.scheduler is None else f"dask at {settings.scheduler}"
     try:
-        cluster, client = _dask_client(settings, _CONNECT_SECONDS)
+        cluster, client = cluster_and_client(settings, _n_workers(settings), _CONNECT_SECONDS)
     except SettingsError as error:  # a run looks for it before the first node: it was there
         raise KpnnError(_lost(place, str(error))) from None
     left = dict(enumerate(tasks))
@@ -249,7 +250,7 @@ def _client_of_next_scheduler(lost: Any, settings: ExecutionSettings, place: str
     seconds, until = settings.recovery_seconds, time.monotonic() + settings.recovery_seconds
     _log.warning("%s: the scheduler is lost; waiting %g s for it. Finished folds are kept", place, seconds)
     try:
-        client = _dask_client(settings, seconds)[1]
+        client = cluster_and_client(settings, _n_workers(settings), seconds)[1]
     except SettingsError:
         raise _InWorkLostError(_lost(place, f"{_IN_WORK}, and did not come back for {seconds:g} s")) from None
     try:
@@ -306,28 +307,6 @@ def _in_words(error: Exception, place: str) -> Exception:
         f"{place}: every worker that trained it died, as they do where memory does not suffice. Give workers more "
         "(`dask worker --memory-limit`) or let fewer work on one machine; the same command goes on"
     )
-
-
-def _dask_client(settings: ExecutionSettings, seconds: float) -> tuple[Any, Any]:
-    """A cluster of this machine, or None, and a client of it or of the scheduler that is named.
-
-    Args:
-        settings: which scheduler.
-        seconds: in which it has to answer.
-    """
-    from distributed import Client, LocalCluster
-
-    # A connection that ends is a traceback there, at INFO and at any time; what it means to the user is said here.
-    logging.getLogger("distributed.batched").setLevel(logging.WARNING)
-    if settings.scheduler is None:
-        cluster = LocalCluster(
-            n_workers=_n_workers(settings), threads_per_worker=1, processes=True, dashboard_address=None
-        )
-        return cluster, Client(cluster)
-    try:
-        return None, Client(settings.scheduler, timeout=seconds)
-    except (OSError, TimeoutError) as error:
-        raise SettingsError(f"no scheduler answers ({first_line(error)})") from None
 
 
 class _InWorkLostError(KpnnError):
