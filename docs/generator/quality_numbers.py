@@ -108,6 +108,8 @@ def _table(rows: pd.DataFrame) -> str:
         scores = ("" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in SCORES)
         verdict = "" if pd.isna(row["verdict"]) else row["verdict"].partition(" (")[0]
         answer = f"{verdict}: {row['lower']:+.3f} to {row['upper']:+.3f}" if verdict else ""
+        if verdict and row["lower"] == row["upper"]:
+            answer = "the same network"
         cells = (TITLES.get(row["study"], row["study"]), *scores, answer, row["kpnn"])
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
