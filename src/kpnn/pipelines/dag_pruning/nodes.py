@@ -286,7 +286,7 @@ def summarise(
     genes_per_output = log_genes_per_output("pruned", dag, selection.pkn, "; dag_selection.reach: every keeps them all")
     warn_of_funnel("pruned", dag, lanes)
     if dag.fingerprint == full_dag.fingerprint:
-        _log.info("the pruned DAG is the full one: no edge can be left out, and both arms train the same network")
+        _log.info("the pruned DAG is the full one: both arms train the same network")
     compression = {
         "parameter_compression_percent": percent_saved(full["n_parameters"], pruned["n_parameters"]),
         "edge_compression_percent": percent_saved(full["n_edges"], pruned["n_edges"]),
