@@ -11,7 +11,8 @@ def free_port() -> int:
     """A port that nothing listens on, and that nobody is given meanwhile who asks for any.
 
     It lies below those that the system hands out, from 32,768 on (`ip_local_port_range`) or higher: of these another
-    process may get the very one before the server that it is meant for has started. Kedro-viz takes none from 49,152 on.
+    process may get the very one before the server that it is meant for has started. Kedro-viz takes none from
+    49,152 on.
     """
     while True:
         port = 20_000 + secrets.randbelow(12_000)
