@@ -120,10 +120,12 @@ def test_cross_validated_networks_that_learned_noise_are_not_called_more_often_t
             learned = genes[seen & (labels > 0)].mean(axis=0) - genes[seen & (labels == 0)].mean(axis=0)
             activations = np.einsum("cng,ng->cn", genes[~seen], learned)
             folds.append(HeldOutEvidence(activations, np.ones(30), labels[~seen]))
-        p_values.append(activity_test(folds).p_value)
-    together_ = np.concatenate(p_values)
-    assert 0.005 < np.mean(together_ < 0.05) < 0.062  # 1,800 draws: 0.05 + 2.4 standard errors
-    assert np.mean(together_ < 0.01) < 0.0165
+        p_values.append([activity_test(folds).p_value, activity_test(folds, np.full(30, n_genes)).p_value])
+    unknown, known = np.concatenate(p_values, axis=1)
+    assert 0.005 < np.mean(unknown < 0.05) < 0.062  # 1,800 draws: 0.05 + 2.4 standard errors
+    assert 0.03 < np.mean(known < 0.05) < 0.062  # and where the number of genes is known it is nearly the level
+    assert (known <= unknown).all()
+    assert np.mean(known < 0.01) < 0.0165
 
 
 def test_folds_that_tell_little_by_themselves_tell_much_together():

@@ -16,6 +16,7 @@ from kpnn.interpretation.frozen import FrozenNetwork
 from kpnn.interpretation.significance import ActivityTest, HeldOutEvidence, activity_test, contribution, together
 from kpnn.interpretation.trained_fold import HeldOutCells, TrainedFold, spread_over
 from kpnn.interpretation.weights import ablation_weights, as_table, conductance_weights, gene_weights, gradient_weights
+from kpnn.pkn import inputs_below
 from kpnn.stopping import stop_if_asked
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
@@ -35,6 +36,7 @@ class HeldOutWeights:
         per_fold: `node`, `output`, `gradient`, `conductance`, `ablation`, `contribution`.
         evidence: output -> evidence of each fold, its members together, the neurons in the order of `neurons`.
         neurons: names of the neurons that all folds share.
+        n_genes: number of genes below each of them (the most of any fold), shape (n_neurons,).
         biases: `neuron`, `bias`.
         genes: `gene`, `node`, `output`, `weight`.
         edges: `parent`, `child`, `weight`; positive where the child, oriented, speaks for what the parent speaks for.
@@ -48,6 +50,7 @@ class HeldOutWeights:
     per_fold: pd.DataFrame
     evidence: dict[str, list[HeldOutEvidence]]
     neurons: tuple[str, ...]
+    n_genes: np.ndarray
     biases: pd.DataFrame
     genes: pd.DataFrame
     edges: pd.DataFrame
@@ -59,7 +62,7 @@ class HeldOutWeights:
     def tests(self) -> dict[str, ActivityTest]:
         """The test of every neuron's activity, by output."""
         # Kept: nodes and the stability of their ranking both ask for it, and it ranks all cells by every neuron.
-        return {output: activity_test(of_folds) for output, of_folds in self.evidence.items()}
+        return {output: activity_test(of_folds, self.n_genes) for output, of_folds in self.evidence.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +108,7 @@ def weigh_held_out(
     return HeldOutWeights(
         evidence=evidence,
         neurons=neurons,
+        n_genes=_genes_below(folds, neurons),
         activations=pd.concat(activations),
         agreement=lowest_over_networks(folds, cells, neurons, seed),
         enrichment=enrichment(folds[0].dag, cells, seed),
@@ -116,6 +120,13 @@ def _shared_neurons(folds: Sequence[TrainedFold]) -> tuple[str, ...]:
     """Neurons of every fold: all of them, unless each fold chose its own genes."""
     common = set(folds[0].dag.neurons).intersection(*(fold.dag.neurons for fold in folds))
     return tuple(sorted(common))
+
+
+def _genes_below(folds: Sequence[TrainedFold], neurons: Sequence[str]) -> np.ndarray:
+    """Most genes that a fold's DAG has below each neuron, shape (n_neurons,)."""
+    # Most often all folds have one DAG.
+    of_dags = [inputs_below(dag) for dag in {fold.dag.fingerprint: fold.dag for fold in folds}.values()]
+    return np.array([max(of_dag[neuron] for of_dag in of_dags) for neuron in neurons])
 
 
 def _weigh_member(member: keras.Model, cells: HeldOutCells, neurons: Sequence[str]) -> _OfMember:

@@ -10,11 +10,13 @@ from scipy.stats import norm, rankdata
 
 from kpnn.interpretation import between_groups
 from kpnn.interpretation.between_groups import FoldOfGroups, compare_groups
+from kpnn.interpretation.dependent_folds import p_values
 
 _STRATA, _CELLS_PER_STRATUM = 5, 4
 """Most strata of depth, and cells of the rarer class that each has on average: fewer would tell little."""
 _DEGREE, _CELLS_PER_TERM = 3, 10
 """Of the polynomial in depth, and the cells that each of its terms asks for."""
+_SMALLEST_P = 1e-300
 _POWER = 0.8
 """Share of studies in which the smallest visible effect would be found."""
 
@@ -138,7 +140,7 @@ class ActivityTest:
         return float(smallest) if smallest <= 1 else float("nan")
 
 
-def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
+def activity_test(folds: Sequence[HeldOutEvidence], n_genes: np.ndarray | None = None) -> ActivityTest:
     """Tests every neuron's activity in cells that its networks never saw.
 
     In each fold, cells are ranked by the neuron's activity, the way round that the network uses it (of several: see
@@ -155,10 +157,12 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
     which way round and on which genes a neuron speaks. For contrasts d_f of independent folds and networks that learn
     the direction sum(d_g, g != f), the sum is a degenerate U-statistic, every pair of folds counts twice in it and its
     variance is 2K, not K. So it is divided by sqrt(2K), which holds the level from one direction (a neuron that can
-    only be turned round) to hundreds: see docs/interpretation.md. Repeats saw the same cells; their z are averaged.
+    only be turned round) to hundreds; with few it has a lighter tail (see `dependent_folds.p_values`). Repeats saw the
+    same cells; their z are averaged.
 
     Args:
         folds: evidence of every fold, the neurons in the same order.
+        n_genes: number of genes below each neuron, directly or through others, shape (n_neurons,); None: not known.
 
     Returns:
         z and p of every neuron and output.
@@ -184,13 +188,13 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
             of_repeat, by_fold[places] = _between_groups(compared)
             of_repeats.append(of_repeat)
         elif places:
-            of_repeats.append(_over_folds(compared))
+            of_repeats.append(_over_folds(compared, n_genes))
     if not of_repeats:
         return ActivityTest(np.zeros(n_neurons), np.ones(n_neurons), by_fold, np.full(n_neurons, np.nan), 0.0)
-    z, corrected = (np.mean([getattr(one, name) for one in of_repeats], axis=0) for name in ("z", "corrected"))
+    z, as_normal = (np.mean([getattr(one, name) for one in of_repeats], axis=0) for name in ("z", "as_normal"))
     return ActivityTest(
         z=z,
-        p_value=np.where((by_fold == 0).all(axis=0), 1.0, norm.sf(corrected)),
+        p_value=np.where((by_fold == 0).all(axis=0), 1.0, norm.sf(as_normal)),
         by_fold=by_fold,
         roc_auc=np.mean([one.roc_auc for one in found if one.compared], axis=0),
         z_per_roc_auc=float(np.mean([one.z_per_roc_auc for one in of_repeats])),
@@ -200,20 +204,32 @@ def activity_test(folds: Sequence[HeldOutEvidence]) -> ActivityTest:
 
 @dataclass(frozen=True, eq=False)
 class _OfRepeat:
-    """What all folds of a repeat say together: z, and z less half the step between its values (n_neurons,)."""
+    """What all folds of a repeat say together, shape (n_neurons,).
+
+    Attributes:
+        z: how far from nothing.
+        as_normal: what is as surprising in a standard normal, z less half the step between its values considered.
+        z_per_roc_auc: growth of z per unit of ROC-AUC.
+        degrees: of freedom.
+    """
 
     z: np.ndarray
-    corrected: np.ndarray
+    as_normal: np.ndarray
     z_per_roc_auc: float
     degrees: float = np.inf
 
 
-def _over_folds(found: Sequence[_FoldTest]) -> _OfRepeat:
+def _over_folds(found: Sequence[_FoldTest], n_genes: np.ndarray | None) -> _OfRepeat:
     n_folds = len(found)
     scale = np.sqrt(n_folds * (2.0 if n_folds > 1 else 1.0))
     z = sum(one.z for one in found) / scale
     half_step = np.mean([one.half_step for one in found], axis=0) / scale
-    return _OfRepeat(z, z - half_step, sum(one.z_per_roc_auc for one in found) / scale)
+    corrected = z - half_step
+    as_normal = corrected
+    if n_folds > 1:
+        by_chance = p_values(corrected, n_folds, n_genes)
+        as_normal = np.where(corrected > 0, norm.isf(np.maximum(by_chance, _SMALLEST_P)), corrected)
+    return _OfRepeat(z, as_normal, sum(one.z_per_roc_auc for one in found) / scale)
 
 
 def _between_groups(found: Sequence[_FoldTest]) -> tuple[_OfRepeat, np.ndarray]:

@@ -7,7 +7,7 @@ from kpnn.pkn.input_nodes import gene_of
 from kpnn.pkn.lanes import lanes_of_classes, widened_dag
 from kpnn.pkn.largest_dag.search import LargestDag, most_edges_dag
 from kpnn.pkn.network import CleanUp, Pkn
-from kpnn.pkn.output_inputs import Funnel, inputs_per_output, narrowest_funnel
+from kpnn.pkn.output_inputs import Funnel, inputs_below, inputs_per_output, narrowest_funnel
 from kpnn.pkn.rewiring import RewiredPkn, rewired_pkn
 from kpnn.pkn.selection.dag_selection import DagSelection, select_dag
 from kpnn.pkn.selection.near_optimal.alternatives import Alternatives, enumerate_dags
@@ -34,6 +34,7 @@ __all__ = [
     "from_networkx",
     "gene_of",
     "induced_dag",
+    "inputs_below",
     "inputs_per_output",
     "lanes_of_classes",
     "most_edges_dag",

@@ -1,14 +1,16 @@
-"""Which inputs lie below each output of a network, and through which neurons: what that output can learn from."""
+"""Which inputs lie below each output and neuron of a network, and through which neurons: what these can learn from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import pandas as pd
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import reachable
+from kpnn.pkn.graph import children_by_parent, reachable
 from kpnn.pkn.network import Pkn
 
 
@@ -37,6 +39,28 @@ def inputs_per_output(network: Pkn | Dag) -> dict[str, int]:
         below = reachable(parents, children, nodes.get_indexer([output]), len(nodes))
         found[output] = int((below & is_input).sum())
     return found
+
+
+def inputs_below(dag: Dag) -> dict[str, int]:
+    """Number of inputs that each neuron is reached by, directly or through others.
+
+    Args:
+        dag: a DAG.
+
+    Returns:
+        By neuron, in the order of `dag.neurons`.
+
+    Examples:
+        >>> import pandas as pd
+        >>> edges = pd.DataFrame({"parent": ["R", "R", "A", "A", "B"], "child": ["A", "B", "g1", "g2", "g2"]})
+        >>> inputs_below(Dag.from_edges(edges))
+        {'A': 2, 'B': 1, 'R': 2}
+    """
+    children = children_by_parent(dag.edges)
+    below = {name: 1 << place for place, name in enumerate(dag.inputs)}  # a set of inputs as the bits of a number
+    for level in dag.levels[1:]:
+        below |= {node: reduce(or_, (below[child] for child in children[node])) for node in level}
+    return {node: below[node].bit_count() for node in dag.neurons}
 
 
 @dataclass(frozen=True)

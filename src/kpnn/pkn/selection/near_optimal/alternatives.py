@@ -80,7 +80,7 @@ def enumerate_dags(
         raise SelectionError(f"most must be at least 1 and tolerance at least 0, found {most!r} and {tolerance!r}")
     settings = settings_from(SolveSettings, method="compact", gap=0.0, **options)
     solved = solve_to_proof(
-        pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None, every_optimum=True
+        pkn, rules or SelectionRules(), settings, edge_form=True if tolerance else None, every_optimum=True, known=known
     )
     optimum = solved.search.objective
     if known is None:
@@ -126,13 +126,33 @@ def _distinct(columns: np.ndarray, first: np.ndarray, others: Sequence[np.ndarra
 
 
 def solve_to_proof(
-    pkn: Pkn, rules: SelectionRules, settings: SolveSettings, *, edge_form: bool | None, every_optimum: bool
+    pkn: Pkn,
+    rules: SelectionRules,
+    settings: SolveSettings,
+    *,
+    edge_form: bool | None,
+    every_optimum: bool,
+    known: DagSelection | None = None,
 ) -> SolvedFormulation:
-    """As `solve_pkn`, but what is not proven optimal in time is an error."""
-    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form, every_optimum=every_optimum)
+    """As `solve_pkn`, but what is not proven optimal in time is an error.
+
+    Args:
+        pkn: the PKN.
+        rules: the demands on the DAG.
+        settings: how to solve.
+        edge_form: see `solve_pkn`.
+        every_optimum: see `solve_pkn`.
+        known: a selection of the same PKN and rules: where it is proven optimal, its cost is not proven again.
+
+    Raises:
+        SelectionError: as `solve_pkn`; or time ran out before the optimum was proven, or the known one found again.
+    """
+    least = known.objective if known is not None and known.status == "optimal" else -np.inf
+    solved = solve_pkn(pkn, rules, settings, edge_form=edge_form, every_optimum=every_optimum, least=least)
     if solved.search.gap > 1e-9:
+        what = "proven" if least == -np.inf else "found again"
         raise SelectionError(
-            f"the optimum is not proven within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "
+            f"the optimum is not {what} within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "
             "without it there is no telling what is as good: allow more time"
         )
     return solved
