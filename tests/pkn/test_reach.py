@@ -15,7 +15,7 @@ from pkn_strategies import cases, pkn_of
 from test_known_instances import needs_data, pbmc68k
 
 from kpnn.errors import PknError, SelectionError
-from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, select_dag, size_path
+from kpnn.pkn import Dag, Pkn, SelectionRules, enumerate_dags, random_dags, rewired_pkn, select_dag, size_path
 from kpnn.pkn.selection.bounds import relaxation as relaxation_module
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
@@ -121,10 +121,29 @@ def test_the_heuristic_that_knows_no_limits_keeps_all_pairs_and_closes_no_cycle(
     except SelectionError:
         assume(False)
     assume(bool(reduced.reach))
-    edges = cheapest_paths_along_orders(reduced, np.random.default_rng(0))
-    assume(edges is not None)
+    found = cheapest_paths_along_orders(reduced, np.random.default_rng(0))
+    assume(found is not None)
+    assert found is not None
+    edges, rank = found
+    assert (rank[reduced.parent[edges]] < rank[reduced.child[edges]]).all()
     dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
     assert lost_pairs(reduced.pkn, dag) == set()
+
+
+@needs_data
+@pytest.mark.parametrize("seed", range(6))
+def test_outputs_that_enter_a_rewired_network_at_one_node_each_get_a_dag_at_once(seed: int) -> None:
+    outputs = ("T_cell", "B_cell", "Monocyte")
+    edges = rewired_pkn(pbmc68k(outputs), seed=seed).pkn.edges[["parent", "child"]]
+    is_first = ~edges.duplicated("parent") | ~edges["parent"].isin(outputs)
+    lone = pd.DataFrame({"parent": ["X"], "child": [edges["parent"].min()]})
+    rewired = Pkn.from_edges(pd.concat([edges[is_first], lone]), outputs=(*outputs, "X")).pruned()
+    reduced = presolve(rewired, SelectionRules(reach="every"))
+    found = cheapest_paths_along_orders(reduced, np.random.default_rng(0))
+    assert found is not None
+    dag = Dag.from_edges(rewired.edges.iloc[reduced.edge_ids[found[0]]], outputs=rewired.outputs)
+    assert lost_pairs(rewired, dag) == set()
+    assert len(dag.edges) < 2 * len(rewired.inputs)
 
 
 @st.composite

@@ -33,7 +33,9 @@ from kpnn.pkn.selection.search.state import SearchProblem, SearchState
 from kpnn.pkn.selection.settings import SolveLimits
 
 _START_SHARE = 0.25
-"""Most of the time limit that the node form, and the edge form among its nodes, may take each."""
+"""Most of the time limit that the node form, and the edge form among its nodes, or along one order, may take each."""
+_ORDERS_SHARE = 0.1
+"""Most of it after which an order is looked for that leaves all paths."""
 
 PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "relaxation": cut_relaxation,
@@ -100,7 +102,7 @@ def solve_compact(
         state.raise_bound(known.least - formulation.constant)
     if from_nodes and known.start is None:
         if formulation.groups:
-            start_from_orders(state)
+            start_from_orders(state, solver, limits)
         if formulation.has_edge_form:
             start_from_nodes(state, solver, limits)
     problem = SearchProblem.of(formulation, solver, limits, started)
@@ -114,18 +116,31 @@ def solve_compact(
     return state
 
 
-def start_from_orders(state: SearchState) -> None:
-    """Gives the search of an edge form in which inputs must reach outputs of their own a DAG, where one is found."""
+def start_from_orders(state: SearchState, solver: Solver, limits: SolveLimits) -> None:
+    """Gives the search of an edge form in which inputs must reach outputs of their own a DAG, where one is found.
+
+    The cheapest along the order that it runs down follows, as far as a share of the time suffices: without cycles the
+    programme is far easier.
+    """
     formulation, clock = state.formulation, time.monotonic()
     reduced = formulation.reduced
-    edges = cheapest_paths_along_orders(reduced, state.rng)
-    if edges is not None:
+    found = cheapest_paths_along_orders(reduced, state.rng, _ORDERS_SHARE * limits.time_limit)
+    if found is not None:
+        edges, rank = found
         # It may break rules that paths know nothing of, or hold an edge that must be kept on no path.
         with suppress(SelectionError, PknError):
             dag = dag_of_rows(reduced.pkn, reduced.edge_ids[edges])
             cost = float(dag.edges["cost"].sum())
             check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
             state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))
+    if found is not None and state.best is not None:
+        rises = [column for parent, child, column in formulation.column_edges if rank[parent] > rank[child]]
+        high = formulation.high.copy()
+        high[rises] = 0.0
+        part = replace(limits, time_limit=_START_SHARE * limits.time_limit)
+        along = solve_compact(replace(formulation, high=high), solver, part, known=Known(start=state.best))
+        if along.best is not None:
+            state.take_if_cheaper(along.best)
     state.seconds["orders"] = time.monotonic() - clock
 
 

@@ -1,53 +1,133 @@
 """Feasible DAGs where inputs must reach outputs of their own: cheapest paths along edges that run down one order.
 
 Whatever paths are chosen among such edges close no cycle. Orders come from a node in the middle, as in
-`search.hub_heuristic`: what leads to it stands above, by distance, and everything else below.
+`search.hub_heuristic`: what leads to it stands above, by distance, and everything else below. An input that is reached
+only through a node above the middle then lacks outputs: paths to the middle are sought anew, dearer through such nodes.
 """
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.graph import fewest_edges, ranks_by_place
+from kpnn.pkn.graph import fewest_edges, ranks_by_place, reachable
 from kpnn.pkn.selection.presolve import ReducedPkn
 
 _NEARLY_FREE = 1e-3
 """Share of its cost at which an edge that is kept already counts."""
-_MIDDLES = 12
-"""Nodes near the outputs around which orders are made, two each."""
+_ON_OFFER = 0.5
+"""Share of the least cost of an edge below which a path runs along edges that are kept already."""
+_MIDDLES, _MOST_MIDDLES = 12, 200
+"""Nodes near the outputs around which orders are made, two each; and the same as long as none leaves all paths."""
+_REROUTED = 8
+"""Times that paths up to a middle are sought for."""
 _REFINED = 3
 """Orders along which paths are searched for anew whenever some have been kept."""
 _BATCHES = 20
 """Parts of the inputs after which that happens."""
 
 
-def cheapest_paths_along_orders(reduced: ReducedPkn, rng: np.random.Generator) -> np.ndarray | None:
-    """Positions (in `edge_ids`) of the edges of the cheapest DAG found, or None where no order leaves all paths.
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """An order of the nodes.
+
+    Attributes:
+        rank: of each node, shape (n_nodes,); edges run from lower ranks to higher ones.
+        middle: the node that it was made around; None: none.
+    """
+
+    rank: np.ndarray
+    middle: int | None = None
+
+
+def cheapest_paths_along_orders(
+    reduced: ReducedPkn, rng: np.random.Generator, seconds: float = np.inf
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The cheapest DAG found: positions (in `edge_ids`) of its edges, and the ranks (n_nodes,) that they run down.
+
+    None where no order leaves all paths.
 
     It knows nothing of limits on depth or parents, or of nodes that must be kept: what it finds must be checked.
 
     Args:
         reduced: the presolved PKN.
         rng: chooses the nodes in the middle.
+        seconds: after which no further node is tried beyond the usual number of them.
     """
+    started = time.monotonic()
     n_nodes = len(reduced.pkn.nodes)
-    outputs = reduced.reach.outputs
-    down = fewest_edges(reduced.parent, reduced.child, outputs, n_nodes)
-    ranks = [_in_order(reduced, down)]
+    down = fewest_edges(reduced.parent, reduced.child, reduced.reach.outputs, n_nodes)
+    orders = _that_leave_all_paths(reduced, [_Order(_in_order(reduced, down))])
     hidden = np.flatnonzero(~reduced.is_input & ~reduced.is_output & np.isfinite(down))
     # Near the outputs, where their paths are likely to meet.
     near = hidden[np.argsort(down[hidden] + rng.random(len(hidden)), kind="stable")]
-    for middle in near[:_MIDDLES].tolist():
-        up = fewest_edges(reduced.child, reduced.parent, np.array([middle]), n_nodes)
+    for number, middle in enumerate(near[:_MOST_MIDDLES].tolist()):
+        if number >= _MIDDLES and (orders or time.monotonic() - started > seconds):
+            break
         below = fewest_edges(reduced.parent, reduced.child, np.array([middle]), n_nodes)
-        for lifted in (_on_paths_up(reduced, middle, up), np.zeros(n_nodes, dtype=bool)):
-            ranks.append(_in_order(reduced, np.where(lifted, -np.where(np.isfinite(up), up, 0.0), 1.0 + below)))
-    rough = [(_cost_of(reduced, _along(reduced, rank, 1)), place) for place, rank in enumerate(ranks)]
+        orders += _that_leave_all_paths(reduced, [_Order(_in_order(reduced, below), middle)])
+        around = _around(reduced, middle, down, rng)
+        if around is not None:
+            orders.append(_Order(around, middle))
+    rough = [(_cost_of(reduced, _along(reduced, order, 1)), place) for place, order in enumerate(orders)]
     best = [place for cost, place in sorted(rough) if np.isfinite(cost)][:_REFINED]
-    found = [_along(reduced, ranks[place], _BATCHES) for place in best]
-    return min(found, key=lambda edges: _cost_of(reduced, edges), default=None)
+    found = [(_along(reduced, orders[place], _BATCHES), orders[place].rank) for place in best]
+    edges, rank = min(found, key=lambda one: _cost_of(reduced, one[0]), default=(None, None))
+    return None if edges is None or rank is None else (edges, rank)
+
+
+def _that_leave_all_paths(reduced: ReducedPkn, orders: list[_Order]) -> list[_Order]:
+    return [order for order in orders if not _lacking(reduced, order.rank).any()]
+
+
+def _around(reduced: ReducedPkn, middle: int, down: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Ranks around a node in the middle down which every input has its outputs, shape (n_nodes,); None: none found.
+
+    Args:
+        reduced: the presolved PKN.
+        middle: the node.
+        down: fewest edges from any output to each node, shape (n_nodes,).
+        rng: chooses among paths of one length.
+    """
+    n_nodes, parent, child = len(down), reduced.parent, reduced.child
+    is_reached = np.isfinite(fewest_edges(parent, child, np.array([middle]), n_nodes))
+    far = 2.0 * n_nodes
+    known_down = np.where(np.isfinite(down), down, far)
+    price = np.ones(n_nodes)
+    for _ in range(_REROUTED):
+        lengths = price[parent] + _NEARLY_FREE * rng.random(len(parent))
+        upward = csr_array((lengths, (child, parent)), shape=(n_nodes, n_nodes))
+        up, towards = dijkstra(upward, indices=middle, return_predecessors=True)
+        lifted = _on_paths_up(reduced, middle, towards)
+        runs = (~lifted[parent] | (parent == middle)) & ~lifted[child]
+        below = fewest_edges(parent[runs], child[runs], np.array([middle]), n_nodes)
+        place = np.where(np.isfinite(below), below, far + known_down)
+        # What the middle does not reach stands above all: first what leads to it, then what does not.
+        leads = np.isfinite(up)
+        place[~is_reached] = np.where(leads, -far * far - up, -far * far + known_down)[~is_reached]
+        above = lifted & is_reached
+        place[above] = -up[above]
+        rank = _in_order(reduced, place)
+        lacking = _lacking(reduced, rank)
+        if not lacking.any():
+            return rank
+        free = ~lifted[child]
+        price[lifted & reachable(child[free], parent[free], np.flatnonzero(lacking), n_nodes)] += 1.0
+    return None
+
+
+def _lacking(reduced: ReducedPkn, rank: np.ndarray) -> np.ndarray:
+    """Which inputs do not reach all of their outputs along edges that run down the ranks, shape (n_nodes,), bool."""
+    falls = rank[reduced.parent] < rank[reduced.child]
+    parent, child = reduced.parent[falls], reduced.child[falls]
+    lacking = np.zeros(len(rank), dtype=bool)
+    for output, wanted in zip(reduced.reach.outputs, reduced.reach.inputs, strict=True):
+        lacking |= wanted & ~reachable(parent, child, np.array([output]), len(rank))
+    return lacking
 
 
 def _cost_of(reduced: ReducedPkn, edges: np.ndarray | None) -> float:
@@ -61,58 +141,87 @@ def _in_order(reduced: ReducedPkn, place: np.ndarray) -> np.ndarray:
     return ranks_by_place(np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place)))
 
 
-def _on_paths_up(reduced: ReducedPkn, middle: int, up: np.ndarray) -> np.ndarray:
-    """The nodes on one shortest path from each output to the middle, shape (n_nodes,), bool."""
-    lifted = np.zeros(len(up), dtype=bool)
+def _on_paths_up(reduced: ReducedPkn, middle: int, towards: np.ndarray) -> np.ndarray:
+    """The nodes on a path from each output to the middle, which is one of them, shape (n_nodes,), bool.
+
+    Args:
+        reduced: the presolved PKN.
+        middle: the node.
+        towards: the next node on the way from each to the middle; negative where there is none.
+    """
+    lifted = np.zeros(len(towards), dtype=bool)
     lifted[middle] = True
-    nearer = np.isfinite(up[reduced.child]) & (up[reduced.parent] == up[reduced.child] + 1)
-    child_of: dict[int, int] = dict(zip(reduced.parent[nearer].tolist(), reduced.child[nearer].tolist(), strict=True))
     for node in reduced.reach.outputs.tolist():
-        while node in child_of and node != middle:
-            node = child_of[node]
+        while node != middle and towards[node] >= 0:
+            node = int(towards[node])
             lifted[node] = True
     return lifted
 
 
-def _along(reduced: ReducedPkn, rank: np.ndarray, n_batches: int) -> np.ndarray | None:
+def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | None:
     """Cheapest paths from each output to its inputs down the ranks, one output after the other; None where one lacks.
+
+    Paths from the middle to what several outputs want come first, so that outputs share them.
 
     Args:
         reduced: the presolved PKN.
-        rank: of each node, shape (n_nodes,).
+        order: the ranks, and their middle.
         n_batches: parts of the inputs; paths for a part know what was kept for those before it.
     """
+    rank = order.rank
     n_nodes = len(rank)
     falls = np.flatnonzero(rank[reduced.parent] < rank[reduced.child])
     parent, child = reduced.parent[falls], reduced.child[falls]
     edge_of = dict(zip(zip(parent.tolist(), child.tolist(), strict=True), falls.tolist(), strict=True))
     kept = np.isin(reduced.edge_ids, reduced.must_edges)
+    offered = kept.copy()
 
     def paths_from(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cost = np.where(kept[falls], _NEARLY_FREE, 1.0) * reduced.cost[falls]
+        cost = np.where(offered[falls], _NEARLY_FREE, 1.0) * reduced.cost[falls]
         graph = csr_array((cost, (parent, child)), shape=(n_nodes, n_nodes))
         distance, before, _ = dijkstra(graph, indices=starts, min_only=True, return_predecessors=True)
         return distance, before
 
-    def keep_path(node: int, before: np.ndarray) -> None:
+    def take_path(node: int, before: np.ndarray, taken: np.ndarray) -> list[int]:
+        passed = [node]
         while before[node] >= 0:
-            kept[edge_of[int(before[node]), node]] = True
+            edge = edge_of[int(before[node]), node]
+            offered[edge] = taken[edge] = True
             node = int(before[node])
+            passed.append(node)
+        return passed
 
-    for output, wanted in zip(reduced.reach.outputs, reduced.reach.inputs, strict=True):
-        genes = np.flatnonzero(wanted)
-        for _ in range(n_batches):
-            distance, before = paths_from(np.array([output]))
-            if not np.isfinite(distance[genes]).all():
-                return None
-            genes = genes[np.argsort(distance[genes], kind="stable")]
-            n_now = -(-int(wanted.sum()) // n_batches)
-            for gene in genes[:n_now].tolist():
-                keep_path(gene, before)
-            genes = genes[n_now:]
-            if not len(genes):
-                break
+    def take_paths(start: int, wanted: np.ndarray, taken: np.ndarray) -> bool:
+        left, n_now = wanted.copy(), -(-int(wanted.sum()) // n_batches)
+        while left.any():
+            distance, before = paths_from(np.array([start]))
+            if not np.isfinite(distance[left]).all():
+                return False
+            # What is on offer already; then the neurons that cost least per input, as long as distances hold about.
+            free = left & (distance < _ON_OFFER * reduced.cost.min())
+            for gene in np.flatnonzero(free).tolist():
+                take_path(gene, before, taken)
+            left &= ~free
+            n_left = max(int(left.sum()) - n_now, 0)
+            while left.sum() > n_left:
+                open_ = np.isfinite(distance[parent]) & left[child]
+                n_inputs = np.bincount(parent[open_], minlength=n_nodes)
+                node = int(np.argmin(np.where(n_inputs > 0, distance / np.maximum(n_inputs, 1), np.inf)))
+                distance[take_path(node, before, taken)] = 0.0
+                own = falls[open_ & (parent == node)]
+                offered[own] = taken[own] = True
+                left[reduced.child[own]] = False
+        return True
+
+    if order.middle is not None:
+        below = reachable(parent, child, np.array([order.middle]), n_nodes)
+        of_several = np.sum(reduced.reach.inputs, axis=0) > 1
+        take_paths(order.middle, below & of_several, offered)
+    for output, wanted in zip(reduced.reach.outputs.tolist(), reduced.reach.inputs, strict=True):
+        if not take_paths(output, wanted, kept):
+            return None
     # Inputs that must have more parents get those that are nearest to what is kept.
+    offered = kept.copy()
     distance, before = paths_from(reduced.reach.outputs)
     n_parents = np.bincount(reduced.child[kept], minlength=n_nodes)
     into_inputs = falls[~kept[falls] & ~reduced.is_core[falls]]
@@ -121,5 +230,5 @@ def _along(reduced: ReducedPkn, rank: np.ndarray, n_batches: int) -> np.ndarray 
         if n_parents[gene] < reduced.coverage[gene] and np.isfinite(distance[above]):
             kept[edge] = True
             n_parents[gene] += 1
-            keep_path(above, before)
+            take_path(above, before, kept)
     return np.flatnonzero(kept) if (n_parents >= reduced.coverage).all() else None
