@@ -125,16 +125,17 @@ def start_from_orders(state: SearchState, solver: Solver, limits: SolveLimits) -
     formulation, clock = state.formulation, time.monotonic()
     reduced = formulation.reduced
     found = cheapest_paths_along_orders(reduced, state.rng, _ORDERS_SHARE * limits.time_limit)
+    rises: list[int] = []
     if found is not None:
         edges, rank = found
+        rises = [column for parent, child, column in formulation.column_edges if rank[parent] > rank[child]]
         # It may break rules that paths know nothing of, or hold an edge that must be kept on no path.
         with suppress(SelectionError, PknError):
             dag = dag_of_rows(reduced.pkn, reduced.edge_ids[edges])
             cost = float(dag.edges["cost"].sum())
             check_selection(reduced.pkn, reduced.rules, dag, cost, cost)
             state.take_if_cheaper(columns_of_edges(formulation, reduced.edge_ids[edges]))
-    if found is not None and state.best is not None:
-        rises = [column for parent, child, column in formulation.column_edges if rank[parent] > rank[child]]
+    if rises and state.best is not None:  # without any, the programme is that of all orders
         high = formulation.high.copy()
         high[rises] = 0.0
         part = replace(limits, time_limit=_START_SHARE * limits.time_limit)
