@@ -220,7 +220,6 @@ def solve_pkn(
     edge_form: bool | None = None,
     base: Dag | None = None,
     every_optimum: bool = False,
-    least: float = -np.inf,
 ) -> SolvedFormulation:
     """Presolves, formulates and solves.
 
@@ -231,7 +230,6 @@ def solve_pkn(
         edge_form: see `formulate`.
         base: a DAG that must be contained, feasible under the same rules but for a smaller coverage.
         every_optimum: the formulation must hold every optimal neuron set, not only optimal DAGs of one kind.
-        least: no DAG costs less, as was proven before.
     """
     started = time.monotonic()
     solver, version = find_solver(settings.solver)
@@ -257,9 +255,6 @@ def solve_pkn(
     else:
         search = solve_compact(formulation, solver, settings.limits)
     search.require_best(settings.time_limit)
-    if np.isfinite(least):
-        # Not told to the search, which would end on a lucky guess: what it learns on its way to a proof is of use.
-        search.raise_bound(least - formulation.constant)
     return SolvedFormulation(formulation, search, solver, version, seconds | search.seconds, started, twins)
 
 
