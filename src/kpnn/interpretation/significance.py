@@ -17,6 +17,7 @@ _STRATA, _CELLS_PER_STRATUM = 5, 4
 _DEGREE, _CELLS_PER_TERM = 3, 10
 """Of the polynomial in depth, and the cells that each of its terms asks for."""
 _SMALLEST_P = 1e-300
+"""Below it no p-value is turned into z, which would be infinite."""
 _POWER = 0.8
 """Share of studies in which the smallest visible effect would be found."""
 

@@ -148,12 +148,12 @@ def solve_to_proof(
         SelectionError: as `solve_pkn`; or time ran out before the optimum was proven, or the known one found again.
     """
     solved = solve_pkn(pkn, rules, settings, edge_form=edge_form, every_optimum=every_optimum)
-    is_proven = known is not None and known.status == "optimal"
-    if known is not None and is_proven:
+    least = known.objective if known is not None and known.status == "optimal" else None
+    if least is not None:
         # Not told to the search, which would end on a lucky guess: what it learns on its way to a proof is of use.
-        solved.search.raise_bound(known.objective - solved.formulation.constant)
+        solved.search.raise_bound(least - solved.formulation.constant)
     if solved.search.gap > 1e-9:
-        what = "found again" if is_proven else "proven"
+        what = "proven" if least is None else "found again"
         raise SelectionError(
             f"the optimum is not {what} within time_limit={settings.time_limit:g} s (gap {solved.search.gap:.2%}); "
             "without it there is no telling what is as good: allow more time"

@@ -61,7 +61,8 @@ def cheapest_paths_along_orders(
     started = time.monotonic()
     n_nodes = len(reduced.pkn.nodes)
     down = fewest_edges(reduced.parent, reduced.child, reduced.reach.outputs, n_nodes)
-    orders = _that_leave_all_paths(reduced, [_Order(_in_order(reduced, down))])
+    by_distance = _in_order(reduced, down)
+    orders = [] if _lacking(reduced, by_distance).any() else [_Order(by_distance)]
     hidden = np.flatnonzero(~reduced.is_input & ~reduced.is_output & np.isfinite(down))
     # Near the outputs, where their paths are likely to meet.
     near = hidden[np.argsort(down[hidden] + rng.random(len(hidden)), kind="stable")]
@@ -69,8 +70,9 @@ def cheapest_paths_along_orders(
         if number >= _MIDDLES and (orders or time.monotonic() - started > seconds):
             break
         below = fewest_edges(reduced.parent, reduced.child, np.array([middle]), n_nodes)
-        orders += _that_leave_all_paths(reduced, [_Order(_in_order(reduced, below), middle)])
-        around = _around(reduced, middle, down, rng)
+        by_distance, around = _in_order(reduced, below), _around(reduced, middle, down, rng)
+        if not _lacking(reduced, by_distance).any():
+            orders.append(_Order(by_distance, middle))
         if around is not None:
             orders.append(_Order(around, middle))
     rough = [(_cost_of(reduced, _along(reduced, order, 1)), place) for place, order in enumerate(orders)]
@@ -78,10 +80,6 @@ def cheapest_paths_along_orders(
     found = [(_along(reduced, orders[place], _BATCHES), orders[place].rank) for place in best]
     edges, rank = min(found, key=lambda one: _cost_of(reduced, one[0]), default=(None, None))
     return None if edges is None or rank is None else (edges, rank)
-
-
-def _that_leave_all_paths(reduced: ReducedPkn, orders: list[_Order]) -> list[_Order]:
-    return [order for order in orders if not _lacking(reduced, order.rank).any()]
 
 
 def _around(reduced: ReducedPkn, middle: int, down: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
