@@ -191,6 +191,7 @@ def test_a_header_of_a_million_columns_reads_in_seconds(tmp_path):
     [
         ("matrix.mtx", "integer", "complex", "line 1: must be"),
         ("matrix.mtx", "general", "symmetric", "line 1: must be"),
+        ("matrix.mtx", " integer general", "", "line 1: must be .* found 'matrix coordinate'"),
         ("matrix.mtx", "%%MatrixMarket", "Hello", "line 1: is not a Matrix Market"),
         ("matrix.mtx", "3 2 4\n", "3 3 4\n", "3 x 3, but there are 3 features and 2 barcodes"),
         ("matrix.mtx", "3 2 4\n", "3 2 5\n", "4 entries where line 3 says 5"),
@@ -311,6 +312,18 @@ def test_a_file_that_would_keep_its_reader_for_ever_only_keeps_a_process_of_its_
     (tmp_path / "c.h5").write_bytes(b"no HDF5 at all")
     assert damage_of(good) is None
     assert damage_of(tmp_path / "c.h5") is None  # its reader says so, in words
+    assert "b.h5ad: damaged HDF5: reading its names does not end" in damage_of(bad, cpu_seconds=2)
+
+
+def test_what_cannot_be_opened_does_not_hide_what_would_keep_a_reader_for_ever(tmp_path):
+    bad = with_endless_heap(h5ad(tmp_path / "a.h5ad"), tmp_path / "b.h5ad", "its free space")
+    with h5py.File(bad) as file:
+        at = h5py.h5o.get_info(file["X"].id).addr
+    raw = bytearray(bad.read_bytes())
+    raw[at : at + 16] = b"\xff" * 16
+    bad.write_bytes(raw)
+    with h5py.File(bad) as file, pytest.raises((KeyError, OSError, RuntimeError)):
+        file["X"]
     assert "b.h5ad: damaged HDF5: reading its names does not end" in damage_of(bad, cpu_seconds=2)
 
 

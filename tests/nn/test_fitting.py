@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from inspect import signature
-from threading import Event
+from threading import Event, Thread
 
 import keras
 import numpy as np
@@ -193,6 +193,28 @@ def test_models_in_a_batch_end_as_they_do_alone_bit_for_bit(task):
         np.testing.assert_array_equal(history.val_loss, histories[place].val_loss)
         assert history.stopped_by == histories[place].stopped_by
         np.testing.assert_array_equal(predict(alone, X), predict(together[place], X))
+
+
+@pytest.mark.parametrize("watched_from_outside", [False, True])
+def test_one_thread_begins_no_other(task, monkeypatch, watched_from_outside):
+    """A process without memory may never get another, and Python waits for it for ever."""
+    dag, X, y = task
+    fit_kpnn(build_kpnn(dag), X, y, max_epochs=1)  # what runs once in a process may take a thread
+
+    def begin(self):
+        raise AssertionError("a thread was begun")
+
+    monkeypatch.setattr(Thread, "start", begin)
+    histories = fit_kpnns(
+        [build_kpnn(dag, seed=seed) for seed in (1, 2)],
+        X,
+        y,
+        training_rows=[np.arange(100)] * 2,
+        settings=TrainingSettings(max_epochs=2),
+        callback=(lambda *_: True) if watched_from_outside else None,
+        n_threads=1,
+    )
+    assert [history.n_epochs for history in histories] == [2, 2]
 
 
 def test_networks_that_read_cells_together_become_what_each_would_alone(task):

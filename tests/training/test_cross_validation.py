@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import click
 import numpy as np
 import optuna
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy.sparse import csr_matrix
 from sqlalchemy.exc import OperationalError
 
 import kpnn.training.cross_validation as cross_validation_module
+from kpnn.app.messages import as_messages
 from kpnn.errors import CellsError, KpnnError
 from kpnn.pkn import Dag
 from kpnn.training.controls import Arm
@@ -148,7 +150,7 @@ def test_of_networks_trained_in_one_go_the_one_that_fails_is_named_and_the_other
     )
     arms = [Arm("rewired_0", dag), Arm("rewired_1", dag, recipes={"repeat_0_fold_1": wild}), Arm("rewired_2", dag)]
     assignments = [Assignment(arm, FoldStore(tmp_path / arm.name)) for arm in arms]
-    with pytest.raises(KpnnError, match=r"^arm rewired_1, repeat_0_fold_1: ModelError: epoch .* are kept\)$"):
+    with pytest.raises(KpnnError, match=r"^arm rewired_1, repeat_0_fold_1: epoch .* are kept\)$"):
         cross_validate_arms(assignments, cells, folds, set_execution(untuned, executor="sequential"))
     kept = {arm.name: [FoldStore(tmp_path / arm.name).load(0, fold) is not None for fold in (0, 1)] for arm in arms}
     assert kept == {"rewired_0": [True, True], "rewired_1": [True, False], "rewired_2": [True, True]}
@@ -204,17 +206,22 @@ def test_other_data_are_not_taken_for_finished(dag, cells, folds, settings, tmp_
     assert not first.predictions().equals(second.predictions())
 
 
-def test_a_failing_fold_names_itself_and_keeps_the_others(dag, cells, folds, settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("a broken cell"), "ValueError: a broken cell"), (KpnnError("workers died"), "workers died")],
+)
+def test_a_failing_fold_names_itself_and_keeps_the_others(
+    error, said, dag, cells, folds, settings, tmp_path, monkeypatch
+):
     def fails_in_fold_2(shared, task, train=cross_validation_module.train_fold):
         if task.fold == 2:
-            raise ValueError("a broken cell")
+            raise error
         return train(shared, task)
 
     monkeypatch.setattr(cross_validation_module, "train_fold", fails_in_fold_2)
-    with pytest.raises(
-        KpnnError, match=r"arm full, repeat_0_fold_2: ValueError: a broken cell \(2 of 3 folds are kept"
-    ):
+    with pytest.raises(click.ClickException) as shown, as_messages():
         run(dag, cells, folds, settings, tmp_path)
+    assert shown.value.message == f"arm full, repeat_0_fold_2: {said} (2 of 3 folds are kept)"
     assert FoldStore(tmp_path).load(0, 0) is not None
     assert FoldStore(tmp_path).load(0, 2) is None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Event
 from typing import Any
 
@@ -225,12 +226,15 @@ def _run(
 ) -> list[History]:
     wait_until_compiled()
     steps = in_lockstep(fits, n_threads)
-    with ThreadPoolExecutor(max(1, min(n_threads, len(steps)))) as threads:
+    n_threads = min(n_threads, len(steps))
+    # Where one thread would do it all, this one does: Python waits for ever for a thread that lacks memory to begin.
+    with nullcontext() if n_threads <= 1 else ThreadPoolExecutor(n_threads) as threads:
+        for_each = map if threads is None else threads.map
         if callback is None:
             # Nobody watches from outside: a thread that ends with its networks takes the next, and no core waits.
             failed, asked = Event(), asked_to_stop()
             try:
-                list(threads.map(lambda lockstep: lockstep.to_the_end(failed, asked), steps))
+                list(for_each(lambda lockstep: lockstep.to_the_end(failed, asked), steps))
             except BaseException:  # Ctrl-C among them: within an epoch all networks stop
                 failed.set()
                 raise
@@ -238,7 +242,7 @@ def _run(
                 raise StoppedError
         while any(lockstep.going for lockstep in steps):
             start = time.perf_counter()
-            list(threads.map(Lockstep.epoch, [lockstep for lockstep in steps if lockstep.going]))
+            list(for_each(Lockstep.epoch, [lockstep for lockstep in steps if lockstep.going]))
             seconds = time.perf_counter() - start
             for fit in fits:
                 if not fit.stopped_by:

@@ -127,7 +127,9 @@ def cross_validate_arms(
             _report_progress(outcome, work, works, seconds_left)
             work.end_if_whole()
     if failed:
-        raise _failure(failed, works) from failed[0][2]
+        cause = failed[0][2]
+        # What a user can mend is said whole, with the fold and what is kept: nobody need look behind it.
+        raise _failure(failed, works) from (None if isinstance(cause, KpnnError) else cause)
     return [work.result for work in works]
 
 
@@ -136,7 +138,8 @@ def _failure(failed: Sequence[tuple[_Work, FoldTask, Exception]], works: Sequenc
     n_kept, n_all = _finished_of_all(works)
     others = f"{n_kept} of {n_all} folds are kept" + (f", {len(failed) - 1} more failed" if len(failed) > 1 else "")
     where = f"arm {work.assignment.arm.name}, {task.name}"
-    return KpnnError(f"{where}: {type(cause).__name__}: {first_line(cause)} ({others})")
+    said = str(cause) if isinstance(cause, KpnnError) else f"{type(cause).__name__}: {first_line(cause)}"
+    return KpnnError(f"{where}: {said} ({others})")
 
 
 @dataclass(frozen=True, eq=False)

@@ -123,7 +123,7 @@ class TenxMtx(Expression):
         self._is_dense, self._has_values = first[2:3] == ["array"], first[3:4] != ["pattern"]
         kinds = (*_NUMBERS, *(() if self._is_dense else ("pattern",)))
         is_known = first[1:3] in (["matrix", "coordinate"], ["matrix", "array"]) and first[4:] in (["general"], [])
-        if not is_known or first[3] not in kinds:
+        if not is_known or first[3:4] not in [[kind] for kind in kinds]:
             why = next((f"; {told}" for word, told in _NO_EXPRESSION.items() if word in first), "")
             raise CellsError(
                 f"{self._matrix}, line 1: must be `matrix coordinate integer|real|pattern general` or `matrix array "

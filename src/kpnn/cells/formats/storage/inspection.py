@@ -21,18 +21,38 @@ resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import h5py
 
-def look(name, node):
+def tried(read, *arguments):
     try:
-        list(node.attrs.items())
-        if isinstance(node, h5py.Dataset):
-            node[:] if node.dtype.kind in "OV" else node[:1]
+        return read(*arguments)
     except Exception:
-        pass  # whoever reads the file says what is wrong with it
+        return None  # whoever reads the file says what is wrong with it
 
+def child(group, name):
+    if isinstance(group.get(name, getlink=True), h5py.HardLink):
+        node = group[name]
+        return node, h5py.h5o.get_info(node.id).addr
+
+def values(dataset):
+    dataset[:] if dataset.dtype.kind in "OV" else dataset[:1]
+
+seen = set()
 with h5py.File(path, "r") as file:
-    file.visititems(look)
+    nodes = [file]
+    while nodes:
+        node = nodes.pop()
+        for name in tried(list, node.attrs) or ():
+            tried(node.attrs.get, name)
+        if isinstance(node, h5py.Dataset):
+            tried(values, node)
+        elif isinstance(node, h5py.Group):
+            for name in tried(list, node) or ():
+                below, place = tried(child, node, name) or (None, None)
+                if place not in seen and below is not None:
+                    seen.add(place)
+                    nodes.append(below)
 """
-"""Everything of variable length is read (names, their categories, attributes): libhdf5 follows addresses there."""
+"""Everything of variable length is read (names, their categories, attributes): libhdf5 follows addresses there. What
+cannot be read does not end the look: a crash may wait behind it. Links to other files are not followed."""
 
 
 _whole: set[tuple[str, int, int]] = set()
