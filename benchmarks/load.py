@@ -26,7 +26,9 @@ DENSITY = 0.05
 _CELLS_AT_ONCE = 2000
 
 
-def layered_edges(rng: np.random.Generator, n_outputs: int, n_hidden: int, n_genes: int, n_edges: int) -> pd.DataFrame:
+def layered_edges(
+    rng: np.random.Generator, n_outputs: int, n_hidden: int, n_genes: int, n_edges: int, *, feedback: float = 0.1
+) -> pd.DataFrame:
     """Outputs above five levels of hidden nodes with some feedback, genes below any of them, in about `n_edges` edges.
 
     Args:
@@ -35,6 +37,8 @@ def layered_edges(rng: np.random.Generator, n_outputs: int, n_hidden: int, n_gen
         n_hidden: number of hidden nodes.
         n_genes: number of genes.
         n_edges: of the whole network.
+        feedback: edges between any two hidden nodes, for each hidden node. Where many outputs have inputs of their own,
+            paths through them may close cycles, and there is no DAG in which each input reaches all of its outputs.
     """
     level = np.sort(rng.integers(0, 5, n_hidden))
     firsts = np.searchsorted(level, np.arange(6))
@@ -46,8 +50,8 @@ def layered_edges(rng: np.random.Generator, n_outputs: int, n_hidden: int, n_gen
     ]
     lower = level > 0
     pairs = [np.stack([parents[lower], nodes[lower]], axis=1) for parents in above]
-    feedback = rng.integers(0, n_hidden, (n_hidden // 10, 2))
-    hidden = np.concatenate([*pairs, feedback[feedback[:, 0] != feedback[:, 1]]])
+    back = rng.integers(0, n_hidden, (int(feedback * n_hidden), 2))
+    hidden = np.concatenate([*pairs, back[back[:, 0] != back[:, 1]]])
     n_below = n_edges - len(hidden) - 4 * n_outputs
     below = np.stack([rng.integers(0, n_hidden, n_below), np.arange(n_below) % n_genes], axis=1)
     # A hidden node that stands above nothing would be an unmeasured leaf.
@@ -163,7 +167,9 @@ def main() -> None:
     if options.what == "network":
         found = measure_selection(layered_edges(rng, 1, 5000, options.genes, options.edges), options.seconds)
     elif options.what == "outputs":
-        found = measure_selection(layered_edges(rng, options.outputs, 1200, 1400, 10_000), options.seconds)
+        found = measure_selection(
+            layered_edges(rng, options.outputs, 1200, 1400, 10_000, feedback=0.0), options.seconds
+        )
     else:
         found = lay_out_cells(options.folder, options.cells, options.genes)
     print(json.dumps(found, default=float))

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kpnn.pkn.graph import fewest_edges, longest_paths, reachable, reached_names, strong_components
+from kpnn.pkn.graph import (
+    component_levels,
+    fewest_edges,
+    longest_paths,
+    ranks_by_place,
+    reachable,
+    reached_from_each,
+    reached_names,
+    strong_components,
+)
 
 N = 7
 EDGES = st.sets(st.tuples(st.integers(0, N - 1), st.integers(0, N - 1)), min_size=1, max_size=16).map(sorted)
@@ -35,6 +44,28 @@ def test_reachable_nodes_and_their_distances(edges: list[tuple[int, int]], start
     distance = fewest_edges(*arrays(edges), np.array(starts), N)
     assert set(np.flatnonzero(reached).tolist()) == set(truth)
     assert [truth.get(node, np.inf) for node in range(N)] == distance.tolist()
+
+
+@given(EDGES, st.lists(st.integers(0, N - 1), max_size=3), st.sampled_from([1, 50]))
+def test_nodes_reached_from_each_of_few_and_many_starts(
+    edges: list[tuple[int, int]], starts: list[int], times: int
+) -> None:
+    reached = reached_from_each(*arrays(edges), np.array(starts * times, dtype=int), N)
+    assert reached.shape == (len(starts) * times, N)
+    for row, start in zip(reached, starts * times, strict=True):
+        assert set(np.flatnonzero(row).tolist()) == nx.descendants(graph_of(edges), start) | {start}
+
+
+@given(EDGES)
+def test_edges_between_components_lead_to_higher_levels(edges: list[tuple[int, int]]) -> None:
+    level, label = component_levels(*arrays(edges), N), strong_components(*arrays(edges), N)
+    for tail, head in edges:
+        assert level[tail] < level[head] if label[tail] != label[head] else level[tail] == level[head]
+    assert level.min() == 0
+
+
+def test_ranks_by_several_places_and_codes() -> None:
+    assert ranks_by_place(np.array([1, 0, 1, 1]), np.array([2, 9, 1, 1])).tolist() == [3, 0, 1, 2]
 
 
 @given(EDGES)

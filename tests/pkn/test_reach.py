@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from kpnn.pkn.selection.bounds import relaxation as relaxation_module
 from kpnn.pkn.selection.bounds.cuts import violated_cuts
 from kpnn.pkn.selection.bounds.relaxation import Relaxation
 from kpnn.pkn.selection.compact import Known, solve_compact
+from kpnn.pkn.selection.implied_demands import implied_demands
 from kpnn.pkn.selection.model import output_trees
 from kpnn.pkn.selection.model.compact_form import formulate
 from kpnn.pkn.selection.model.formulation import without_barred_columns
@@ -27,7 +28,9 @@ from kpnn.pkn.selection.model.hub_form import hub_form_applies
 from kpnn.pkn.selection.model.rows import LinearRows
 from kpnn.pkn.selection.model.several_hubs import formulate_several_hubs
 from kpnn.pkn.selection.presolve import presolve
+from kpnn.pkn.selection.search.needed_edges import needed_edges
 from kpnn.pkn.selection.search.order_heuristic import cheapest_paths_along_orders
+from kpnn.pkn.selection.search.state import SearchState
 from kpnn.pkn.selection.settings import SolveLimits
 from kpnn.pkn.selection.solvers.highs import solve_with_highs
 from kpnn.pkn.selection.twin_outputs import merge_twin_outputs
@@ -128,6 +131,127 @@ def test_the_heuristic_that_knows_no_limits_keeps_all_pairs_and_closes_no_cycle(
     assert (rank[reduced.parent[edges]] < rank[reduced.child[edges]]).all()
     dag = Dag.from_edges(reduced.pkn.edges.iloc[reduced.edge_ids[edges]], outputs=reduced.pkn.outputs)
     assert lost_pairs(reduced.pkn, dag) == set()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])  # many lose a pair
+@given(cases(with_rules=False, n_outputs=(2, 3), reach="every"), st.integers(1, 2), st.randoms(use_true_random=False))
+def test_needed_edges_of_an_order_keep_all_pairs_that_its_edges_keep(case: Case, coverage: int, random) -> None:
+    source = pkn_of(case)
+    try:
+        reduced = presolve(source, SelectionRules(reach="every", coverage=coverage))
+    except SelectionError:
+        assume(False)
+    assume(bool(reduced.reach))
+    inner = [code for code, name in enumerate(source.nodes) if name in source.hidden]
+    random.shuffle(inner)
+    rank = np.where(reduced.is_output, -1, len(inner))
+    rank[inner] = np.arange(len(inner))
+    edges = np.flatnonzero(rank[reduced.parent] < rank[reduced.child])
+    children = source.edges.iloc[reduced.edge_ids[edges]].groupby("parent")["child"].agg(list).to_dict()
+    n_parents = np.bincount(reduced.child[edges], minlength=len(rank))
+
+    def below(name: str) -> set[str]:
+        return {name}.union(*(below(child) for child in children.get(name, ())))
+
+    keeps_all = all(
+        reduced.reach.inputs[row][source.nodes.index(name)] <= (name in below(output))
+        for row, output in enumerate(source.outputs)
+        for name in source.inputs
+    )
+    found = needed_edges(reduced, edges, rank)
+    assert found is None or keeps_all
+    if coverage == 1:
+        assert (found is not None) == keeps_all
+    if found is None:
+        return
+    assert set(found.tolist()) <= set(edges.tolist())
+    dag = Dag.from_edges(source.edges.iloc[reduced.edge_ids[found]], outputs=source.outputs)
+    assert lost_pairs(source, dag) == set()
+    n_kept = np.bincount(reduced.child[found], minlength=len(rank))
+    assert (n_kept[reduced.is_input] >= np.minimum(reduced.coverage, n_parents)[reduced.is_input]).all()
+    # What is needed is needed of itself as well, and no edge of it is spare.
+    again = needed_edges(reduced, found, rank)
+    assert again is not None
+    assert len(again) <= len(found)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])  # many lose a pair
+@given(cases(n_outputs=(2, 3), reach="every"))
+def test_implied_demands_hold_in_every_dag(case: Case) -> None:
+    subsets = AllSubsets(case)
+    assume(subsets.optimum is not None)
+    source = pkn_of(case)
+    reduced = presolve(source, SelectionRules(**case.rules))
+    assume(bool(reduced.reach))
+    joined, below = implied_demands(reduced.parent, reduced.child, reduced.reach)
+    assert not (joined & ~below).any()
+    for row, output in enumerate(source.outputs):
+        reached = subsets._reach([output], [(edge, *edge) for edge in case.edges])
+        for code in np.flatnonzero(joined[row]).tolist():
+            assert reached[source.nodes[code]][subsets.feasible].all()
+
+
+def test_what_is_reached_through_one_parent_alone_is_demanded_of_it_in_turn() -> None:
+    layered = pkn(("O", "A"), ("P", "B"), ("A", "C"), ("B", "C"), ("B", "D"), ("C", "g"), ("C", "h"), ("D", "h"))
+    reduced = presolve(layered, SelectionRules(reach="every"))
+    joined, _ = implied_demands(reduced.parent, reduced.child, reduced.reach)
+    found = {
+        output: {layered.nodes[code] for code in np.flatnonzero(joined[row])}
+        for row, output in enumerate(layered.outputs)
+    }
+    assert found == {"O": {"A", "C", "g", "h"}, "P": {"B", "C", "g", "h"}}
+    formulation = formulate(reduced)
+    kept = {
+        layered.nodes[code] for code in formulation.reduced.hidden if formulation.low[formulation.node_column[code]]
+    }
+    assert kept == {"A", "B", "C"}
+
+
+def layered_below_many_outputs(n_outputs: int, seed: int = 0) -> Pkn:
+    """Outputs above five layers of forty nodes, two parents each, and genes below any of them."""
+    rng = np.random.default_rng(seed)
+    layers = [[f"O{i}" for i in range(n_outputs)], *([f"H{layer}_{i}" for i in range(40)] for layer in range(5))]
+    edges = {
+        (parent, child)
+        for above, below in pairwise(layers)
+        for child in below
+        for parent in rng.choice(above, 2, replace=False)
+    }
+    edges |= {(output, str(rng.choice(layers[1]))) for output in layers[0]}
+    hidden = [name for layer in layers[1:] for name in layer]
+    edges |= {(parent, f"g{i % 150}") for i, parent in enumerate(hidden * 3)}
+    return Pkn.from_edges(pd.DataFrame(sorted(edges), columns=["parent", "child"]), outputs=layers[0])
+
+
+def test_layers_below_hundreds_of_outputs_are_proven() -> None:
+    source = layered_below_many_outputs(150)
+    selection = select_dag(source, time_limit=60)
+    selection.verify()
+    assert (selection.status, lost_pairs(source, selection.dag)) == ("optimal", set())
+    assert selection.seconds["total"] < 60
+
+
+@needs_data
+def test_hundreds_of_outputs_above_a_cyclic_network_get_an_order() -> None:
+    source = pbmc68k()
+    rng = np.random.default_rng(0)
+    below = source.edges.loc[source.edges["parent"] != source.outputs[0], ["parent", "child"]]
+    tops = sorted(set(below["parent"]))
+    own = [(f"output{i}", str(name)) for i in range(200) for name in rng.choice(tops, 3, replace=False)]
+    table = pd.concat([pd.DataFrame(own, columns=["parent", "child"]), below])
+    many = Pkn.from_edges(table, inputs=source.inputs, outputs=[f"output{i}" for i in range(200)]).pruned()
+    reduced = presolve(many, SelectionRules())
+    found = cheapest_paths_along_orders(reduced, np.random.default_rng(0))
+    assert found is not None
+    dag = Dag.from_edges(many.edges.iloc[reduced.edge_ids[found[0]]], outputs=many.outputs)
+    assert lost_pairs(many, dag) == set()
+
+
+def test_a_time_limit_that_leaves_no_dag_names_what_asks_for_less() -> None:
+    opposed = pkn(("O", "A"), ("P", "B"), ("A", "B"), ("B", "A"), ("A", "g"), ("B", "h"))
+    state = SearchState.of(formulate(presolve(opposed, SelectionRules())), seed=0)
+    with pytest.raises(SelectionError, match=r"no DAG found within time_limit=1 s .* reach=any asks for less"):
+        state.require_best(1)
 
 
 @needs_data

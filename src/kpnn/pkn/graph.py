@@ -29,6 +29,26 @@ def reachable(tails: np.ndarray, heads: np.ndarray, starts: np.ndarray, n_nodes:
     return reached[:n_nodes]
 
 
+def reached_from_each(tails: np.ndarray, heads: np.ndarray, starts: np.ndarray, n_nodes: int) -> np.ndarray:
+    """Which nodes can be reached from each start along tail -> head, itself included, shape (n_starts, n_nodes), bool.
+
+    All starts at once, as the bits of a row for each node: with hundreds of starts a hundred times as fast as a search
+    from each.
+    """
+    bits = np.zeros((n_nodes, 8 * -(-len(starts) // 64)), dtype=np.uint8)
+    place = np.arange(len(starts))
+    np.bitwise_or.at(bits, (starts, place // 8), (128 >> place % 8).astype(np.uint8))
+    found = bits.view(np.uint64)
+    order = np.argsort(heads, kind="stable")
+    tails, (ends, firsts) = tails[order], np.unique(heads[order], return_index=True)
+    is_new = np.ones(len(ends), dtype=bool)
+    while is_new.any():
+        arriving = np.bitwise_or.reduceat(found[tails], firsts, axis=0)
+        is_new = (arriving & ~found[ends]).any(axis=1)
+        found[ends] |= arriving
+    return np.unpackbits(bits, axis=1, count=len(starts)).T.astype(bool)
+
+
 def fewest_edges(tails: np.ndarray, heads: np.ndarray, starts: np.ndarray, n_nodes: int) -> np.ndarray:
     """Fewest edges from any start to every node along tail -> head, shape (n_nodes,); inf where there is no path."""
     return dijkstra(adjacency(tails, heads, n_nodes), indices=starts, unweighted=True, min_only=True)
@@ -43,10 +63,31 @@ def strong_components(tails: np.ndarray, heads: np.ndarray, n_nodes: int) -> np.
     return label
 
 
-def ranks_by_place(place: np.ndarray) -> np.ndarray:
-    """Rank of each node among all by its place, shape (n_nodes,), int64; of equal places the lower code comes first."""
+def component_levels(tails: np.ndarray, heads: np.ndarray, n_nodes: int) -> np.ndarray:
+    """Level of each node's strongly connected component, shape (n_nodes,), int64.
+
+    An edge between components leads to a higher level; within one all nodes have the same.
+    """
+    label = strong_components(tails, heads, n_nodes)
+    between = label[tails] != label[heads]
+    above, below = label[tails][between], label[heads][between]
+    level = np.zeros(n_nodes, dtype=np.int64)
+    is_higher = np.ones(len(above), dtype=bool)
+    while is_higher.any():
+        is_higher = level[above] >= level[below]
+        np.maximum.at(level, below[is_higher], level[above[is_higher]] + 1)
+    return level[label]
+
+
+def ranks_by_place(place: np.ndarray, *within: np.ndarray) -> np.ndarray:
+    """Rank of each node among all by its place, shape (n_nodes,), int64; of equal places the lower code comes first.
+
+    Args:
+        place: of each node, shape (n_nodes,).
+        *within: places among nodes of one place, the same ones by the next, and so on, each of shape (n_nodes,).
+    """
     rank = np.empty(len(place), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(place)), place))] = np.arange(len(place))
+    rank[np.lexsort((np.arange(len(place)), *reversed(within), place))] = np.arange(len(place))
     return rank
 
 

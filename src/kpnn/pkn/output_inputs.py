@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import children_by_parent, reachable
+from kpnn.pkn.graph import children_by_parent, reached_from_each
 from kpnn.pkn.network import Pkn
 
 
@@ -34,11 +34,9 @@ def inputs_per_output(network: Pkn | Dag) -> dict[str, int]:
     parents, children = (nodes.get_indexer(network.edges[end]) for end in ("parent", "child"))
     is_input = np.zeros(len(nodes), dtype=bool)
     is_input[nodes.get_indexer(list(network.inputs))] = True
-    found = {}
-    for output in network.outputs:
-        below = reachable(parents, children, nodes.get_indexer([output]), len(nodes))
-        found[output] = int((below & is_input).sum())
-    return found
+    outputs = nodes.get_indexer(list(network.outputs))
+    counts = (reached_from_each(parents, children, outputs, len(nodes)) & is_input).sum(axis=1)
+    return dict(zip(network.outputs, counts.tolist(), strict=True))
 
 
 def inputs_below(dag: Dag) -> dict[str, int]:
@@ -123,4 +121,4 @@ def _joined(
     parents: np.ndarray, children: np.ndarray, outputs: np.ndarray, inputs: np.ndarray, n_nodes: int
 ) -> np.ndarray:
     """Which inputs each output is reached by, shape (n_outputs, n_inputs), bool."""
-    return np.stack([reachable(parents, children, np.array([output]), n_nodes)[inputs] for output in outputs])
+    return reached_from_each(parents, children, outputs, n_nodes)[:, inputs]

@@ -35,7 +35,9 @@ from kpnn.pkn.selection.settings import SolveLimits
 _START_SHARE = 0.25
 """Most of the time limit that the node form, and the edge form among its nodes, or along one order, may take each."""
 _ORDERS_SHARE = 0.1
-"""Most of it after which an order is looked for that leaves all paths."""
+"""Most of it in which orders are looked for, rough paths along them, and better ones, one after the other."""
+_ORDERS_SECONDS = 5.0
+"""The same in seconds."""
 
 PHASES: dict[str, Callable[[SearchProblem, SearchState], None]] = {
     "relaxation": cut_relaxation,
@@ -124,7 +126,8 @@ def start_from_orders(state: SearchState, solver: Solver, limits: SolveLimits) -
     """
     formulation, clock = state.formulation, time.monotonic()
     reduced = formulation.reduced
-    found = cheapest_paths_along_orders(reduced, state.rng, _ORDERS_SHARE * limits.time_limit)
+    seconds = min(_ORDERS_SECONDS, _ORDERS_SHARE * limits.time_limit)
+    found = cheapest_paths_along_orders(reduced, state.rng, seconds)
     rises: list[int] = []
     if found is not None:
         edges, rank = found

@@ -35,6 +35,8 @@ _SEVERAL_SHARE = 0.95
 it."""
 _SEVERAL_SHARE_ALONE = 0.6
 """The same where the solver lets nothing run beside it."""
+_SEVERAL_SHARE_WITHOUT = 0.2
+"""The same where there is no DAG with a hub yet: first of all there must be one of any kind."""
 _NODES_SHARE = 0.25
 """Most of what is left after both that the node form's relaxation may take."""
 
@@ -140,7 +142,9 @@ def _both_to_the_end(
         known = Known(least=hub.bound, start=hub.best)
         return solve_compact(replace(hub_form, rows=hub.rows), solver, limits, known=known, phases=_HUB_PHASES)
 
-    if hub.best is None or hub.bound >= hub.objective - 1e-9:
+    if hub.best is None:
+        return hub, several(clock.share(_SEVERAL_SHARE if hub.is_infeasible else _SEVERAL_SHARE_WITHOUT))
+    if hub.bound >= hub.objective - 1e-9:
         return hub, several(clock.share(_SEVERAL_SHARE))
     if not lets_others_run(solver):
         others = several(clock.share(_SEVERAL_SHARE_ALONE))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kpnn.errors import SelectionError, some_names
-from kpnn.pkn.graph import fewest_edges, reachable
+from kpnn.pkn.graph import fewest_edges, reached_from_each
 from kpnn.pkn.network import Pkn
 from kpnn.pkn.paths import node_codes
 from kpnn.pkn.selection.settings import SelectionRules
@@ -50,10 +50,9 @@ def demanded_reach(pkn: Pkn, rules: SelectionRules, edge_ids: np.ndarray, is_inp
     if not rules.demands_every_output(pkn):
         return OutputReach(np.empty(0, dtype=np.int64), np.zeros((0, n_nodes), dtype=bool))
     outputs = node_codes(pkn, pkn.outputs)
-    inputs = np.zeros((len(outputs), n_nodes), dtype=bool)
+    inputs = is_input & reached_from_each(pkn.parent_codes, pkn.child_codes, outputs, n_nodes)
     longest = np.inf if rules.max_depth is None else rules.max_depth
     for row, output in enumerate(outputs):
-        inputs[row] = is_input & reachable(pkn.parent_codes, pkn.child_codes, np.array([output]), n_nodes)
         distance = fewest_edges(pkn.parent_codes[edge_ids], pkn.child_codes[edge_ids], np.array([output]), n_nodes)
         lost = [
             pkn.nodes[code] for code in np.flatnonzero(inputs[row] & ~(np.isfinite(distance) & (distance <= longest)))
@@ -65,3 +64,12 @@ def demanded_reach(pkn: Pkn, rules: SelectionRules, edge_ids: np.ndarray, is_inp
                 f"leave no path{within}; relax them, or choose reach=any"
             )
     return OutputReach(outputs, inputs)
+
+
+def bits_of_nodes(pairs: np.ndarray) -> list[int]:
+    """The outputs of each node as the bits of a whole number.
+
+    Args:
+        pairs: shape (n_outputs, n_nodes), bool.
+    """
+    return [int.from_bytes(row.tobytes(), "little") for row in np.packbits(pairs, axis=0, bitorder="little").T]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kpnn.pkn.dag import Dag
-from kpnn.pkn.graph import fewest_edges, reachable
+from kpnn.pkn.graph import fewest_edges, reached_from_each
 from kpnn.pkn.paths import edge_rows
 from kpnn.pkn.selection.even_spread import spread_evenly
 from kpnn.pkn.selection.model.formulation import Formulation
@@ -204,12 +204,7 @@ def _shared_pairs(
     """
     reduced, reach = formulation.reduced, formulation.reduced.reach
     core = chosen & reduced.is_core
-    is_below = np.array(
-        [
-            reachable(reduced.parent[core], reduced.child[core], np.array([output]), len(kept))
-            for output in reach.outputs
-        ]
-    )
+    is_below = reached_from_each(reduced.parent[core], reduced.child[core], reach.outputs, len(kept))
     parents_of = {
         int(gene): group.parents[x[columns] > 0.5] for group, columns in formulation.groups for gene in group.genes
     }

@@ -57,13 +57,14 @@ class Separator:
         order = np.lexsort((np.arange(len(wanted)), -wanted))
         order = order[wanted[order] > _LEAST_VIOLATION]
         covered, near_source_is_cut = np.zeros(net.n_nodes, dtype=bool), False
+        upwards = self._reverse(in_use) if not reached[net.targets[order]].all() else None
         for position in order:
             if len(rows) >= _MOST_CUTS:
                 return rows
             target = net.targets[position]
-            if reached[target] or covered[target]:
+            if upwards is None or reached[target] or covered[target]:
                 continue
-            side = self._reached(self._reverse(in_use), target)
+            side = self._reached(upwards, target)
             # Targets inside are cut off by the same arcs; their turn comes once these are mended.
             covered |= side
             self._add(rows, side, position)

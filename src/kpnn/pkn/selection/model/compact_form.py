@@ -25,10 +25,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kpnn.pkn.graph import reachable
 from kpnn.pkn.selection.gene_classes import GeneClass
+from kpnn.pkn.selection.implied_demands import implied_demands
 from kpnn.pkn.selection.model.flow_network import (
     FlowNetwork,
+    InputArcs,
     network_from_inputs,
     network_from_one_output,
     network_from_outputs,
@@ -91,10 +92,11 @@ class _CompactForm:
         self.node_column = np.full(self.n_nodes, NO_COLUMN)
         self.edge_column = np.full(len(reduced.edge_ids), NO_COLUMN)
         self.core = np.flatnonzero(reduced.is_core)
+        self.is_joined, self.is_below = implied_demands(reduced.parent, reduced.child, reduced.reach)
 
     def build(self) -> Formulation:
         reduced = self.reduced
-        forced = reduced.is_forced[self.hidden]
+        forced = (reduced.is_forced | self.is_joined.any(axis=0))[self.hidden]
         self.node_column[self.hidden] = self._columns(np.zeros(len(forced)), low=forced.astype(float))
         must = np.isin(reduced.edge_ids, reduced.must_edges)
         if self.edge_form:
@@ -187,23 +189,30 @@ class _CompactForm:
             self._cover_outputs()
 
     def _cover_outputs(self) -> None:
-        """An input has a parent below each output that it must reach.
+        """A node that an output must reach, as inputs and some others, has a parent below this output.
 
         Cuts would say so as well, one by one; in layered networks, in which most nodes are below one output, these rows
         decide nearly all.
         """
         reduced = self.reduced
-        of_inputs = [(int(group.genes[0]), group.parents, columns) for group, columns in self.groups]
-        of_inputs += [
+        ends = [(int(group.genes[0]), group.parents, columns) for group, columns in self.groups]
+        ends += [
             (child, reduced.parent[edges], self.edge_column[edges])
-            for child, edges in grouped_by(reduced.child, reduced.priced_edges)
+            for edges_into in (reduced.priced_edges, self.core)
+            for child, edges in grouped_by(reduced.child, edges_into)
         ]
-        for output, is_wanted in zip(reduced.reach.outputs.tolist(), reduced.reach.inputs, strict=True):
-            is_below = reachable(reduced.parent, reduced.child, np.array([output]), self.n_nodes)
-            for code, parents, columns in of_inputs:
-                found = columns[is_below[parents]]
-                if is_wanted[code] and len(found) < len(columns):
-                    self.rows.at_least(found, 1.0)
+        stated = []
+        for place, (code, parents, columns) in enumerate(ends):
+            # With hundreds of outputs most ask the same of a node.
+            wanted = np.flatnonzero(self.is_joined[:, code])
+            found, firsts = np.unique(self.is_below[np.ix_(wanted, parents)], axis=0, return_index=True)
+            stated += [
+                (int(wanted[first]), place, columns[below])
+                for below, first in zip(found, firsts, strict=True)
+                if not below.all()
+            ]
+        for _, _, columns in sorted(stated, key=lambda row: row[:2]):
+            self.rows.at_least(columns, 1.0)
 
     def _need_ends(self, edges: np.ndarray) -> None:
         """y_a <= x at both ends."""
@@ -349,7 +358,8 @@ class _CompactForm:
             (reduced.classes[position], np.full(len(reduced.classes[position].parents), NO_COLUMN))
             for position in reduced.open_classes
         ]
-        networks = [network_from_one_output(reduced, int(output), *columns, groups) for output in reduced.reach.outputs]
+        arcs = InputArcs.of(groups)
+        networks = [network_from_one_output(reduced, int(output), *columns, arcs) for output in reduced.reach.outputs]
         if has_cycles or self.edge_form:
             networks.append(network_from_outputs(reduced, *columns))
         if has_cycles and self.edge_form:

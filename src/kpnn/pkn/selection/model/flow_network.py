@@ -101,12 +101,40 @@ def network_from_outputs(reduced: ReducedPkn, node_column: np.ndarray, edge_colu
     return arcs.network(source + 1 + len(classes), source, *targets)
 
 
+@dataclass(frozen=True, eq=False)
+class InputArcs:
+    """Arcs from parents to the inputs of each group, one group after the other.
+
+    Attributes:
+        gene: an input of each group, shape (n_groups,).
+        group: of each arc, ascending, shape (n_arcs,).
+        tail: the parent, shape (n_arcs,).
+        column: shape (n_arcs,).
+    """
+
+    gene: np.ndarray
+    group: np.ndarray
+    tail: np.ndarray
+    column: np.ndarray
+
+    @classmethod
+    def of(cls, groups: Sequence[tuple[GeneClass, np.ndarray]]) -> InputArcs:
+        """The arcs of all groups.
+
+        Args:
+            groups: inputs that share their parents, each with the columns of the edges from these, or NO_COLUMN.
+        """
+        none = np.empty(0, dtype=np.int64)
+        return cls(
+            np.array([group.genes[0] for group, _ in groups], dtype=np.int64),
+            np.repeat(np.arange(len(groups)), [len(group.parents) for group, _ in groups]),
+            np.concatenate([none, *(group.parents for group, _ in groups)]),
+            np.concatenate([none, *(columns for _, columns in groups)]),
+        )
+
+
 def network_from_one_output(
-    reduced: ReducedPkn,
-    output: int,
-    node_column: np.ndarray,
-    edge_column: np.ndarray,
-    groups: Sequence[tuple[GeneClass, np.ndarray]],
+    reduced: ReducedPkn, output: int, node_column: np.ndarray, edge_column: np.ndarray, into_inputs: InputArcs
 ) -> FlowNetwork:
     """From one output down to the inputs that must reach it; as `network_from_outputs`, which has them all as sources.
 
@@ -115,12 +143,12 @@ def network_from_one_output(
         output: node code of the output.
         node_column: column of each node's x, shape (n_nodes,).
         edge_column: column of each usable edge's y, shape (n_usable,); NO_COLUMN: the arc is always open.
-        groups: inputs that share their parents, each with the columns of the edges from these, or NO_COLUMN.
+        into_inputs: the arcs into inputs that share their parents.
     """
     n = len(node_column)
     row = int(np.flatnonzero(reduced.reach.outputs == output)[0])
     is_wanted = reduced.reach.inputs[row]
-    wanted = [(group, columns) for group, columns in groups if is_wanted[group.genes[0]]]
+    wanted = is_wanted[into_inputs.gene]
     core = np.flatnonzero(reduced.is_core)
     priced = reduced.priced_edges[is_wanted[reduced.child[reduced.priced_edges]]]
     others = reduced.reach.outputs[reduced.reach.outputs != output]
@@ -130,11 +158,11 @@ def network_from_one_output(
     arcs.add(hidden, n + hidden, node_column[hidden])
     for edges in (core, priced):
         arcs.add(n + reduced.parent[edges], reduced.child[edges], edge_column[edges])
-    targets = 2 * n + np.arange(len(wanted))
-    for target, (group, columns) in zip(targets, wanted, strict=True):
-        arcs.add_into(target, n + group.parents, columns)
+    target = 2 * n - 1 + np.cumsum(wanted)
+    taken = wanted[into_inputs.group]
+    arcs.add(n + into_inputs.tail[taken], target[into_inputs.group[taken]], into_inputs.column[taken])
     inputs = np.unique(reduced.child[priced])
-    return arcs.network(2 * n + len(wanted), n + output, (targets, None), (inputs, None))
+    return arcs.network(2 * n + int(wanted.sum()), n + output, (target[wanted], None), (inputs, None))
 
 
 def network_from_inputs(

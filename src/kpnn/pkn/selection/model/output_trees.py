@@ -13,6 +13,8 @@ from kpnn.pkn.selection.presolve import ReducedPkn
 
 _MOST_OUTPUTS = 10
 """Outputs in one programme; of more, some are left out, and what the others need is a bound still."""
+_MOST_PROGRAMMES = 3
+"""Programmes in all: what further outputs need is seldom more, and hundreds would take longer than the search."""
 _MOST_VALUES = 20_000_000
 """Sets of outputs times nodes in one programme."""
 _NONE = np.int16(16_000)
@@ -34,7 +36,7 @@ def fewest_nodes_above(reduced: ReducedPkn) -> np.ndarray:
     n_nodes, outputs = len(reduced.pkn.nodes), reduced.reach.outputs
     most = min(_MOST_OUTPUTS, int(np.log2(max(2.0, _MOST_VALUES / n_nodes))))
     found = np.zeros(n_nodes)
-    for first in range(0, len(outputs), most):
+    for first in range(0, len(outputs), most)[:_MOST_PROGRAMMES]:
         found = np.maximum(found, _fewest_above(reduced, outputs[first : first + most]))
     return found
 

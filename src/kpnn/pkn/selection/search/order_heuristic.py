@@ -3,6 +3,7 @@
 Whatever paths are chosen among such edges close no cycle. Orders come from a node in the middle, as in
 `search.hub_heuristic`: what leads to it stands above, by distance, and everything else below. An input that is reached
 only through a node above the middle then lacks outputs: paths to the middle are sought anew, dearer through such nodes.
+Edges that no path needs are left out (`search.needed_edges`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from kpnn.pkn.graph import fewest_edges, ranks_by_place, reachable
+from kpnn.pkn.graph import component_levels, fewest_edges, ranks_by_place, reachable, reached_from_each
 from kpnn.pkn.selection.presolve import ReducedPkn
+from kpnn.pkn.selection.search.needed_edges import needed_edges
 
 _NEARLY_FREE = 1e-3
 """Share of its cost at which an edge that is kept already counts."""
@@ -23,10 +25,12 @@ _ON_OFFER = 0.5
 """Share of the least cost of an edge below which a path runs along edges that are kept already."""
 _MIDDLES, _MOST_MIDDLES = 12, 200
 """Nodes near the outputs around which orders are made, two each; and the same as long as none leaves all paths."""
-_REROUTED = 8
-"""Times that paths up to a middle are sought for."""
+_REROUTED, _MOST_REROUTED = 8, 60
+"""Times that paths up to each of these are sought for."""
 _REFINED = 3
 """Orders along which paths are searched for anew whenever some have been kept."""
+_MOST_OUTPUTS = 100
+"""Outputs beyond which paths for one after the other take longer than they gain."""
 _BATCHES = 20
 """Parts of the inputs after which that happens."""
 
@@ -56,33 +60,62 @@ def cheapest_paths_along_orders(
     Args:
         reduced: the presolved PKN.
         rng: chooses the nodes in the middle.
-        seconds: after which no further node is tried beyond the usual number of them.
+        seconds: after which no further order is made where there is one, after five times as long in any case; after
+            twice and three times as long, no further paths are looked for where there are some.
     """
     started = time.monotonic()
+
+    def is_late(parts: int) -> bool:
+        return time.monotonic() - started > parts * seconds
+
     n_nodes = len(reduced.pkn.nodes)
+    level = component_levels(reduced.parent, reduced.child, n_nodes)
     down = fewest_edges(reduced.parent, reduced.child, reduced.reach.outputs, n_nodes)
-    by_distance = _in_order(reduced, down)
+    by_distance = _in_order(reduced, level, down)
     orders = [] if _lacking(reduced, by_distance).any() else [_Order(by_distance)]
     hidden = np.flatnonzero(~reduced.is_input & ~reduced.is_output & np.isfinite(down))
     # Near the outputs, where their paths are likely to meet.
     near = hidden[np.argsort(down[hidden] + rng.random(len(hidden)), kind="stable")]
     for number, middle in enumerate(near[:_MOST_MIDDLES].tolist()):
-        if number >= _MIDDLES and (orders or time.monotonic() - started > seconds):
+        if (number >= _MIDDLES or is_late(1)) if orders else (number >= _MIDDLES and is_late(5)):
             break
         below = fewest_edges(reduced.parent, reduced.child, np.array([middle]), n_nodes)
-        by_distance, around = _in_order(reduced, below), _around(reduced, middle, down, rng)
+        by_distance = _in_order(reduced, level, below)
+        around = _around(reduced, middle, down, rng, _REROUTED if number < _MIDDLES else _MOST_REROUTED)
         if not _lacking(reduced, by_distance).any():
             orders.append(_Order(by_distance, middle))
         if around is not None:
             orders.append(_Order(around, middle))
-    rough = [(_cost_of(reduced, _along(reduced, order, 1)), place) for place, order in enumerate(orders)]
-    best = [place for cost, place in sorted(rough) if np.isfinite(cost)][:_REFINED]
-    found = [(_along(reduced, orders[place], _BATCHES), orders[place].rank) for place in best]
-    edges, rank = min(found, key=lambda one: _cost_of(reduced, one[0]), default=(None, None))
-    return None if edges is None or rank is None else (edges, rank)
+    can_spare = not len(reduced.must_edges) and not reduced.rules.keep_nodes
+    found: list[tuple[float, int, np.ndarray]] = []
+
+    def take(edges: np.ndarray | None, place: int) -> None:
+        if edges is not None and can_spare:
+            edges = needed_edges(reduced, edges, orders[place].rank)
+        if edges is not None:
+            found.append((float(reduced.cost[edges].sum()), place, edges))
+
+    goes_along = not can_spare or len(reduced.reach.outputs) <= _MOST_OUTPUTS
+    for place, order in enumerate(orders):
+        if found and is_late(2):
+            break
+        if can_spare:
+            take(np.flatnonzero(order.rank[reduced.parent] < order.rank[reduced.child]), place)
+        if goes_along:
+            take(_along(reduced, order, 1, started + 2 * seconds if found else np.inf), place)
+    ranked = dict.fromkeys(place for _, place, _ in sorted(found, key=lambda one: one[:2]))
+    for place in list(ranked)[:_REFINED]:
+        if goes_along and not is_late(3):
+            take(_along(reduced, orders[place], _BATCHES, started + 3 * seconds), place)
+    if not found:
+        return None
+    _, place, edges = min(found, key=lambda one: one[:2])
+    return edges, orders[place].rank
 
 
-def _around(reduced: ReducedPkn, middle: int, down: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+def _around(
+    reduced: ReducedPkn, middle: int, down: np.ndarray, rng: np.random.Generator, most_rerouted: int
+) -> np.ndarray | None:
     """Ranks around a node in the middle down which every input has its outputs, shape (n_nodes,); None: none found.
 
     Args:
@@ -90,26 +123,26 @@ def _around(reduced: ReducedPkn, middle: int, down: np.ndarray, rng: np.random.G
         middle: the node.
         down: fewest edges from any output to each node, shape (n_nodes,).
         rng: chooses among paths of one length.
+        most_rerouted: times that paths up to the middle are sought for.
     """
     n_nodes, parent, child = len(down), reduced.parent, reduced.child
     is_reached = np.isfinite(fewest_edges(parent, child, np.array([middle]), n_nodes))
-    far = 2.0 * n_nodes
-    known_down = np.where(np.isfinite(down), down, far)
     price = np.ones(n_nodes)
-    for _ in range(_REROUTED):
+    for _ in range(most_rerouted):
         lengths = price[parent] + _NEARLY_FREE * rng.random(len(parent))
         upward = csr_array((lengths, (child, parent)), shape=(n_nodes, n_nodes))
         up, towards = dijkstra(upward, indices=middle, return_predecessors=True)
         lifted = _on_paths_up(reduced, middle, towards)
         runs = (~lifted[parent] | (parent == middle)) & ~lifted[child]
         below = fewest_edges(parent[runs], child[runs], np.array([middle]), n_nodes)
-        place = np.where(np.isfinite(below), below, far + known_down)
-        # What the middle does not reach stands above all: first what leads to it, then what does not.
-        leads = np.isfinite(up)
-        place[~is_reached] = np.where(leads, -far * far - up, -far * far + known_down)[~is_reached]
-        above = lifted & is_reached
-        place[above] = -up[above]
-        rank = _in_order(reduced, place)
+        # What the middle does not reach stands above all, what leads to it comes next, in the middle what is lifted.
+        tier = np.where(is_reached, np.where(lifted, 0, 1), -1)
+        aside = ~lifted[parent] & ~lifted[child]
+        level = np.where(tier == 0, 0, component_levels(parent[aside], child[aside], n_nodes))
+        place = np.where(
+            tier == 1, np.where(np.isfinite(below), below, n_nodes + down), np.where(np.isfinite(up), -up, down)
+        )
+        rank = _in_order(reduced, tier, level, place)
         lacking = _lacking(reduced, rank)
         if not lacking.any():
             return rank
@@ -122,21 +155,14 @@ def _lacking(reduced: ReducedPkn, rank: np.ndarray) -> np.ndarray:
     """Which inputs do not reach all of their outputs along edges that run down the ranks, shape (n_nodes,), bool."""
     falls = rank[reduced.parent] < rank[reduced.child]
     parent, child = reduced.parent[falls], reduced.child[falls]
-    lacking = np.zeros(len(rank), dtype=bool)
-    for output, wanted in zip(reduced.reach.outputs, reduced.reach.inputs, strict=True):
-        lacking |= wanted & ~reachable(parent, child, np.array([output]), len(rank))
-    return lacking
+    is_below = reached_from_each(parent, child, reduced.reach.outputs, len(rank))
+    return (reduced.reach.inputs & ~is_below).any(axis=0)
 
 
-def _cost_of(reduced: ReducedPkn, edges: np.ndarray | None) -> float:
-    return np.inf if edges is None else float(reduced.cost[edges].sum())
-
-
-def _in_order(reduced: ReducedPkn, place: np.ndarray) -> np.ndarray:
-    """Ranks by place, shape (n_nodes,): outputs first, inputs last."""
-    is_placed = np.isfinite(place)
-    place = np.where(is_placed, place, place[is_placed].max() + 1)
-    return ranks_by_place(np.where(reduced.is_input, np.inf, np.where(reduced.is_output, -np.inf, place)))
+def _in_order(reduced: ReducedPkn, *places: np.ndarray) -> np.ndarray:
+    """Ranks by place, and among nodes of one place by the next, shape (n_nodes,): outputs first, inputs last."""
+    role = np.where(reduced.is_input, 1, np.where(reduced.is_output, -1, 0))
+    return ranks_by_place(role, *places)
 
 
 def _on_paths_up(reduced: ReducedPkn, middle: int, towards: np.ndarray) -> np.ndarray:
@@ -156,8 +182,10 @@ def _on_paths_up(reduced: ReducedPkn, middle: int, towards: np.ndarray) -> np.nd
     return lifted
 
 
-def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | None:
-    """Cheapest paths from each output to its inputs down the ranks, one output after the other; None where one lacks.
+def _along(reduced: ReducedPkn, order: _Order, n_batches: int, deadline: float) -> np.ndarray | None:
+    """Cheapest paths from each output to its inputs down the ranks, one output after the other.
+
+    None where one lacks, or where time runs out.
 
     Paths from the middle to what several outputs want come first, so that outputs share them.
 
@@ -165,6 +193,7 @@ def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | N
         reduced: the presolved PKN.
         order: the ranks, and their middle.
         n_batches: parts of the inputs; paths for a part know what was kept for those before it.
+        deadline: `time.monotonic()` after which no further output is looked at.
     """
     rank = order.rank
     n_nodes = len(rank)
@@ -190,7 +219,7 @@ def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | N
         return passed
 
     def take_paths(start: int, wanted: np.ndarray, taken: np.ndarray) -> bool:
-        left, n_now = wanted.copy(), -(-int(wanted.sum()) // n_batches)
+        left, n_now = wanted.copy(), 1
         while left.any():
             distance, before = paths_from(np.array([start]))
             if not np.isfinite(distance[left]).all():
@@ -209,6 +238,8 @@ def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | N
                 own = falls[open_ & (parent == node)]
                 offered[own] = taken[own] = True
                 left[reduced.child[own]] = False
+            # The first path may lead to much that is on offer already.
+            n_now = -(-int(wanted.sum()) // n_batches)
         return True
 
     if order.middle is not None:
@@ -216,7 +247,7 @@ def _along(reduced: ReducedPkn, order: _Order, n_batches: int) -> np.ndarray | N
         of_several = np.sum(reduced.reach.inputs, axis=0) > 1
         take_paths(order.middle, below & of_several, offered)
     for output, wanted in zip(reduced.reach.outputs.tolist(), reduced.reach.inputs, strict=True):
-        if not take_paths(output, wanted, kept):
+        if time.monotonic() > deadline or not take_paths(output, wanted, kept):
             return None
     # Inputs that must have more parents get those that are nearest to what is kept.
     offered = kept.copy()

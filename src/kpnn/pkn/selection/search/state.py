@@ -167,12 +167,12 @@ class SearchState:
         """
         if self.best is not None:
             return self.best
+        advice = ""
+        if self.formulation.reduced.reach:
+            advice = "; reach=every may ask for paths that together close a cycle, reach=any asks for less"
         if self.is_infeasible:
-            advice = ""
-            if self.formulation.reduced.reach:
-                advice = "; reach=every may ask for paths that together close a cycle, reach=any asks for less"
             raise SelectionError(f"no DAG satisfies all demands together{advice}")
         raise SelectionError(
             f"no DAG found within time_limit={time_limit:g} s (bound so far {self.bound:g}); "
-            "allow more time or relax the demands"
+            f"allow more time or relax the demands{advice}"
         )
