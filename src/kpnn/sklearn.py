@@ -54,7 +54,7 @@ class KPNNClassifier(ClassifierMixin, BaseEstimator):
             `kpnn.training.settings.Hyperparameters`.
         recipes: whether recipes race against each other; false: the hyperparameters are taken as they are.
         ensemble: networks of the model.
-        max_epochs: most passes over the cells.
+        max_epochs: most epochs: passes over the cells, of 20,000 of them where there are more.
         patience: epochs without a lower validation loss before a network stops.
         time_limit: seconds for the DAG selection; the best DAG by then is taken.
         random_state: a whole number repeats a fit bit for bit on one machine.

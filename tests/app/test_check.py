@@ -152,6 +152,22 @@ def test_networks_are_counted_as_they_are_trained():
     assert larger.seconds > 10 * work.seconds
 
 
+def test_an_epoch_of_many_cells_takes_no_longer_than_it_may_but_for_those_that_stopping_watches(monkeypatch):
+    monkeypatch.setattr(estimate, "usable_cores", lambda: 2)
+    small, large = (
+        estimate_work(all_settings(shipped()), n_cells=n_cells, n_edges=50_000, n_folds=5).seconds
+        for n_cells in (31_250, 312_500)
+    )
+    whole = estimate_work(
+        all_settings(shipped() | {"modelling": {"fit": {"epoch_cells": None}}}),
+        n_cells=312_500,
+        n_edges=50_000,
+        n_folds=5,
+    ).seconds
+    assert small < large < 2 * small
+    assert whole > 4 * large
+
+
 def shipped() -> dict[str, object]:
     """The parameters of conf/base, which a study has that states nothing."""
     files = sorted((Path(__file__).parents[2] / "conf" / "base").glob("parameters*.yml"))

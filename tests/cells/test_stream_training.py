@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from kpnn.cells import CellsInMemory, CellsOnDisk
 from kpnn.errors import ModelError
 from kpnn.nn import TrainingSettings, build_kpnn, fit_kpnn, fit_kpnns, predict
+from kpnn.nn.fit_data import fit_data
 from kpnn.pkn import Dag
 from kpnn.simulation import CountModel, simulate
 
@@ -119,3 +120,15 @@ def test_cells_of_other_columns_are_refused(study):
     cells = CellsOnDisk.open(path).columns(np.arange(len(dag.inputs) - 1))
     with pytest.raises(ModelError, match=r"restricted_to\(dag.inputs\)"):
         fitted([build_kpnn(dag)], cells, study, 0)
+
+
+def test_a_short_epoch_reads_no_further_than_it_must(study, monkeypatch):
+    dag, path, _, y, *_ = study
+    monkeypatch.setattr("kpnn.cells.store.ENTRIES_PER_RUN", 500)
+    cells = fit_data(build_kpnn(dag), CellsOnDisk.open(path, runs_per_buffer=8), y, "training")
+    whole = [len(block.which) for block in cells.blocks(np.random.default_rng(0))]
+    assert len(whole) > 3
+    assert sum(whole) == len(y)
+    most = whole[0] + 1
+    short = [len(block.which) for block in cells.blocks(np.random.default_rng(0), most)]
+    assert short == [whole[0], 1]

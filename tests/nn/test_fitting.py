@@ -69,6 +69,53 @@ def test_building_and_training_leave_all_global_random_states_alone(task):
     assert found == expected
 
 
+def test_an_epoch_ends_after_so_many_cells_and_the_next_draws_others(task):
+    dag, X, y = task
+    cells = fit_data(build_kpnn(dag), X, y, "training").part(np.arange(150))
+    draws = [list(cells.blocks(np.random.default_rng([1, epoch]), 40)) for epoch in (1, 1, 2)]
+    assert [[len(block.which) for block in blocks] for blocks in draws] == [[40]] * 3
+    first, again, other = (set(blocks[0].which.tolist()) for blocks in draws)
+    assert len(first) == len(other) == 40
+    assert first == again != other
+    assert len(next(cells.blocks(most=40)).which) == 40
+
+
+def test_more_cells_than_there_are_in_an_epoch_change_no_bit_and_fewer_do(task):
+    dag, X, y = task
+    runs = {}
+    for epoch_cells in (None, 150, 10_000, 64):
+        model = build_kpnn(dag, seed=1, dropout=0.2)
+        history = fit_kpnn(
+            model, X[:150], y[:150], validation_data=(X[150:], y[150:]), max_epochs=4, epoch_cells=epoch_cells
+        )
+        runs[epoch_cells] = np.concatenate([weights_of(model), history.loss, history.val_loss])
+    np.testing.assert_array_equal(runs[None], runs[150])
+    np.testing.assert_array_equal(runs[None], runs[10_000])
+    assert not np.array_equal(runs[None], runs[64])
+
+
+def test_the_loss_of_a_short_epoch_is_the_mean_over_the_cells_that_it_saw(task):
+    dag, X, y = task
+    cells = fit_data(build_kpnn(dag), X, y, "training")
+    settings = TrainingSettings(max_epochs=1, epoch_cells=50, batch_size=50, learning_rate=1e-12, seed=3)
+    model = build_kpnn(dag, seed=1)
+    (history,) = fit_kpnns([model], X, y, training_rows=[np.arange(200)], settings=settings)
+    (block,) = cells.blocks(np.random.default_rng([3, 1, 1]), 50)
+    seen = predict(model, X[block.which]).to_numpy()
+    expected = -np.mean(np.where(y[block.which] > 0.5, np.log(seen), np.log1p(-seen)))
+    assert history.loss[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_networks_with_epochs_of_different_lengths_are_not_computed_side_by_side(task):
+    dag, X, y = task
+    fits = [
+        NetworkFit(build_kpnn(dag, seed=place), TrainingSettings(epoch_cells=epoch_cells), cells, None, place)
+        for cells in [fit_data(build_kpnn(dag), X, y, "training")]
+        for place, epoch_cells in enumerate([20, 20, 30])
+    ]
+    assert [[fit.place for fit in lockstep.fits] for lockstep in in_lockstep(fits, 1)] == [[0, 1], [2]]
+
+
 def test_early_stopping_restores_the_best_weights(task):
     dag, X, y = task
     model = build_kpnn(dag, seed=1)
@@ -354,6 +401,7 @@ def test_a_very_confident_network_has_a_finite_and_exact_loss(chain_dag):
         ({"max_epochs": 0}, SettingsError, "max_epochs must be a whole number of at least 1, not 0"),
         ({"batch_size": 0.5}, SettingsError, "batch_size"),
         ({"patience": 0}, SettingsError, "patience"),
+        ({"epoch_cells": 0}, SettingsError, "epoch_cells must be a whole number of at least 1, not 0"),
         ({"learning_rate": 0.0}, SettingsError, "learning_rate"),
         ({"min_delta": -1.0}, SettingsError, "min_delta"),
         ({"optimizer": "lion"}, SettingsError, "optimizer must be one of adam, sgd"),

@@ -46,6 +46,7 @@ def fit_kpnn(
     seed: int = 42,
     min_epochs: int = 0,
     learning_rate_schedule: str = "constant",
+    epoch_cells: int | None = None,
     callback: Callable[[int, float], bool | None] | None = None,
 ) -> History:
     """Trains a network on one core and leaves it with the weights of its best epoch.
@@ -60,7 +61,7 @@ def fit_kpnn(
         y: labels from 0 to 1, shape (n_cells,) or (n_cells, n_outputs), in the order of `dag.outputs`, or a DataFrame
             with a column for each output.
         validation_data: X and y of the cells that early stopping watches.
-        max_epochs: most passes over the training cells.
+        max_epochs: most epochs.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
         min_delta: how much lower a validation loss must be to count as an improvement.
         batch_size: cells per step.
@@ -73,6 +74,7 @@ def fit_kpnn(
         min_epochs: epochs before which patience does not begin to count.
         learning_rate_schedule: `constant`, or `plateau`: half the rate after every `patience // 2` epochs (at least
             one) without improvement of the validation loss.
+        epoch_cells: cells after which an epoch ends; None: all training cells.
         callback: called with the epoch (from 1) and its validation loss; training stops where it returns False.
 
     Returns:
@@ -106,6 +108,7 @@ def fit_kpnn(
         seed=seed,
         min_epochs=min_epochs,
         learning_rate_schedule=learning_rate_schedule,
+        epoch_cells=epoch_cells,
     )
     training = fit_data(model, X, y, "training")
     validation = None if validation_data is None else fit_data(model, *validation_data, "validation")

@@ -47,11 +47,12 @@ class FitData(ABC):
         """The same cells, whose labels weigh differently in the loss; see `LabelledRows`."""
 
     @abstractmethod
-    def blocks(self, generator: np.random.Generator | None = None) -> Iterator[LabelledRows]:
+    def blocks(self, generator: np.random.Generator | None = None, most: int | None = None) -> Iterator[LabelledRows]:
         """Every cell once, in blocks that are in memory.
 
         Args:
             generator: shuffles the cells; None: they come in a fixed order.
+            most: cells after which it ends; None: all.
         """
 
     @abstractmethod
@@ -135,9 +136,10 @@ class _InMemory(FitData):
     def weighted(self, label_weights: np.ndarray) -> _InMemory:
         return _InMemory(self.rows._replace(label_weights=label_weights))
 
-    def blocks(self, generator: np.random.Generator | None = None) -> Iterator[LabelledRows]:
+    def blocks(self, generator: np.random.Generator | None = None, most: int | None = None) -> Iterator[LabelledRows]:
         which = self.rows.which
-        yield self.rows if generator is None else self.rows._replace(which=which[generator.permutation(len(which))])
+        order = slice(most) if generator is None else generator.permutation(len(which))[:most]
+        yield self.rows._replace(which=which[order])
 
     def adapt(self, compiled: CompiledModel) -> None:
         compiled.adapt(self.rows.rows, self.rows.which)
@@ -171,12 +173,16 @@ class _OnDisk(FitData):
     def weighted(self, label_weights: np.ndarray) -> _OnDisk:
         return replace(self, label_weights=label_weights)
 
-    def blocks(self, generator: np.random.Generator | None = None) -> Iterator[LabelledRows]:
+    def blocks(self, generator: np.random.Generator | None = None, most: int | None = None) -> Iterator[LabelledRows]:
+        left = self.n_cells if most is None else most
         for expression, places in self.cells.buffers(generator):
             n_cells = len(places)
-            which = np.arange(n_cells) if generator is None else generator.permutation(n_cells)
+            which = (np.arange(n_cells) if generator is None else generator.permutation(n_cells))[:left]
             labels = np.ascontiguousarray(self.own_labels[places])
             yield LabelledRows(as_rows(self.model, expression)[0], which, labels, self.label_weights)
+            left -= len(which)
+            if left <= 0:
+                return
 
     def adapt(self, compiled: CompiledModel) -> None:
         layer = compiled.normalization

@@ -80,7 +80,7 @@ class NetworkFit:
             return None  # it makes of its genes what no other does
         watched = None if self.validation is None else self.validation.identity
         settings = self.settings
-        how = (settings.seed, rule.batch_size, repr(settings.class_weight), seen.tobytes())
+        how = (settings.seed, rule.batch_size, settings.epoch_cells, repr(settings.class_weight), seen.tobytes())
         return (self.training.identity, watched, *how)
 
     def take(self, loss: float, penalty: float, val_loss: float) -> None:
@@ -166,17 +166,18 @@ class Lockstep:
         return [fit for fit in self.fits if not fit.stopped_by]
 
     def epoch(self) -> None:
-        """Makes one pass over the training cells and looks at the validation cells; runs on any thread."""
+        """Goes over training cells and looks at the validation cells; runs on any thread."""
         going = self.going
         training, validation, seed = going[0].training, going[0].validation, going[0].settings.seed
         networks, finite = together([fit.compiled.network for fit in going])
         # Seeded by the epoch, not drawn on from the one before: no other fit and no thread can change the order.
         generator = np.random.default_rng([seed, 1, len(going[0].losses) + 1])
         sums, losses, val_losses = np.zeros((len(networks), 2)), np.zeros(len(networks)), np.zeros(len(networks))
-        for block in training.blocks(generator):
+        n_cells = min(training.n_cells, going[0].settings.epoch_cells or training.n_cells)
+        for block in training.blocks(generator, n_cells):
             base = np.uint64(generator.integers(0, 2**64, dtype=np.uint64))
             self._steps = train_epoch(networks, finite, block, base, self._steps, sums)
-            losses += sums[:, 0] * _share(block, training)
+            losses += sums[:, 0] * _share(block, n_cells)
         for fit in going:
             fit.compiled.use_moving_moments()
         finite &= np.isfinite(losses)
@@ -184,7 +185,7 @@ class Lockstep:
             predictors, each = together([fit.compiled.predictor for fit in going])[0], np.zeros(len(networks))
             for block in validation.blocks():
                 loss_of(predictors, finite, block, each)
-                val_losses += each * _share(block, validation)
+                val_losses += each * _share(block, validation.n_cells)
         for place, fit in enumerate(going):
             seen = validation is not None and finite[place]
             val_loss = float(val_losses[place]) if seen else float("nan")
@@ -228,6 +229,6 @@ def in_lockstep(fits: Sequence[NetworkFit], n_threads: int) -> list[Lockstep]:
     return [Lockstep(part) for part in sorted(parts, key=lambda part: part[0].place)]
 
 
-def _share(block: LabelledRows, of: FitData) -> float:
-    """Of all cells, the share that a block holds; exactly 1 where it holds all, so that no bit of a loss changes."""
-    return len(block.which) / of.n_cells
+def _share(block: LabelledRows, n_cells: int) -> float:
+    """Of some cells, the share that a block holds; exactly 1 where it holds all, so that no bit of a loss changes."""
+    return len(block.which) / n_cells

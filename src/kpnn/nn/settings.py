@@ -16,7 +16,9 @@ class TrainingSettings:
     """How one network is trained.
 
     Attributes:
-        max_epochs: most passes over the training cells.
+        max_epochs: most epochs.
+        epoch_cells: cells after which an epoch ends and the validation cells are looked at, drawn anew for each one;
+            None, or with no more training cells than that: an epoch is a pass over all of them.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
         min_epochs: epochs before which patience does not start counting: with a small learning rate, networks of many
             levels stay on a plateau at first, and go on to learn.
@@ -49,11 +51,13 @@ class TrainingSettings:
     seed: int = 42
     min_epochs: int = 0
     learning_rate_schedule: str = "constant"
+    epoch_cells: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("max_epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0), ("min_epochs", 0)):
+        leasts = {"max_epochs": 1, "batch_size": 1, "patience": 1, "seed": 0, "min_epochs": 0, "epoch_cells": 1}
+        for name, least in leasts.items():
             value = getattr(self, name)
-            if value is None and name == "patience":
+            if value is None and name in ("patience", "epoch_cells"):
                 continue
             if int(value) != value or value < least:
                 raise SettingsError(f"{name} must be a whole number of at least {least}, not {value!r}")

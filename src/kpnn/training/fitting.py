@@ -106,7 +106,9 @@ def _training_settings(fit: Fit, common: FitSettings) -> TrainingSettings:
     from kpnn.nn import TrainingSettings
 
     return TrainingSettings(
-        **common.model_dump(include={"max_epochs", "patience", "learning_rate_schedule", "class_weight"}),
+        **common.model_dump(
+            include={"max_epochs", "epoch_cells", "patience", "learning_rate_schedule", "class_weight"}
+        ),
         **fit.hyperparameters.model_dump(include={"learning_rate", "batch_size"}),
         seed=fit.seed,
     )

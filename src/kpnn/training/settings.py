@@ -174,7 +174,10 @@ class FitSettings(Settings):
     Attributes:
         ensemble: networks of a fold's model, one per inner fold of its training cells: each is stopped on an inner fold
             of its own, and their mean logit is the prediction. 1: a single network, stopped on `validation_fraction`.
-        max_epochs: most passes over the training cells.
+        max_epochs: most epochs.
+        epoch_cells: cells after which an epoch ends, drawn anew for each one; with fewer training cells, or None, it is
+            a pass over all of them. Of hundreds of thousands of cells, a network has learnt what it can long before it
+            has seen each a hundred times.
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.
@@ -184,6 +187,7 @@ class FitSettings(Settings):
 
     ensemble: int = Field(5, ge=1, le=1000)
     max_epochs: int = Field(400, ge=1)
+    epoch_cells: int | None = Field(20_000, ge=1)
     patience: int = Field(20, ge=1)
     learning_rate_schedule: Literal["constant", "plateau"] = "plateau"
     validation_fraction: float = Field(0.2, gt=0, lt=1)

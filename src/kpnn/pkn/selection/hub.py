@@ -30,6 +30,8 @@ _HUB_PHASES = ("relaxation", "repair", "aimed", "integer")
 _SEVERAL_PHASES = ("relaxation", "aimed", "integer")
 _HUB_SHARE = 0.1
 """Most of the time limit that the search for the best DAG with a hub may take by itself, to know what is cheap."""
+_HUB_SHARE_MORE = 0.3
+"""Most of what is left then that it may take where there is none yet."""
 _SEVERAL_SHARE = 0.95
 """Most of what is left then that the proof for DAGs with several hubs may take, the search for one with a hub beside
 it."""
@@ -60,6 +62,9 @@ def solve_by_hub(
     unit = float(reduced.cost[0])
     hub_form = formulate_hub(reduced)
     hub = solve_compact(hub_form, solver, clock.share(_HUB_SHARE), phases=_HUB_PHASES)
+    if hub.best is None and not hub.is_infeasible:
+        more, share = replace(hub_form, rows=hub.rows), clock.share(_HUB_SHARE_MORE)
+        hub = solve_compact(more, solver, share, known=Known(least=hub.bound), phases=_HUB_PHASES)
     seconds = {"hub": clock.lap()}
     # Where the hub form has no solution in time, whatever several hubs cost is a bound.
     most = np.inf

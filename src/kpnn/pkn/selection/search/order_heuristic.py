@@ -63,11 +63,58 @@ def cheapest_paths_along_orders(
         seconds: after which no further order is made where there is one, after five times as long in any case; after
             twice and three times as long, no further paths are looked for where there are some.
     """
-    started = time.monotonic()
+    clock = _Clock(time.monotonic(), seconds)
+    orders = _orders(reduced, rng, clock)
+    # What must be kept may be what no path needs.
+    can_spare = not len(reduced.must_edges) and not reduced.rules.keep_nodes
+    goes_along = not can_spare or len(reduced.reach.outputs) <= _MOST_OUTPUTS
+    rough: list[tuple[float, int, np.ndarray]] = []
+    for place, order in enumerate(orders):
+        if rough and clock.is_after(2):
+            break
+        edges = None
+        if goes_along:
+            edges = _along(reduced, order, 1, clock.time_of(2) if rough or can_spare else np.inf)
+        if edges is None and can_spare:
+            edges = needed_edges(reduced, _down(reduced, order.rank), order.rank)
+        rough += _priced(reduced, edges, place)
+    found: list[tuple[float, int, np.ndarray]] = []
+    for _, place, rough_edges in sorted(rough, key=lambda one: one[:2])[:_REFINED]:
+        order, tried = orders[place], [rough_edges]
+        if goes_along and not clock.is_after(3):
+            refined = _along(reduced, order, _BATCHES, clock.time_of(3))
+            tried += [] if refined is None else [refined]
+        for edges in [*tried, _down(reduced, order.rank)] if can_spare else tried:
+            found += _priced(reduced, needed_edges(reduced, edges, order.rank) if can_spare else edges, place)
+    if not found:
+        return None
+    _, place, edges = min(found, key=lambda one: one[:2])
+    return edges, orders[place].rank
 
-    def is_late(parts: int) -> bool:
-        return time.monotonic() - started > parts * seconds
 
+@dataclass(frozen=True)
+class _Clock:
+    """Parts of the time, one after the other.
+
+    Attributes:
+        started: `time.monotonic()` at the start.
+        seconds: of one part.
+    """
+
+    started: float
+    seconds: float
+
+    def time_of(self, parts: int) -> float:
+        """`time.monotonic()` after so many parts."""
+        return self.started + parts * self.seconds
+
+    def is_after(self, parts: int) -> bool:
+        """Whether so many parts are over."""
+        return time.monotonic() > self.time_of(parts)
+
+
+def _orders(reduced: ReducedPkn, rng: np.random.Generator, clock: _Clock) -> list[_Order]:
+    """Orders that leave all paths."""
     n_nodes = len(reduced.pkn.nodes)
     level = component_levels(reduced.parent, reduced.child, n_nodes)
     down = fewest_edges(reduced.parent, reduced.child, reduced.reach.outputs, n_nodes)
@@ -77,40 +124,27 @@ def cheapest_paths_along_orders(
     # Near the outputs, where their paths are likely to meet.
     near = hidden[np.argsort(down[hidden] + rng.random(len(hidden)), kind="stable")]
     for number, middle in enumerate(near[:_MOST_MIDDLES].tolist()):
-        if (number >= _MIDDLES or is_late(1)) if orders else (number >= _MIDDLES and is_late(5)):
+        is_beyond = number >= _MIDDLES
+        if (is_beyond or clock.is_after(1)) if orders else (is_beyond and clock.is_after(5)):
             break
         below = fewest_edges(reduced.parent, reduced.child, np.array([middle]), n_nodes)
         by_distance = _in_order(reduced, level, below)
-        around = _around(reduced, middle, down, rng, _REROUTED if number < _MIDDLES else _MOST_REROUTED)
+        around = _around(reduced, middle, down, rng, _MOST_REROUTED if is_beyond else _REROUTED)
         if not _lacking(reduced, by_distance).any():
             orders.append(_Order(by_distance, middle))
         if around is not None:
             orders.append(_Order(around, middle))
-    can_spare = not len(reduced.must_edges) and not reduced.rules.keep_nodes
-    found: list[tuple[float, int, np.ndarray]] = []
+    return orders
 
-    def take(edges: np.ndarray | None, place: int) -> None:
-        if edges is not None and can_spare:
-            edges = needed_edges(reduced, edges, orders[place].rank)
-        if edges is not None:
-            found.append((float(reduced.cost[edges].sum()), place, edges))
 
-    goes_along = not can_spare or len(reduced.reach.outputs) <= _MOST_OUTPUTS
-    for place, order in enumerate(orders):
-        if found and is_late(2):
-            break
-        if can_spare:
-            take(np.flatnonzero(order.rank[reduced.parent] < order.rank[reduced.child]), place)
-        if goes_along:
-            take(_along(reduced, order, 1, started + 2 * seconds if found else np.inf), place)
-    ranked = dict.fromkeys(place for _, place, _ in sorted(found, key=lambda one: one[:2]))
-    for place in list(ranked)[:_REFINED]:
-        if goes_along and not is_late(3):
-            take(_along(reduced, orders[place], _BATCHES, started + 3 * seconds), place)
-    if not found:
-        return None
-    _, place, edges = min(found, key=lambda one: one[:2])
-    return edges, orders[place].rank
+def _priced(reduced: ReducedPkn, edges: np.ndarray | None, place: int) -> list[tuple[float, int, np.ndarray]]:
+    """Cost, place of the order and edges of a DAG along it; none where there is none."""
+    return [] if edges is None else [(float(reduced.cost[edges].sum()), place, edges)]
+
+
+def _down(reduced: ReducedPkn, rank: np.ndarray) -> np.ndarray:
+    """Positions (in `edge_ids`) of the edges that run down the ranks."""
+    return np.flatnonzero(rank[reduced.parent] < rank[reduced.child])
 
 
 def _around(
@@ -197,7 +231,7 @@ def _along(reduced: ReducedPkn, order: _Order, n_batches: int, deadline: float) 
     """
     rank = order.rank
     n_nodes = len(rank)
-    falls = np.flatnonzero(rank[reduced.parent] < rank[reduced.child])
+    falls = _down(reduced, rank)
     parent, child = reduced.parent[falls], reduced.child[falls]
     edge_of = dict(zip(zip(parent.tolist(), child.tolist(), strict=True), falls.tolist(), strict=True))
     kept = np.isin(reduced.edge_ids, reduced.must_edges)
