@@ -79,6 +79,17 @@ class Formulation(Programme):
         return found
 
     @property
+    def least_cost(self) -> float:
+        """What any solution costs at least, the constant not included, before anything is solved.
+
+        Columns cost what their bounds say, and every group of inputs its coverage.
+        """
+        least = float(self.cost @ np.where(self.cost < 0, self.high, self.low))
+        return least + sum(
+            group.coverage * float(self.cost[columns].min(initial=np.inf)) for group, columns in self.groups
+        )
+
+    @property
     def has_whole_costs(self) -> bool:
         """Every solution costs a whole number."""
         return bool((self.cost == np.round(self.cost)).all()) and self.constant == round(self.constant)

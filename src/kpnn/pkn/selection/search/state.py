@@ -98,7 +98,10 @@ class SearchState:
         """The state before the first phase."""
         rows = LinearRows.joined(formulation.rows)
         guide = np.zeros(len(formulation.reduced.pkn.nodes))
-        return cls(formulation, rows, formulation.high, np.random.default_rng(seed), guide)
+        state = cls(formulation, rows, formulation.high, np.random.default_rng(seed), guide)
+        if formulation.n_columns:
+            state.raise_bound(formulation.least_cost)
+        return state
 
     def take_if_cheaper(self, x: np.ndarray) -> bool:
         """Makes a feasible solution the best if it is cheaper than the best so far; says whether it was."""
