@@ -60,7 +60,8 @@ def test_a_run_that_is_stopped_is_closed_and_says_which_folds_are_kept(tmp_path,
     monkeypatch.setattr(hook._mlflow, "close_runs", closed.append)
     monkeypatch.setattr(hook, "_stores", (tmp_path / "06_models" / "full",))
     monkeypatch.setattr("kpnn.app.endings._before_run", lambda: hook)
-    assert ended(lambda: os.kill(os.getpid(), signal.SIGTERM)) == (143, "Error: stopped by SIGTERM\n")
+    none = "no fold was finished yet, finished trials are kept, and the same command goes on"
+    assert ended(lambda: os.kill(os.getpid(), signal.SIGTERM)) == (143, f"Error: stopped by SIGTERM: {none}\n")
     fold = tmp_path / "06_models" / "full" / "repeat_0_fold_0"
     fold.mkdir(parents=True)
     (fold / "manifest.json").write_text("{}")

@@ -183,10 +183,12 @@ class BeforeRunHook:
 
     @property
     def kept(self) -> str:
-        """What a run that ended too early leaves, in one sentence."""
+        """What a run that ended too early leaves, in one sentence; nothing where it was not to train."""
         kept = [store for store in self._stores if any(store.glob("**/repeat_*/manifest.json"))]
-        if not kept:
+        if not self._stores:
             return ""
+        if not kept:
+            return "no fold was finished yet, finished trials are kept, and the same command goes on"
         return f"finished folds are kept in {kept[0].parent}, and the same command goes on from there"
 
     def release(self) -> None:
