@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from kpnn.app.pulse import PulseHook
+from kpnn.doings import telling
 
 
 def hear(caplog, of, times, within=20.0):
@@ -51,6 +52,18 @@ def test_silence_is_broken_by_the_name_of_the_node(caplog):
     finally:
         hook.after_pipeline_run()
     assert hook._word not in logging.getLogger().handlers
+
+
+def test_how_far_it_has_come_stands_beside_it(caplog):
+    caplog.set_level(logging.INFO)
+    hook = PulseHook(seconds=0.05)
+    begin(hook)
+    try:
+        with telling(lambda: "7 of 9 networks still train"):
+            hear(caplog, of="before the first node", times=2)
+    finally:
+        hook.after_pipeline_run()
+    assert any(record.message.endswith(" s; 7 of 9 networks still train") for record in caplog.records)
 
 
 def test_who_speaks_is_not_interrupted(caplog):

@@ -106,6 +106,31 @@ def test_the_loss_of_a_short_epoch_is_the_mean_over_the_cells_that_it_saw(task):
     assert history.loss[0] == pytest.approx(expected, rel=1e-4)
 
 
+def test_early_stopping_looks_at_no_more_cells_than_an_epoch_trains_on_and_always_at_the_same(task):
+    dag, X, y = task
+    cells = fit_data(build_kpnn(dag), X, y, "training")
+
+    def watched(seed: int, epoch_cells: int | None) -> set[int]:
+        settings = TrainingSettings(epoch_cells=epoch_cells, seed=seed)
+        fit = NetworkFit(build_kpnn(dag), settings, cells.part(np.arange(100)), cells.part(np.arange(100, 150)), 0)
+        return set(next(fit.validation.blocks()).which.tolist())
+
+    assert watched(1, None) == watched(1, 50) == set(range(100, 150))
+    some = watched(1, 20)
+    assert len(some) == 20
+    assert some < set(range(100, 150))
+    assert some == watched(1, 20) != watched(2, 20)
+    model = build_kpnn(dag, seed=1)
+    settings = TrainingSettings(max_epochs=1, epoch_cells=20, seed=1)
+    (history,) = fit_kpnns(
+        [model], X, y, training_rows=[np.arange(100)], validation_rows=[np.arange(100, 150)], settings=settings
+    )
+    rows = sorted(some)
+    seen = predict(model, X[rows]).to_numpy()
+    expected = -np.mean(np.where(y[rows] > 0.5, np.log(seen), np.log1p(-seen)))
+    assert history.val_loss[0] == pytest.approx(expected, rel=1e-4)
+
+
 def test_networks_with_epochs_of_different_lengths_are_not_computed_side_by_side(task):
     dag, X, y = task
     fits = [

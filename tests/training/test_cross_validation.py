@@ -17,7 +17,9 @@ from kpnn.pkn import Dag
 from kpnn.training.controls import Arm
 from kpnn.training.cross_validation import Assignment, _bundles, cross_validate, cross_validate_arms
 from kpnn.training.data import LabelledCells
-from kpnn.training.fold import FoldTask
+from kpnn.training.fitting import cross_entropies, predict_rows
+from kpnn.training.fold import FoldTask, fit_model
+from kpnn.training.inner_folds import inner_splits
 from kpnn.training.results import FoldStore, mean_curve, wide_predictions
 
 
@@ -334,3 +336,23 @@ def test_a_database_that_restarts_between_two_arms_is_waited_for(dag, cells, fol
     brief = settings.model_copy(update={"tuning": settings.tuning.model_copy(update=tuned)})
     assert len(run(dag, cells, folds, brief, tmp_path).folds) == 3
     assert waits == [2.0]
+
+
+@pytest.mark.parametrize("epoch_cells", [None, 10])
+def test_configurations_are_compared_by_all_validation_cells_however_few_stopping_watches(
+    dag, cells, settings, epoch_cells
+):
+    from kpnn.nn import members_of
+
+    short = settings.model_copy(update={"fit": settings.fit.model_copy(update={"epoch_cells": epoch_cells})})
+    fitted = fit_model(dag, cells, short)
+    everything = np.arange(len(cells.barcodes))
+    splits = inner_splits(
+        cells, everything, short.fit, FoldTask(0, 0, everything, everything[:0], short.seed).fold_seed
+    )
+    assert min(len(validation) for _, validation in splits) > 10
+    losses = [
+        cross_entropies(predict_rows(member, cells, validation), cells.labels[validation]).mean()
+        for member, (_, validation) in zip(members_of(fitted.model), splits, strict=True)
+    ]
+    assert fitted.loss == pytest.approx(np.mean(losses), rel=1e-4)

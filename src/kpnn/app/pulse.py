@@ -11,6 +11,8 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline.node import Node
 
+from kpnn.doings import told
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +28,7 @@ class _LastWord(logging.Handler):
 
 
 class PulseHook:
-    """Logs which node is at work, and for how long, whenever nothing was logged for a while."""
+    """Logs which node is at work, for how long and how far it has come, whenever nothing was logged for a while."""
 
     def __init__(self, seconds: float = 4.0):
         """Does nothing until a pipeline runs.
@@ -78,7 +80,9 @@ class PulseHook:
     def _watch(self, ended: threading.Event) -> None:
         while not ended.wait(max(0.01, self._word.at + self._seconds - time.monotonic())):
             if time.monotonic() - self._word.at >= self._seconds:
-                _log.info("%s: at work for %.0f s", self._node, time.monotonic() - self._begun)
+                far = told()
+                seconds = time.monotonic() - self._begun
+                _log.info("%s: at work for %.0f s%s", self._node, seconds, f"; {far}" if far else "")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what cannot be sent to another process; a copy there is silent."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kpnn.doings import counted
 from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
@@ -94,7 +95,9 @@ def weigh_held_out(
     activations = []
     for trained, more in zip(folds, further or [()] * len(folds), strict=True):
         held_out = HeldOutCells.of(trained, cells)
-        found = [_weigh_member(member, held_out, neurons) for member in (*trained.members, *more)]
+        of_fold = f"repeat {trained.repeat}, fold {trained.fold}: weighing the nodes of network"
+        with counted((*trained.members, *more), of_fold) as members:
+            found = [_weigh_member(member, held_out, neurons) for member in members]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))
         for name, parts in tables.items():

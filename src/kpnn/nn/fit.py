@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from kpnn.compiling import wait_until_compiled
+from kpnn.doings import telling
 from kpnn.errors import ModelError, SettingsError
 from kpnn.nn.compiled_model import CompiledModel
 from kpnn.nn.fit_data import fit_data, part_of
@@ -230,6 +231,27 @@ def _run(
     wait_until_compiled()
     steps = in_lockstep(fits, n_threads)
     n_threads = min(n_threads, len(steps))
+    with telling(lambda: _how_far(fits)):
+        _train(fits, steps, callback, n_threads)
+    return [fit.history() for fit in fits]
+
+
+def _how_far(fits: Sequence[NetworkFit]) -> str:
+    """How many networks are still trained, and how many epochs these have made."""
+    epochs = [len(fit.losses) for fit in fits if not fit.stopped_by]
+    if not epochs:
+        return ""
+    least, most = min(epochs), max(epochs)
+    made = f"{least} to {most} epochs" if least < most else f"{most} epoch{'s' * (most != 1)}"
+    return f"{len(epochs)} of {len(fits)} networks still train{'s' * (len(epochs) == 1)}, {made} so far"
+
+
+def _train(
+    fits: Sequence[NetworkFit],
+    steps: Sequence[Lockstep],
+    callback: Callable[[int, int, float], bool | None] | None,
+    n_threads: int,
+) -> None:
     # Where one thread would do it all, this one does: Python waits for ever for a thread that lacks memory to begin.
     with nullcontext() if n_threads <= 1 else ThreadPoolExecutor(n_threads) as threads:
         for_each = map if threads is None else threads.map
@@ -250,4 +272,3 @@ def _run(
             for fit in fits:
                 if not fit.stopped_by:
                     fit.judge(callback, seconds)
-    return [fit.history() for fit in fits]

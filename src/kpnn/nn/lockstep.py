@@ -65,6 +65,7 @@ class NetworkFit:
         if self.validation is None and settings.learning_rate_schedule != "constant":
             raise SettingsError("learning_rate_schedule 'plateau' watches validation cells: give some")
         self.training.adapt(self.compiled)
+        self.validation = _watched(self.validation, settings)
         classes = layer.dag.outputs if layer.one_of_k else None
         weights = class_weights(settings.class_weight, self.training.labels, classes)
         self.training = self.training.weighted(weights)
@@ -227,6 +228,15 @@ def in_lockstep(fits: Sequence[NetworkFit], n_threads: int) -> list[Lockstep]:
         parts.remove(largest)
         parts += [largest[::2], largest[1::2]]
     return [Lockstep(part) for part in sorted(parts, key=lambda part: part[0].place)]
+
+
+def _watched(validation: FitData | None, settings: TrainingSettings) -> FitData | None:
+    """The validation cells that every epoch looks at: all, or as many of them as an epoch trains on."""
+    most = settings.epoch_cells
+    if validation is None or most is None or validation.n_cells <= most:
+        return validation
+    drawn = np.random.default_rng([settings.seed, 2]).choice(validation.n_cells, most, replace=False)
+    return validation.part(np.sort(drawn))
 
 
 def _share(block: LabelledRows, n_cells: int) -> float:

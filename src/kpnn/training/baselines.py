@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kpnn.doings import counted
 from kpnn.evaluation.scores import ALL_CLASSES
 from kpnn.stopping import stop_if_asked
 from kpnn.training.data import LabelledCells
@@ -137,14 +138,15 @@ def _candidates(
     X, y = _as_read(name, question.expression), question.classes
     classifiers: list[list[Any]] = []
     losses = np.zeros((len(inner), len(values)))
-    for k, (train, validate) in enumerate(inner):
-        path = _logistic_path if name == "logistic" else _boosting_path
-        fitted = path(values, X[train], y[train], seed)
-        for place, classifier in enumerate(fitted):
-            probabilities = classifier.predict_proba(X[validate])[:, 0 if one_of_k else 1 :]
-            found = cross_entropies(probabilities, question.labels[validate], one_of_k=one_of_k)
-            losses[k, place] = found.mean()
-        classifiers.append(fitted)
+    with counted(inner, f"{name}: inner fold") as each:
+        for k, (train, validate) in enumerate(each):
+            path = _logistic_path if name == "logistic" else _boosting_path
+            fitted = path(values, X[train], y[train], seed)
+            for place, classifier in enumerate(fitted):
+                probabilities = classifier.predict_proba(X[validate])[:, 0 if one_of_k else 1 :]
+                found = cross_entropies(probabilities, question.labels[validate], one_of_k=one_of_k)
+                losses[k, place] = found.mean()
+            classifiers.append(fitted)
     return [
         _Candidate(value, float(losses[:, place].mean()), [fitted[place] for fitted in classifiers])
         for place, value in enumerate(values)

@@ -253,7 +253,10 @@ def _train(
             continue
         predicted = predict_rows(network, fold.cells, fit.validation)
         losses = cross_entropies(predicted, fold.cells.labels[fit.validation], one_of_k=fold.cells.one_of_k)
-        members.append(Member(network, float(np.min(history.val_loss)), losses, history))
+        # Of many validation cells, stopping has watched some, of each seed others: configurations are compared by all.
+        watched_all = len(losses) <= (fold.settings.fit.epoch_cells or len(losses))
+        loss = np.min(history.val_loss) if watched_all else np.mean(losses)
+        members.append(Member(network, float(loss), losses, history))
     return members
 
 

@@ -93,9 +93,8 @@ def estimate_work(
     # Of the cells of a training part, an inner fold of them is for early stopping.
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
     epochs = min(_EPOCHS, modelling.fit.max_epochs)
-    # However many cells an epoch trains on, it looks at all that early stopping watches.
-    seen = min(trained_on, modelling.fit.epoch_cells or trained_on)
-    seen += _LOOKING * (trained_on - seen)
+    most = modelling.fit.epoch_cells or trained_on
+    seen = (1 - _LOOKING) * min(trained_on, most) + _LOOKING * 4 * min(trained_on / 4, most)
     per_network = epochs * seen * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
     cores = min(usable_cores(), _AT_ONCE.get(modelling.execution.executor, usable_cores()))
     around = _SECONDS_AROUND + _SECONDS_PER_FURTHER_OUTPUT * (n_outputs - 1)
