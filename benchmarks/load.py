@@ -3,6 +3,7 @@
     python benchmarks/load.py network --edges 1000000        # select_dag: gap, time and memory
     python benchmarks/load.py outputs --outputs 300
     python benchmarks/load.py cells --cells 200000 --genes 20000 --folder /big   # writes a study, 1.6 GB
+    python benchmarks/load.py cells --known 1500 --folder /big   # of whose genes the network knows so many, as Kang's
 
 `network` and `outputs` measure the process that runs. `cells` lays out a project with raw files in a folder; run
 `kedro run` there under `/usr/bin/time -v` (and `kpnn check` for its own estimate). 50 folds are the demo's:
@@ -97,8 +98,15 @@ def measure_selection(edges: pd.DataFrame, seconds: float) -> dict[str, object]:
     }
 
 
-def lay_out_cells(folder: Path, n_cells: int, n_genes: int) -> dict[str, object]:
-    """A project whose demo study has so many cells, written block by block; genes below one regulator tell classes."""
+def lay_out_cells(folder: Path, n_cells: int, n_genes: int, n_known: int) -> dict[str, object]:
+    """A project whose demo study has so many cells, written block by block; genes below one regulator tell classes.
+
+    Args:
+        folder: of the project.
+        n_cells: number of cells.
+        n_genes: genes of the expression file.
+        n_known: of these those that the network knows.
+    """
     import h5py
     import scipy.sparse as sp
     from anndata.io import write_elem
@@ -115,11 +123,13 @@ def lay_out_cells(folder: Path, n_cells: int, n_genes: int) -> dict[str, object]
     entry = "raw_expression:\n  type: kpnn.datasets.raw.ExpressionDataset\n  filepath: data/01_raw/demo/Data.h5ad\n"
     (folder / "conf" / "local" / "catalog.yml").write_text(entry + "  metadata: {kedro-viz: {layer: raw}}\n")
     rng = np.random.default_rng(0)
-    plan = signalling_network(rng, n_signalling=100, n_regulators=300, n_genes=n_genes, predictive_genes=60)
+    plan = signalling_network(rng, n_signalling=100, n_regulators=300, n_genes=n_known, predictive_genes=60)
     plan.edges.to_csv(raw / "Edgelist.csv", index=False)
     genes = [name.removesuffix("_gene") for name in plan.genes]
+    genes += [f"UNKNOWN{number}" for number in range(n_genes - n_known)]
     signs = plan.predictive_genes()
-    change = np.array([signs.get(node, 0) for node in plan.genes])
+    change = np.zeros(n_genes)
+    change[:n_known] = [signs.get(node, 0) for node in plan.genes]
     means = rng.lognormal(0, 1.5, n_genes)
     means *= brentq(lambda scale: np.mean(1 - np.exp(-scale * means)) - DENSITY, 1e-6, 10)
     means[change != 0] = np.maximum(means[change != 0], 0.1)
@@ -160,6 +170,7 @@ def main() -> None:
     parser.add_argument("--outputs", type=int, default=300)
     parser.add_argument("--cells", type=int, default=200_000)
     parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--known", type=int, help="of the genes of `cells`, those that the network knows; default: all")
     parser.add_argument("--seconds", type=float, default=60, help="time limit of the selection")
     parser.add_argument("--folder", type=Path, default=Path("load"), help="of the project that `cells` lays out")
     options = parser.parse_args()
@@ -171,7 +182,7 @@ def main() -> None:
             layered_edges(rng, options.outputs, 1200, 1400, 10_000, feedback=0.0), options.seconds
         )
     else:
-        found = lay_out_cells(options.folder, options.cells, options.genes)
+        found = lay_out_cells(options.folder, options.cells, options.genes, options.known or options.genes)
     print(json.dumps(found, default=float))
 
 

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 _Thing = TypeVar("_Thing")
-_going_on: dict[object, Callable[[], str]] = {}
+_part_of: ContextVar[str] = ContextVar("what this thread's work is part of", default="")
+_going_on: dict[object, tuple[str, Callable[[], str]]] = {}
+
+
+@contextmanager
+def part_of(name: str) -> Iterator[None]:
+    """Names what this thread's work is part of meanwhile, within what was named before.
+
+    Args:
+        name: such as that of a fold.
+    """
+    token = _part_of.set(f"{_part_of.get()}, {name}".removeprefix(", "))
+    try:
+        yield
+    finally:
+        _part_of.reset(token)
 
 
 @contextmanager
@@ -16,9 +32,14 @@ def telling(how_far: Callable[[], str]) -> Iterator[None]:
 
     Args:
         how_far: says it in a few words, from any thread and at any time; empty where there is nothing to say.
+
+    Examples:
+        >>> with part_of("fold 1"), part_of("trials 1 to 5 of 9"), telling(lambda: "3 of 5 networks still train"):
+        ...     print(told())
+        fold 1, trials 1 to 5 of 9: 3 of 5 networks still train
     """
-    key = object()
-    _going_on[key] = how_far
+    key, of = object(), _part_of.get()
+    _going_on[key] = f"{of}: " if of else "", how_far
     try:
         yield
     finally:
@@ -56,4 +77,4 @@ def counted(things: Sequence[_Thing], what: str) -> Iterator[Iterator[_Thing]]:
 
 def told() -> str:
     """How far all work of this process has come, what began first at the front; empty where none tells."""
-    return "; ".join(said for how_far in list(_going_on.values()) if (said := how_far()))
+    return "; ".join(of + said for of, how_far in list(_going_on.values()) if (said := how_far()))

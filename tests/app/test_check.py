@@ -164,7 +164,7 @@ def test_an_epoch_takes_no_longer_than_the_cells_that_it_may_see(monkeypatch):
         n_edges=50_000,
         n_folds=5,
     ).seconds
-    assert small < large < 2 * small
+    assert small < large < 2.5 * small
     assert largest == large
     assert whole > 4 * large
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kpnn.doings import counted
+from kpnn.doings import counted, part_of
 from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
@@ -21,6 +21,7 @@ from kpnn.pkn import inputs_below
 from kpnn.stopping import stop_if_asked
 from kpnn.training.data import LabelledCells
 from kpnn.training.orientation import common_signs, oriented
+from kpnn.training.results import fold_name
 
 if TYPE_CHECKING:
     import keras
@@ -95,8 +96,8 @@ def weigh_held_out(
     activations = []
     for trained, more in zip(folds, further or [()] * len(folds), strict=True):
         held_out = HeldOutCells.of(trained, cells)
-        of_fold = f"repeat {trained.repeat}, fold {trained.fold}: weighing the nodes of network"
-        with counted((*trained.members, *more), of_fold) as members:
+        of_fold = part_of(fold_name(trained.repeat, trained.fold))
+        with of_fold, counted((*trained.members, *more), "weighing the nodes of network") as members:
             found = [_weigh_member(member, held_out, neurons) for member in members]
         for number, output in enumerate(evidence):
             evidence[output].append(together([one.evidence[number] for one in found]))

@@ -75,7 +75,7 @@ def fit_kpnn(
         min_epochs: epochs before which patience does not begin to count.
         learning_rate_schedule: `constant`, or `plateau`: half the rate after every `patience // 2` epochs (at least
             one) without improvement of the validation loss.
-        epoch_cells: cells after which an epoch ends; None: all training cells.
+        epoch_cells: cells after which an epoch ends, and most validation cells that it looks at; None: all of them.
         callback: called with the epoch (from 1) and its validation loss; training stops where it returns False.
 
     Returns:

@@ -17,8 +17,8 @@ class TrainingSettings:
 
     Attributes:
         max_epochs: most epochs.
-        epoch_cells: cells after which an epoch ends and the validation cells are looked at, drawn anew for each one;
-            None, or with no more training cells than that: an epoch is a pass over all of them.
+        epoch_cells: cells after which an epoch ends, drawn anew for each one, and most of the validation cells that it
+            looks at, always the same; where there are no more than that, or None: all of them.
         patience: epochs without improvement of the validation loss after which training stops; None never stops early.
         min_epochs: epochs before which patience does not start counting: with a small learning rate, networks of many
             levels stay on a plateau at first, and go on to learn.

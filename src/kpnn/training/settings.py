@@ -175,9 +175,9 @@ class FitSettings(Settings):
         ensemble: networks of a fold's model, one per inner fold of its training cells: each is stopped on an inner fold
             of its own, and their mean logit is the prediction. 1: a single network, stopped on `validation_fraction`.
         max_epochs: most epochs.
-        epoch_cells: cells after which an epoch ends, drawn anew for each one; with fewer training cells, or None, it is
-            a pass over all of them. Of hundreds of thousands of cells, a network has learnt what it can long before it
-            has seen each a hundred times.
+        epoch_cells: cells after which an epoch ends, drawn anew for each one, and most of an inner fold's cells that
+            early stopping looks at, always the same; where there are fewer, or None, all of them. Of hundreds of
+            thousands of cells, a network has learnt what it can long before it has seen each a hundred times.
         patience: epochs without a lower validation loss before it stops; the best weights are kept.
         learning_rate_schedule: `constant`, or `plateau` (half the rate after half the patience without a lower loss).
         validation_fraction: with a single network, share of the training cells that only early stopping looks at.

@@ -18,6 +18,8 @@ _SECONDS_PER_CELL = 1.6e-6
 _SECONDS_PER_CELL_AND_EDGE = 0.75e-9
 _EPOCHS = 100
 """After which most networks stop by themselves, of max_epochs = 400."""
+_SHORT_EPOCHS = 160
+"""Likewise where epochs end before all training cells were seen: more cells teach a network for longer."""
 _LOOKING = 0.08
 """Of an epoch over all training cells, the share of the time in which a quarter as many others are looked at."""
 _EARNED = 0.4
@@ -92,8 +94,8 @@ def estimate_work(
     networks = of_arms + of_controls + of_weights
     # Of the cells of a training part, an inner fold of them is for early stopping.
     trained_on = n_cells * (1 - 1 / max(n_folds, 2)) * (1 - 1 / max(members, 2))
-    epochs = min(_EPOCHS, modelling.fit.max_epochs)
     most = modelling.fit.epoch_cells or trained_on
+    epochs = min(_EPOCHS if trained_on <= most else _SHORT_EPOCHS, modelling.fit.max_epochs)
     seen = (1 - _LOOKING) * min(trained_on, most) + _LOOKING * 4 * min(trained_on / 4, most)
     per_network = epochs * seen * (_SECONDS_PER_CELL + _SECONDS_PER_CELL_AND_EDGE * n_edges)
     cores = min(usable_cores(), _AT_ONCE.get(modelling.execution.executor, usable_cores()))
