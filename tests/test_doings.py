@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kpnn.doings import counted, part_of, telling, told
+from kpnn.doings import counted, telling, told, within
 
 
 def test_all_that_goes_on_is_told_and_nothing_that_is_over():
@@ -28,8 +28,8 @@ def test_work_that_failed_is_not_told_of_while_its_error_is_kept():
 
 
 def test_what_work_is_part_of_stands_before_it_even_where_another_thread_asks():
-    with part_of("repeat_0_fold_1"):
-        with part_of("trials 1 to 5 of 9"), counted([1], "network") as networks:
+    with within("repeat_0_fold_1"):
+        with within("trials 1 to 5 of 9"), counted([1], "network") as networks:
             next(networks)
             with ThreadPoolExecutor(1) as threads:
                 assert threads.submit(told).result() == "repeat_0_fold_1, trials 1 to 5 of 9: network 1 of 1"

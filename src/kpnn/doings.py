@@ -8,22 +8,22 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 _Thing = TypeVar("_Thing")
-_part_of: ContextVar[str] = ContextVar("what this thread's work is part of", default="")
+_within: ContextVar[str] = ContextVar("what this thread's work is part of", default="")
 _going_on: dict[object, tuple[str, Callable[[], str]]] = {}
 
 
 @contextmanager
-def part_of(name: str) -> Iterator[None]:
+def within(name: str) -> Iterator[None]:
     """Names what this thread's work is part of meanwhile, within what was named before.
 
     Args:
         name: such as that of a fold.
     """
-    token = _part_of.set(f"{_part_of.get()}, {name}".removeprefix(", "))
+    token = _within.set(f"{_within.get()}, {name}".removeprefix(", "))
     try:
         yield
     finally:
-        _part_of.reset(token)
+        _within.reset(token)
 
 
 @contextmanager
@@ -34,11 +34,11 @@ def telling(how_far: Callable[[], str]) -> Iterator[None]:
         how_far: says it in a few words, from any thread and at any time; empty where there is nothing to say.
 
     Examples:
-        >>> with part_of("fold 1"), part_of("trials 1 to 5 of 9"), telling(lambda: "3 of 5 networks still train"):
+        >>> with within("fold 1"), within("trials 1 to 5 of 9"), telling(lambda: "3 of 5 networks still train"):
         ...     print(told())
         fold 1, trials 1 to 5 of 9: 3 of 5 networks still train
     """
-    key, of = object(), _part_of.get()
+    key, of = object(), _within.get()
     _going_on[key] = f"{of}: " if of else "", how_far
     try:
         yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kpnn.doings import counted, part_of
+from kpnn.doings import counted, within
 from kpnn.interpretation.concordance import lowest_over_networks
 from kpnn.interpretation.enrichment import enrichment
 from kpnn.interpretation.frozen import FrozenNetwork
@@ -96,7 +96,7 @@ def weigh_held_out(
     activations = []
     for trained, more in zip(folds, further or [()] * len(folds), strict=True):
         held_out = HeldOutCells.of(trained, cells)
-        of_fold = part_of(fold_name(trained.repeat, trained.fold))
+        of_fold = within(fold_name(trained.repeat, trained.fold))
         with of_fold, counted((*trained.members, *more), "weighing the nodes of network") as members:
             found = [_weigh_member(member, held_out, neurons) for member in members]
         for number, output in enumerate(evidence):

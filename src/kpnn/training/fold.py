@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from kpnn.doings import part_of
+from kpnn.doings import within
 from kpnn.errors import CellsError
 from kpnn.evaluation import score
 from kpnn.pkn import Dag, Pkn
@@ -103,7 +103,7 @@ def train_fold(shared: tuple[Arm, LabelledCells, EvaluationSettings], task: Fold
     settings = arm.settings_of(task.name, settings)
     dag, cells = _with_top_genes(arm.dag, cells, task.training, settings.top_genes)
     fold = _Fold(arm, dag, cells, settings.with_threads(task.threads), task)
-    with part_of(task.name):
+    with within(task.name):
         fitted = _fit_network(fold) if arm.estimator == "kpnn" else _fit_baseline(fold)
     return _scored(fold, fitted, time.perf_counter() - begun)
 
@@ -121,7 +121,7 @@ def train_folds(shared: tuple[Sequence[Arm], LabelledCells, EvaluationSettings],
     begun = time.perf_counter()
     own = [arm.settings_of(task.name, settings).with_threads(task.threads) for arm in arms]
     folds = [_Fold(arm, arm.dag, cells, settings, task) for arm, settings in zip(arms, own, strict=True)]
-    with part_of(task.name):
+    with within(task.name):
         fitted = _fit_untuned(folds)
     seconds = (time.perf_counter() - begun) / len(folds)
     return [_scored(fold, fit, seconds) for fold, fit in zip(folds, fitted, strict=True)]

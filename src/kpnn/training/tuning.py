@@ -19,7 +19,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from kpnn.doings import part_of
+from kpnn.doings import within
 from kpnn.errors import SettingsError
 from kpnn.training.racing import Contender, TrainMembers, race
 from kpnn.training.settings import Choice, FloatRange, Hyperparameters, SearchRange, TuningSettings
@@ -95,7 +95,7 @@ class Search:
                 break
             proposed = self._proposals(stored.trials)
             started = time.monotonic()
-            with part_of(f"trials {done + 1} to {done + len(proposed)} of {self.settings.n_trials}"):
+            with within(f"trials {done + 1} to {done + len(proposed)} of {self.settings.n_trials}"):
                 contenders = race(proposed, self.n_folds, train, leader, dropping=self.settings.pruner == "race")
             seconds = (time.monotonic() - started) / len(proposed)
             whole = [one for one in contenders if not one.dropped and not one.diverged]
@@ -124,7 +124,7 @@ class Search:
             return None
         best = min(complete, key=lambda trial: (trial.value, trial.number))
         found = Hyperparameters.model_validate_json(best.user_attrs[_CONFIGURATION])
-        with part_of(f"trial {best.number + 1} again"):
+        with within(f"trial {best.number + 1} again"):
             return race([found], self.n_folds, train, dropping=False)[0]
 
     def _proposals(self, earlier: Sequence[FrozenTrial]) -> list[Hyperparameters]:
